@@ -1,0 +1,20 @@
+"""Print the headline metrics of the last run, and where its report is: `python -m apps.result`."""
+
+from lib.params import ROOT
+from lib.report import headline_text
+from lib.stage import read_json, run
+
+EVALUATE = "metrics/evaluate.json"
+REPORT = "report/index.html"
+
+
+def main() -> None:
+    path = ROOT / EVALUATE
+    if not path.is_file():
+        raise FileNotFoundError(f"{EVALUATE} is absent; `make run` (or `dvc repro`) writes it")
+    print(headline_text(read_json(path)))
+    print(f"report: {REPORT}")
+
+
+if __name__ == "__main__":
+    run(main)

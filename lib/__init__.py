@@ -1,0 +1,1 @@
+"""The library of Errata: pure functions over frozen records and tensors."""

@@ -1,0 +1,52 @@
+"""Which engine writes paraphrases: vLLM where there is a GPU and the package, transformers everywhere else."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from lib import base_model, generation_vllm
+from lib.generation import Generator, TransformersGenerator
+from lib.params import Para
+from lib.stage import read_json
+
+_MAX_LENGTH = 512
+"""Tokens of shared prefix, prompt and continuation together: room for the few-shot prompt in any tokenizer."""
+
+
+class NoGenerator:
+    """Stands where nothing is to be generated."""
+
+    def generate(self, *_: object) -> list[str]:
+        """Raises AssertionError: with para.method none nobody asks."""
+        raise AssertionError("para.method is none: nothing is generated")
+
+
+@contextmanager
+def generator(para: Para, base: Path) -> Iterator[Generator]:
+    """The engine that para.backend names, with the model of `base`; freed on exit."""
+    if para.method == "none" or para.n == 0:
+        yield NoGenerator()
+        return
+    backend = para.backend
+    if backend == "auto":
+        backend = "vllm" if torch.cuda.is_available() and generation_vllm.available() else "transformers"
+    logging.getLogger(__name__).info("paraphrase: backend %s", backend)
+    if backend == "transformers":
+        model = base_model.load_model(base, base_model.device())
+        yield TransformersGenerator(model, base_model.load_tokenizer(base))
+        return
+    dtype = str(base_model.dtype_on(base_model.device(), read_json(base / base_model.MANIFEST)["dtype"]))
+    with generation_vllm.VllmGenerator(
+        base_model.weights_folder(base),
+        dtype=dtype.removeprefix("torch."),
+        max_length=_MAX_LENGTH + para.max_tokens,
+        seed=para.seed,
+    ) as engine:
+        yield engine
+        rate = engine.prefix_cache_hit_rate()
+        logging.getLogger(__name__).info(
+            "paraphrase: prefix cache hit rate %s", "none" if rate is None else f"{rate:.0%}"
+        )

@@ -1,0 +1,102 @@
+"""What a dataset is once it is read, and what the readers in lib/datasets/ share."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from lib import world
+from lib.fields import FOUND
+from lib.params import Facts
+from lib.records import Fact, Reject, Request, Text
+from lib.row_files import decoded
+
+_REASONS_TOLD = 3
+_HELDOUT_PART = 10
+"""One in this many of the different lines of a text file is held out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """A dataset, and the rows of its files that could not be used."""
+
+    edits: list[Request]
+    pool: list[Fact]
+    text: list[Text]
+    rejects: list[Reject]
+    rows_of: Mapping[str, int]
+    """How many rows each file has, by the file's name."""
+
+    @property
+    def rows(self) -> int:
+        """How many rows were read, of all files."""
+        return sum(self.rows_of.values())
+
+
+def check(loaded: Loaded, max_reject_share: float, table: Path) -> None:
+    """Raises ValueError where a file has more rejects than its share, or no edit is left. `table` holds the rejects."""
+    complaints = []
+    for file, rows in loaded.rows_of.items():
+        rejects = [one for one in loaded.rejects if one.file == file]
+        if len(rejects) > max_reject_share * rows:
+            complaints.append(
+                f"{file}: {len(rejects)} of {rows} rows rejected ({len(rejects) / rows:.1%}), more than "
+                f"facts.max_reject_share allows ({max_reject_share:.1%}). Most often:\n"
+                + "\n".join(_most_often(rejects))
+            )
+    if complaints:
+        raise ValueError(
+            "\n".join(complaints) + f"\nEvery reject is in {table}. Correct the rows, or raise facts.max_reject_share."
+        )
+    if not loaded.edits:
+        raise ValueError(f"wanted at least one edit; found none. Rows that could not be used are in {table}.")
+
+
+def _most_often(rejects: list[Reject]) -> Iterator[str]:
+    kinds = Counter(_kind(one) for one in rejects)
+    for kind, count in kinds.most_common(_REASONS_TOLD):
+        example = next(one for one in rejects if _kind(one) == kind)
+        yield f"  {count} x {example.field}: {example.reason} (line {example.line})"
+
+
+def _kind(reject: Reject) -> tuple[str, str]:
+    return reject.field.partition("[")[0], reject.reason.partition(FOUND)[0]
+
+
+def edited(count: int, facts: Facts) -> range:
+    """Which of `count` records, of a dataset without splits of its own, are edits: the first facts.limit for test,
+    the last facts.limit for validation.
+
+    Raises ValueError for validation without a limit: hyper-parameters would be chosen on the edits that are reported.
+    """
+    if facts.limit is None and facts.split == "validation":
+        raise ValueError(
+            "facts.limit: wanted a number with facts.split validation, which takes the last records of this dataset; "
+            "found null, which would take the test edits too"
+        )
+    limit = count if facts.limit is None else min(facts.limit, count)
+    return range(limit) if facts.split == "test" else range(count - limit, count)
+
+
+def file_of(files: Mapping[str, Path], role: str) -> Path:
+    """The file of this role. Raises ValueError where the preset has none."""
+    if role not in files:
+        raise ValueError(f"dataset preset: files: wanted the role {role!r}; found {', '.join(files) or 'none'}")
+    return files[role]
+
+
+def template(prompt: str, subject: str) -> str | None:
+    """`prompt` with {} for the subject, such that texts.fill gives it back; None where that is ambiguous."""
+    made = prompt.replace(subject, "{}")
+    return made if prompt.count(subject) == 1 and made.count("{}") == 1 else None
+
+
+def plain_text(files: Mapping[str, Path], seed: int) -> list[Text]:
+    """The lines of the file `text`, some drawn to be held out; without that file, the embedded prose."""
+    if "text" not in files:
+        return world.text(seed)
+    pieces = [line.strip() for line in decoded(files["text"]).split("\n") if line.strip()]
+    different = list(dict.fromkeys(pieces))  # a line that is repeated is held out everywhere or nowhere
+    heldout = set(Random(f"{seed}/heldout").sample(different, len(different) // _HELDOUT_PART))
+    return [Text(text=piece, split="heldout" if piece in heldout else "train") for piece in pieces]

@@ -1,0 +1,50 @@
+"""Datasets: one module each, found by its name. A module has one function
+
+    load(files, facts, preset, own) -> Loaded
+
+where `files` maps a role of the preset to the file at hand. A module touches no network and reads nothing else.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from lib import params, sources
+from lib.dataset import Loaded
+from lib.params import Dataset, Facts, Own
+
+NO_POOL = "none"
+_OWN = "own"
+
+
+def names() -> list[str]:
+    """Every dataset there is."""
+    return sorted(one.name for one in pkgutil.iter_modules(__path__))
+
+
+def load(name: str, files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> Loaded:
+    """The dataset read by module `name`. Raises ValueError with the nearest name where there is none."""
+    if name not in names():
+        near = params.did_you_mean(name, names())
+        raise ValueError(f"dataset: wanted one of {', '.join(names())}; found {name!r}{near}")
+    loaded: Loaded = importlib.import_module(f"{__name__}.{name}").load(files, facts, preset, own)
+    return replace(loaded, pool=loaded.pool[: facts.pool_limit])
+
+
+def find(preset: Dataset, folder: Path, own: Own) -> dict[str, sources.Source]:
+    """Every file that `load` needs, by its role; the user's own facts need those of their pool as well."""
+    if preset.loader != _OWN:
+        return sources.resolve(preset.files, folder)
+    pool = pool_preset(own)
+    return {_OWN: sources.given(Path(own.path), "own.path"), **(find(pool, folder, own) if pool else {})}
+
+
+def pool_preset(own: Own) -> Dataset | None:
+    """The preset of the dataset that own.pool names. Raises ValueError with the nearest name where there is none."""
+    known = [*(name for name in names() if name != _OWN), NO_POOL]
+    if own.pool not in known:
+        near = params.did_you_mean(own.pool, known)
+        raise ValueError(f"own.pool: wanted one of {', '.join(known)}; found {own.pool!r}{near}")
+    return None if own.pool == NO_POOL else params.preset("datasets", own.pool, Dataset)

@@ -1,0 +1,56 @@
+"""CounterFact in the schema of the ROME release (arXiv 2202.05262): counterfact.json and multi_counterfact.json."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from lib.dataset import Loaded, edited, file_of, plain_text
+from lib.fields import Row, refuse_repeated
+from lib.params import Dataset, Facts, Own
+from lib.records import Fact, LocalityPrompt, Request
+from lib.row_files import parse, read_json
+from lib.texts import fill
+
+
+def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> Loaded:
+    """Edits are the first (test) or the last (validation) facts.limit records; all others are the pool."""
+    file = read_json(file_of(files, "facts"))
+    first_lines: dict[str, int] = {}
+    records, rejects = parse(file, lambda row: _record(row, first_lines))
+    chosen = edited(len(records), facts)
+    return Loaded(
+        edits=[records[place][0] for place in chosen],
+        pool=[fact for place, (_, fact) in enumerate(records) if place not in chosen],
+        text=plain_text(files, facts.seed),
+        rejects=rejects,
+        rows_of={file.name: file.size},
+    )
+
+
+def _record(row: Row, first_lines: dict[str, int]) -> tuple[Request, Fact]:
+    """The record as an edit, and as the true fact that it would change."""
+    rewrite = row.record("requested_rewrite")
+    subject, relation, template = rewrite.text("subject"), rewrite.text("relation_id"), rewrite.template("prompt")
+    target_true = rewrite.record("target_true").text("str")
+    request = Request(
+        edit_id=row.key("case_id"),
+        dataset="counterfact",
+        subject=subject,
+        relation=relation,
+        prompt=fill(template, subject),
+        template=template,
+        target_new=rewrite.record("target_new").text("str"),
+        target_true=target_true,
+        paraphrases=row.texts("paraphrase_prompts"),
+        locality=tuple(LocalityPrompt(prompt=one, target=target_true) for one in row.texts("neighborhood_prompts")),
+        generation_prompts=row.texts("generation_prompts"),
+    )
+    refuse_repeated(first_lines, request.edit_id, row, "case_id")
+    fact = Fact(
+        fact_id=request.edit_id,
+        subject=subject,
+        relation=relation,
+        prompt=request.prompt,
+        target=target_true,
+        template=template,
+    )
+    return request, fact

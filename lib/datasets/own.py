@@ -1,0 +1,119 @@
+"""The user's own facts: a CSV, JSON Lines or Parquet file with at least the columns prompt and target_new.
+
+Its pool of unedited facts, and its plain text, are those of another dataset (own.pool).
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from lib import datasets
+from lib.dataset import Loaded, edited, file_of, plain_text, template
+from lib.fields import FOUND, Row, RowError, refuse_repeated, shown
+from lib.params import Dataset, Facts, Own, did_you_mean
+from lib.records import LocalityPrompt, Request
+from lib.row_files import RowFile, parse, read
+
+COLUMNS = ("prompt", "target_new", "subject", "target_true", "paraphrases", "locality", "relation", "id")
+REQUIRED = COLUMNS[:2]
+BETWEEN_ITEMS = " | "
+BEFORE_TARGET = "=>"
+
+
+def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> Loaded:
+    """Edits are the first (test) or the last (validation) facts.limit rows of the file."""
+    path = file_of(files, "own")
+    file = read(path)
+    _check_columns(file, path)
+    seen = _Seen()
+    in_cells = path.suffix.lower() == ".csv"
+    requests, rejects = parse(file, lambda row: _request(_from_cells(row) if in_cells else row, seen))
+    pool = _pool(files, facts, own)
+    return replace(
+        pool,
+        edits=[requests[place] for place in edited(len(requests), facts)],
+        rejects=[*rejects, *pool.rejects],
+        rows_of={file.name: file.size, **pool.rows_of},
+    )
+
+
+def _pool(files: Mapping[str, Path], facts: Facts, own: Own) -> Loaded:
+    """The dataset that own.pool names, with no edit taken out of its pool."""
+    preset = datasets.pool_preset(own)
+    if preset is None:
+        return Loaded(edits=[], pool=[], text=plain_text({}, facts.seed), rejects=[], rows_of={})
+    return datasets.load(preset.loader, files, facts.model_copy(update={"limit": 0}), preset, own)
+
+
+def _check_columns(file: RowFile, path: Path) -> None:
+    missing = [name for name in REQUIRED if name not in file.columns]
+    unknown = [f"{name!r}{did_you_mean(name, list(COLUMNS))}" for name in file.columns if name not in COLUMNS]
+    if file.columns and (missing or unknown):  # without a readable row there are none: the rejects tell more
+        raise ValueError(
+            f"{path}: wanted the columns {', '.join(REQUIRED)} and, if you like, {', '.join(COLUMNS[2:])}; "
+            f"missing: {', '.join(missing) or 'none'}; unknown: {', '.join(unknown) or 'none'}. "
+            "A CSV file has the names in its first line, separated by commas."
+        )
+
+
+def _request(row: Row, seen: "_Seen") -> Request:
+    prompt, subject = row.text("prompt"), row.optional_text("subject")
+    if subject and subject not in prompt and "{}" in prompt:
+        raise RowError("prompt", f"wanted the subject written in place of {{}}{FOUND}{shown(prompt)}")
+    request = Request(
+        edit_id=row.key("id") if row.has("id") else f"line-{row.line}",
+        dataset="own",
+        subject=subject,
+        relation=row.optional_text("relation"),
+        prompt=prompt,
+        template=template(prompt, subject) if subject else None,
+        target_new=row.text("target_new"),
+        target_true=row.optional_text("target_true"),
+        paraphrases=row.texts("paraphrases") if row.has("paraphrases") else (),
+        locality=_locality(row) if row.has("locality") else (),
+    )
+    seen.check(request, row)
+    return request
+
+
+def _locality(row: Row) -> tuple[LocalityPrompt, ...]:
+    return tuple(
+        LocalityPrompt(prompt=one.text("prompt"), target=one.text("target")) for one in row.records("locality")
+    )
+
+
+def _from_cells(row: Row) -> Row:
+    """A row of CSV with its lists taken apart, so that it is like a row of the other formats."""
+    values: dict[str, Any] = dict(row.values)
+    if row.has("paraphrases"):
+        values["paraphrases"] = row.text("paraphrases").split(BETWEEN_ITEMS)
+    if row.has("locality"):
+        values["locality"] = [_pair(item) for item in row.text("locality").split(BETWEEN_ITEMS)]
+    return replace(row, values=values)
+
+
+def _pair(item: str) -> dict[str, str]:
+    parts = item.split(BEFORE_TARGET)
+    if len(parts) != 2:
+        wanted = f"prompt {BEFORE_TARGET} target{BETWEEN_ITEMS}prompt {BEFORE_TARGET} target"
+        raise RowError("locality", f"wanted {wanted!r}{FOUND}{shown(item)}")
+    return {"prompt": parts[0], "target": parts[1]}
+
+
+class _Seen:
+    """The ids and the prompts of the rows so far: an id names one row, and a prompt has one new target."""
+
+    def __init__(self) -> None:
+        self._ids: dict[str, int] = {}
+        self._targets: dict[str, tuple[int, str]] = {}
+
+    def check(self, request: Request, row: Row) -> None:
+        """Raises RowError where `request` disagrees with an earlier one."""
+        line, target = self._targets.get(request.prompt, (row.line, request.target_new))
+        if target != request.target_new:
+            raise RowError(
+                "target_new", f"wanted one target for a prompt{FOUND}{shown(target)} for the same prompt on line {line}"
+            )
+        refuse_repeated(self._ids, request.edit_id, row, "id")
+        self._targets.setdefault(request.prompt, (line, target))

@@ -1,0 +1,20 @@
+"""The embedded world (lib/world.py): no files, splits of its own."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from lib import world
+from lib.dataset import Loaded, plain_text
+from lib.params import Dataset, Facts, Own
+
+
+def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> Loaded:
+    """The world of facts.seed: edits of the chosen split, a pool of the train split, its prose as text."""
+    made = world.make_world(facts.seed)
+    return Loaded(
+        edits=world.requests(made, facts.split, facts.seed)[: facts.limit],
+        pool=world.pool(made),
+        text=plain_text(files, facts.seed),
+        rejects=[],
+        rows_of={},
+    )

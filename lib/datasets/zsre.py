@@ -1,0 +1,66 @@
+"""ZsRE question answering in the schema of the MEND release (arXiv 2110.11309): edits from its evaluation file, the
+pool from its training file.
+
+The preset's `target` names the protocol. `answers`: to the true answer (ROME and MEMIT releases); `alt`: from the true
+answer to another one (RECT, arXiv 2401.04700).
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from lib.dataset import Loaded, edited, file_of, plain_text, template
+from lib.fields import Row, RowError
+from lib.params import Dataset, Facts, Own
+from lib.records import Fact, LocalityPrompt, Request
+from lib.row_files import parse, read_json
+
+
+def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> Loaded:
+    """Edits are the first (test) or the last (validation) facts.limit records of the evaluation file."""
+    target = preset.target
+    if target is None:
+        raise ValueError("dataset preset: target: wanted answers or alt for zsre; found null")
+    evaluation, training = read_json(file_of(files, "edits")), read_json(file_of(files, "pool"))
+    requests, rejects = parse(evaluation, lambda row: _request(row, target))
+    pool, pool_rejects = parse(training, _fact)
+    return Loaded(
+        edits=[requests[place] for place in edited(len(requests), facts)],
+        pool=pool,
+        text=plain_text(files, facts.seed),
+        rejects=[*rejects, *pool_rejects],
+        rows_of={evaluation.name: evaluation.size, training.name: training.size},
+    )
+
+
+def _request(row: Row, target: Literal["answers", "alt"]) -> Request:
+    fact = _fact(row)
+    question = row.text("loc")
+    return Request(
+        edit_id=fact.fact_id,
+        dataset="zsre",
+        subject=fact.subject,
+        relation=None,
+        prompt=fact.prompt,
+        template=fact.template,
+        target_new=fact.target if target == "answers" else row.text("alt"),
+        target_true=None if target == "answers" else fact.target,
+        paraphrases=(row.text("rephrase"),),
+        # The releases ask loc + "?"; copies of the dataset exist in which the mark is there already.
+        locality=(LocalityPrompt(prompt=question.removesuffix("?") + "?", target=row.text("loc_ans")),),
+    )
+
+
+def _fact(row: Row) -> Fact:
+    """The true fact, named by its 0-based place in the file, as in the ROME release."""
+    subject, prompt, answers = row.text("subject"), row.text("src"), row.texts("answers")
+    if not answers:
+        raise RowError("answers", "empty")
+    return Fact(
+        fact_id=str(row.line - 1),
+        subject=subject,
+        relation=None,
+        prompt=prompt,
+        target=answers[0],
+        template=template(prompt, subject),
+    )

@@ -1,0 +1,74 @@
+"""Several processes on the same work: who this one is, and the few things they tell each other.
+
+Started by torchrun (or any launcher that sets its variables); without one there is a single process and every
+operation is a no-op.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """This process among `size` processes."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this process writes the files."""
+        return self.rank == 0
+
+    def mine(self, items: Sequence[T]) -> list[T]:
+        """This process's share: every size-th item, so that shares are alike where items are sorted by length."""
+        return list(items[self.rank :: self.size])
+
+    def add(self, tensors: Sequence[Tensor]) -> None:
+        """Replace each tensor by its sum over all processes, in one exchange."""
+        if self.size == 1 or not tensors:
+            return
+        flat = torch.cat([one.flatten() for one in tensors])
+        dist.all_reduce(flat)
+        start = 0
+        for one in tensors:
+            one.copy_(flat[start : start + one.numel()].view_as(one))
+            start += one.numel()
+
+    def gather(self, items: list[T]) -> list[T]:
+        """Every process's items, in order of rank, in every process."""
+        if self.size == 1:
+            return items
+        gathered: list[list[T]] = [[] for _ in range(self.size)]
+        dist.all_gather_object(gathered, items)
+        return [one for some in gathered for one in some]
+
+    def wait(self) -> None:
+        """Return when every process has come here."""
+        if self.size > 1:
+            dist.barrier()
+
+
+@contextmanager
+def world() -> Iterator[World]:
+    """The processes that this one was started with."""
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        yield World()
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    try:
+        yield World(rank=dist.get_rank(), size=size)
+    finally:
+        dist.destroy_process_group()

@@ -1,0 +1,48 @@
+"""Prompts and targets as token ids, joined the way a model reads them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from lib.packing import Item
+from lib.texts import join
+
+
+def encode(tokenizer: Any, prompts: Sequence[str], targets: Sequence[Sequence[str]]) -> list[Item]:
+    """One item a prompt, with that prompt's targets.
+
+    A target's tokens are those that follow the prompt's in the tokenization of both together (with a space between).
+    So a beginning-of-text token stays with the prompt, and where a tokenizer merges the end of the prompt with the
+    beginning of the target, the merged token counts as the target's. A prompt that gives no token at all starts with
+    the end-of-text token. Raises ValueError naming prompt and target where no token is left to the target.
+    """
+    joined = [join(prompt, target) for prompt, ours in zip(prompts, targets, strict=True) for target in ours]
+    together = iter(_ids(tokenizer, joined))
+    items = []
+    for prompt, alone, ours in zip(prompts, _ids(tokenizer, prompts), targets, strict=True):
+        whole = [next(together) for _ in ours]
+        shared = min([len(alone), *(_common(alone, ids) for ids in whole)])
+        for target, ids in zip(ours, whole, strict=True):
+            if len(ids) <= shared:
+                raise ValueError(f"target {target!r} after {prompt!r}: the tokenizer leaves it no token of its own")
+        start = alone[:shared] or [tokenizer.eos_token_id]
+        items.append(Item(prompt=tuple(start), targets=tuple(tuple(ids[shared:]) for ids in whole)))
+    return items
+
+
+def prompt_ids(tokenizer: Any, text: str) -> list[int]:
+    """The tokens of a text to be continued: never none, an empty one is the end-of-text token."""
+    return list(tokenizer(text).input_ids) or [tokenizer.eos_token_id]
+
+
+def _ids(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
+    return list(tokenizer(list(texts)).input_ids) if texts else []
+
+
+def _common(one: Sequence[int], other: Sequence[int]) -> int:
+    """Length of the common beginning."""
+    count = 0
+    for a, b in zip(one, other, strict=False):
+        if a != b:
+            break
+        count += 1
+    return count

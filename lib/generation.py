@@ -1,0 +1,154 @@
+"""Continuations of prompts: what an engine is asked for, and the transformers engine.
+
+An engine draws each prompt's text from a random stream of its own, whatever else is in the call. The transformers
+engine gives the same text to the bit, because a prompt's computation does not depend on its company: prompts of equal
+length share a batch whose size is always the same. (vLLM's logits hold up to rounding: see lib/generation_vllm.py.)
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache, PreTrainedTokenizerBase
+
+from lib.encoding import prompt_ids
+
+BATCH_ROWS = 16
+"""Rows of every batch; a batch that is not full is filled up with copies, so that all have the same shape."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """One text to continue."""
+
+    text: str
+    """Comes after the prefix that all prompts of a call share."""
+    seed: int
+    """Of this prompt's own random stream; derived from what is asked, never from its place in a chunk."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How continuations are drawn."""
+
+    max_tokens: int
+    temperature: float
+    top_k: int
+    """Only the k likeliest tokens; 0 = all."""
+    stop: tuple[str, ...] = ()
+    """Texts that end a continuation; they are not part of it."""
+    greedy: bool = False
+
+
+class Generator(Protocol):
+    """An engine that continues prompts."""
+
+    def generate(self, shared_prefix: str, prompts: Sequence[Prompt], sampling: Sampling) -> list[str]:
+        """The continuation of `shared_prefix` + each prompt's text, in the order of the prompts."""
+        ...
+
+
+class TransformersGenerator:
+    """Continuations by a transformers model on its own device; the shared prefix is computed once a call."""
+
+    def __init__(self, model: Any, tokenizer: PreTrainedTokenizerBase) -> None:
+        self._model = model
+        self._tokenizer = tokenizer
+
+    @torch.inference_mode()
+    def generate(self, shared_prefix: str, prompts: Sequence[Prompt], sampling: Sampling) -> list[str]:
+        """The continuation of `shared_prefix` + each prompt's text, in the order of the prompts."""
+        encoded = [prompt_ids(self._tokenizer, shared_prefix + prompt.text) for prompt in prompts]
+        shared = self._shared_tokens(shared_prefix, encoded)
+        prefix_cache = self._prefill(encoded[0][:shared]) if shared else None
+        texts = [""] * len(prompts)
+        for batch in _equal_length_batches([ids[shared:] for ids in encoded]):
+            suffix = torch.tensor([encoded[index][shared:] for index in batch], device=self._model.device)
+            streams = [_stream(prompts[index].seed) for index in batch]
+            drawn = self._continue(suffix, prefix_cache, streams, sampling)
+            for row, index in enumerate(batch):
+                texts[index] = self._text(drawn[row], sampling)
+        return texts
+
+    def _shared_tokens(self, shared_prefix: str, encoded: Sequence[Sequence[int]]) -> int:
+        """How many leading tokens all prompts have in common, at least one token being left to each."""
+        if not shared_prefix or not encoded:
+            return 0
+        prefix = self._tokenizer(shared_prefix).input_ids
+        shared = min(len(prefix), *(len(ids) - 1 for ids in encoded))
+        while shared and any(list(ids[:shared]) != prefix[:shared] for ids in encoded):
+            shared -= 1
+        return shared
+
+    def _prefill(self, ids: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
+        cache = DynamicCache()
+        self._model(torch.tensor([ids], device=self._model.device), past_key_values=cache, use_cache=True)
+        return [(layer.keys, layer.values) for layer in cache.layers]
+
+    def _continue(
+        self,
+        suffix: Tensor,
+        prefix_cache: list[tuple[Tensor, Tensor]] | None,
+        streams: Sequence[torch.Generator],
+        sampling: Sampling,
+    ) -> list[list[int]]:
+        """Tokens drawn for every row of `suffix` [b, t], until all rows have ended or the limit is reached."""
+        b = suffix.shape[0]
+        cache = DynamicCache()
+        for layer, (keys, values) in enumerate(prefix_cache or []):
+            cache.update(keys.expand(b, -1, -1, -1), values.expand(b, -1, -1, -1), layer)
+        drawn: list[list[int]] = [[] for _ in range(b)]
+        running = set(range(b))
+        step = suffix
+        for _ in range(sampling.max_tokens):
+            logits = self._model(step, past_key_values=cache, use_cache=True, logits_to_keep=1).logits[:, -1].float()
+            chosen = _choose(logits, streams, sampling)
+            for row in tuple(running):
+                drawn[row].append(chosen[row])
+                if self._ended(drawn[row], sampling):
+                    running.discard(row)
+            if not running:
+                break
+            step = torch.tensor(chosen, device=suffix.device)[:, None]
+        return drawn
+
+    def _ended(self, tokens: list[int], sampling: Sampling) -> bool:
+        if tokens[-1] == self._tokenizer.eos_token_id:
+            return True
+        return bool(sampling.stop) and any(stop in self._tokenizer.decode(tokens[-8:]) for stop in sampling.stop)
+
+    def _text(self, tokens: list[int], sampling: Sampling) -> str:
+        text: str = self._tokenizer.decode(tokens, skip_special_tokens=True)
+        for stop in sampling.stop:
+            text = text.split(stop)[0]
+        return text
+
+
+def _equal_length_batches(suffixes: Sequence[Sequence[int]]) -> Iterator[list[int]]:
+    """Indices of `suffixes` in batches of BATCH_ROWS of equal length, the last one filled up with its last index."""
+    by_length: dict[int, list[int]] = {}
+    for index, ids in enumerate(suffixes):
+        by_length.setdefault(len(ids), []).append(index)
+    for same in by_length.values():
+        for start in range(0, len(same), BATCH_ROWS):
+            batch = same[start : start + BATCH_ROWS]
+            yield batch + [batch[-1]] * (BATCH_ROWS - len(batch))
+
+
+def _stream(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def _choose(logits: Tensor, streams: Sequence[torch.Generator], sampling: Sampling) -> list[int]:
+    """One token a row of `logits` [b, v], by inverse transform with one uniform number from the row's own stream."""
+    if sampling.greedy:
+        return [int(token) for token in logits.argmax(-1)]
+    if sampling.top_k:
+        threshold = logits.topk(min(sampling.top_k, logits.shape[-1]), dim=-1).values[:, -1:]
+        logits = logits.masked_fill(logits < threshold, float("-inf"))
+    cumulative = (logits / sampling.temperature).softmax(-1).double().cumsum(-1)  # [b, v]
+    uniform = torch.stack([torch.rand((), generator=stream, dtype=torch.float64) for stream in streams])
+    point = uniform.to(cumulative.device)[:, None] * cumulative[:, -1:]
+    return [int(token) for token in torch.searchsorted(cumulative, point, right=True)[:, 0]]

@@ -1,0 +1,131 @@
+"""LoRA adapters: low-rank paths beside chosen modules of a frozen model, stored the way PEFT reads them.
+
+h = W x + (alpha / r) B A x, with A [r, d_in] drawn at random and B [d_out, r] zero at the start, for an embedding the
+other way round ("LoRA", arXiv 2106.09685; the initial values are PEFT's). The weights W are never written.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, TaskType
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
+
+from lib.edit import LowRank, Update, shape_of, side_path
+from lib.params import Lora
+
+WEIGHTS = "adapter_model.safetensors"
+CONFIG = "adapter_config.json"
+_ROOT = "base_model.model."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adapter:
+    """The trainable matrices of every adapted module, by module path."""
+
+    a: dict[str, Tensor]  # [r, d_in]
+    b: dict[str, Tensor]  # [d_out, r]
+    scale: float
+    """alpha / r"""
+
+    def parameters(self) -> list[Tensor]:
+        """All matrices, in a fixed order."""
+        return [matrix for path in self.a for matrix in (self.a[path], self.b[path])]
+
+    def updates(self) -> dict[str, Update]:
+        """What the adapter adds to each module, cut off from training."""
+        return {
+            path: LowRank(left=self.scale * self.b[path].detach().cpu(), right=self.a[path].detach().cpu())
+            for path in self.a
+        }
+
+    @contextmanager
+    def attached(self, model: nn.Module) -> Iterator[None]:
+        """Within it, `model` computes with the adapter, and gradients reach the adapter's matrices."""
+        with ExitStack() as stack:
+            for path in self.a:
+                update = LowRank(left=self.b[path], right=self.a[path])
+                stack.enter_context(side_path(model.get_submodule(path), update, self.scale))
+            yield
+
+
+def new_adapter(model: nn.Module, lora: Lora, seed: int) -> Adapter:
+    """An adapter that changes nothing yet, float32, on the modules' own devices; `seed` draws its random half."""
+    generator = torch.Generator().manual_seed(seed)
+    a: dict[str, Tensor] = {}
+    b: dict[str, Tensor] = {}
+    for path, module in target_modules(model, lora.targets).items():
+        d_out, d_in = shape_of(module)
+        if isinstance(module, nn.Embedding):
+            a[path], b[path] = torch.zeros(lora.r, d_in), torch.randn(d_out, lora.r, generator=generator)
+        else:
+            bound = 1 / math.sqrt(d_in)
+            a[path] = (torch.rand(lora.r, d_in, generator=generator) * 2 - 1) * bound
+            b[path] = torch.zeros(d_out, lora.r)
+        where: Tensor = module.weight  # type: ignore[assignment]
+        a[path] = a[path].to(where.device).requires_grad_()
+        b[path] = b[path].to(where.device).requires_grad_()
+    return Adapter(a=a, b=b, scale=lora.alpha / lora.r)
+
+
+def target_modules(model: nn.Module, targets: list[str]) -> dict[str, nn.Module]:
+    """The modules whose last name is one of `targets`, by path, in the model's order.
+
+    Raises ValueError where a target names no linear module or embedding of the model.
+    """
+    adaptable = {
+        path: module for path, module in model.named_modules() if isinstance(module, nn.Linear | Conv1D | nn.Embedding)
+    }
+    names = {path.rpartition(".")[2] for path in adaptable}
+    if missing := [one for one in targets if one not in names]:
+        raise ValueError(
+            f"lora.targets: {type(model).__name__} has no linear module or embedding named {', '.join(missing)}; "
+            f"it has {', '.join(sorted(names))}"
+        )
+    return {path: module for path, module in adaptable.items() if path.rpartition(".")[2] in targets}
+
+
+def save_adapter(folder: Path, updates: Mapping[str, Update], model: nn.Module, lora: Lora, base_name: str) -> None:
+    """Write a LoRA edit as a PEFT adapter: adapter_config.json and adapter_model.safetensors."""
+    folder.mkdir(parents=True, exist_ok=True)
+    scale = lora.alpha / lora.r
+    tensors: dict[str, Tensor] = {}
+    for path, update in updates.items():
+        if not isinstance(update, LowRank) or update.right.shape[0] != lora.r:
+            raise ValueError(f"{path}: a PEFT adapter holds low-rank updates of rank {lora.r} only")
+        embedding = isinstance(model.get_submodule(path), nn.Embedding)
+        a, b = ("lora_embedding_A", "lora_embedding_B") if embedding else ("lora_A.weight", "lora_B.weight")
+        tensors[f"{_ROOT}{path}.{a}"] = update.right.contiguous()
+        tensors[f"{_ROOT}{path}.{b}"] = (update.left / scale).contiguous()
+    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+    LoraConfig(
+        r=lora.r,
+        lora_alpha=int(lora.alpha) if float(lora.alpha).is_integer() else lora.alpha,
+        lora_dropout=0.0,
+        target_modules=sorted(lora.targets),
+        fan_in_fan_out=any(isinstance(model.get_submodule(path), Conv1D) for path in updates),
+        task_type=TaskType.CAUSAL_LM,
+        inference_mode=True,
+        base_model_name_or_path=base_name,
+    ).save_pretrained(folder)
+
+
+def load_adapter(folder: Path) -> dict[str, Update]:
+    """The updates of a PEFT LoRA adapter, from this project or any other with plain LoRA."""
+    config = LoraConfig.from_pretrained(folder)
+    if config.use_dora or config.use_rslora or config.rank_pattern or config.alpha_pattern:
+        raise ValueError(f"{folder}: only plain LoRA is read (no DoRA, rsLoRA, rank or alpha patterns)")
+    tensors = load_file(folder / WEIGHTS)
+    updates: dict[str, Update] = {}
+    for name, a in tensors.items():
+        for kind, other in (("lora_A.weight", "lora_B.weight"), ("lora_embedding_A", "lora_embedding_B")):
+            if name.endswith(f".{kind}"):
+                path = name.removeprefix(_ROOT).removesuffix(f".{kind}")
+                b = tensors[name.removesuffix(kind) + other]
+                updates[path] = LowRank(left=b.float() * (config.lora_alpha / config.r), right=a.float())
+    return updates

@@ -1,0 +1,135 @@
+"""Pairs of prompt and target packed into rows without waste: the one engine behind training and scoring.
+
+An item is a prompt with one or more targets. It takes one stretch of a row: the prompt's tokens once, then each
+target's tokens but the last. Every target attends to the prompt and to itself, not to its sister targets; items that
+share a row do not see each other; positions start anew in every item and continue after the prompt in every target.
+So the result is that of one forward pass a pair, at a fraction of the tokens: no padding to speak of, no prompt twice,
+and logits only where a target token is predicted.
+
+Shapes: b rows, t tokens a row, d hidden size, v vocabulary, n predicted target tokens.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+ROW_TOKENS = 64
+"""Rows are this long, or as long as the longest item: attention within a row costs t^2, so short rows are cheap."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Item:
+    """A prompt and the targets to be scored after it, as token ids. The prompt has at least one token."""
+
+    prompt: tuple[int, ...]
+    targets: tuple[tuple[int, ...], ...]
+
+    @property
+    def length(self) -> int:
+        """Tokens that the item takes in a row."""
+        return len(self.prompt) + sum(len(target) - 1 for target in self.targets)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Packed:
+    """Rows ready for a forward pass, and where in them each target token is predicted."""
+
+    input_ids: Tensor  # [b, t]
+    position_ids: Tensor  # [b, t]
+    item: Tensor  # [b, t]; -1 = padding
+    branch: Tensor  # [b, t]; 0 = prompt, k = k-th target
+    query: Tensor  # [n]: flat position (row * t + column) whose hidden state predicts the label
+    label: Tensor  # [n]
+    owner: Tensor  # [n]: which target, counted over all items in order
+
+    @property
+    def targets(self) -> int:
+        """Number of targets over all items."""
+        return int(self.owner[-1]) + 1
+
+    def to(self, device: torch.device | str) -> "Packed":
+        """The same rows on another device."""
+        return Packed(**{name: getattr(self, name).to(device) for name in self.__dataclass_fields__})
+
+    def attention_mask(self, dtype: torch.dtype) -> Tensor:
+        """Additive mask [b, 1, t, t]: 0 where a query (row) sees a key (column), the dtype's minimum elsewhere."""
+        t = self.item.shape[1]
+        same_item = self.item[:, :, None] == self.item[:, None, :]
+        same_branch = self.branch[:, :, None] == self.branch[:, None, :]
+        causal = torch.ones(t, t, dtype=torch.bool, device=self.item.device).tril()
+        visible = causal & same_item & (same_branch | (self.branch[:, None, :] == 0))  # [b, t, t]
+        mask = torch.zeros(visible.shape, dtype=dtype, device=visible.device)
+        return mask.masked_fill_(~visible, torch.finfo(dtype).min)[:, None]
+
+
+def pack(items: Sequence[Item]) -> Packed:
+    """Pack `items` into rows, longest first into the first row with room.
+
+    The number of tokens is about the sum of the items' lengths; the order of the targets is that of `items`.
+    """
+    if not items:
+        raise ValueError("pack: wanted at least one item, found none")
+    t = max(ROW_TOKENS, max(item.length for item in items))
+    if sum(item.length for item in items) < t:
+        t = max(sum(item.length for item in items), max(item.length for item in items))
+    places, b = _first_fit([item.length for item in items], t)
+    grid = torch.zeros(4, b, t, dtype=torch.long)  # ids, positions, item, branch
+    grid[2] = -1
+    query: list[int] = []
+    label: list[int] = []
+    owner: list[int] = []
+    target_count = 0
+    for index, (item, (row, column)) in enumerate(zip(items, places, strict=True)):
+        start, p = row * t + column, len(item.prompt)
+        ids, positions, branches = list(item.prompt), list(range(p)), [0] * p
+        for branch, target in enumerate(item.targets, start=1):
+            first = len(ids)
+            ids += target[:-1]
+            positions += range(p, p + len(target) - 1)
+            branches += [branch] * (len(target) - 1)
+            query += [start + p - 1, *range(start + first, start + len(ids))]
+            label += target
+            owner += [target_count] * len(target)
+            target_count += 1
+        filled = torch.tensor([ids, positions, [index] * len(ids), branches])
+        grid[:, row, column : column + len(ids)] = filled
+    return Packed(
+        input_ids=grid[0],
+        position_ids=grid[1],
+        item=grid[2],
+        branch=grid[3],
+        query=torch.tensor(query),
+        label=torch.tensor(label),
+        owner=torch.tensor(owner),
+    )
+
+
+def _first_fit(lengths: Sequence[int], capacity: int) -> tuple[list[tuple[int, int]], int]:
+    """(row, column) of each item, longest first into the first row with room, and the number of rows."""
+    used: list[int] = []
+    places = [(0, 0)] * len(lengths)
+    for index in sorted(range(len(lengths)), key=lambda one: (-lengths[one], one)):
+        row = next((row for row, taken in enumerate(used) if taken + lengths[index] <= capacity), len(used))
+        if row == len(used):
+            used.append(0)
+        places[index] = (row, used[row])
+        used[row] += lengths[index]
+    return places, len(used)
+
+
+def batches(items: Sequence[Item], tokens: int, order: Iterable[int] | None = None) -> list[list[int]]:
+    """Indices of `items` cut into batches of at most `tokens` tokens, in the given order (default: as they come).
+
+    An item longer than `tokens` gets a batch of its own.
+    """
+    cut: list[list[int]] = []
+    room = 0
+    for index in range(len(items)) if order is None else order:
+        if items[index].length > room or not cut:
+            cut.append([])
+            room = tokens
+        cut[-1].append(index)
+        room -= items[index].length
+    return cut

@@ -1,0 +1,222 @@
+"""Every parameter of params.yaml: its meaning, unit and range, checked before anything runs.
+
+The numbers themselves are in params.yaml and in the presets under configs/; this module holds none.
+"""
+
+import difflib
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).resolve().parent.parent
+PARAMS_FILE = ROOT / "params.yaml"
+PRESETS = ROOT / "configs"
+
+Auto = Literal["auto"]
+
+
+class Section(BaseModel):
+    """A group of parameters: frozen, no unknown keys, no conversions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+S = TypeVar("S", bound=Section)
+
+
+class Facts(Section):
+    """Which facts: stage `facts`."""
+
+    split: Literal["test", "validation"] = Field(description="validation is for choosing hyper-parameters")
+    limit: int | None = Field(ge=1, description="number of edits; null = all")
+    pool_limit: int | None = Field(ge=1, description="number of pool facts; null = all")
+    folder: str = Field(description="folder with the dataset's files; looked in before any download")
+    max_reject_share: float = Field(ge=0, le=1, description="more rejected rows than this share stop the stage")
+    seed: int = Field(description="draws the world, and which prose is held out")
+
+
+class Own(Section):
+    """The user's own facts: dataset `own`."""
+
+    path: str = Field(description="CSV, JSONL or Parquet with at least prompt and target_new")
+    pool: str = Field(
+        description="dataset whose unedited facts serve as neighbors: world (for tiny), counterfact, zsre, or none"
+    )
+
+
+class Para(Section):
+    """Training paraphrases: stage `paraphrase`."""
+
+    method: Literal["fewshot", "prefix", "both", "none"]
+    n: int = Field(ge=0, description="paraphrases kept per edit, after cleaning")
+    backend: Literal["auto", "vllm", "transformers"]
+    seed: int
+    temperature: float = Field(gt=0, description="of few-shot continuations")
+    samples: int = Field(ge=1, description="few-shot continuations drawn per edit")
+    max_tokens: int = Field(ge=8, description="longest few-shot continuation, in tokens")
+    prefix_tokens: tuple[int, ...] | list[int] = Field(description="longest prefixes z, in tokens, used in turn")
+    prefix_top_k: int = Field(ge=1, description="top-k of prefix sampling")
+
+
+class Neighbors(Section):
+    """Unedited facts trained beside the edits: stage `neighbors`."""
+
+    kind: Literal["random", "similar", "none"]
+    n: int = Field(ge=0, description="neighbors per edit")
+    encoder: str = Field(description="hashing (offline), or a sentence-transformers model by name or folder")
+    index: str = Field(description="FAISS index factory string")
+    seed: int
+
+
+class Train(Section):
+    """Optimisation: stage `edit`. `auto` takes the model preset's value."""
+
+    mask_prompt: bool = Field(description="true: loss on target tokens only; false: on prompt tokens as well")
+    epochs: int | Auto
+    lr: float | Auto = Field(description="peak learning rate of AdamW; cosine to 0")
+    batch_size: int | Auto = Field(description="pairs per optimiser step, over all processes")
+    micro_tokens: int = Field(ge=16, description="tokens per forward pass and process: bounds memory, not the result")
+    checkpoint_steps: int = Field(ge=1, description="steps between checkpoints to resume from")
+    seed: int
+
+
+class Protocol(Section):
+    """How edits are applied."""
+
+    kind: Literal["mass", "single", "sequential"]
+    batch_size: int = Field(ge=1, description="edits per sequential batch")
+    checkpoints: list[int] = Field(description="numbers of edits after which everything is scored")
+
+
+class Scoring(Section):
+    """Stage `score`."""
+
+    micro_tokens: int = Field(ge=16, description="tokens per forward pass: bounds memory, not the result")
+    examples: int = Field(ge=0, description="edits whose continuation is generated before and after")
+    example_tokens: int = Field(ge=1, description="length of those continuations, in tokens")
+
+
+class Lora(Section):
+    """LoRA as in the paper's released run, adapted to the model's module names."""
+
+    r: int = Field(ge=1)
+    alpha: float = Field(gt=0)
+    targets: list[str] = Field(min_length=1, description="last names of the modules that get an adapter")
+
+
+class Recipe(Section):
+    """The model's own optimisation settings, which `auto` in params.yaml's train section takes."""
+
+    epochs: int = Field(ge=1)
+    lr: float = Field(gt=0)
+    batch_size: int = Field(ge=1)
+
+
+class Tiny(Section):
+    """The small model that stage `base` trains from scratch."""
+
+    hidden: int = Field(description="hidden size")
+    layers: int
+    heads: int
+    inner: int = Field(description="MLP inner size")
+    max_vocabulary: int = Field(description="whole words kept, most frequent first; the rest is spelled in bytes")
+    longest: int = Field(description="longest training document, in tokens")
+    step_tokens: int = Field(description="training tokens a step, about")
+    steps: int
+    lr: float = Field(description="peak learning rate of AdamW; warm-up, then linear to 0")
+    fewshot_share: float = Field(ge=0, le=1, description="share of training text in few-shot paraphrase documents")
+
+
+class Model(Section):
+    """A model preset: configs/models/<name>.yaml."""
+
+    source: Literal["tiny", "hub", "folder"]
+    name: str = Field(description="hub id, or folder; for tiny a label")
+    revision: str | None = Field(pattern=r"^[0-9a-f]{40}$", description="pinned commit of a hub model")
+    dtype: Literal["float32", "bfloat16", "float16"] = Field(description="on a GPU; CPU always computes in float32")
+    lora: Lora
+    train: Recipe
+    tiny: Tiny | None
+
+
+class SourceFile(Section):
+    """One file that a dataset is made of."""
+
+    name: str = Field(min_length=1, description="looked for in facts.folder, then in the cache of downloads")
+    urls: list[str] = Field(description="where to download it: mirrors, tried in order")
+    sha256: str | None = Field(pattern=r"^[0-9a-f]{64}$", description="of the published file; null = not checked")
+
+
+class Dataset(Section):
+    """A dataset preset: configs/datasets/<name>.yaml."""
+
+    loader: str = Field(description="module in lib/datasets/")
+    metric: Literal["success", "accuracy"] = Field(description="the headline measure of an edit")
+    target: Literal["answers", "alt"] | None = Field(
+        description="which object zsre edits to: answers (ROME) or alt (RECT); null for other datasets"
+    )
+    files: dict[str, SourceFile] = Field(description="files by their role; `text`, optional, is plain text")
+
+
+def with_recipe(train: Train, recipe: Recipe) -> Train:
+    """`train` with every `auto` replaced by the model's own value."""
+    chosen = {name: value for name, value in recipe.model_dump().items() if getattr(train, name) == "auto"}
+    return train.model_copy(update=chosen)
+
+
+def read_params(path: Path = PARAMS_FILE) -> dict[str, Any]:
+    """params.yaml as plain values (YAML 1.2, so 5e-05 is a number)."""
+    values: dict[str, Any] = YAML(typ="safe", pure=True).load(path.read_text())
+    return values
+
+
+def section(name: str, kind: type[S], path: Path = PARAMS_FILE) -> S:
+    """One section of params.yaml, checked. Raises ValueError naming file, key, what was wanted and what was found."""
+    values = read_params(path)
+    if name not in values:
+        raise ValueError(f"{path.name}: section {name!r} is absent; it holds {_keys(kind)}")
+    return check(values[name], kind, f"{path.name}: {name}")
+
+
+def preset(group: str, name: str, kind: type[S]) -> S:
+    """The preset configs/<group>/<name>.yaml, checked. Raises ValueError with the nearest name where there is none."""
+    path = PRESETS / group / f"{name}.yaml"
+    if not path.is_file():
+        known = sorted(one.stem for one in path.parent.glob("*.yaml"))
+        raise ValueError(f"{group[:-1]}: wanted one of {', '.join(known)}; found {name!r}{did_you_mean(name, known)}")
+    return check(read_params(path), kind, f"configs/{group}/{name}.yaml")
+
+
+def check(values: Any, kind: type[S], where: str) -> S:
+    """`values` as a `kind`. Raises ValueError naming each wrong key with what was wanted and found."""
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise ValueError("\n".join(_explain(one, kind, where) for one in error.errors())) from None
+
+
+def did_you_mean(name: str, known: list[str]) -> str:
+    """'. Did you mean X?' where a known name is near, else nothing."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f". Did you mean {near[0]!r}?" if near else ""
+
+
+def _explain(error: Any, kind: type[Section], where: str) -> str:
+    key = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        known = list(kind.model_fields)
+        return f"{where}.{key}: unknown key{did_you_mean(key, known)} (known: {', '.join(known)})"
+    if error["type"] == "missing":
+        return f"{where}.{key}: absent; {_meaning(kind, key)}"
+    return f"{where}.{key}: {error['msg']}; found {error['input']!r}. {_meaning(kind, key)}"
+
+
+def _meaning(kind: type[Section], key: str) -> str:
+    field = kind.model_fields.get(key.split(".")[0])
+    return (field.description if field and field.description else f"one of {_keys(kind)}") or ""
+
+
+def _keys(kind: type[Section]) -> str:
+    return ", ".join(kind.model_fields)

@@ -1,0 +1,70 @@
+"""The rows behind the plots, for `dvc plots` and for the report: plain values, small however many edits there are."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+from lib.metrics import KINDS, WHENS
+
+Rows = list[dict[str, Any]]
+
+POINTS = 2_000
+"""At most so many edits are drawn as points: every k-th in the order of their ids."""
+_DIGITS = 4
+
+
+def score_rows(details: Mapping[str, Any]) -> Rows:
+    """The headline measure before and after with its interval, in percent; what was not measured has no row."""
+    rows = []
+    for name in ("score", *KINDS):
+        for when in WHENS:
+            found = details[when][name][details["headline"]]
+            if found is not None:
+                values = {"value": found["mean"], "ci95": found["ci95"]}
+                values = {key: round(value, _DIGITS) for key, value in values.items()}
+                rows.append({"metric": name, "when": when, "label": f"{name}, {when}", "n": found["n"], **values})
+    return rows
+
+
+def relation_rows(records: pl.DataFrame, edits: pl.DataFrame, measure: str) -> Rows:
+    """The three kinds' means after the edit for every relation, in percent, the relation with most edits first.
+
+    `records` are metrics.per_record's, `edits` has the columns edit_id and relation. A relation that is not known, or
+    of which nothing was measured, has no row.
+    """
+    after = records.filter(pl.col("when") == "after").join(edits, on="edit_id")
+    kinds = [pl.col(measure).filter(pl.col("kind") == kind).mean().round(_DIGITS).alias(kind) for kind in KINDS]
+    return (
+        after.filter(pl.col("relation").is_not_null() & pl.col(measure).is_not_null())
+        .group_by("relation")
+        .agg(pl.col("edit_id").n_unique().alias("n"), *kinds)
+        .sort("n", "relation", descending=[True, False])
+        .to_dicts()
+    )
+
+
+def locality_rows(records: pl.DataFrame, neighbors: pl.DataFrame, measure: str) -> Rows:
+    """Per edit: its locality before and after, in percent, and the mean similarity of its training neighbors.
+
+    `neighbors` has the columns edit_id and similarity; the mean is None where they were drawn at random or not at all.
+    """
+    similarity = neighbors.group_by("edit_id").agg(pl.col("similarity").mean().round(_DIGITS))
+    local = records.filter((pl.col("kind") == "locality") & pl.col(measure).is_not_null())
+    at = [pl.col(measure).filter(pl.col("when") == when).first().round(_DIGITS).alias(when) for when in WHENS]
+    edits = local.group_by("edit_id").agg(at).filter(pl.col("after").is_not_null())
+    return _thinned(edits.join(similarity, on="edit_id", how="left").sort("edit_id")).to_dicts()
+
+
+def nll_rows(nll: pl.DataFrame) -> Rows:
+    """Per edit: NLL per token of its true object minus that of its new one, before and after; above 0 it has taken.
+
+    `nll` is metrics.efficacy_nll's. Edits without a true object have no row.
+    """
+    margins = [(pl.col(f"true_{when}") - pl.col(f"new_{when}")).round(_DIGITS).alias(when) for when in WHENS]
+    return _thinned(nll.select("edit_id", *margins).drop_nulls()).to_dicts()
+
+
+def _thinned(edits: pl.DataFrame) -> pl.DataFrame:
+    return edits.gather_every(max(1, math.ceil(len(edits) / POINTS)))

@@ -1,0 +1,177 @@
+"""The report's pictures, as PNG bytes: the same input gives the same bytes.
+
+Drawn small with large type, so that they can be read at the width of a phone.
+"""
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from lib.metrics import KINDS, WHENS
+
+Row = Mapping[str, Any]
+
+RELATIONS = 20
+"""At most so many relations are drawn: those with most edits."""
+
+_BEFORE, _AFTER, _THIRD = "#9aa7b8", "#2563c9", "#e08a1e"
+_COLORS = {"before": _BEFORE, "after": _AFTER, "efficacy": _AFTER, "generalization": "#7fb2f0", "locality": _THIRD}
+_INK, _SOFT, _LINE = "#1d2733", "#5a6675", "#e3e8ee"
+_WIDTH = 4.8
+"""Inches; with `_DPI` twice as many pixels as the report shows."""
+_DPI = 200
+_BINS = 6
+_LONGEST_LABEL = 22
+_STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 10.5,
+    "text.color": _INK,
+    "text.parse_math": False,
+    "axes.edgecolor": _LINE,
+    "axes.labelcolor": _SOFT,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": _LINE,
+    "xtick.color": _SOFT,
+    "ytick.color": _SOFT,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "legend.frameon": False,
+    "legend.handlelength": 1.0,
+    "legend.handleheight": 1.0,
+}
+
+
+def scores(rows: Sequence[Row]) -> bytes:
+    """Score, efficacy, generalization and locality before and after, with 95 % intervals; plot_data.score_rows."""
+    with _style():
+        figure, axes = _figure(3.5)
+        names = list(dict.fromkeys(row["metric"] for row in rows))
+        for when, side in zip(WHENS, (-0.2, 0.2), strict=True):
+            shown = [row for row in rows if row["when"] == when]
+            places = [names.index(row["metric"]) + side for row in shown]
+            values, widths = [row["value"] for row in shown], [row["ci95"] for row in shown]
+            axes.bar(places, values, 0.37, color=_COLORS[when], label=when)
+            axes.errorbar(places, values, widths, fmt="none", ecolor=_INK, elinewidth=1, capsize=2.5)
+            for place, value, width in zip(places, values, widths, strict=True):
+                top = min(value + width, 100) + 2
+                axes.text(place, top, f"{value:.0f}", ha="center", fontsize=9.5, color=_SOFT)
+        axes.set_xticks(range(len(names)), names)
+        _percent(axes, "y")
+        axes.set_ylim(0, 112)
+        _legend_above(axes, 2)
+        return _png(figure)
+
+
+def training_loss(steps: Sequence[int], losses: Sequence[float]) -> bytes:
+    """The loss of every optimiser step, and its running mean over a twentieth of the steps."""
+    with _style():
+        figure, axes = _figure(3.0)
+        window = max(1, len(losses) // 20)
+        means = np.convolve(losses, np.full(window, 1 / window), mode="valid")
+        axes.plot(steps, losses, color=_BEFORE, linewidth=0.8, alpha=0.7, label="each step")
+        middle = steps[window // 2 : window // 2 + len(means)]
+        axes.plot(middle, means, color=_AFTER, linewidth=2, label=f"mean of {window} steps")
+        axes.set(xlabel="optimiser step", ylabel="loss, nats a token")
+        axes.set_ylim(bottom=0)
+        axes.grid(axis="y")
+        _legend_above(axes, 2)
+        return _png(figure)
+
+
+def locality_by_similarity(rows: Sequence[Row]) -> bytes:
+    """Each edit's locality against the mean similarity of its training neighbors, with the means of equal parts.
+
+    `rows` are plot_data.locality_rows with a similarity.
+    """
+    ordered = sorted(rows, key=lambda row: float(row["similarity"]))
+    similarity = np.array([row["similarity"] for row in ordered])
+    locality = np.array([row["after"] for row in ordered])
+    parts = np.array_split(np.arange(len(ordered)), min(_BINS, len(ordered)))
+    with _style():
+        figure, axes = _figure(3.3)
+        axes.scatter(similarity, locality, s=16, color=_AFTER, alpha=0.35, linewidths=0, label="one edit")
+        means = [similarity[part].mean() for part in parts], [locality[part].mean() for part in parts]
+        axes.plot(*means, color=_THIRD, marker="o", linewidth=2, label=f"mean of each {len(parts)}th part of the edits")
+        axes.set(xlabel="mean similarity of the edit's training neighbors (cosine)", ylabel="locality after")
+        _percent(axes, "y")
+        axes.set_ylim(-4, 106)
+        _legend_above(axes, 2)
+        return _png(figure)
+
+
+def locality_spread(rows: Sequence[Row]) -> bytes:
+    """How many edits kept which share of their locality prompts, before and after; plot_data.locality_rows."""
+    edges = np.linspace(-5, 105, 12)
+    with _style():
+        figure, axes = _figure(3.0)
+        for when, side in zip(WHENS, (-2.1, 2.1), strict=True):
+            values = [row[when] for row in rows if row[when] is not None]
+            shares = np.histogram(values, edges)[0] / max(1, len(values)) * 100
+            axes.bar(edges[:-1] + 5 + side, shares, 3.9, color=_COLORS[when], label=when)
+        axes.set(xlabel="locality of an edit", ylabel="share of edits")
+        axes.set_xticks(range(0, 101, 20))
+        _percent(axes, "y")
+        axes.xaxis.set_major_formatter("{x:.0f} %")
+        _legend_above(axes, 2)
+        return _png(figure)
+
+
+def success_by_relation(rows: Sequence[Row]) -> bytes:
+    """Efficacy, generalization and locality after the edit for each relation; plot_data.relation_rows."""
+    shown = list(rows[:RELATIONS])
+    kinds = [kind for kind in KINDS if any(row[kind] is not None for row in shown)]
+    thickness = 0.78 / max(1, len(kinds))
+    with _style():
+        figure, axes = _figure(0.9 + 0.36 * len(shown))
+        for number, kind in enumerate(kinds):
+            places = np.arange(len(shown)) + (number - (len(kinds) - 1) / 2) * thickness
+            axes.barh(places, [row[kind] or 0 for row in shown], thickness * 0.9, color=_COLORS[kind], label=kind)
+            for place in (place for place, row in zip(places, shown, strict=True) if row[kind] is None):
+                axes.text(1, place, "not measured", va="center", fontsize=7, color=_SOFT)
+        axes.set_yticks(range(len(shown)), [f"{_short(row['relation'])} ({row['n']})" for row in shown])
+        axes.invert_yaxis()
+        axes.set_ylim(len(shown) - 0.4, -0.6)
+        _percent(axes, "x")
+        axes.set_xlim(0, 102)
+        _legend_above(axes, 3)
+        return _png(figure)
+
+
+def _style() -> Any:
+    """The same look whatever the user's own matplotlib settings are; restored on exit."""
+    return matplotlib.rc_context({**matplotlib.rcParamsDefault, **_STYLE})
+
+
+def _figure(height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(_WIDTH, height), dpi=_DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.add_subplot()
+
+
+def _percent(axes: Axes, side: Literal["x", "y"]) -> None:
+    axis = axes.xaxis if side == "x" else axes.yaxis
+    axis.set_major_formatter("{x:.0f} %")
+    axes.grid(axis=side)
+
+
+def _legend_above(axes: Axes, columns: int) -> None:
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.2, columnspacing=1.4)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST_LABEL else name[: _LONGEST_LABEL - 1] + "…"
+
+
+def _png(figure: Figure) -> bytes:
+    """The picture without the date and the version that matplotlib writes into it."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()

@@ -1,0 +1,214 @@
+"""The records that travel between stages, their Parquet schemas, and how they are read and written.
+
+One frozen dataclass a table. A field's type declares its column: str, int, float, bool, tuples of strings or of a
+nested record; "| None" makes it nullable. The schema is checked both ways, so that a file written by another version,
+or by hand, is refused with the column that differs rather than read wrongly.
+"""
+
+import dataclasses
+import os
+import types
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+When = Literal["before", "after", "final"]
+Kind = Literal["efficacy", "generalization", "locality", "pool"]
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalityPrompt:
+    """An unedited fact whose answer an edit must leave alone."""
+
+    prompt: str
+    target: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One requested edit with everything needed to score it: a row of edits.parquet."""
+
+    edit_id: str
+    dataset: str
+    subject: str | None
+    relation: str | None
+    prompt: str
+    """The filled prompt; the edited model should continue it with target_new."""
+    template: str | None
+    """The prompt with {} in place of the subject, where the dataset gives it."""
+    target_new: str
+    target_true: str | None
+    paraphrases: tuple[str, ...] = ()
+    """Evaluation paraphrases (generalization): never trained on."""
+    locality: tuple[LocalityPrompt, ...] = ()
+    """Evaluation prompts about other subjects (locality): never trained on."""
+    generation_prompts: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+
+    @property
+    def evaluation_prompts(self) -> tuple[str, ...]:
+        """Every prompt that this edit is scored on: the edit itself, its paraphrases, its locality prompts."""
+        return (self.prompt, *self.paraphrases, *(one.prompt for one in self.locality))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fact:
+    """One unedited fact to learn from (train split): a row of pool.parquet."""
+
+    fact_id: str
+    subject: str | None
+    relation: str | None
+    prompt: str
+    target: str
+    template: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """One piece of plain text: a row of text.parquet. `heldout` pieces are for measuring only."""
+
+    text: str
+    split: Literal["train", "heldout"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reject:
+    """One input row that was not used, and why: a row of rejects.parquet."""
+
+    file: str
+    line: int
+    """1-based line (CSV, JSONL) or 1-based place of the record in a JSON array or Parquet file."""
+    field: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paraphrase:
+    """One training paraphrase of an edit's prompt: a row of paraphrases.parquet."""
+
+    edit_id: str
+    kind: Literal["fewshot", "prefix"]
+    text: str
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neighbor:
+    """One unedited fact trained beside an edit: a row of neighbors.parquet."""
+
+    edit_id: str
+    fact_id: str
+    rank: int
+    """0 = first drawn or most similar."""
+    similarity: float | None
+    """Cosine of the prompts' embeddings; absent for random neighbors."""
+    prompt: str
+    target: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """What a model says of one target after one prompt: a row of scores.parquet. Metrics are arithmetic on these."""
+
+    edit_id: str
+    session: int
+    """0 = the whole run (mass editing); later sessions of a sequential run count up."""
+    when: When
+    kind: Kind
+    prompt_index: int
+    """Place of the prompt among the edit's prompts of this kind."""
+    role: Literal["new", "true"]
+    """Whether `target` is the edit's new object or the true one (for locality prompts: the prompt's own answer)."""
+    prompt: str
+    target: str
+    nll: float
+    """Sum over target tokens of -log p, in nats, teacher-forced."""
+    tokens: int
+    """Number of target tokens."""
+    correct: int
+    """How many target tokens are the argmax under teacher forcing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generation:
+    """A greedy continuation of one prompt: a row of generations.parquet."""
+
+    edit_id: str
+    session: int
+    when: When
+    prompt: str
+    text: str
+
+
+def schema(kind: type) -> pa.Schema:
+    """The Parquet schema that the fields of a record class declare."""
+    hints = get_type_hints(kind)
+    return pa.schema([_column(field.name, hints[field.name]) for field in dataclasses.fields(kind)])
+
+
+def write(path: Path, kind: type[R], rows: Iterable[R]) -> int:
+    """Write `rows` to a Parquet file, whole or not at all; return how many there were.
+
+    Raises pyarrow.ArrowInvalid or ArrowTypeError where a row does not fit the schema.
+    """
+    table = pa.Table.from_pylist([dataclasses.asdict(cast(Any, row)) for row in rows], schema=schema(kind))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    pq.write_table(table, unfinished, compression="zstd")
+    os.replace(unfinished, path)
+    return int(table.num_rows)
+
+
+def read(path: Path, kind: type[R]) -> list[R]:
+    """Read every row of a Parquet file written by `write`.
+
+    Raises ValueError naming the file and the columns where its schema is another one.
+    """
+    table = pq.read_table(path)
+    if not table.schema.equals(schema(kind)):
+        wanted, found = _described(schema(kind)), _described(table.schema)
+        raise ValueError(
+            f"{path}: not a table of {kind.__name__}: wanted but absent or of another type: "
+            f"{sorted(wanted - found) or 'none'}; found instead: {sorted(found - wanted) or 'none'}. "
+            "Run the stage that writes it again (dvc repro)."
+        )
+    nested = {name: inner for name, hint in get_type_hints(kind).items() if (inner := _nested(hint))}
+    return [kind(**{name: _value(value, nested.get(name)) for name, value in row.items()}) for row in table.to_pylist()]
+
+
+def _column(name: str, hint: Any) -> pa.Field:
+    nullable = get_origin(hint) in (Union, types.UnionType)
+    if nullable:
+        (hint,) = (one for one in get_args(hint) if one is not type(None))
+    return pa.field(name, _arrow_type(hint), nullable=nullable)
+
+
+def _arrow_type(hint: Any) -> pa.DataType:
+    if get_origin(hint) is Literal or hint is str:
+        return pa.string()
+    if get_origin(hint) is tuple:
+        return pa.list_(_arrow_type(get_args(hint)[0]))
+    if dataclasses.is_dataclass(hint):
+        return pa.struct([(field.name, _arrow_type(field.type)) for field in dataclasses.fields(hint)])
+    return {int: pa.int64(), float: pa.float64(), bool: pa.bool_()}[hint]
+
+
+def _nested(hint: Any) -> type[Any] | None:
+    inner = get_args(hint)[0] if get_origin(hint) is tuple else None
+    return inner if isinstance(inner, type) and dataclasses.is_dataclass(inner) else None
+
+
+def _value(value: Any, nested: type[Any] | None) -> Any:
+    if not isinstance(value, list):
+        return value
+    return tuple(nested(**one) for one in value) if nested else tuple(value)
+
+
+def _described(columns: pa.Schema) -> set[str]:
+    return {f"{field.name}: {field.type}{'' if field.nullable else ' not null'}" for field in columns}

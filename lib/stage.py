@@ -1,0 +1,69 @@
+"""What every stage shares: how it starts, how it says what went wrong, its progress, and its small JSON files."""
+
+import ctypes
+import json
+import logging
+import math
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tqdm import tqdm
+
+T = TypeVar("T")
+
+_PR_SET_PDEATHSIG = 1
+_LINES_IN_A_LOG = 10
+"""Without a terminal, progress is a plain line about every tenth of the way."""
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a stage's main function.
+
+    Mistakes of the user (ValueError, FileNotFoundError) are printed as a message without a traceback, exit status 1.
+    On Linux the process is told to stop when its parent (dvc) dies, which dvc does not do itself.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    try:
+        main()
+    except (ValueError, FileNotFoundError) as error:
+        if os.environ.get("ERRATA_TRACEBACK"):
+            raise
+        sys.exit(f"error: {error}")
+
+
+def progress(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
+    """Yield `items` with a bar on a terminal, or with a plain line now and then in a log."""
+    count = len(items) if total is None and isinstance(items, Sized) else total
+    if sys.stderr.isatty():
+        yield from tqdm(items, desc=description, total=count, leave=False)
+        return
+    said = 0
+    for done, item in enumerate(items, start=1):
+        yield item
+        if count and (part := done * _LINES_IN_A_LOG // count) > said:
+            said = part
+            logging.getLogger(__name__).info("%s: %d of %d", description, done, count)
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write sorted JSON, whole or not at all. Raises ValueError where a number is NaN or infinite."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    unfinished.write_text(json.dumps(values, indent=2, sort_keys=True, allow_nan=False) + "\n")
+    os.replace(unfinished, path)
+
+
+def read_json(path: Path) -> Any:
+    """The values of a JSON file."""
+    return json.loads(path.read_text())
+
+
+def rounded(value: float | None, digits: int = 4) -> float | None:
+    """`value` rounded for a metrics file; None for a value that is absent or not finite."""
+    return None if value is None or not math.isfinite(value) else round(value, digits)

@@ -1,0 +1,46 @@
+"""Stage `base`: the unedited model. The tiny one is trained here; a hub model is fetched at its pinned revision."""
+
+import argparse
+import time
+from pathlib import Path
+
+from lib import base_model, params, tiny, tiny_text
+from lib.records import Fact, Request, Text, read
+from lib.scoring import known_facts, recall
+from lib.stage import progress, rounded, run, write_json
+
+
+def main() -> None:
+    """Read params.yaml and the facts; write the model's folder with its manifest, and what it knows."""
+    options = _options()
+    began = time.perf_counter()
+    preset = params.preset("models", params.read_params()["model"], params.Model)
+    requests, pool = read(options.edits, Request), read(options.pool, Fact)
+    options.model.mkdir(parents=True, exist_ok=True)
+    if preset.tiny is not None:
+        corpus = tiny_text.corpus(requests, pool, read(options.text, Text))
+        seed = params.read_params()["seed"]
+        tiny.make(options.model, corpus, preset.tiny, seed, lambda steps: progress(steps, "base: training"))
+    base_model.write_manifest(options.model, preset)
+    model = base_model.load_model(options.model, base_model.device())
+    known = recall(model, base_model.load_tokenizer(options.model), known_facts(requests, pool), options.micro_tokens)
+    write_json(
+        options.metrics,
+        {
+            "recall": rounded(100 * known, 2),
+            "parameters": sum(one.numel() for one in model.parameters()),
+            "seconds": rounded(time.perf_counter() - began, 1),
+        },
+    )
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("edits", "pool", "text", "model", "metrics"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--micro-tokens", type=int, default=4096, help="tokens per forward pass when measuring recall")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,43 @@
+"""Stage `facts`: a dataset's files, or the embedded world, become edits, a pool of unedited facts, and plain text."""
+
+import argparse
+from pathlib import Path
+
+from lib import dataset, datasets, params
+from lib.records import Fact, Reject, Request, Text, write
+from lib.stage import run, write_json
+
+
+def main() -> None:
+    """Read params.yaml and the dataset's files; write what was read, and the rows that could not be used."""
+    outputs = _outputs()
+    facts, own = params.section("facts", params.Facts), params.section("own", params.Own)
+    preset = params.preset("datasets", params.read_params()["dataset"], params.Dataset)
+    found = datasets.find(preset, Path(facts.folder), own)
+    loaded = datasets.load(preset.loader, {role: one.path for role, one in found.items()}, facts, preset, own)
+
+    write(outputs.rejects, Reject, loaded.rejects)
+    dataset.check(loaded, facts.max_reject_share, outputs.rejects)
+    write_json(
+        outputs.sources,
+        {role: {"file": one.path.name, "sha256": one.sha256, "bytes": one.size} for role, one in found.items()},
+    )
+    counts = {
+        "edits": write(outputs.edits, Request, loaded.edits),
+        "pool": write(outputs.pool, Fact, loaded.pool),
+        "text": write(outputs.text, Text, loaded.text),
+        "rejects": len(loaded.rejects),
+        "rows": loaded.rows,
+    }
+    write_json(outputs.metrics, counts)
+
+
+def _outputs() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("edits", "pool", "text", "rejects", "sources", "metrics"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run(main)

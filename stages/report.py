@@ -1,0 +1,70 @@
+"""Stage `report`: everything that the other stages measured, on one page, and its plots as pictures of their own."""
+
+import argparse
+import subprocess
+from pathlib import Path
+
+import polars as pl
+
+from lib import machine, metrics, records, report
+from lib.params import ROOT, read_params
+from lib.stage import read_json, run
+
+PLOTS = ("scores", "relations", "locality_by_similarity")
+NOT_OUTPUTS = (".", ":!metrics", ":!report", ":!dvc.lock")
+"""What git compares: stages write into these three, so that they always differ from the commit while one runs."""
+
+
+def main() -> None:
+    options = _options()
+    details = read_json(options.plots / "details.json")
+    generations = pl.read_parquet(options.generations)
+    shown = pl.col("edit_id").is_in(generations["edit_id"].unique().implode())
+    scores = pl.scan_parquet(options.scores).filter(shown)
+    took = metrics.took(metrics.per_record(scores), details["headline"])
+    edits = pl.scan_parquet(options.edits).filter(shown).collect()
+    loss = pl.read_csv(options.loss) if options.loss.is_file() else pl.DataFrame()
+    results = report.Results(
+        params=read_params(),
+        commit=_git("rev-parse", "HEAD") or None,
+        changed=[line[3:] for line in _git("status", "--porcelain", "--", *NOT_OUTPUTS).splitlines()],
+        versions=machine.versions(),
+        hardware=machine.hardware(),
+        metrics={path.stem: read_json(path) for path in options.metrics},
+        details=details,
+        sources=read_json(options.sources),
+        rejects=records.read(options.rejects, records.Reject),
+        examples=report.examples(edits, generations, metrics.efficacy_nll(scores), took),
+        pictures=report.pictures({name: read_json(options.plots / f"{name}.json")["rows"] for name in PLOTS}, loss),
+    )
+    options.report.mkdir(parents=True, exist_ok=True)
+    for picture in results.pictures:
+        if picture.png:
+            (options.report / f"{picture.name}.png").write_bytes(picture.png)
+    (options.report / "index.html").write_text(report.page(results), encoding="utf-8")
+
+
+def _git(*arguments: str) -> str:
+    """What git says, or nothing where there is no git, no checkout or no commit."""
+    try:
+        return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.rstrip()
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        return ""
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--metrics", type=Path, nargs="+", required=True, help="metrics files, in the pipeline's order")
+    parser.add_argument("--plots", type=Path, required=True, help="folder that stage evaluate wrote")
+    parser.add_argument("--scores", type=Path, required=True, help="scores.parquet of stage score")
+    parser.add_argument("--generations", type=Path, required=True, help="generations.parquet of stage score")
+    parser.add_argument("--loss", type=Path, required=True, help="loss.csv of stage edit; may be absent")
+    parser.add_argument("--edits", type=Path, required=True, help="edits.parquet of stage facts")
+    parser.add_argument("--rejects", type=Path, required=True, help="rejects.parquet of stage facts")
+    parser.add_argument("--sources", type=Path, required=True, help="sources.json of stage facts")
+    parser.add_argument("--report", type=Path, required=True, help="folder for index.html and the pictures")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run(main)

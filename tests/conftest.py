@@ -1,0 +1,17 @@
+"""Fixtures of the whole suite."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder with records of the published datasets; a test that needs it is skipped where it is absent."""
+    folder = Path(os.environ.get("ERRATA_DATA") or ROOT.parent / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip(f"no real records at {folder} (set ERRATA_DATA to a folder that has them)")
+    return folder

@@ -1,0 +1,37 @@
+"""The folder is the registry: every module has a preset, and an unknown name gets the nearest known one."""
+
+import pytest
+
+from lib import datasets, params
+from lib.params import Dataset, Facts, Own
+
+
+def test_every_dataset_has_a_preset_that_names_its_module() -> None:
+    assert datasets.names() == ["counterfact", "own", "world", "zsre"]
+    assert [params.preset("datasets", name, Dataset).loader for name in datasets.names()] == datasets.names()
+
+
+def test_the_headline_measure_is_success_for_counterfactuals_and_accuracy_for_answers() -> None:
+    metrics = {name: params.preset("datasets", name, Dataset).metric for name in datasets.names()}
+    assert metrics == {"counterfact": "success", "own": "accuracy", "world": "success", "zsre": "accuracy"}
+
+
+def test_an_unknown_dataset_is_an_error_with_the_nearest_name(facts: Facts, own: Own) -> None:
+    with pytest.raises(ValueError, match=r"dataset: .*found 'counterfacts'\. Did you mean 'counterfact'\?"):
+        datasets.load("counterfacts", {}, facts, params.preset("datasets", "world", Dataset), own)
+
+
+def test_the_pool_limit_keeps_the_first_facts_of_the_pool(facts: Facts, own: Own) -> None:
+    preset = params.preset("datasets", "world", Dataset)
+    whole = datasets.load("world", {}, facts, preset, own)
+    limited = datasets.load("world", {}, facts.model_copy(update={"pool_limit": 7}), preset, own)
+    assert limited.pool == whole.pool[:7]
+
+
+@pytest.mark.parametrize(
+    ("pool", "nearest"), [("wrld", "Did you mean 'world'"), ("own", "counterfact, world, zsre, none")]
+)
+def test_a_pool_that_is_no_other_dataset_is_an_error_that_tells_the_choices(pool: str, nearest: str) -> None:
+    with pytest.raises(ValueError, match=rf"own\.pool: .*found '{pool}'") as raised:
+        datasets.pool_preset(Own(path="unused.csv", pool=pool))
+    assert nearest in str(raised.value)

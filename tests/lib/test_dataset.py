@@ -1,0 +1,70 @@
+"""When rejects stop the stage, and what it then says."""
+
+from pathlib import Path
+
+import pytest
+
+from lib.dataset import Loaded, check
+from lib.datasets.world import load
+from lib.params import Dataset, Facts, Own
+from lib.records import Reject
+from lib.row_files import read_json
+
+FACTS = Facts(split="test", limit=3, pool_limit=None, folder="", max_reject_share=0, seed=0)
+EDITS = load(
+    {}, FACTS, Dataset(loader="world", metric="success", target=None, files={}), Own(path="", pool="none")
+).edits
+
+
+def loaded(reasons: list[str], rows: int = 100, file: str = "facts.csv") -> Loaded:
+    rejects = [Reject(file=file, line=line, field="subject", reason=one) for line, one in enumerate(reasons, start=2)]
+    return Loaded(edits=EDITS, pool=[], text=[], rejects=rejects, rows_of={file: rows, "other.json": 1000})
+
+
+def test_rejects_up_to_the_share_are_let_through() -> None:
+    check(loaded(["empty"] * 5), 0.05, Path("rejects.parquet"))
+
+
+def test_more_rejects_than_the_share_of_their_own_file_stop_the_stage() -> None:
+    with pytest.raises(ValueError) as raised:
+        check(loaded(["empty"] * 6), 0.05, Path("rejects.parquet"))
+    told = str(raised.value)
+    assert "facts.csv: 6 of 100 rows rejected (6.0%), more than facts.max_reject_share allows (5.0%)" in told
+    assert "Every reject is in rejects.parquet. Correct the rows, or raise facts.max_reject_share." in told
+
+
+def test_the_three_most_common_reasons_are_told_with_an_example_each() -> None:
+    reasons = ["rare", "empty", "wanted text; found 1", "absent", "wanted text; found 2", "empty", "absent", "absent"]
+    with pytest.raises(ValueError) as raised:
+        check(loaded(reasons), 0.0, Path("rejects.parquet"))
+    assert [line.strip() for line in str(raised.value).splitlines() if " x " in line] == [
+        "3 x subject: absent (line 5)",
+        "2 x subject: empty (line 3)",
+        "2 x subject: wanted text; found 1 (line 4)",
+    ]
+
+
+def test_no_edit_at_all_is_an_error() -> None:
+    with pytest.raises(ValueError, match="wanted at least one edit; found none"):
+        check(Loaded(edits=[], pool=[], text=[], rejects=[], rows_of={}), 1.0, Path("rejects.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("<!DOCTYPE html><html>", r"wanted a JSON array of records; found something else .*'<!DOCTYPE html><html>'"),
+        ('{"case_id": 0}', r"wanted a JSON array of records; found \{'case_id': 0\}"),
+        ("[]", "empty"),
+    ],
+)
+def test_a_file_that_is_no_json_array_says_what_it_is(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "facts.json").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read_json(tmp_path / "facts.json")
+
+
+def test_an_array_item_that_is_no_record_is_a_reject(tmp_path: Path) -> None:
+    (tmp_path / "facts.json").write_text('\ufeff[{"a": 1}, 5]', encoding="utf-8")
+    file = read_json(tmp_path / "facts.json")
+    assert file.rejects == (Reject(file="facts.json", line=2, field="row", reason="wanted a record; found 5"),)
+    assert file.size == 2

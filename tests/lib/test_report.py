@@ -1,0 +1,184 @@
+"""The page: whatever comes from data is escaped, nothing is loaded from elsewhere, what is missing is said."""
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from typing import Any
+
+import polars as pl
+
+from lib import metrics, report
+from lib.records import Reject
+
+HOSTILE = '<script>alert(1)</script>{{ 7 * 7 }}{% raw %}"onload="x'
+STAGES = ("facts", "base", "paraphrase", "neighbors", "edit", "score")
+NLL = {"new_before": 3.0, "true_before": 0.5, "new_after": 0.25, "true_after": None}
+
+
+def details(missing: tuple[str, ...] = ()) -> dict[str, Any]:
+    """All measures at 50 %, but those of the kinds in `missing`."""
+    one = {"mean": 50.0, "ci95": 5.0, "n": 4}
+    kinds = {
+        kind: dict.fromkeys(metrics.SCORED if kind == "score" else metrics.MEASURES, None if kind in missing else one)
+        for kind in ("score", *metrics.KINDS)
+    }
+    return {"headline": "success", "n": 4, "before": kinds, "after": kinds}
+
+
+def example(**changed: Any) -> report.Example:
+    values: dict[str, Any] = {"prompt": "The capital is", "target_new": "Rome", "target_true": "Paris"}
+    values |= {"before": " Paris.", "after": " Rome.", "nll": NLL, "took": True}
+    return report.Example(**(values | changed))
+
+
+def results(**changed: Any) -> report.Results:
+    values: dict[str, Any] = {
+        "params": {"dataset": "world", "model": "tiny", "editor": "lora", "seed": 3, "protocol": {"kind": "mass"}},
+        "commit": "0" * 40,
+        "changed": (),
+        "versions": {"python": "3.11"},
+        "hardware": {"processor": "abacus"},
+        "metrics": {stage: {"rows": 9, "seconds": 61.0} for stage in STAGES},
+        "details": details(),
+        "sources": {},
+        "rejects": (),
+        "examples": (example(),),
+        "pictures": (report.Picture(name="scores", title="Scores", caption="All.", png=b"picture"),),
+    }
+    return report.Results(**(values | changed))
+
+
+def text_of(page: str) -> str:
+    """What a reader sees, spaces folded."""
+    seen: list[str] = []
+    parser = HTMLParser()
+    parser.handle_data = seen.append  # type: ignore[method-assign]
+    parser.feed(re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL))
+    return " ".join(" ".join(seen).split())
+
+
+def test_hostile_text_in_any_input_appears_only_as_text() -> None:
+    page = report.page(
+        results(
+            params={**results().params, "editor": HOSTILE, HOSTILE: HOSTILE},
+            commit=HOSTILE,
+            changed=(HOSTILE,),
+            versions={"python": HOSTILE},
+            hardware={HOSTILE: HOSTILE},
+            metrics={"facts": {HOSTILE: HOSTILE}, "edit": {"device": HOSTILE, "dropped": {HOSTILE: 1}}},
+            sources={HOSTILE: [HOSTILE]},
+            rejects=(Reject(file=HOSTILE, line=1, field=HOSTILE, reason=HOSTILE),),
+            examples=(example(prompt=HOSTILE, target_new=HOSTILE, target_true=HOSTILE, before=HOSTILE, after=HOSTILE),),
+            pictures=(report.Picture(name=HOSTILE, title=HOSTILE, caption=HOSTILE, png=b"p"),),
+        )
+    )
+    assert "<script" not in page
+    assert 'alt="<' not in page
+    assert '{% raw %}"onload' not in page
+    assert "49" not in text_of(page)
+    assert text_of(page).count(HOSTILE) >= 20
+
+
+def test_the_page_loads_nothing() -> None:
+    page = report.page(results(sources={"file": {"url": "https://example.org/facts.json"}}))
+    addresses = re.findall(r"""(?:src|href|action|srcset|poster)\s*=\s*["']([^"']*)|url\(([^)]*)\)|@import""", page)
+    assert addresses
+    assert all(address.startswith("data:") for address, _ in addresses)
+    assert "<script" not in page
+
+
+def test_a_measure_that_is_missing_is_said_to_be_so() -> None:
+    whole = text_of(report.page(results()))
+    page = text_of(report.page(results(details=details(missing=("score", "generalization")))))
+    assert "not measured" not in whole
+    assert "Generalization was not measured" in page
+    assert page.count("not measured") >= 2 + 2 * len(metrics.MEASURES)
+
+
+def test_stages_without_metrics_or_device_are_said_to_be_missing() -> None:
+    page = text_of(report.page(results(metrics={})))
+    assert "paraphrase not measured" in page
+    assert "dtype not recorded" in page
+    assert "together not measured" in page
+
+
+def test_device_and_dtype_are_those_of_the_scoring() -> None:
+    page = text_of(report.page(results(metrics={"edit": {"dtype": "bfloat16"}, "score": {"dtype": "float32"}})))
+    assert "dtype float32" in page
+
+
+def test_a_plot_that_cannot_be_drawn_leaves_its_reason() -> None:
+    page = report.page(results(pictures=(report.Picture(name="loss", title="Loss", caption="No curve.", png=None),)))
+    assert "No curve." in page
+    assert "<img" not in page
+
+
+def test_published_numbers_are_marked_as_another_models() -> None:
+    page = text_of(report.page(results()))
+    assert "Published, for scale only: another model" in page
+    assert "CounterFact, GPT-J 6B, 10,000 edits at once" in page
+    assert "86.5 98.8 93.6 72.0" in page
+
+
+def test_a_tree_that_differs_from_the_commit_is_said_to_and_so_is_a_missing_commit() -> None:
+    assert "tree clean" in text_of(report.page(results()))
+    assert "changed since: params.yaml" in text_of(report.page(results(changed=("params.yaml",))))
+    assert "none: not a git checkout" in text_of(report.page(results(commit=None)))
+
+
+def test_rejects_are_counted_by_reason_and_the_first_are_shown() -> None:
+    some = [Reject(file="f.csv", line=line, field="prompt", reason="empty") for line in range(1, 13)]
+    page = text_of(report.page(results(rejects=some)))
+    assert "12 rows of the input were rejected" in page
+    assert "prompt: empty 12" in page
+    assert "f.csv 10 prompt empty" in page
+    assert "f.csv 11" not in page
+    assert "The first 10" in page
+
+
+def test_examples_mark_what_took_and_show_both_nlls_before_and_after() -> None:
+    page = text_of(report.page(results(examples=(example(), example(took=False), example(took=None, before=None)))))
+    assert "✓ took The capital is Rome Paris Paris. Rome. 3.00 → 0.25 0.50 → \N{EN DASH}" in page
+    assert "✗ did not" in page
+    assert "not measured The capital is Rome Paris not measured Rome." in page
+
+
+def test_examples_are_the_edits_with_a_continuation_in_their_own_order() -> None:
+    edits = pl.DataFrame({"edit_id": ["b", "a", "c"], "prompt": ["B", "A", "C"], "target_new": ["n", "n", "n"],
+                          "target_true": ["t", None, "t"]})  # fmt: skip
+    generations = pl.DataFrame(
+        {"edit_id": ["a", "b", "b"], "when": ["after", "before", "after"], "text": ["1", "2", "3"]}
+    )
+    nll = pl.DataFrame({"edit_id": ["a", "b"], **{name: [1.0, 2.0] for name in NLL}})
+    took = pl.DataFrame({"edit_id": ["b"], "took": [True]})
+    first, second = report.examples(edits, generations, nll, took)
+    assert first == report.Example(
+        prompt="B", target_new="n", target_true="t", before="2", after="3", nll=dict.fromkeys(NLL, 2.0), took=True
+    )
+    assert replace(second, nll=NLL) == report.Example(
+        prompt="A", target_new="n", target_true=None, before=None, after="1", nll=NLL, took=None
+    )
+
+
+def test_locality_is_drawn_by_similarity_only_where_neighbors_have_one() -> None:
+    spread = [{"edit_id": "a", "before": 100.0, "after": 50.0, "similarity": None}]
+    by_similarity = [{**spread[0], "similarity": 0.5}]
+    titles = []
+    for rows in (by_similarity, spread, []):
+        made = report.pictures({"scores": [], "locality_by_similarity": rows, "relations": []}, pl.DataFrame())
+        titles.append(made[1].title)
+        assert (made[1].png is None) == (not rows)
+    assert titles == ["Locality by similarity of neighbors", "Locality, edit by edit", "Locality"]
+
+
+def test_the_terminal_table_has_a_line_a_metric_and_says_what_is_missing() -> None:
+    before = {"n": 4, **{f"{name}{end}": 5.0 for name in ("score", *metrics.KINDS) for end in ("", "_ci95")}}
+    after = {**before, "efficacy": 97.444, "generalization": None, "generalization_ci95": None, "before": before}
+    assert report.headline_text(after).splitlines() == [
+        "                         before          after",
+        "score                 5.0 ± 5.0      5.0 ± 5.0",
+        "efficacy              5.0 ± 5.0     97.4 ± 5.0",
+        "generalization        5.0 ± 5.0   not measured",
+        "locality              5.0 ± 5.0      5.0 ± 5.0",
+        "4 edits; percent with 95 % intervals",
+    ]

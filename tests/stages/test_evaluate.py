@@ -1,0 +1,148 @@
+"""Stages `evaluate` and `report`, from tables to metrics and page, as their command lines say."""
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lib import params
+from lib.records import Generation, LocalityPrompt, Neighbor, Reject, Request, Score, write
+from stages import evaluate, report
+
+KINDS = {"efficacy": 1, "generalization": 2, "locality": 3}
+
+
+def request(number: int, **changed: Any) -> Request:
+    values: dict[str, Any] = {"edit_id": f"edit {number}", "dataset": "own", "subject": None, "relation": "color"}
+    values |= {"prompt": f"Thing {number} is", "template": None, "target_new": "red", "target_true": "blue"}
+    values |= {"locality": (LocalityPrompt(prompt="Grass is", target="green"),)}
+    return Request(**(values | changed))
+
+
+def scores(edits: list[Request], took: set[str], kinds: dict[str, int]) -> Iterator[Score]:
+    """Before, the true object is ahead everywhere; after, the new one is where the edit took, locality aside."""
+    for one in edits:
+        for when in ("before", "after"):
+            for kind, prompts in kinds.items():
+                new_ahead = when == "after" and kind != "locality" and one.edit_id in took
+                for role in ("new", "true") if one.target_true or kind == "locality" else ("new",):
+                    ahead = (role == "new") == new_ahead
+                    for index in range(prompts):
+                        yield Score(
+                            edit_id=one.edit_id, session=0, when=when, kind=kind, prompt_index=index, role=role,
+                            prompt="p", target="t", nll=0.5 if ahead else 4.0, tokens=2, correct=2 if ahead else 0,
+                        )  # type: ignore[arg-type]  # fmt: skip
+
+
+class Project:
+    """The files that the two stages read, in a folder of their own."""
+
+    def __init__(self, root: Path, edits: list[Request], rows: Iterator[Score], similarity: float | None) -> None:
+        self.root = root
+        write(root / "edits.parquet", Request, edits)
+        write(root / "scores.parquet", Score, rows)
+        write(root / "neighbors.parquet", Neighbor, [
+            Neighbor(edit_id=one.edit_id, fact_id="f", rank=0, similarity=similarity, prompt="p", target="t")
+            for one in edits
+        ])  # fmt: skip
+        write(root / "generations.parquet", Generation, [
+            Generation(edit_id=edits[0].edit_id, session=0, when=when, prompt=edits[0].prompt, text=f" said {when}")
+            for when in ("before", "after")
+        ])  # type: ignore[arg-type]  # fmt: skip
+        write(root / "rejects.parquet", Reject, [Reject(file="own.csv", line=7, field="prompt", reason="empty")])
+        (root / "sources.json").write_text("{}")
+        (root / "edit.json").write_text('{"seconds": 3.0}')
+        (root / "loss.csv").write_text("step,epoch,loss,lr\n1,0.5,2.0,0.1\n2,1.0,1.0,0.1\n")
+
+    def evaluate(self, monkeypatch: pytest.MonkeyPatch) -> Any:
+        self._run(monkeypatch, evaluate, "scores.parquet", "edits.parquet", "neighbors.parquet",
+                  metrics="evaluate.json", plots="plots")  # fmt: skip
+        return json.loads((self.root / "evaluate.json").read_text())
+
+    def report(self, monkeypatch: pytest.MonkeyPatch) -> str:
+        self._run(monkeypatch, report, "scores.parquet", "generations.parquet", "edits.parquet", "rejects.parquet",
+                  "sources.json", "loss.csv", metrics="edit.json", plots="plots", report="report")  # fmt: skip
+        return (self.root / "report" / "index.html").read_text()
+
+    def _run(self, monkeypatch: pytest.MonkeyPatch, stage: Any, *files: str, **others: str) -> None:
+        named = {Path(file).stem: file for file in files} | others
+        arguments = [part for name, file in named.items() for part in (f"--{name}", str(self.root / file))]
+        monkeypatch.setattr(sys, "argv", ["stage", *arguments])
+        stage.main()
+
+
+@pytest.fixture(autouse=True)
+def by_success(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The dataset's headline is success, whatever params.yaml says."""
+    preset = params.Dataset(loader="own", metric="success", target=None, files={})
+    monkeypatch.setattr(evaluate, "preset", lambda *_: preset)
+
+
+def test_headline_metrics_are_percentages_before_and_after(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    edits = [request(number) for number in range(4)]
+    found = Project(tmp_path, edits, scores(edits, {"edit 0", "edit 1", "edit 2"}, KINDS), None).evaluate(monkeypatch)
+    assert (found["n"], found["efficacy"], found["generalization"], found["locality"]) == (4, 75.0, 75.0, 100.0)
+    assert found["score"] == round(3 / (2 / 75 + 1 / 100), 2)
+    assert found["efficacy_ci95"] == 42.44  # 1.96 * sqrt(3/16) / 2, in percent
+    assert (found["before"]["score"], found["before"]["locality"]) == (0.0, 100.0)
+
+
+def test_facts_without_paraphrases_or_old_answers_have_null_where_nothing_was_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edits = [request(0), request(1, target_true=None)]
+    project = Project(tmp_path, edits, scores(edits, {"edit 0", "edit 1"}, {"efficacy": 1}), None)
+    found = project.evaluate(monkeypatch)
+    assert (found["n"], found["efficacy"]) == (2, 100.0)
+    assert found["generalization"] is found["locality_ci95"] is found["score"] is None
+    details = json.loads((tmp_path / "plots" / "details.json").read_text())
+    assert details["after"]["efficacy"]["success"]["n"] == 1
+    assert details["after"]["efficacy"]["accuracy"]["n"] == 2
+    assert "Generalization was not measured" in project.report(monkeypatch)
+
+
+def test_the_rows_of_every_plot_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    edits = [request(number) for number in range(2)]
+    Project(tmp_path, edits, scores(edits, {"edit 0"}, KINDS), 0.5).evaluate(monkeypatch)
+    rows = {path.stem: json.loads(path.read_text()).get("rows") for path in (tmp_path / "plots").iterdir()}
+    assert {name: len(some) for name, some in rows.items() if some is not None} == {
+        "scores": 8, "relations": 1, "locality_by_similarity": 2, "nll_shift": 2
+    }  # fmt: skip
+    assert rows["nll_shift"][1] == {"edit_id": "edit 1", "before": -1.75, "after": -1.75}
+
+
+def test_scores_that_lack_an_edit_stop_the_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    edits = [request(number) for number in range(3)]
+    project = Project(tmp_path, edits, scores(edits[:2], set(), KINDS), None)
+    with pytest.raises(ValueError, match="1 edits without a score before the edit, the first is 'edit 2'"):
+        project.evaluate(monkeypatch)
+
+
+def test_the_page_shows_the_same_pictures_as_are_written_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edits = [request(number) for number in range(3)]
+    project = Project(tmp_path, edits, scores(edits, {"edit 0"}, KINDS), 0.5)
+    project.evaluate(monkeypatch)
+    page = project.report(monkeypatch)
+    written = {path.stem: path.stat().st_size for path in (tmp_path / "report").glob("*.png")}
+    assert set(written) == {"scores", "locality", "relations", "training_loss"}
+    shown = [len(uri) * 3 // 4 for uri in re.findall(r"data:image/png;base64,([^\"]+)", page)]
+    assert sorted(shown) == pytest.approx(sorted(written.values()), abs=3)
+    assert all(part in page for part in ("Of 3 corrected facts", "said before", "said after", "own.csv"))
+
+
+def test_an_editor_without_a_training_curve_is_reported_without_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edits = [request(0)]
+    project = Project(tmp_path, edits, scores(edits, {"edit 0"}, KINDS), None)
+    project.evaluate(monkeypatch)
+    for absent in (lambda: (tmp_path / "loss.csv").write_text("step,epoch,loss,lr\n"), (tmp_path / "loss.csv").unlink):
+        absent()
+        assert "This editor keeps no training curve." in project.report(monkeypatch)
+        assert not (tmp_path / "report" / "training_loss.png").exists()

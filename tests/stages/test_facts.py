@@ -1,0 +1,112 @@
+"""Stage `facts` as DVC runs it: tables and counts on success, one clear message and the rejects on failure."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from lib.records import Fact, Reject, Request, Text, read
+
+ROOT = Path(__file__).resolve().parents[2]
+OUTPUTS = {
+    "edits": "edits.parquet",
+    "pool": "pool.parquet",
+    "text": "text.parquet",
+    "rejects": "rejects.parquet",
+    "sources": "sources.json",
+    "metrics": "metrics.json",
+}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of what the stage runs from, so that its params can be changed."""
+    for name in ("lib", "stages", "configs", "examples"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    return tmp_path
+
+
+def change(path: Path, *keys: str, to: Any) -> None:
+    """Set one value in a YAML file."""
+    yaml = YAML()
+    values = inner = yaml.load(path)
+    for key in keys[:-1]:
+        inner = inner[key]
+    inner[keys[-1]] = to
+    yaml.dump(values, path)
+
+
+def run(project: Path) -> subprocess.CompletedProcess[str]:
+    outputs = [part for name, file in OUTPUTS.items() for part in (f"--{name}", f"out/{file}")]
+    return subprocess.run(
+        [sys.executable, "-m", "stages.facts", *outputs],
+        cwd=project,
+        env={**os.environ, "ERRATA_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_embedded_world_becomes_tables_whose_rows_are_counted_and_a_second_run_writes_the_same_bytes(
+    project: Path,
+) -> None:
+    outputs = [project / "out" / name for name in OUTPUTS.values()]
+    assert run(project).returncode == 0
+    first = [path.read_bytes() for path in outputs]
+    kinds = {"edits": Request, "pool": Fact, "text": Text, "rejects": Reject}
+    counted = {name: len(read(project / "out" / OUTPUTS[name], kind)) for name, kind in kinds.items()}
+    assert json.loads((project / "out/metrics.json").read_text()) == {**counted, "rows": 0}
+    assert counted["edits"] > 0
+    assert run(project).returncode == 0
+    assert [path.read_bytes() for path in outputs] == first
+
+
+def test_the_users_own_facts_are_read_with_the_hash_of_their_file(project: Path) -> None:
+    change(project / "params.yaml", "dataset", to="own")
+    assert run(project).returncode == 0
+    edits = read(project / "out/edits.parquet", Request)
+    assert len(edits) == 10
+    content = (project / "examples/own_facts.csv").read_bytes()
+    assert json.loads((project / "out/sources.json").read_text()) == {
+        "own": {"file": "own_facts.csv", "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    }
+
+
+def test_too_many_rejects_stop_the_stage_with_a_message_after_the_rejects_are_written(project: Path) -> None:
+    change(project / "params.yaml", "dataset", to="own")
+    (project / "examples/own_facts.csv").write_text("prompt,target_new\nAda is,Rome\nBo is,\n")
+    done = run(project)
+    assert done.returncode == 1
+    assert "1 of 2 rows rejected (50.0%)" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert read(project / "out/rejects.parquet", Reject) == [
+        Reject(file="own_facts.csv", line=3, field="target_new", reason="empty")
+    ]
+    assert not (project / "out/edits.parquet").exists()
+
+
+def test_a_file_that_is_nowhere_is_named_with_the_remedy(project: Path) -> None:
+    change(project / "params.yaml", "dataset", to="counterfact")
+    change(project / "configs/datasets/counterfact.yaml", "files", "facts", "name", to="nowhere.json")
+    done = run(project)
+    assert done.returncode == 1
+    assert "nowhere.json: absent from examples (facts.folder)" in done.stderr
+    assert "ERRATA_OFFLINE=1" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_web_page_in_place_of_the_file_is_recognised(project: Path) -> None:
+    change(project / "params.yaml", "dataset", to="counterfact")
+    (project / "examples/counterfact.json").write_text("<html>Please log in</html>")
+    done = run(project)
+    assert done.returncode == 1
+    assert "'<html>Please log in</html>'" in done.stderr

@@ -1,0 +1,107 @@
+"""Stage `neighbors` writes as many usable neighbors as asked for, and says what it dropped."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lib.params import Neighbors
+from lib.records import Fact, Neighbor, Request, read, write
+from stages import neighbors as stage
+
+Run = Callable[..., tuple[list[Neighbor], dict[str, Any]]]
+
+
+@pytest.fixture
+def run_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    def run_stage(facts: list[Fact], **changed: object) -> tuple[list[Neighbor], dict[str, Any]]:
+        params = {"kind": "random", "n": 2, "encoder": "hashing", "index": "Flat", "seed": 0, **changed}
+        monkeypatch.setattr(stage, "section", lambda name, kind: Neighbors(**params))
+        paths = {name: tmp_path / "out" / name for name in ("edits", "pool", "neighbors", "metrics")}
+        write(paths["edits"], Request, [_request("1", "Ada King"), _request("2", "Bo Li")])
+        write(paths["pool"], Fact, facts)
+        monkeypatch.setattr(sys, "argv", ["neighbors", *(f"--{name}={path}" for name, path in paths.items())])
+        stage.main()
+        return read(paths["neighbors"], Neighbor), json.loads(paths["metrics"].read_text())
+
+    return run_stage
+
+
+@pytest.mark.parametrize("kind", ["random", "similar"])
+def test_what_an_edit_is_scored_on_is_no_neighbor_of_any_edit(kind: str, run_stage: Run) -> None:
+    safe = [_fact(name) for name in ("Cy Fox", "Di Ray", "Eve Low")]
+    leaks = [_fact("Ada King", target="Rome"), _fact("Bo Li"), _fact("Bo Li", prompt="His town was", target="Bonn")]
+    found, metrics = run_stage([*leaks, *safe], kind=kind)
+    assert [(one.edit_id, one.rank) for one in found] == [("1", 0), ("1", 1), ("2", 0), ("2", 1)]
+    assert {one.fact_id for one in found} <= {fact.fact_id for fact in safe}
+    counts = {name: value for name, value in metrics.items() if name != "mean_similarity"}
+    assert counts == {
+        "pool": 6,
+        "kept": 3,
+        "dropped_triple": 1,
+        "dropped_prompt": 1,
+        "dropped_contradiction": 1,
+        "neighbors": 4,
+        "shortfall": 0,
+    }
+
+
+def test_only_similar_neighbors_have_a_similarity(run_stage: Run) -> None:
+    facts = [_fact(name) for name in ("Cy Fox", "Di Ray", "Eve Low")]
+    found, metrics = run_stage(facts, kind="random")
+    assert {one.similarity for one in found} == {None}
+    assert "mean_similarity" not in metrics
+    found, metrics = run_stage(facts, kind="similar")
+    assert all(one.similarity is not None and 0 < one.similarity < 1 for one in found)
+    assert 0 < metrics["mean_similarity"] < 1
+
+
+@pytest.mark.parametrize("kind", ["random", "similar"])
+def test_the_same_parameters_write_the_same_bytes(kind: str, run_stage: Run, tmp_path: Path) -> None:
+    facts = [_fact(f"Cy Fox {place}") for place in range(50)]
+    written = []
+    for _ in range(2):
+        run_stage(facts, kind=kind)
+        written.append([(tmp_path / "out" / name).read_bytes() for name in ("neighbors", "metrics")])
+    assert written[0] == written[1]
+
+
+def test_a_small_pool_is_counted_as_a_shortfall(run_stage: Run) -> None:
+    found, metrics = run_stage([_fact("Cy Fox")], n=3)
+    assert len(found) == metrics["neighbors"] == 2
+    assert metrics["shortfall"] == 4
+
+
+def test_without_neighbors_the_table_is_empty_and_no_fact_is_compared(
+    run_stage: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(stage, "without_overlap")
+    found, metrics = run_stage([_fact("Cy Fox")], kind="none")
+    assert found == []
+    assert metrics == {"neighbors": 0, "shortfall": 0}
+
+
+def _request(edit_id: str, subject: str) -> Request:
+    return Request(
+        edit_id=edit_id,
+        dataset="test",
+        subject=subject,
+        relation="birthplace",
+        prompt=f"{subject} was born in",
+        template="{} was born in",
+        target_new="Rome",
+        target_true="London",
+    )
+
+
+def _fact(subject: str, prompt: str | None = None, target: str = "Oslo") -> Fact:
+    return Fact(
+        fact_id=f"{subject}/{target}",
+        subject=subject,
+        relation="birthplace",
+        prompt=prompt or f"{subject} was born in",
+        target=target,
+    )
