@@ -53,17 +53,21 @@ def scores(rows: Sequence[Row]) -> bytes:
     """Score, efficacy, generalization and locality before and after, with 95 % intervals; plot_data.score_rows."""
     with _style():
         figure, axes = _figure(3.5)
-        names = list(dict.fromkeys(row["metric"] for row in rows))
+        names = ("score", *KINDS)
         for when, side in zip(WHENS, (-0.2, 0.2), strict=True):
             shown = [row for row in rows if row["when"] == when]
             places = [names.index(row["metric"]) + side for row in shown]
-            values, widths = [row["value"] for row in shown], [row["ci95"] for row in shown]
+            values = [row["value"] for row in shown]
+            below = [min(row["ci95"], row["value"]) for row in shown]
+            above = [min(row["ci95"], 100 - row["value"]) for row in shown]
             axes.bar(places, values, 0.37, color=_COLORS[when], label=when)
-            axes.errorbar(places, values, widths, fmt="none", ecolor=_INK, elinewidth=1, capsize=2.5)
-            for place, value, width in zip(places, values, widths, strict=True):
-                top = min(value + width, 100) + 2
-                axes.text(place, top, f"{value:.0f}", ha="center", fontsize=9.5, color=_SOFT)
+            axes.errorbar(places, values, (below, above), fmt="none", ecolor=_INK, elinewidth=1, capsize=2.5)
+            for place, value, width in zip(places, values, above, strict=True):
+                axes.text(place, value + width + 2, f"{value:.0f}", ha="center", fontsize=9.5, color=_SOFT)
+        for name in set(names) - {row["metric"] for row in rows}:
+            axes.text(names.index(name), 3, "not\nmeasured", ha="center", fontsize=9, color=_SOFT)
         axes.set_xticks(range(len(names)), names)
+        axes.set_xlim(-0.5, len(names) - 0.5)
         _percent(axes, "y")
         axes.set_ylim(0, 112)
         _legend_above(axes, 2)
@@ -134,8 +138,9 @@ def success_by_relation(rows: Sequence[Row]) -> bytes:
         for number, kind in enumerate(kinds):
             places = np.arange(len(shown)) + (number - (len(kinds) - 1) / 2) * thickness
             axes.barh(places, [row[kind] or 0 for row in shown], thickness * 0.9, color=_COLORS[kind], label=kind)
-            for place in (place for place, row in zip(places, shown, strict=True) if row[kind] is None):
-                axes.text(1, place, "not measured", va="center", fontsize=7, color=_SOFT)
+            for place in (place for place, row in zip(places, shown, strict=True) if not row[kind]):
+                said = "not measured" if shown[round(place)][kind] is None else "0 %"
+                axes.text(1, place, said, va="center", fontsize=7, color=_SOFT)
         axes.set_yticks(range(len(shown)), [f"{_short(row['relation'])} ({row['n']})" for row in shown])
         axes.invert_yaxis()
         axes.set_ylim(len(shown) - 0.4, -0.6)

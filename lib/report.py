@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from lib import plots, published
+from lib.fields import FOUND
 from lib.metrics import KINDS, MEASURES, WHENS
 from lib.records import Reject
-from lib.report_text import ABSENT, cell, duration, flat, interval, number, sentence
+from lib.report_text import ABSENT, cell, duration, flat, interval, sentence
 
 REJECTS_SHOWN = 10
 _MADE_BY = ("facts", "paraphrase", "neighbors")
@@ -72,31 +73,38 @@ class Results:
 
 def page(results: Results) -> str:
     """The page as HTML, complete in itself. Whatever comes from data is escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters.update(cell=cell, duration=duration, flat=flat, number=number)
-    timings = {stage: values["seconds"] for stage, values in results.metrics.items() if values.get("seconds")}
-    return environment.get_template("report.html.j2").render(
+    params, details = results.params, results.details
+    return _template().render(
         results=results,
-        sentence=sentence(results.details),
-        published=published.table(
-            results.params["dataset"], results.params["protocol"]["kind"], results.details["headline"]
-        ),
+        sentence=sentence(details),
+        published=published.table(params["dataset"], params["protocol"]["kind"], details["headline"]),
         source=published.SOURCE,
         names=("score", *KINDS),
         whens=WHENS,
         measures=MEASURES,
         absent=ABSENT,
-        seeds=[(name, value) for name, value in flat(results.params) if name.split(".")[-1] == "seed"],
+        seeds=[(name, value) for name, value in flat(params) if name.split(".")[-1] == "seed"],
         stages={stage: _without_seconds(values) for stage, values in results.metrics.items()},
         made_by=_MADE_BY,
         recorded={name: _recorded(results.metrics, name) for name in ("device", "dtype")},
-        reasons=Counter(f"{one.field}: {one.reason}" for one in results.rejects).most_common(REJECTS_SHOWN),
+        reasons=_reasons(results.rejects),
         rejects_shown=results.rejects[:REJECTS_SHOWN],
-        timings=timings,
+        timings={stage: values["seconds"] for stage, values in results.metrics.items() if values.get("seconds")},
     )
+
+
+def _template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters.update(cell=cell, duration=duration, flat=flat)
+    return environment.get_template("report.html.j2")
+
+
+def _reasons(rejects: Sequence[Reject]) -> list[tuple[str, int]]:
+    """How often each field was rejected for what was wanted of it, most often first."""
+    return Counter(f"{one.field.partition('[')[0]}: {one.reason.partition(FOUND)[0]}" for one in rejects).most_common()
 
 
 def _recorded(metrics: Mapping[str, Mapping[str, Any]], name: str) -> str:

@@ -33,7 +33,8 @@ def _took(details: Mapping[str, Any]) -> str:
     text = f"Of {after['n']:,} corrected {'fact' if after['n'] == 1 else 'facts'}, the edited model {verb} for"
     text += f" {_count(after)}; the unedited model did for {_count(before)}."
     unnamed = details["n"] - after["n"]
-    return f"{text} {unnamed:,} more have no old answer to compare with." if unnamed else text
+    have = "has" if unnamed == 1 else "have"
+    return f"{text} {unnamed:,} more {have} no old answer to compare with." if unnamed else text
 
 
 def _count(one: Mapping[str, Any] | None) -> str:

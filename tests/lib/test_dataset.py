@@ -5,20 +5,24 @@ from pathlib import Path
 import pytest
 
 from lib.dataset import Loaded, check
-from lib.datasets.world import load
-from lib.params import Dataset, Facts, Own
-from lib.records import Reject
+from lib.records import Reject, Request
 from lib.row_files import read_json
 
-FACTS = Facts(split="test", limit=3, pool_limit=None, folder="", max_reject_share=0, seed=0)
-EDITS = load(
-    {}, FACTS, Dataset(loader="world", metric="success", target=None, files={}), Own(path="", pool="none")
-).edits
+EDIT = Request(
+    edit_id="1",
+    dataset="own",
+    subject=None,
+    relation=None,
+    prompt="Ada is in",
+    template=None,
+    target_new="Rome",
+    target_true=None,
+)
 
 
 def loaded(reasons: list[str], rows: int = 100, file: str = "facts.csv") -> Loaded:
     rejects = [Reject(file=file, line=line, field="subject", reason=one) for line, one in enumerate(reasons, start=2)]
-    return Loaded(edits=EDITS, pool=[], text=[], rejects=rejects, rows_of={file: rows, "other.json": 1000})
+    return Loaded(edits=[EDIT], pool=[], text=[], rejects=rejects, rows_of={file: rows, "other.json": 1000})
 
 
 def test_rejects_up_to_the_share_are_let_through() -> None:

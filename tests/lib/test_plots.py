@@ -38,7 +38,7 @@ DRAWN: dict[str, Draw] = {
     "locality by similarity": lambda: plots.locality_by_similarity(locality_rows(60)),
     "one edit": lambda: plots.locality_by_similarity(locality_rows(1)),
     "locality spread": lambda: plots.locality_spread([{"before": None, "after": 50.0}, *locality_rows(20)]),
-    "relations": lambda: plots.success_by_relation(relation_rows("birthplace", "$x^2$ {", "a" * 90)),
+    "relations": lambda: plots.success_by_relation(relation_rows("birthplace", r"$\frac$ {", "a" * 90)),
 }
 drawn = pytest.mark.parametrize("draw", DRAWN.values(), ids=DRAWN.keys())
 

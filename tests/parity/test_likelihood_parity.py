@@ -1,0 +1,88 @@
+"""Scores of the packed engine against those of the original evaluation code, before and after an edit."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from lib import params
+from lib.base_model import check_split, quiet_transformers
+from lib.datasets import counterfact
+from lib.distributed import World
+from lib.edit import Dense, Edit, applied, own_orientation
+from lib.records import Request, Score
+from lib.scoring import Scorer
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+KINDS = {"rewrite": "efficacy", "paraphrase": "generalization", "neighborhood": "locality"}
+
+
+@pytest.fixture(scope="module")
+def requests() -> list[Request]:
+    facts = params.Facts(split="test", limit=None, pool_limit=None, folder=".", max_reject_share=0, seed=0)
+    preset = params.Dataset(loader="counterfact", metric="success", target=None, files={})
+    own = params.Own(path="", pool="none")
+    return counterfact.load({"facts": GOLDEN / "inputs/counterfact_requests.json"}, facts, preset, own).edits
+
+
+def scores(name: str, requests: list[Request], edited: bool, micro_tokens: int = 512) -> list[Score]:
+    folder = GOLDEN / "models" / name
+    with quiet_transformers():
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    check_split(model)
+    deltas = load_file(GOLDEN / "memit_deltas.safetensors") if edited else {}
+    updates = {}
+    for key, delta in deltas.items():
+        family, path = key.split("/")
+        if family == name:
+            updates[path] = Dense(delta=own_orientation(model.get_submodule(path), delta))
+    settings = params.Scoring(micro_tokens=micro_tokens, examples=0, example_tokens=1)
+    with applied(model, Edit(updates=updates)):
+        scorer = Scorer(
+            model=model,
+            tokenizer=AutoTokenizer.from_pretrained(folder),
+            requests=requests,
+            settings=settings,
+            world=World(),
+            progress=lambda batches: batches,
+        )
+        return scorer.run("after" if edited else "before")[0]
+
+
+@pytest.mark.parametrize("edited", [False, True])
+@pytest.mark.parametrize("name", ["gpt2", "gptj", "llama"])
+def test_every_nll_equals_the_original_evaluation(name: str, edited: bool, requests: list[Request]) -> None:
+    golden = json.loads((GOLDEN / "counterfact_scores.json").read_text())[name]["post" if edited else "pre"]
+    wanted = {
+        (case, KINDS[kind], index, role.removeprefix("target_")): value
+        for case, record in golden.items()
+        for kind in KINDS
+        for index, pair in enumerate(record[f"{kind}_prompts_probs"])
+        for role, value in pair.items()
+    }
+    found = {(row.edit_id, row.kind, row.prompt_index, row.role): row for row in scores(name, requests, edited)}
+    assert found.keys() == wanted.keys()
+    tolerance = 1e-3 if edited else 1e-4  # the edit's deltas are stored in float32 after a float64 solve
+    assert {key: row.nll / row.tokens for key, row in found.items()} == pytest.approx(wanted, abs=tolerance)
+
+
+@pytest.mark.parametrize("name", ["gpt2", "gptj", "llama"])
+def test_every_correct_flag_equals_the_original_evaluation(name: str, requests: list[Request]) -> None:
+    golden = json.loads((GOLDEN / "counterfact_scores.json").read_text())[name]["pre"]
+    for row in scores(name, requests, edited=False):
+        kind = next(theirs for theirs, ours in KINDS.items() if ours == row.kind)
+        if row.role == ("true" if row.kind == "locality" else "new"):
+            flag = golden[row.edit_id][f"{kind}_prompts_correct"][row.prompt_index]
+            assert (row.correct == row.tokens) == flag, row
+
+
+@pytest.mark.parametrize("micro_tokens", [16, 100, 4096])
+def test_the_rows_do_not_depend_on_the_batch_size(micro_tokens: int, requests: list[Request]) -> None:
+    one, other = scores("gpt2", requests, False), scores("gpt2", requests, False, micro_tokens)
+    assert [row.nll for row in one] == pytest.approx([row.nll for row in other], abs=1e-5)
+    assert [(row.edit_id, row.prompt, row.target, row.correct) for row in one] == [
+        (row.edit_id, row.prompt, row.target, row.correct) for row in other
+    ]
