@@ -1,0 +1,22 @@
+"""Run by test_training under torchrun: the same training as there, in as many processes as there are."""
+
+import sys
+from pathlib import Path
+
+from safetensors.torch import save_file
+
+from lib.distributed import world
+from lib.lora import new_adapter
+from lib.params import Lora
+from lib.training import train
+from tests.lib.test_training import ITEMS, schedule
+from tests.models import TARGETS, tiny_model
+
+if __name__ == "__main__":
+    with world() as processes:
+        model = tiny_model("llama")
+        adapter = new_adapter(model, Lora(r=4, alpha=8.0, targets=TARGETS["llama"]), seed=0)
+        with adapter.attached(model):
+            train(model, adapter.parameters(), ITEMS, schedule(), processes, lambda steps: steps)
+        if processes.first:
+            save_file({str(i): one.detach() for i, one in enumerate(adapter.parameters())}, Path(sys.argv[1]))
