@@ -18,7 +18,7 @@ Reason = Literal["triple", "prompt", "contradiction"]
 
 _CHUNK = 100_000
 """Facts compared at a time: bounds memory, not the result."""
-_TEXTS = {"subject": pl.String, "relation": pl.String, "prompt": pl.String, "target": pl.String}
+_TRIPLE = {"subject": pl.String, "relation": pl.String, "target": pl.String}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +36,8 @@ def without_overlap(requests: Sequence[Request], facts: Sequence[Fact]) -> Filte
     triple: its subject occurs in an evaluation prompt, and its target is an answer of that prompt. Answers of an edit's
         prompt and paraphrases are the new and the true target; of a locality prompt its own target and the new one.
     prompt: its prompt equals, contains or is contained in an evaluation prompt.
-    contradiction: it has the subject of an edit and the same relation, the same prompt, or, where one of the two does
-        not name its relation, the target that the edit replaces.
+    contradiction: it has the subject of an edit and the same relation, or, where one of the two does not name its
+        relation, the target that the edit replaces.
     """
     questions, edits = _questions(requests), _edits(requests)
     kept: list[Fact] = []
@@ -63,7 +63,6 @@ def _overlapping(rows: pl.DataFrame, questions: pl.DataFrame, edits: pl.DataFram
     unnamed = pl.col("relation").is_null()
     contradicting = (
         rows.join(edits, on=["subject", "relation"], how="semi"),
-        rows.join(edits, on=["subject", "prompt"], how="semi"),
         rows.join(edits.filter(unnamed), on=["subject", "target"], how="semi"),
         rows.filter(unnamed).join(edits, on=["subject", "target"], how="semi"),
     )
@@ -92,13 +91,14 @@ def _asked(request: Request) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 def _edits(requests: Sequence[Request]) -> pl.DataFrame:
     """What facts may not contradict; `target` is the true target, which the edit replaces."""
-    rows = [(_name(one.subject), one.relation, normalize(one.prompt), _name(one.target_true)) for one in requests]
-    return pl.DataFrame(rows, _TEXTS, orient="row")
+    rows = [(_name(one.subject), one.relation, _name(one.target_true)) for one in requests]
+    return pl.DataFrame(rows, _TRIPLE, orient="row")
 
 
 def _rows(facts: Sequence[Fact]) -> pl.DataFrame:
-    rows = [(_name(one.subject), one.relation, normalize(one.prompt), normalize(one.target)) for one in facts]
-    return pl.DataFrame(rows, _TEXTS, orient="row").with_row_index("row")
+    """Facts as they are compared, each with its place in `facts` (`row`)."""
+    rows = [(_name(one.subject), one.relation, normalize(one.target), normalize(one.prompt)) for one in facts]
+    return pl.DataFrame(rows, {**_TRIPLE, "prompt": pl.String}, orient="row").with_row_index("row")
 
 
 def _name(text: str | None) -> str | None:

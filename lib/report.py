@@ -194,6 +194,6 @@ def headline_text(evaluate: Mapping[str, Any]) -> str:
     """The headline metrics, which are metrics.headline's, as a plain table for the terminal."""
     lines = [f"{'':<16}{'before':>15}{'after':>15}"]
     for name in ("score", *KINDS):
-        cells = [interval(one[name], one[f"{name}_ci95"]) for one in (evaluate["before"], evaluate)]
+        cells = [interval(one[name], one[f"{name}_ci95"], digits=2) for one in (evaluate["before"], evaluate)]
         lines.append(f"{name:<16}{cells[0]:>15}{cells[1]:>15}")
     return "\n".join([*lines, f"{evaluate['n']:,} edits; percent with 95 % intervals"])

@@ -52,9 +52,9 @@ def _percent(one: Mapping[str, Any] | None) -> str:
     return ABSENT if one is None else f"{one['mean']:.1f}\N{NO-BREAK SPACE}%"
 
 
-def interval(mean: float | None, ci95: float | None) -> str:
+def interval(mean: float | None, ci95: float | None, digits: int = 1) -> str:
     """A mean in percent with half the width of its interval."""
-    return ABSENT if mean is None or ci95 is None else f"{mean:.1f} ± {ci95:.1f}"
+    return ABSENT if mean is None or ci95 is None else f"{mean:.{digits}f} ± {ci95:.{digits}f}"
 
 
 def cell(one: Mapping[str, Any] | None) -> str:

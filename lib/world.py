@@ -143,8 +143,10 @@ def pool(world: World) -> list[Fact]:
 def text(seed: int) -> list[Text]:
     """Plain text that states no fact of the world, some of it held out for measuring."""
     random = Random(f"{seed}/text")
-    prose = prose_sentences(random, PROSE_SENTENCES + HELDOUT_SENTENCES)
+    prose: dict[str, None] = {}
+    while len(prose) < PROSE_SENTENCES + HELDOUT_SENTENCES:
+        prose |= dict.fromkeys(prose_sentences(random, 1))
     return [
-        *(Text(text=sentence, split="train") for sentence in prose[HELDOUT_SENTENCES:]),
-        *(Text(text=sentence, split="heldout") for sentence in prose[:HELDOUT_SENTENCES]),
+        Text(text=sentence, split="heldout" if place < HELDOUT_SENTENCES else "train")
+        for place, sentence in enumerate(prose)
     ]

@@ -4,9 +4,10 @@ import argparse
 import csv
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from lib import base_model, params
 from lib.artefact import save_edit
@@ -57,14 +58,12 @@ def main() -> None:
             forget(folder)
 
 
-def _summary(info: object, steps: Sequence[Step], began: float) -> dict[str, object]:
-    seconds = time.perf_counter() - began
-    pairs = info["pairs"]  # type: ignore[index]
+def _summary(info: Mapping[str, Any], steps: Sequence[Step], began: float) -> dict[str, Any]:
     return {
-        "pairs": pairs,
+        "pairs": info["pairs"],
         "steps": len(steps),
         "loss": rounded(steps[-1].loss) if steps else None,
-        "seconds": rounded(seconds, 1),
+        "seconds": rounded(time.perf_counter() - began, 1),
         **peak_memory_mib(),
     }
 

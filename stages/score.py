@@ -41,8 +41,16 @@ def main() -> None:
         if processes.first:
             write(options.scores, Score, [*before, *after])
             write(options.generations, Generation, [*said_before, *said_after])
-            seconds = rounded(time.perf_counter() - began, 1)
-            write_json(options.metrics, {"rows": len(before) + len(after), "seconds": seconds, **peak_memory_mib()})
+            write_json(
+                options.metrics,
+                {
+                    "rows": len(before) + len(after),
+                    "device": model.device.type,
+                    "dtype": str(model.dtype).removeprefix("torch."),
+                    "seconds": rounded(time.perf_counter() - began, 1),
+                    **peak_memory_mib(),
+                },
+            )
 
 
 def _options() -> argparse.Namespace:

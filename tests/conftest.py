@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -15,3 +16,7 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real records at {folder} (set ERRATA_DATA to a folder that has them)")
     return folder
+
+
+settings.register_profile("errata", deadline=None)  # a busy machine is not a failure
+settings.load_profile("errata")

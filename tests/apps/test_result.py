@@ -18,7 +18,7 @@ def test_it_prints_the_table_and_where_the_report_is(
     (tmp_path / result.EVALUATE).write_text(json.dumps({**values, "before": values}))
     result.main()
     printed = capsys.readouterr().out
-    assert "efficacy            12.5 ± 12.5    12.5 ± 12.5" in printed
+    assert f"efficacy        {'12.50 ± 12.50':>15}{'12.50 ± 12.50':>15}" in printed
     assert "report: report/index.html" in printed
 
 

@@ -15,23 +15,11 @@ from lib.records import Fact, LocalityPrompt, Request
 from lib.retrieval import random_neighbors, similar_neighbors
 from lib.texts import contains, normalize
 
-WORDS = (
-    "a",
-    "b",
-    "A",
-    "ß",
-    "SS",
-    "\N{LATIN SMALL LIGATURE FI}",
-    "fi",
-    "é",
-    "e\N{COMBINING ACUTE ACCENT}",
-    "!",
-    "_",
-    "",
-)
-TEXTS = st.builds(str.join, st.sampled_from([" ", ", ", "-", "  "]), st.lists(st.sampled_from(WORDS), max_size=5))
-NAMES = st.none() | st.builds(" ".join, st.lists(st.sampled_from(WORDS), max_size=2))
-TARGETS = st.sampled_from(["a", "B", "b.", "", "!", "ss", "a b"])
+SPELLINGS = ("a", "A", "a,", "b", "ß", "SS", "\N{LATIN SMALL LIGATURE FI}", "fi", "é", "e\N{COMBINING ACUTE ACCENT}")
+WORDS = st.sampled_from(SPELLINGS[:4]) | st.sampled_from((*SPELLINGS, "!", "_", ""))
+TEXTS = st.builds(str.join, st.sampled_from([" ", ", ", "-", "  "]), st.lists(WORDS, max_size=5))
+NAMES = st.sampled_from([None, "a", "A,", "a b", "ss", "ß", "!"])
+TARGETS = st.sampled_from(["a", "A.", "b", "ß", "SS", "!", ""])
 RELATIONS = st.sampled_from([None, "r", "s"])
 LOCALITY = st.builds(LocalityPrompt, prompt=TEXTS, target=TARGETS)
 REQUESTS = st.builds(
@@ -47,7 +35,14 @@ REQUESTS = st.builds(
     paraphrases=st.lists(TEXTS, max_size=2).map(tuple),
     locality=st.lists(LOCALITY, max_size=2).map(tuple),
 )
-FACTS = st.builds(Fact, fact_id=st.uuids().map(str), subject=NAMES, relation=RELATIONS, prompt=TEXTS, target=TARGETS)
+FACTS = st.builds(
+    Fact,
+    fact_id=st.uuids().map(str),
+    subject=NAMES,
+    relation=RELATIONS,
+    prompt=TEXTS | st.sampled_from(["x", "a x b", ""]),  # otherwise nearly every one overlaps
+    target=TARGETS,
+)
 
 
 @settings(max_examples=250, deadline=None)
@@ -177,8 +172,6 @@ def _repeats(fact: Fact, request: Request) -> bool:
 def _contradicts(fact: Fact, request: Request) -> bool:
     if not normalize(fact.subject or "") or normalize(fact.subject or "") != normalize(request.subject or ""):
         return False
-    if normalize(fact.prompt) == normalize(request.prompt):
-        return True
     if fact.relation is not None and request.relation is not None:
         return fact.relation == request.relation
     return bool(normalize(request.target_true or "")) and normalize(fact.target) == normalize(request.target_true or "")

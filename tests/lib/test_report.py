@@ -178,9 +178,9 @@ def test_the_terminal_table_has_a_line_a_metric_and_says_what_is_missing() -> No
     after = {**before, "efficacy": 97.444, "generalization": None, "generalization_ci95": None, "before": before}
     assert report.headline_text(after).splitlines() == [
         "                         before          after",
-        "score                 5.0 ± 5.0      5.0 ± 5.0",
-        "efficacy              5.0 ± 5.0     97.4 ± 5.0",
-        "generalization        5.0 ± 5.0   not measured",
-        "locality              5.0 ± 5.0      5.0 ± 5.0",
+        "score               5.00 ± 5.00    5.00 ± 5.00",
+        "efficacy            5.00 ± 5.00   97.44 ± 5.00",
+        "generalization      5.00 ± 5.00   not measured",
+        "locality            5.00 ± 5.00    5.00 ± 5.00",
         "4 edits; percent with 95 % intervals",
     ]

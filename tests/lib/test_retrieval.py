@@ -91,11 +91,12 @@ def test_of_equally_similar_facts_the_earlier_comes_first_however_many_there_are
     monkeypatch.setattr(retrieval, "_RESULTS", results)
     requests, pool = _requests(3), _facts(2000)
     third = 1 / np.sqrt(3)
-    vectors = {fact.prompt: (third, third, third) for fact in pool}
-    vectors |= {pool[row].prompt: (1, 0, 0) for row in range(0, 2000, 2)}
-    known = Table({**vectors, **{one.prompt: (0.8, 0.6, 0) for one in requests}})
-    found = list(similar_neighbors(requests, pool, 4, known, "Flat"))
-    assert [one.fact_id for one in found] == ["f1", "f3", "f5", "f7"] * 3
+    vectors = {fact.prompt: (third, third, third, 0.0) for fact in pool}
+    vectors |= {fact.prompt: (1.0, 0.0, 0.0, 0.0) for fact in pool[::2]}
+    vectors[pool[1999].prompt] = (third, third, third, 1e-4)  # the nearest, by less than the index can tell
+    known = Table({**vectors, **{one.prompt: (0.8, 0.6, 0.0, 1e-4) for one in requests}})
+    found = list(similar_neighbors(requests, pool, 5, known, "Flat"))
+    assert [one.fact_id for one in found] == ["f1999", "f1", "f3", "f5", "f7"] * 3
 
 
 def test_an_edits_similar_neighbors_do_not_depend_on_the_other_edits() -> None:
@@ -111,6 +112,13 @@ def test_an_inverted_file_finds_a_part_of_what_is_there_with_true_similarities()
     found = _similar(requests, pool, "IVF4,Flat")
     assert len(found) == 25
     assert all(one.similarity == exact[one.edit_id, one.fact_id] for one in found)
+
+
+def test_an_index_that_finds_too_few_leaves_a_shortfall() -> None:
+    requests, pool = _requests(3), _facts(400)
+    found = _similar(requests, pool, "IVF4,Flat", n=390)
+    assert len({(one.edit_id, one.fact_id) for one in found}) == len(found) < 3 * 390
+    assert [one.rank for one in found if one.edit_id == "e1"] == list(range(sum(one.edit_id == "e1" for one in found)))
 
 
 @pytest.mark.parametrize(("index", "size"), [("IVF4,Flat", 2), ("Flatt", 10)])

@@ -24,7 +24,10 @@ def request(number: int, **changed: Any) -> Request:
 
 
 def scores(edits: list[Request], took: set[str], kinds: dict[str, int]) -> Iterator[Score]:
-    """Before, the true object is ahead everywhere; after, the new one is where the edit took, locality aside."""
+    """Before, the true object is ahead everywhere; after, the new one is where the edit took, locality aside.
+
+    Half of the tokens of what is ahead are the argmax, so that no other measure equals success.
+    """
     for one in edits:
         for when in ("before", "after"):
             for kind, prompts in kinds.items():
@@ -34,7 +37,7 @@ def scores(edits: list[Request], took: set[str], kinds: dict[str, int]) -> Itera
                     for index in range(prompts):
                         yield Score(
                             edit_id=one.edit_id, session=0, when=when, kind=kind, prompt_index=index, role=role,
-                            prompt="p", target="t", nll=0.5 if ahead else 4.0, tokens=2, correct=2 if ahead else 0,
+                            prompt="p", target="t", nll=0.5 if ahead else 4.0, tokens=2, correct=1 if ahead else 0,
                         )  # type: ignore[arg-type]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The user's own facts: the three formats say the same, and every mistake is told with its place."""
+"""The user's own facts: the three formats say the same, and the pool is that of another dataset."""
 
 import csv
 import json
@@ -10,14 +10,14 @@ from tempfile import TemporaryDirectory
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib import datasets, params, world
 from lib.dataset import Loaded
 from lib.datasets.own import load
 from lib.params import Dataset, Facts, Own
-from lib.records import LocalityPrompt, Reject, Request
+from lib.records import LocalityPrompt, Request
 from lib.texts import fill
 
 PRESET = Dataset(loader="own", metric="accuracy", target=None, files={})
@@ -69,6 +69,7 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
+@settings(deadline=None)
 @given(st.lists(requests(), min_size=1, max_size=4, unique_by=lambda one: one.prompt), st.booleans())
 def test_whatever_is_written_to_a_csv_file_is_read_back(wanted: list[Request], marked: bool) -> None:
     with TemporaryDirectory() as folder:
@@ -124,145 +125,6 @@ def test_a_row_without_an_id_is_named_by_its_line(tmp_path: Path) -> None:
     assert [edit.edit_id for edit in loaded.edits] == ["line-2", "line-5"]
 
 
-@pytest.mark.parametrize(
-    ("row", "field", "reason"),
-    [
-        (",Rome,,", "prompt", "empty"),
-        ("Ada is,  ,,", "target_new", "empty"),
-        ("Ada is,Rome,", "row", "wanted 4 cells; found 3"),
-        ("Ada is,Rome,,,,", "row", "wanted 4 cells; found 6"),
-        ('Ada is,"Ro"me,,', "row", "not CSV; found ',' expected after '\"' (lines 3 to 3)"),
-        ("Ada is,Rome,a |  | b,", "paraphrases[1]", "empty"),
-        (
-            "Ada is,Rome,,Bo is in Bonn",
-            "locality",
-            "wanted 'prompt => target | prompt => target'; found 'Bo is in Bonn'",
-        ),
-        ("Ada is,Rome,,Bo => ", "locality[0].target", "empty"),
-        ("Bo is,Rome,,", "target_new", "wanted one target for a prompt; found 'Bonn' for the same prompt on line 2"),
-    ],
-)
-def test_a_malformed_csv_row_is_a_reject_with_its_field_and_line(
-    row: str, field: str, reason: str, tmp_path: Path
-) -> None:
-    path = write(tmp_path / "facts.csv", f"prompt,target_new,paraphrases,locality\nBo is,Bonn,,\n{row}\nCy is,Cork,,\n")
-    loaded = read(path)
-    assert loaded.rejects == [Reject(file="facts.csv", line=3, field=field, reason=reason)]
-    assert [edit.prompt for edit in loaded.edits] == ["Bo is", "Cy is"]
-    assert loaded.rows == 3
-
-
-def test_a_quote_that_is_never_closed_is_a_reject_that_tells_the_lines_it_swallowed(tmp_path: Path) -> None:
-    loaded = read(
-        write(tmp_path / "facts.csv", 'prompt,target_new\nBo is,Bonn\nAda is,"Rome\nCy is,Cork\nDi is,Dijon\n')
-    )
-    assert loaded.rejects == [
-        Reject(file="facts.csv", line=3, field="row", reason="not CSV; found unexpected end of data (lines 3 to 5)")
-    ]
-
-
-@pytest.mark.parametrize(
-    ("row", "field", "reason"),
-    [
-        (
-            "{not JSON}",
-            "row",
-            "wanted a JSON object; found '{not JSON}' (Expecting property name enclosed in double quotes)",
-        ),
-        ("[1]", "row", "wanted a record; found [1]"),
-        ('{"target_new": "Rome"}', "prompt", "absent"),
-        ('{"prompt": "Ada is", "target_new": 1998}', "target_new", "wanted text; found 1998"),
-        (
-            '{"prompt": "Ada is", "target_new": "\\ud800"}',
-            "target_new",
-            "wanted Unicode text; found half of a surrogate pair in '\\ud800'",
-        ),
-        ('{"prompt": "A", "target_new": "b", "subject": 5}', "subject", "wanted text; found 5"),
-        ('{"prompt": "A", "target_new": "b", "paraphrases": "c"}', "paraphrases", "wanted a list of texts; found 'c'"),
-        ('{"prompt": "A", "target_new": "b", "locality": ["c"]}', "locality[0]", "wanted a record; found 'c'"),
-        ('{"prompt": "A", "target_new": "b", "locality": [{"prompt": "c"}]}', "locality[0].target", "absent"),
-        (
-            '{"prompt": "A", "target_new": "b", "id": "first"}',
-            "id",
-            "wanted a key of its own; found 'first' on line 1 already",
-        ),
-        (
-            '{"prompt": "{} is", "target_new": "b", "subject": "Ada"}',
-            "prompt",
-            "wanted the subject written in place of {}; found '{} is'",
-        ),
-    ],
-)
-def test_a_malformed_json_line_is_a_reject_with_its_field_and_line(
-    row: str, field: str, reason: str, tmp_path: Path
-) -> None:
-    first = '{"prompt": "Bo is", "target_new": "Bonn", "id": "first"}'
-    loaded = read(write(tmp_path / "facts.jsonl", f"{first}\n\n{row}\n"))
-    assert loaded.rejects == [Reject(file="facts.jsonl", line=3, field=field, reason=reason)]
-    assert [edit.edit_id for edit in loaded.edits] == ["first"]
-
-
-def test_a_file_without_one_readable_line_has_every_line_among_the_rejects(tmp_path: Path) -> None:
-    loaded = read(write(tmp_path / "facts.jsonl", "<html>\nPlease log in\n</html>\n"))
-    assert [one.line for one in loaded.rejects] == [1, 2, 3]
-
-
-def test_a_mistyped_parquet_column_rejects_its_rows_by_place(tmp_path: Path) -> None:
-    pq.write_table(pa.table({"prompt": ["Ada is", "Bo is"], "target_new": [1, None]}), tmp_path / "facts.parquet")
-    assert [(one.line, one.field, one.reason) for one in read(tmp_path / "facts.parquet").rejects] == [
-        (1, "target_new", "wanted text; found 1"),
-        (2, "target_new", "absent"),
-    ]
-
-
-def test_the_same_row_twice_is_two_edits_without_a_reject(tmp_path: Path) -> None:
-    loaded = read(write(tmp_path / "facts.csv", "prompt,target_new\nBo is,Bonn\nBo is,Bonn\n"))
-    assert (len(loaded.edits), loaded.rejects) == (2, [])
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "message"),
-    [
-        ("facts.csv", "", "empty; wanted a header"),
-        ("facts.csv", "prompt,target_new\n", "empty; wanted a row"),
-        (
-            "facts.csv",
-            "prompt,target_new,pharaphrases\na,b,c\n",
-            "unknown: 'pharaphrases'. Did you mean 'paraphrases'?",
-        ),
-        (
-            "facts.csv",
-            "prompt,target_new,prompt\na,b,c\n",
-            "wanted column names, each once; found prompt, target_new, prompt",
-        ),
-        ("facts.csv", "Ada is,Rome\nBo is,Bonn\n", "missing: prompt, target_new; unknown: 'Ada is', 'Rome'"),
-        ("facts.csv", "prompt;target_new\nAda is;Rome\n", "separated by commas"),
-        ("facts.jsonl", '{"prompt": "a", "target_new": "b", "target-true": "c"}', "Did you mean 'target_true'?"),
-        ("facts.jsonl", "\n", "empty; wanted a row"),
-        ("facts.parquet", "no Parquet", "wanted a Parquet file"),
-        ("facts.tsv", "prompt\ttarget_new", "wanted one of .csv, .jsonl, .parquet; found the suffix '.tsv'"),
-    ],
-)
-def test_a_file_that_cannot_be_read_at_all_is_one_clear_error(
-    name: str, text: str, message: str, tmp_path: Path
-) -> None:
-    with pytest.raises(ValueError) as raised:
-        read(write(tmp_path / name, text))
-    assert str(tmp_path / name) in str(raised.value)
-    assert message in str(raised.value)
-
-
-def test_a_file_in_another_encoding_is_told_the_line(tmp_path: Path) -> None:
-    (tmp_path / "facts.csv").write_bytes("prompt,target_new\nAda is,Orléans\n".encode("latin-1"))
-    with pytest.raises(ValueError, match="wanted UTF-8; found the byte 0xe9 on line 2"):
-        read(tmp_path / "facts.csv")
-
-
-def test_an_absent_file_is_told_the_setting(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"own\.path: wanted a file; found none at .*absent\.csv"):
-        datasets.find(PRESET, tmp_path, Own(path=str(tmp_path / "absent.csv"), pool="none"))
-
-
 @pytest.mark.parametrize(("split", "prompts"), [("test", ["a", "b"]), ("validation", ["b", "c"])])
 def test_a_limit_takes_the_first_rows_for_test_and_the_last_for_validation(
     split: str, prompts: list[str], tmp_path: Path
@@ -298,6 +160,20 @@ def test_a_pool_from_files_keeps_every_fact_and_every_reject(as_json: Callable[.
     loaded = load(files, FACTS, PRESET, Own(path="unused.csv", pool="zsre"))
     assert (len(loaded.edits), len(loaded.pool), loaded.rows) == (1, 2, 5)
     assert [(one.file, one.line) for one in loaded.rejects] == [("pool.json", 2)]
+
+
+def test_every_record_of_another_dataset_serves_the_pool_whatever_the_limit_of_edits(
+    as_json: Callable[..., Path], tmp_path: Path
+) -> None:
+    rewrite = {"prompt": "{} is in", "subject": "Bo", "relation_id": "P1"}
+    rewrite |= {"target_new": {"str": "Rome"}, "target_true": {"str": "Bonn"}}
+    lists = {"paraphrase_prompts": [], "neighborhood_prompts": [], "generation_prompts": []}
+    records = [{"case_id": number, "requested_rewrite": rewrite, **lists} for number in range(3)]
+    files = {"own": write(tmp_path / "own.csv", "prompt,target_new\na,x\nb,x\n"), "facts": as_json(records)}
+    for limit in (None, 1):
+        facts = FACTS.model_copy(update={"limit": limit})
+        loaded = load(files, facts, PRESET, Own(path="unused.csv", pool="counterfact"))
+        assert (len(loaded.edits), len(loaded.pool)) == (limit or 2, 3)
 
 
 def test_without_a_pool_there_is_still_plain_text(tmp_path: Path) -> None:

@@ -72,7 +72,6 @@ def test_some_text_is_for_training_and_some_is_held_out(loaded: Loaded) -> None:
     assert {piece.split for piece in loaded.text} == {"train", "heldout"}
 
 
-@pytest.mark.xfail(strict=True, reason="lib.world.text draws with replacement: some held-out sentences are trained on")
 def test_no_held_out_text_is_also_for_training(loaded: Loaded) -> None:
     train = {piece.text for piece in loaded.text if piece.split == "train"}
     assert not train & {piece.text for piece in loaded.text if piece.split == "heldout"}

@@ -1,0 +1,1 @@
+"""What a person runs outside the DAG."""

@@ -1,0 +1,94 @@
+"""The DAG: its declared dependencies are whole, and it does what was promised with `dvc repro` and `dvc exp run`."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from tests.imports import ROOT, closure
+
+DAG: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")
+
+
+@pytest.mark.parametrize("stage", DAG["stages"])
+def test_a_stage_depends_on_every_module_it_imports(stage: str) -> None:
+    declared = [str(one) for one in DAG["stages"][stage]["deps"]]
+    imported = closure(ROOT / "stages" / f"{stage}.py")
+    forgotten = {one for one in imported if not any(one == dep or one.startswith(f"{dep}/") for dep in declared)}
+    assert not forgotten
+    code = {one for one in declared if one.endswith(".py")}
+    assert not code - imported, "declared, but not imported"
+
+
+def test_every_stage_of_the_dag_is_a_script_and_every_script_a_stage() -> None:
+    assert {one.stem for one in (ROOT / "stages").glob("[a-z]*.py")} == set(DAG["stages"])
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone with a base model that is made in seconds, its pipeline run once and committed."""
+    folder = tmp_path_factory.mktemp("clone") / "errata"
+    ignored = shutil.ignore_patterns(
+        ".venv*", ".git", ".dvc", "data", "models", "results", ".scratch", ".*_cache", "dvc.lock"
+    )
+    shutil.copytree(ROOT, folder, ignore=ignored)
+    for command in (
+        ["git", "init", "-q"],
+        ["git", "config", "user.email", "a@b.c"],
+        ["git", "config", "user.name", "t"],
+    ):
+        subprocess.run(command, cwd=folder, check=True)
+    dvc(folder, "init", "-q")
+    quick = YAML(typ="safe").load(folder / "params.yaml")
+    quick["facts"]["limit"] = 12
+    quick["para"]["n"] = 3
+    quick["neighbors"]["n"] = 2
+    YAML().dump(quick, folder / "params.yaml")
+    tiny = YAML(typ="safe").load(folder / "configs/models/tiny.yaml")
+    tiny["tiny"]["steps"] = 6
+    YAML().dump(tiny, folder / "configs/models/tiny.yaml")
+    dvc(folder, "repro")
+    subprocess.run(["git", "add", "-A"], cwd=folder, check=True)
+    subprocess.run(["git", "commit", "-qm", "first"], cwd=folder, check=True)
+    return folder
+
+
+def dvc(folder: Path, *arguments: str) -> str:
+    command = [sys.executable, "-m", "dvc", *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def ran(output: str) -> set[str]:
+    return {line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")}
+
+
+@pytest.mark.dag
+def test_a_second_repro_runs_nothing(workspace: Path) -> None:
+    assert ran(dvc(workspace, "repro")) == set()
+
+
+@pytest.mark.dag
+def test_another_number_of_paraphrases_runs_what_depends_on_it_only(workspace: Path) -> None:
+    output = dvc(workspace, "exp", "run", "-S", "para.n=4")
+    assert ran(output) == {"paraphrase", "edit", "score", "evaluate", "report"}
+    assert "metrics/paraphrase.json" in dvc(workspace, "metrics", "diff")
+
+
+@pytest.mark.dag
+def test_another_kind_of_neighbor_leaves_paraphrase_alone(workspace: Path) -> None:
+    subprocess.run(["git", "checkout", "-q", "--", "."], cwd=workspace, check=True)
+    dvc(workspace, "checkout", "-q")
+    output = dvc(workspace, "exp", "run", "-S", "neighbors.kind=similar")
+    assert ran(output) == {"neighbors", "edit", "score", "evaluate", "report"}
+
+
+@pytest.mark.dag
+def test_the_plots_page_and_the_report_are_made(workspace: Path) -> None:
+    assert "index.html" in dvc(workspace, "plots", "show")
+    assert (workspace / "report/index.html").stat().st_size > 10_000
