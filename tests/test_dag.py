@@ -1,5 +1,6 @@
 """The DAG: its declared dependencies are whole, and it does what was promised with `dvc repro` and `dvc exp run`."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -92,3 +93,18 @@ def test_another_kind_of_neighbor_leaves_paraphrase_alone(workspace: Path) -> No
 def test_the_plots_page_and_the_report_are_made(workspace: Path) -> None:
     assert "index.html" in dvc(workspace, "plots", "show")
     assert (workspace / "report/index.html").stat().st_size > 10_000
+
+
+@pytest.mark.dag
+@pytest.mark.data
+def test_fifty_real_counterfact_edits_go_through_the_whole_dag(workspace: Path, real_data: Path) -> None:
+    subprocess.run(["git", "checkout", "-q", "--", "."], cwd=workspace, check=True)
+    changes = ["dataset=counterfact", "facts.limit=50", "facts.pool_limit=300", f"facts.folder={real_data}"]
+    changes += ["configs/models/tiny.yaml:tiny.steps=100", "train.epochs=20"]
+    dvc(workspace, "exp", "run", *(part for change in changes for part in ("-S", change)))
+    found = json.loads((workspace / "metrics/evaluate.json").read_text())
+    assert found["n"] == 50
+    assert found["efficacy"] >= 90
+    assert found["efficacy"] > found["before"]["efficacy"]
+    facts = json.loads((workspace / "metrics/facts.json").read_text())
+    assert (facts["edits"], facts["pool"], facts["rejects"]) == (50, 300, 0)

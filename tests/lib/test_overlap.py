@@ -194,11 +194,5 @@ def _request(**changed: object) -> Request:
 
 
 def _fact(**changed: str | None) -> Fact:
-    values: dict[str, str | None] = {
-        "fact_id": "f",
-        "subject": "Cy Fox",
-        "relation": "profession",
-        "prompt": "By trade a",
-        "target": "baker",
-    }
+    values = {"fact_id": "f", "subject": "Cy Fox", "relation": "profession", "prompt": "By trade a", "target": "baker"}
     return Fact(**{**values, **changed})  # type: ignore[arg-type]
