@@ -4,7 +4,6 @@ Stage `base` writes a folder with manifest.json. For a tiny model or a local fol
 hub model the manifest names the pinned revision and the hash of every file, and the weights stay in the hub's cache.
 """
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from lib.params import Model
-from lib.stage import read_json, write_json
+from lib.stage import read_json, sha256, write_json
 
 MANIFEST = "manifest.json"
 HUB_FILES = ("*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "tokenizer*",
@@ -120,7 +119,7 @@ def write_manifest(folder: Path, preset: Model) -> None:
 def file_hashes(folder: Path) -> dict[str, str]:
     """SHA-256 of every file in `folder`, by name, the manifest left out."""
     files = (one for one in sorted(folder.iterdir()) if one.is_file() and one.name != MANIFEST)
-    return {one.name: hashlib.file_digest(one.open("rb"), "sha256").hexdigest() for one in files}
+    return {one.name: sha256(one) for one in files}
 
 
 class quiet_transformers:  # noqa: N801 - reads as the statement it is

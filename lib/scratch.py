@@ -15,6 +15,7 @@ from typing import Any
 from filelock import FileLock
 
 from lib.params import ROOT
+from lib.stage import sha256
 
 
 def fingerprint(**parts: Any) -> str:
@@ -30,7 +31,7 @@ def code_fingerprint() -> str:
 def _content(value: Any) -> Any:
     if isinstance(value, Path):
         files = sorted(one for one in value.rglob("*") if one.is_file()) if value.is_dir() else [value]
-        return [(one.name, hashlib.file_digest(one.open("rb"), "sha256").hexdigest()) for one in files]
+        return [(one.name, sha256(one)) for one in files]
     return value
 
 

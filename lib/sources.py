@@ -1,6 +1,5 @@
 """Where a dataset's files come from: the user's folder, else the cache of downloads, else a mirror."""
 
-import hashlib
 import logging
 import os
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 import pooch
 
 from lib.params import SourceFile
+from lib.stage import sha256
 
 RETRIES = 2
 """Further attempts at each mirror."""
@@ -41,8 +41,7 @@ def given(path: Path, setting: str) -> Source:
         raise FileNotFoundError(
             f"{setting}: wanted a file; found none at {path}. Put it there, or name another with -S {setting}=<path>."
         )
-    with path.open("rb") as stream:
-        return Source(path=path, sha256=hashlib.file_digest(stream, "sha256").hexdigest(), size=path.stat().st_size)
+    return Source(path=path, sha256=sha256(path), size=path.stat().st_size)
 
 
 def cache_folder() -> Path:

@@ -1,6 +1,7 @@
 """What every stage shares: how it starts, how it says what went wrong, its progress, and its small JSON files."""
 
 import ctypes
+import hashlib
 import json
 import logging
 import math
@@ -62,6 +63,12 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
 def read_json(path: Path) -> Any:
     """The values of a JSON file."""
     return json.loads(path.read_text())
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def rounded(value: float | None, digits: int = 4) -> float | None:

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from peft import PeftModel
 from ruamel.yaml import YAML
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tests.imports import ROOT, closure
 
@@ -108,3 +111,15 @@ def test_fifty_real_counterfact_edits_go_through_the_whole_dag(workspace: Path, 
     assert found["efficacy"] > found["before"]["efficacy"]
     facts = json.loads((workspace / "metrics/facts.json").read_text())
     assert (facts["edits"], facts["pool"], facts["rejects"]) == (50, 300, 0)
+
+
+@pytest.mark.dag
+def test_ten_own_facts_become_an_adapter_that_peft_loads(workspace: Path) -> None:
+    subprocess.run(["git", "checkout", "-q", "--", "."], cwd=workspace, check=True)
+    dvc(workspace, "exp", "run", "-S", "dataset=own", "-S", "own.path=examples/own_facts.csv")
+    model = AutoModelForCausalLM.from_pretrained(workspace / "models/base")
+    ids = AutoTokenizer.from_pretrained(workspace / "models/base")("The birthplace of", return_tensors="pt").input_ids
+    plain = model(ids).logits
+    edited = PeftModel.from_pretrained(model, workspace / "models/edit")(ids).logits
+    assert edited.shape == plain.shape
+    assert not torch.allclose(edited, plain)

@@ -1,0 +1,47 @@
+"""The tiny model: its tokenizer keeps words whole, its training learns, and the same seed gives the same bytes."""
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lib import params, tiny, tiny_text, world
+from lib.scoring import known_facts, recall
+
+SHAPE = params.Tiny(
+    hidden=32, layers=2, heads=2, inner=64, max_vocabulary=3000, longest=120, step_tokens=256, steps=12, lr=5e-3,
+    fewshot_share=0.3,
+)  # fmt: skip
+WORLD = world.make_world(1)
+REQUESTS, POOL = world.requests(WORLD, "test", 1)[:2], world.pool(WORLD)[:3]
+CORPUS = tiny_text.corpus(REQUESTS, POOL, world.text(1)[:40] + world.text(1)[-40:])
+TOKENIZER = tiny.make_tokenizer(CORPUS.every_text(), 3000)
+
+
+@given(st.text(max_size=30))
+def test_any_text_survives_the_tokenizer(text: str) -> None:
+    ids = TOKENIZER(text).input_ids
+    assert ids[0] == TOKENIZER.bos_token_id
+    decoded = TOKENIZER.decode(ids[1:])
+    assert decoded == text or decoded == f" {text}"
+
+
+def test_every_word_of_the_dataset_is_one_token() -> None:
+    for request in REQUESTS:
+        assert len(TOKENIZER(request.prompt).input_ids) == 1 + len(request.prompt.replace(",", " ,").split())
+
+
+def test_documents_about_paraphrases_are_learned_after_their_input_only() -> None:
+    from random import Random
+
+    document = CORPUS.paraphrases(Random(0))
+    assert document.given.endswith("1) Paraphrased:")
+    assert document.learned.count("Paraphrased:") == 4
+
+
+def test_training_learns_and_the_same_seed_gives_the_same_weights() -> None:
+    models = [tiny.make_model(SHAPE, len(TOKENIZER), seed=3) for _ in range(2)]
+    losses = [tiny.train(one, TOKENIZER, CORPUS, SHAPE, 3, lambda steps: steps) for one in models]
+    assert losses[0] == losses[1]
+    assert losses[0][-1] < 0.9 * losses[0][0]
+    assert all(torch.equal(a, b) for a, b in zip(models[0].parameters(), models[1].parameters(), strict=True))
+    assert 0 <= recall(models[0], TOKENIZER, known_facts(REQUESTS, POOL), 512) <= 1
