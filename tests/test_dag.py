@@ -1,6 +1,7 @@
 """The DAG: its declared dependencies are whole, and it does what was promised with `dvc repro` and `dvc exp run`."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -36,10 +37,11 @@ def test_every_stage_of_the_dag_is_a_script_and_every_script_a_stage() -> None:
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone with a base model that is made in seconds, its pipeline run once and committed."""
     folder = tmp_path_factory.mktemp("clone") / "errata"
-    ignored = shutil.ignore_patterns(
-        ".venv*", ".git", ".dvc", "data", "models", "results", ".scratch", ".*_cache", "dvc.lock"
-    )
-    shutil.copytree(ROOT, folder, ignore=ignored)
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True)
+    for name in listed.stdout.splitlines():
+        if not name.startswith((".dvc/", "metrics/", "report/")) and name != "dvc.lock" and (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
     for command in (
         ["git", "init", "-q"],
         ["git", "config", "user.email", "a@b.c"],
@@ -63,7 +65,9 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def dvc(folder: Path, *arguments: str) -> str:
     command = [sys.executable, "-m", "dvc", *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=900)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("DVC_")} | {"PATH": path}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
