@@ -107,7 +107,7 @@ def test_the_plots_page_and_the_report_are_made(workspace: Path) -> None:
 def test_fifty_real_counterfact_edits_go_through_the_whole_dag(workspace: Path, real_data: Path) -> None:
     subprocess.run(["git", "checkout", "-q", "--", "."], cwd=workspace, check=True)
     changes = ["dataset=counterfact", "facts.limit=50", "facts.pool_limit=300", f"facts.folder={real_data}"]
-    changes += ["configs/models/tiny.yaml:tiny.steps=100", "train.epochs=20"]
+    changes += ["configs/models/tiny.yaml:tiny.steps=100", "train.epochs=20", "para.max_tokens=40"]
     dvc(workspace, "exp", "run", *(part for change in changes for part in ("-S", change)))
     found = json.loads((workspace / "metrics/evaluate.json").read_text())
     assert found["n"] == 50
