@@ -13,8 +13,8 @@ from pydantic import Field
 from torch import Tensor
 
 from lib.architecture import Architecture, architecture
-from lib.edit import Edit, LowRank, Update, applied
-from lib.located import Place, group_means, memit_contexts, place, states
+from lib.edit import Dense, Edit, LowRank, Update, applied, check_finite
+from lib.located import Place, Token, group_means, known_layers, memit_contexts, place, states
 from lib.params import Auto, Section
 from lib.records import Request
 from lib.target_vectors import Optimisation, target_values
@@ -29,6 +29,7 @@ class Layered(Section):
     """Settings that the three methods share."""
 
     layers: list[int] | Auto = Field(description="whose down projections are changed; auto: 0.1 to 0.3 of the depth")
+    token: Token = Field(description="where the facts are read and written: the subject's last token, or the prompt's")
     context_tokens: int = Field(ge=1, description="length of the sampled contexts")
     seed: int = Field(description="draws the contexts")
     optimisation: Optimisation
@@ -44,9 +45,9 @@ class Solved:
 
 
 def layers_of(model: Any, settings: Layered) -> list[int]:
-    """The layers to change, ascending."""
+    """The layers to change, ascending. Raises ValueError where the model does not have one."""
     if settings.layers != "auto":
-        return sorted(settings.layers)
+        return known_layers(model, settings.layers)
     depth = architecture(model).layers(model)
     first, last = round(_FIRST_SHARE * depth), max(round(_FIRST_SHARE * depth), round(_LAST_SHARE * depth))
     return list(range(first, last + 1))
@@ -55,40 +56,58 @@ def layers_of(model: Any, settings: Layered) -> list[int]:
 def solve(
     model: Any, tokenizer: Any, requests: Sequence[Request], settings: Layered, adjusted: Adjusted, name: str
 ) -> Solved:
-    """The edit for `requests`. Raises ValueError where two of them ask for different answers to the same question."""
+    """The edit for `requests`.
+
+    Raises ValueError where there is none, two of them ask for different answers to the same question, or a solution is
+    not finite.
+    """
     refuse_conflicts(requests)
     arch, layers = architecture(model), layers_of(model, settings)
     contexts = memit_contexts(model, tokenizer, settings.context_tokens, settings.seed)
     flat = [context for group in contexts for context in group]
     last = arch.block(layers[-1])
-    values = target_values(model, tokenizer, requests, last, flat, settings.optimisation)
+    values = target_values(model, tokenizer, requests, last, settings.token, flat, settings.optimisation)
+    bare = [place(tokenizer, one, settings.token) for one in requests]
     updates: dict[str, Update] = {}
     keys: dict[int, Tensor] = {}
-    tokens = settings.optimisation.tokens
-    for place_in_order, layer in enumerate(layers):
+    norms: list[float] = []
+    for done, layer in enumerate(layers):
+        path = arch.mlp_out_of(layer)
         with applied(model, Edit(updates=updates)):
-            keys[layer] = request_keys(model, tokenizer, requests, arch, layer, contexts, tokens)
-            bare = [place(tokenizer, one) for one in requests]
-            now = states(model, bare, [(last, "output")], tokens)[last, "output"]
-        left = (values.target - now).T.double().cpu() / (len(layers) - place_in_order)  # [d, n]
-        right = adjusted(layer, keys[layer]).T
-        if not bool(right.isfinite().all()):
-            raise ValueError(f"{name}, layer {layer}: the solution is not finite; its second moment may be singular")
-        updates[arch.mlp_out_of(layer)] = LowRank(left=left.float(), right=right.float())
-    info = {"editor": name, "contexts": contexts, "layers": layers, "loss": [round(one[-1], 4) for one in values.loss]}
+            keys[layer] = request_keys(model, tokenizer, requests, arch, layer, contexts, settings)
+            now = states(model, bare, [(last, "output")], settings.optimisation.tokens)[last, "output"]
+        left = (values.target - now).T.double().cpu() / (len(layers) - done)  # [d, n]
+        updates[path], norm = _update(left, adjusted(layer, keys[layer]), f"{path} ({name})")
+        norms.append(norm)
+    info = {"editor": name, "layers": layers, "templates": contexts, "norm": norms, **values.report()}
     return Solved(edit=Edit(updates=updates, info=info), keys=keys)
+
+
+def _update(residual: Tensor, adjusted: Tensor, where: str) -> tuple[Update, float]:
+    """R A^T and its Frobenius norm: R [d, n], A [d_in, n]; a matrix where n is not below its full rank."""
+    d, n = residual.shape
+    update: Update
+    if n < min(d, len(adjusted)):
+        update = LowRank(left=residual.float(), right=adjusted.T.float())
+        squared = ((residual.T @ residual) * (adjusted.T @ adjusted)).sum()
+    else:
+        delta = residual @ adjusted.T
+        update, squared = Dense(delta=delta.float()), (delta**2).sum()
+    check_finite(f"{where}; its second moment may be singular", update)
+    return update, float(squared.clamp(min=0).sqrt())
 
 
 def request_keys(
     model: Any, tokenizer: Any, requests: Sequence[Request], arch: Architecture, layer: int,
-    contexts: Sequence[Sequence[str]], tokens: int,
+    contexts: Sequence[Sequence[str]], settings: Layered,
 ) -> Tensor:  # fmt: skip
     """The requests' keys at a layer, mean over groups of the mean over a group's contexts: [d_in, n] float64."""
     places: list[Place] = [
-        place(tokenizer, request, context) for request in requests for group in contexts for context in group
-    ]
+        place(tokenizer, request, settings.token, context)
+        for request in requests for group in contexts for context in group
+    ]  # fmt: skip
     path = arch.mlp_out_of(layer)
-    found = states(model, places, [(path, "input")], tokens)[path, "input"]
+    found = states(model, places, [(path, "input")], settings.optimisation.tokens)[path, "input"]
     return group_means(found, len(requests), contexts).T.double().cpu()
 
 
@@ -121,12 +140,20 @@ def alphaedit_keys(projection: Tensor, keys: Tensor, earlier: Tensor, ridge: flo
 
 
 def refuse_conflicts(requests: Sequence[Request]) -> None:
-    """Raise ValueError where two requests of a batch have the same question and different answers."""
-    asked: dict[tuple[str | None, str], Request] = {}
+    """Raise ValueError where two requests of a batch have the same question and different answers, or there is none.
+
+    The same question: the same filled prompt, or the same subject and relation.
+    """
+    if not requests:
+        raise ValueError("wanted at least one request, found none")
+    asked: dict[tuple[str, ...], Request] = {}
     for one in requests:
-        other = asked.setdefault((one.subject, one.relation or one.prompt), one)
-        if other.target_new != one.target_new:
-            raise ValueError(
-                f"edits {other.edit_id!r} and {one.edit_id!r} ask for {other.target_new!r} and {one.target_new!r} to "
-                f"the same question ({one.prompt!r}); one batch cannot hold both. Drop one, or edit sequentially."
-            )
+        questions = [(one.prompt,), *([(one.subject, one.relation)] if one.subject and one.relation else [])]
+        for question in questions:
+            other = asked.setdefault(question, one)
+            if other.target_new.strip() != one.target_new.strip():
+                raise ValueError(
+                    f"edits {other.edit_id!r} and {one.edit_id!r} ask for {other.target_new!r} and {one.target_new!r} "
+                    f"to the same question ({one.prompt!r}): wanted one answer in a batch. "
+                    "Drop one, or edit one after the other."
+                )

@@ -1,7 +1,8 @@
-"""Where in a model a fact sits: the subject's last token, the contexts around a prompt, and the states there.
+"""Where in a model a fact sits: the token to read and write at, the contexts around a prompt, and the states there.
 
 Locate-then-edit methods (ROME, arXiv 2202.05262; MEMIT, arXiv 2210.07229) read and write at the last token of the
-subject, in the request's prompt by itself and behind sampled contexts.
+subject, in the request's prompt by itself and behind sampled contexts; the released code also knows the last token of
+the prompt.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from lib.architecture import hidden_of
+from lib.architecture import architecture, hidden_of
 from lib.generation import Prompt, Sampling, TransformersGenerator
 from lib.records import Request
 from lib.texts import fill
@@ -20,35 +21,37 @@ from lib.texts import fill
 OPENINGS = ("The", "Therefore", "Because", "I", "You")
 _TOP_K = 5
 Side = Literal["input", "output"]
+Token = Literal["subject_last", "prompt_last"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """A prompt as token ids, and the position of its subject's last token."""
+    """A prompt as token ids, and the position among them of the token to read and write at."""
 
     ids: tuple[int, ...]
-    subject: int
+    position: int
 
 
-def place(tokenizer: Any, request: Request, context: str = "{}") -> Place:
+def place(tokenizer: Any, request: Request, token: Token, context: str = "{}") -> Place:
     """The request's prompt put into `context` at its {}.
 
     Raises ValueError naming the request where it has no subject, or its prompt does not hold it literally.
     """
     prompt = fill(context, request.prompt)
-    start = context.index("{}") + _subject_start(request)
-    return located(tokenizer, prompt, start + len(request.subject or ""))
+    end = context.index("{}") + _subject_start(request) + len(request.subject or "")
+    return located(tokenizer, prompt, end, token)
 
 
-def located(tokenizer: Any, text: str, subject_end: int) -> Place:
-    """`text` as tokens, and the last token that begins before character `subject_end`."""
+def located(tokenizer: Any, text: str, subject_end: int, token: Token) -> Place:
+    """`text` as tokens, and the last token that begins before character `subject_end`, or the last of all."""
     encoded = tokenizer(text, return_offsets_mapping=True)
-    inside = [k for k, (first, last) in enumerate(encoded.offset_mapping) if first < subject_end and last > first]
-    return Place(ids=tuple(encoded.input_ids), subject=inside[-1])
+    end = subject_end if token == "subject_last" else len(text)
+    inside = [k for k, (first, last) in enumerate(encoded.offset_mapping) if first < end and last > first]
+    return Place(ids=tuple(encoded.input_ids), position=inside[-1])
 
 
 def _subject_start(request: Request) -> int:
-    """Where the subject begins in the prompt: at the template's {}, else where it first occurs."""
+    """Where the subject begins in the prompt: at the template's {}, else where it first occurs (it may occur twice)."""
     where = f"edit {request.edit_id!r}, prompt {request.prompt!r}"
     if not request.subject:
         raise ValueError(f"{where}: this editor needs the subject; the request has none (column subject)")
@@ -60,13 +63,17 @@ def _subject_start(request: Request) -> int:
 
 
 def rome_contexts(model: Any, tokenizer: Any, lengths: Sequence[int], seed: int) -> list[list[str]]:
-    """One group: the bare prompt, and one sampled text of each length (tokens) before it."""
-    empty = tokenizer.decode([tokenizer.eos_token_id])
-    prompts = [Prompt(text=empty, seed=seed + index) for index in range(len(lengths))]
-    texts = [
-        _sampled(model, tokenizer, [prompt], length)[0].removeprefix(empty)
-        for prompt, length in zip(prompts, lengths, strict=True)
-    ]
+    """One group: the bare prompt, and a text sampled from nothing of each length (tokens) before it.
+
+    As released, the end-of-text token that a text continues counts: length 5 draws four tokens.
+    """
+    prompt = tokenizer.decode([tokenizer.eos_token_id])
+    texts = [""] * len(lengths)
+    for length in sorted(set(lengths)):
+        places = [index for index, one in enumerate(lengths) if one == length]
+        drawn = _sampled(model, tokenizer, [Prompt(text=prompt, seed=seed + one) for one in places], length - 1)
+        for index, text in zip(places, drawn, strict=True):
+            texts[index] = text
     return [["{}", *(_context(text) for text in texts)]]
 
 
@@ -91,14 +98,14 @@ def _context(text: str) -> str:
 def states(
     model: Any, places: Sequence[Place], parts: Sequence[tuple[str, Side]], tokens: int
 ) -> dict[tuple[str, Side], Tensor]:
-    """What goes into or comes out of modules at every place's subject: [places, d] float32 for each of `parts`.
+    """What goes into or comes out of modules at every place's position: [places, d] float32 for each of `parts`.
 
     Forward passes hold at most `tokens` tokens.
     """
     found: dict[tuple[str, Side], list[Tensor]] = {part: [] for part in parts}
     for batch in _batches(places, tokens):
         ids, mask = padded([one.ids for one in batch], model.device)
-        at = torch.tensor([one.subject for one in batch], device=model.device)
+        at = torch.tensor([one.position for one in batch], device=model.device)
         with ExitStack() as stack:
             for path, side in parts:
                 stack.enter_context(_kept(found[path, side], model.get_submodule(path), side, at))
@@ -133,6 +140,16 @@ def _batches(places: Sequence[Place], tokens: int) -> Iterator[Sequence[Place]]:
         batch.append(one)
     if batch:
         yield batch
+
+
+def known_layers(model: Any, layers: Sequence[int]) -> list[int]:
+    """`layers`, ascending. Raises ValueError where there is none, or the model does not have one of them."""
+    count = architecture(model).layers(model)
+    if wrong := [layer for layer in layers if not 0 <= layer < count]:
+        raise ValueError(f"layers: the model has layers 0 to {count - 1}, found {wrong[0]}")
+    if not layers:
+        raise ValueError("layers: wanted at least one layer, or auto; found none")
+    return sorted({*layers})
 
 
 def padded(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:

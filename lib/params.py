@@ -255,13 +255,33 @@ def preset(group: str, name: str, kind: type[S]) -> S:
 
 
 def editor_preset(name: str, model: str, kind: type[S]) -> S:
-    """configs/editors/<name>.yaml with what its `models` says of this model preset put over the rest, checked."""
+    """configs/editors/<name>.yaml with what its `models` says of this model preset put over the rest, checked.
+
+    Raises ValueError naming a wrong key, or a model preset that does not exist.
+    """
     path = PRESETS / "editors" / f"{name}.yaml"
     if not path.is_file():
         return preset("editors", name, kind)
     values = dict(read_params(path))
-    own = values.pop("models", {}).get(model, {})
-    return check(values | own, kind, f"configs/editors/{name}.yaml{f': models.{model}' if own else ''}")
+    by_model = values.pop("models", {})
+    if unknown := sorted(set(by_model) - {*presets("models")}):
+        known = presets("models")
+        raise ValueError(
+            f"configs/editors/{name}.yaml: models: wanted model presets ({', '.join(known)}); found {unknown[0]!r}"
+            f"{did_you_mean(unknown[0], known)}"
+        )
+    own = by_model.get(model, {})
+    return check(_over(values, own), kind, f"configs/editors/{name}.yaml{f': models.{model}' if own else ''}")
+
+
+def _over(values: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """`values` with those of `own` put over them, key by key, also inside of nested sections."""
+    nested = {
+        key: _over(values[key], value)
+        for key, value in own.items()
+        if isinstance(value, dict) and isinstance(values.get(key), dict)
+    }
+    return values | own | nested
 
 
 def check(values: Any, kind: type[S], where: str) -> S:

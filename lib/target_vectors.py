@@ -1,6 +1,6 @@
 """The values v* (ROME, arXiv 2202.05262, equation 4) and z* (MEMIT, arXiv 2210.07229, equation 16) of many requests.
 
-A shift of a module's output at the subject's last token is optimised until the model says the new object:
+A shift of a module's output at the fact's token (the subject's last) is optimised until the model says the new object:
 
     mean over contexts of -log p(new) per token + kl KL(after || before) on "{subject} is a" + wd |shift| / |v0|^2
 
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from lib.architecture import hidden_of, with_hidden
 from lib.encoding import encode
-from lib.located import Place, located, padded, place
+from lib.located import Token, located, padded, place
 from lib.params import Section
 from lib.records import Request
 from lib.texts import fill
@@ -53,6 +53,10 @@ class Values:
         """v* or z*: [n, d]"""
         return self.initial + self.shift
 
+    def report(self) -> dict[str, list[Any]]:
+        """How each request's search ended: its last loss, and the number of iterations."""
+        return {"loss": [round(one[-1], 4) for one in self.loss], "iterations": [len(one) for one in self.loss]}
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Rows:
@@ -60,7 +64,7 @@ class _Rows:
 
     ids: Tensor  # [b, t]
     mask: Tensor  # [b, t]
-    subject: Tensor  # [b]
+    position: Tensor  # [b]: of the token whose state is shifted
     owner: Tensor  # [b]: which request
     target_row: Tensor  # [k]: row, position and label of every target token, and 1 / (contexts * tokens of the target)
     target_position: Tensor  # [k]
@@ -70,12 +74,18 @@ class _Rows:
 
 
 def target_values(
-    model: Any, tokenizer: Any, requests: Sequence[Request], path: str, contexts: Sequence[str], settings: Optimisation
-) -> Values:
-    """Optimise the output of the module at `path` for every request; `contexts` begin with the bare prompt."""
+    model: Any, tokenizer: Any, requests: Sequence[Request], path: str, token: Token, contexts: Sequence[str],
+    settings: Optimisation,
+) -> Values:  # fmt: skip
+    """Optimise the output of the module at `path` for every request; `contexts` begin with the bare prompt.
+
+    The model's parameters get no gradients. Raises ValueError naming a request that cannot be placed (`place`).
+    """
     a_request = max(1, settings.tokens // (32 * (len(contexts) + 1)))
     parts = [
-        _optimised(model, tokenizer, requests[start : start + a_request], path, contexts, settings)
+        _optimised(
+            model, _rows(tokenizer, requests[start : start + a_request], token, contexts, model.device), path, settings
+        )
         for start in range(0, len(requests), a_request)
     ]
     return Values(
@@ -85,11 +95,8 @@ def target_values(
     )
 
 
-def _optimised(
-    model: Any, tokenizer: Any, requests: Sequence[Request], path: str, contexts: Sequence[str], settings: Optimisation
-) -> Values:
-    rows = _rows(tokenizer, requests, contexts, model.device)
-    module, n = model.get_submodule(path), len(requests)
+def _optimised(model: Any, rows: _Rows, path: str, settings: Optimisation) -> Values:
+    module, n = model.get_submodule(path), len(rows.kl_row)
     initial = _initial(model, module, rows, n)
     shift = torch.zeros_like(initial, requires_grad=True)
     optimizer = torch.optim.Adam([shift], lr=settings.lr)
@@ -108,8 +115,7 @@ def _optimised(
         active = active & (loss.detach() >= settings.stop)
         if step == settings.steps - 1 or not active.any():
             break
-        optimizer.zero_grad()
-        loss[active].sum().backward()
+        (shift.grad,) = torch.autograd.grad(loss[active].sum(), [shift])
         kept = shift.detach().clone()
         optimizer.step()
         with torch.no_grad():
@@ -124,9 +130,11 @@ def _norm(shift: Tensor) -> Tensor:
     return torch.where(squares > 0, squares.clamp(min=1e-30).sqrt(), squares)
 
 
-def _rows(tokenizer: Any, requests: Sequence[Request], contexts: Sequence[str], device: torch.device) -> _Rows:
+def _rows(
+    tokenizer: Any, requests: Sequence[Request], token: Token, contexts: Sequence[str], device: torch.device
+) -> _Rows:
     rows: list[tuple[int, ...]] = []
-    subject: list[int] = []
+    position: list[int] = []
     owner: list[int] = []
     targets: list[tuple[int, int, int, float]] = []
     kl_row: list[int] = []
@@ -135,41 +143,38 @@ def _rows(tokenizer: Any, requests: Sequence[Request], contexts: Sequence[str], 
             (item,) = encode(tokenizer, [fill(context, request.prompt)], [(request.target_new,)])
             (target,) = item.targets
             weight = 1 / (len(contexts) * len(target))
-            targets += [(len(rows), len(item.prompt) - 1 + k, token, weight) for k, token in enumerate(target)]
-            _append(rows, subject, owner, (*item.prompt, *target[:-1]), place(tokenizer, request, context), index)
-        essence = located(tokenizer, fill(_ESSENCE, request.subject or ""), len(request.subject or ""))
+            targets += [(len(rows), len(item.prompt) - 1 + k, label, weight) for k, label in enumerate(target)]
+            rows.append((*item.prompt, *target[:-1]))
+            # A tokenizer that merges the prompt's last token with the target's first leaves the prompt one token less.
+            position.append(min(place(tokenizer, request, token, context).position, len(item.prompt) - 1))
+            owner.append(index)
+        essence = located(tokenizer, fill(_ESSENCE, request.subject or ""), len(request.subject or ""), token)
         kl_row.append(len(rows))
-        _append(rows, subject, owner, essence.ids, essence, index)
+        rows.append(essence.ids)
+        position.append(essence.position)
+        owner.append(index)
     ids, mask = padded(rows, device)
-    row, position, label, weight_of = zip(*targets, strict=True)
+    target_row, target_position, labels, weights = zip(*targets, strict=True)
     return _Rows(
         ids=ids,
         mask=mask,
-        subject=torch.tensor(subject, device=device),
+        position=torch.tensor(position, device=device),
         owner=torch.tensor(owner, device=device),
-        target_row=torch.tensor(row, device=device),
-        target_position=torch.tensor(position, device=device),
-        label=torch.tensor(label, device=device),
-        weight=torch.tensor(weight_of, device=device),
+        target_row=torch.tensor(target_row, device=device),
+        target_position=torch.tensor(target_position, device=device),
+        label=torch.tensor(labels, device=device),
+        weight=torch.tensor(weights, device=device),
         kl_row=torch.tensor(kl_row, device=device),
     )
 
 
-def _append(
-    rows: list[tuple[int, ...]], subject: list[int], owner: list[int], ids: tuple[int, ...], at: Place, index: int
-) -> None:
-    rows.append(ids)
-    subject.append(at.subject)
-    owner.append(index)
-
-
 @torch.no_grad()
 def _initial(model: Any, module: nn.Module, rows: _Rows, n: int) -> Tensor:
-    """The module's output at the subject of every request's first row: [n, d] float32."""
+    """The module's output at the position of every request's first row: [n, d] float32."""
     found: list[Tensor] = []
     first = torch.tensor([int((rows.owner == index).nonzero()[0]) for index in range(n)], device=rows.ids.device)
     handle = module.register_forward_hook(
-        lambda module, inputs, output: found.append(hidden_of(output)[first, rows.subject[first]])
+        lambda module, inputs, output: found.append(hidden_of(output)[first, rows.position[first]])
     )
     try:
         model.base_model(input_ids=rows.ids, attention_mask=rows.mask, use_cache=False)
@@ -180,13 +185,13 @@ def _initial(model: Any, module: nn.Module, rows: _Rows, n: int) -> Tensor:
 
 @contextmanager
 def _shifted(module: nn.Module, shift: Tensor, rows: _Rows) -> Iterator[None]:
-    """Within it, the module's output has the owner's shift added at the subject of every row."""
+    """Within it, the module's output has the owner's shift added at the position of every row."""
     places = torch.arange(len(rows.owner), device=rows.ids.device)
 
     def add(module: nn.Module, inputs: Any, output: Any) -> Any:
         hidden = hidden_of(output)
         moved = hidden.clone()
-        moved[places, rows.subject] = hidden[places, rows.subject] + shift[rows.owner].to(hidden.dtype)
+        moved[places, rows.position] = hidden[places, rows.position] + shift[rows.owner].to(hidden.dtype)
         return with_hidden(output, moved)
 
     handle = module.register_forward_hook(add)
@@ -197,10 +202,10 @@ def _shifted(module: nn.Module, shift: Tensor, rows: _Rows) -> Iterator[None]:
 
 
 def _log_likelihood(model: Any, rows: _Rows, n: int) -> tuple[Tensor, Tensor]:
-    """[n]: mean over contexts of -log p per target token; [n, v]: log p after the KL prompt's subject."""
+    """[n]: mean over contexts of -log p per target token; [n, v]: log p after the KL prompt's position."""
     hidden = model.base_model(input_ids=rows.ids, attention_mask=rows.mask, use_cache=False).last_hidden_state
     head = model.get_output_embeddings()
     log_p = head(hidden[rows.target_row, rows.target_position]).float().log_softmax(-1)
     nll = -log_p.gather(1, rows.label[:, None])[:, 0] * rows.weight
     total = nll.new_zeros(n).index_add_(0, rows.owner[rows.target_row], nll)
-    return total, head(hidden[rows.kl_row, rows.subject[rows.kl_row]]).float().log_softmax(-1)
+    return total, head(hidden[rows.kl_row, rows.position[rows.kl_row]]).float().log_softmax(-1)

@@ -38,11 +38,11 @@ def edit(model: Any, tokenizer: Any, requests: Sequence[Request], settings: Sett
         return alphaedit_keys(projection, keys, earlier(layer, len(keys)), settings.ridge)
 
     solved = solve(model, tokenizer, requests, settings, adjusted, "alphaedit")
-    contexts, tokens = solved.edit.info["contexts"], settings.optimisation.tokens
+    contexts = solved.edit.info["templates"]
     state = {}
     with applied(model, solved.edit):  # as released: the cached keys are those of the edited model
         for layer in solved.edit.info["layers"]:
-            keys = request_keys(model, tokenizer, requests, arch, layer, contexts, tokens)
+            keys = request_keys(model, tokenizer, requests, arch, layer, contexts, settings)
             state[arch.mlp_out_of(layer)] = (earlier(layer, len(keys)) + keys @ keys.T).float()
     return Edit(updates=solved.edit.updates, state=state, info=solved.edit.info)
 

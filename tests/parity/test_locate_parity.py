@@ -123,9 +123,10 @@ def rank_one_edits(
 ) -> tuple[list[Edit], list[list[float]]]:
     model, tokenizer = golden_model(family)
     chosen = editor(name)
+    more = {"keys": hparams["keys"]} if name == "r_rome" else {}
     settings = chosen.Settings(
-        layer=hparams["layers"][0], moments=hparams["mom2_adjustment"], context_tokens=[5], seed=0,
-        optimisation=optimisation(hparams), **({"keys": hparams["keys"]} if name == "r_rome" else {}),
+        layer=hparams["layers"][0], token=hparams["fact_token"], moments=hparams["mom2_adjustment"],
+        context_tokens=[5], seed=0, optimisation=optimisation(hparams), **more,
     )  # fmt: skip
     traces: list[list[float]] = []
     original = rank_one.target_values
@@ -165,7 +166,12 @@ def moments_as_released(golden: Path, family: str, wanted: dict[str, Tensor], la
 def layered(name: str, hparams: dict[str, Any], **more: Any) -> Any:
     chosen = editor(name)
     return chosen, chosen.Settings(
-        layers=hparams["layers"], context_tokens=10, seed=0, optimisation=optimisation(hparams), **more
+        layers=hparams["layers"],
+        token=hparams["fact_token"],
+        context_tokens=10,
+        seed=0,
+        optimisation=optimisation(hparams),
+        **more,
     )
 
 
