@@ -1,7 +1,8 @@
 """Run the rows of a table as DVC experiments and print it: `python -m apps.table experiments/mass.yaml -S ...`.
 
-Every row is run once for each seed. A run whose name is already an experiment of this commit is not run again. Beside
-ours stand the published numbers of the same row, of another model and size.
+Every row is run once for each seed, as far as the table needs: up to stage `evaluate`, or to the file's own `stage`. A
+run whose name is already an experiment of this commit is not run again. Beside ours stand the published numbers of the
+same row, of another model and size.
 """
 
 import argparse
@@ -28,16 +29,16 @@ Runs = dict[str, list[dict[str, Any]]]
 def main() -> None:
     options = _options()
     table = YAML(typ="safe").load(options.table)
-    seeds = options.seeds or table["seeds"]
+    seeds, stage = options.seeds or table["seeds"], table.get("stage", "evaluate")
     wanted = {
         row: {_name(options.table, row, seed, options.set_param): _changes(table, changes, seed, options.set_param)
               for seed in seeds}
         for row, changes in table["rows"].items() if not options.rows or row in options.rows
     }  # fmt: skip
     if options.queue:
-        _queue({name: changes for runs in wanted.values() for name, changes in runs.items()})
+        _queue({name: changes for runs in wanted.values() for name, changes in runs.items()}, stage)
         return
-    results: Runs = {row: [_evaluated(*one) for one in runs.items()] for row, runs in wanted.items()}
+    results: Runs = {row: [_evaluated(*one, stage) for one in runs.items()] for row, runs in wanted.items()}
     print(rendered(results, _published(table, options.set_param)))
 
 
@@ -45,19 +46,19 @@ def _changes(table: Mapping[str, Any], row: Sequence[str], seed: int, settings: 
     return [*table.get("set", []), *settings, *row, *(f"{param}={seed}" for param in table["seed_params"])]
 
 
-def _queue(wanted: Mapping[str, list[str]]) -> None:
+def _queue(wanted: Mapping[str, list[str]], stage: str) -> None:
     """Put every run that is not there yet into DVC's queue."""
     missing = {name: changes for name, changes in wanted.items() if not _metrics(name)}
     for name, changes in missing.items():
-        subprocess.run([*_DVC, "exp", "run", "--queue", "--name", name, *_settings(changes)], check=True)
+        subprocess.run([*_DVC, "exp", "run", "--queue", "--name", name, *_settings(changes), stage], check=True)
     print(f"{len(missing)} queued; `dvc queue start` runs them, then the same command without --queue prints the table")
 
 
-def _evaluated(name: str, changes: list[str]) -> dict[str, Any]:
+def _evaluated(name: str, changes: list[str], stage: str) -> dict[str, Any]:
     """metrics/evaluate.json of the experiment `name`, which is run if there is none of that name."""
     if not (found := _metrics(name)):
         # --temp: rows start from the workspace as it is, not from what the row before has left in it.
-        command = [*_DVC, "exp", "run", "--temp", "--name", name, *_settings(changes)]
+        command = [*_DVC, "exp", "run", "--temp", "--name", name, *_settings(changes), stage]
         subprocess.run(command, check=True, stdout=sys.stderr)
         found = _metrics(name)
     if not found:

@@ -32,7 +32,8 @@ def test_every_row_and_seed_is_run_once_from_the_same_state(monkeypatch: pytest.
     file.write_text("seeds: [0]\nseed_params: [train.seed]\nset: [editor=rome]\nrows:\n  a: [x=1]\n  b: []\n")
     ran: dict[str, list[str]] = {}
 
-    def evaluated(name: str, changes: list[str]) -> dict[str, Any]:
+    def evaluated(name: str, changes: list[str], stage: str) -> dict[str, Any]:
+        assert stage == "evaluate"
         ran[name] = changes
         return metrics(1.0)
 
