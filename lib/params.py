@@ -129,6 +129,7 @@ class Abilities(Section):
     seed: int = Field(description="draws the examples, the world's questions, and the intervals' resamples")
     folder: str | None = Field(description="folder with the tasks' data files; null = the hub, at pinned revisions")
     text_tokens: int = Field(ge=2, description="perplexity: the first tokens of each held-out text")
+    checkpoints: bool = Field(description="sequential: true measures at every checkpoint; false at the end only")
     micro_tokens: int = Field(ge=16, description="tokens per forward pass: bounds memory; moves results by rounding")
 
 

@@ -20,27 +20,26 @@ Row = Mapping[str, Any]
 RELATIONS = 20
 """At most so many relations are drawn: those with most edits."""
 
-_BEFORE, _AFTER, _THIRD = "#9aa7b8", "#2563c9", "#e08a1e"
-_COLORS = {"before": _BEFORE, "after": _AFTER, "efficacy": _AFTER, "generalization": "#7fb2f0", "locality": _THIRD}
-_INK, _SOFT, _LINE = "#1d2733", "#5a6675", "#e3e8ee"
-_WIDTH = 4.8
+BEFORE, AFTER, THIRD = "#9aa7b8", "#2563c9", "#e08a1e"
+_COLORS = {"before": BEFORE, "after": AFTER, "efficacy": AFTER, "generalization": "#7fb2f0", "locality": THIRD}
+INK, SOFT, _LINE = "#1d2733", "#5a6675", "#e3e8ee"
+WIDTH = 4.8
 """Inches; with `_DPI` twice as many pixels as the report shows."""
 _DPI = 200
 _BINS = 6
 _LONGEST_LABEL = 22
 _STYLE = {
     "font.family": "DejaVu Sans",
-    "font.size": 10.5,
-    "text.color": _INK,
+    "text.color": INK,
     "text.parse_math": False,
     "axes.edgecolor": _LINE,
-    "axes.labelcolor": _SOFT,
+    "axes.labelcolor": SOFT,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.axisbelow": True,
     "grid.color": _LINE,
-    "xtick.color": _SOFT,
-    "ytick.color": _SOFT,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
     "xtick.major.size": 0,
     "ytick.major.size": 0,
     "legend.frameon": False,
@@ -61,11 +60,11 @@ def scores(rows: Sequence[Row]) -> bytes:
             below = [min(row["ci95"], row["value"]) for row in shown]
             above = [min(row["ci95"], 100 - row["value"]) for row in shown]
             axes.bar(places, values, 0.37, color=_COLORS[when], label=when)
-            axes.errorbar(places, values, (below, above), fmt="none", ecolor=_INK, elinewidth=1, capsize=2.5)
+            axes.errorbar(places, values, (below, above), fmt="none", ecolor=INK, elinewidth=1, capsize=2.5)
             for place, value, width in zip(places, values, above, strict=True):
-                axes.text(place, value + width + 2, f"{value:.0f}", ha="center", fontsize=9.5, color=_SOFT)
+                axes.text(place, value + width + 2, f"{value:.0f}", ha="center", fontsize=9.5, color=SOFT)
         for name in set(names) - {row["metric"] for row in rows}:
-            axes.text(names.index(name), 3, "not\nmeasured", ha="center", fontsize=9, color=_SOFT)
+            axes.text(names.index(name), 3, "not\nmeasured", ha="center", fontsize=9, color=SOFT)
         axes.set_xticks(range(len(names)), names)
         axes.set_xlim(-0.5, len(names) - 0.5)
         _percent(axes, "y")
@@ -80,9 +79,9 @@ def training_loss(steps: Sequence[int], losses: Sequence[float]) -> bytes:
         figure, axes = canvas(3.0)
         window = max(1, len(losses) // 20)
         means = np.convolve(losses, np.full(window, 1 / window), mode="valid")
-        axes.plot(steps, losses, color=_BEFORE, linewidth=0.8, alpha=0.7, label="each step")
+        axes.plot(steps, losses, color=BEFORE, linewidth=0.8, alpha=0.7, label="each step")
         middle = steps[window // 2 : window // 2 + len(means)]
-        axes.plot(middle, means, color=_AFTER, linewidth=2, label=f"mean of {window} steps")
+        axes.plot(middle, means, color=AFTER, linewidth=2, label=f"mean of {window} steps")
         axes.set(xlabel="optimiser step", ylabel="loss, nats a token")
         axes.set_ylim(bottom=0)
         axes.grid(axis="y")
@@ -101,9 +100,9 @@ def locality_by_similarity(rows: Sequence[Row]) -> bytes:
     parts = np.array_split(np.arange(len(ordered)), min(_BINS, len(ordered)))
     with look():
         figure, axes = canvas(3.3)
-        axes.scatter(similarity, locality, s=16, color=_AFTER, alpha=0.35, linewidths=0, label="one edit")
+        axes.scatter(similarity, locality, s=16, color=AFTER, alpha=0.35, linewidths=0, label="one edit")
         means = [similarity[part].mean() for part in parts], [locality[part].mean() for part in parts]
-        axes.plot(*means, color=_THIRD, marker="o", linewidth=2, label=f"mean of each {len(parts)}th part of the edits")
+        axes.plot(*means, color=THIRD, marker="o", linewidth=2, label=f"mean of each {len(parts)}th part of the edits")
         axes.set(xlabel="mean similarity of the edit's training neighbors (cosine)", ylabel="locality after")
         _percent(axes, "y")
         axes.set_ylim(-4, 106)
@@ -140,7 +139,7 @@ def success_by_relation(rows: Sequence[Row]) -> bytes:
             axes.barh(places, [row[kind] or 0 for row in shown], thickness * 0.9, color=_COLORS[kind], label=kind)
             for place in (place for place, row in zip(places, shown, strict=True) if not row[kind]):
                 said = "not measured" if shown[round(place)][kind] is None else "0 %"
-                axes.text(1, place, said, va="center", fontsize=7, color=_SOFT)
+                axes.text(1, place, said, va="center", fontsize=7, color=SOFT)
         axes.set_yticks(range(len(shown)), [f"{_short(row['relation'])} ({row['n']})" for row in shown])
         axes.invert_yaxis()
         axes.set_ylim(len(shown) - 0.4, -0.6)
@@ -159,9 +158,9 @@ def retention(rows: Sequence[Row]) -> bytes:
         for kind in ("score", *KINDS):
             line = [row for row in shown if row["kind"] == kind]
             at, means = [row["edits"] for row in line], [row["mean"] for row in line]
-            axes.plot(at, means, color=_COLORS.get(kind, _INK), marker="o", markersize=4, label=kind)
+            axes.plot(at, means, color=_COLORS.get(kind, INK), marker="o", markersize=4, label=kind)
         at, means = [row["edits"] for row in newest], [row["mean"] for row in newest]
-        axes.plot(at, means, color=_AFTER, linestyle=":", label="efficacy, newest")
+        axes.plot(at, means, color=AFTER, linestyle=":", label="efficacy, newest")
         axes.set(xlabel="edits so far")
         _percent(axes, "y")
         axes.set_ylim(-4, 106)
@@ -169,16 +168,22 @@ def retention(rows: Sequence[Row]) -> bytes:
         return png(figure)
 
 
-def look() -> Any:
-    """The same look whatever the user's own matplotlib settings are; restored on exit."""
-    return matplotlib.rc_context({**matplotlib.rcParamsDefault, **_STYLE})
+def look(size: float = 10.5) -> Any:
+    """The same look whatever the user's own matplotlib settings are, type of `size` points; restored on exit."""
+    return matplotlib.rc_context({**matplotlib.rcParamsDefault, **_STYLE, "font.size": size})
 
 
 def canvas(height: float) -> tuple[Figure, Axes]:
     """An empty picture of the report's width, `height` inches high."""
-    figure = Figure(figsize=(_WIDTH, height), dpi=_DPI, layout="constrained")
+    figure, (axes,) = grid(1, 1, WIDTH, height)
+    return figure, axes
+
+
+def grid(rows: int, columns: int, width: float, height: float, **spacing: Any) -> tuple[Figure, list[Axes]]:
+    """An empty picture, sizes in inches, with its axes row by row; `spacing` is matplotlib's gridspec_kw."""
+    figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
     FigureCanvasAgg(figure)
-    return figure, figure.add_subplot()
+    return figure, list(figure.subplots(rows, columns, squeeze=False, gridspec_kw=spacing).flat)
 
 
 def _percent(axes: Axes, side: Literal["x", "y"]) -> None:

@@ -62,6 +62,31 @@ def cell(one: Mapping[str, Any] | None) -> str:
     return interval(None, None) if one is None else interval(one["mean"], one["ci95"])
 
 
+def figure(one: tuple[float, float] | None, unit: str) -> str:
+    """A general ability's value with half the width of its interval; what is no percentage with three digits."""
+    if one is None:
+        return ABSENT
+    if unit == "percent":
+        return interval(*one)
+    return f"{_digits(one[0], 3)} ± {_digits(one[1], 2)}"
+
+
+def _digits(value: float, digits: int) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:#.{digits}g}"
+
+
+def signed(value: float) -> str:
+    """A difference with one digit and its sign; nothing is -0.0."""
+    return f"{round(value, 1) + 0.0:+.1f}"
+
+
+def p_value(value: float | None) -> str:
+    """The p of a test; that of a measure without a test is a dash."""
+    if value is None:
+        return "\N{EN DASH}"
+    return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
+
+
 def number(value: Any) -> str:
     """A value of a JSON file as a reader wants it: thousands marked, four digits, yes and no, "none" for null."""
     if value is None:

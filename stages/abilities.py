@@ -89,7 +89,7 @@ def _key(options: argparse.Namespace, settings: params.Abilities, measurer: Meas
     """What the figures before the edit depend on."""
     return fingerprint(
         base=options.model,
-        settings=settings.model_dump(),
+        settings=settings.model_dump(exclude={"checkpoints"}),
         pool=options.pool,
         text=options.text,
         tasks=harness.TASKS,
@@ -102,13 +102,17 @@ def _key(options: argparse.Namespace, settings: params.Abilities, measurer: Meas
 def _after(
     measurer: Measurer, model: Any, tokenizer: Any, options: argparse.Namespace
 ) -> Iterator[tuple[int, Measured]]:
-    """Every session of a sequential run, by its number of edits; else the whole run as session 0; none for `single`."""
+    """Every session of a sequential run, by its number of edits; else the whole run as session 0; none for `single`.
+
+    Of a sequential run the last session alone where abilities.checkpoints is false.
+    """
     info = options.edit / INFO
     if info.is_file() and read_json(info).get("protocol") == "single":
         return
     checkpoints = sorted((options.edit / "checkpoints").glob("*"))
     last = len(read(options.edits, Request)) if checkpoints else 0
-    places: Sequence[tuple[int, Path]] = [*((int(one.name), one) for one in checkpoints), (last, options.edit)]
+    asked = checkpoints if measurer.settings.checkpoints else []
+    places: Sequence[tuple[int, Path]] = [*((int(one.name), one) for one in asked), (last, options.edit)]
     for session, place in places:
         with applied(model, load_edit(place)):
             yield session, measurer.run(model, tokenizer, "after", session)

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import polars as pl
 
-from lib import machine, metrics, records, report
+from lib import machine, metrics, records, report, report_abilities, report_pictures, retention
 from lib.params import ROOT, read_params
+from lib.report_examples import Example, examples
+from lib.report_pairs import edited_against_unedited
 from lib.stage import read_json, run
 
 PLOTS = ("scores", "relations", "locality_by_similarity", "retention")
@@ -16,13 +18,14 @@ NOT_OUTPUTS = (".", ":!metrics", ":!report", ":!dvc.lock")
 
 
 def main() -> None:
+    """Read params.yaml and what the stages left; write the page and its pictures."""
     options = _options()
     details = read_json(options.plots / "details.json")
+    stages = {path.stem: read_json(path) for path in options.metrics}
     generations = pl.read_parquet(options.generations)
-    shown = pl.col("edit_id").is_in(generations["edit_id"].unique().implode())
-    scores = pl.scan_parquet(options.scores).filter(shown)
-    took = metrics.took(metrics.per_record(scores), details["headline"])
-    edits = pl.scan_parquet(options.edits).filter(shown).collect()
+    edits = pl.read_parquet(options.edits)
+    scores = retention.last_session(pl.scan_parquet(options.scores))
+    rows = {name: read_json(options.plots / f"{name}.json")["rows"] for name in PLOTS}
     loss = pl.read_csv(options.loss) if options.loss.is_file() else pl.DataFrame()
     results = report.Results(
         params=read_params(),
@@ -30,18 +33,29 @@ def main() -> None:
         changed=[line[3:] for line in _git("status", "--porcelain", "--", *NOT_OUTPUTS).splitlines()],
         versions=machine.versions(),
         hardware=machine.hardware(),
-        metrics={path.stem: read_json(path) for path in options.metrics},
+        metrics=stages,
         details=details,
         sources=read_json(options.sources),
         rejects=records.read(options.rejects, records.Reject),
-        examples=report.examples(edits, generations, metrics.efficacy_nll(scores), took),
-        pictures=report.pictures({name: read_json(options.plots / f"{name}.json")["rows"] for name in PLOTS}, loss),
+        examples=_examples(edits, scores, generations, details["headline"]),
+        comparison=edited_against_unedited(edits, scores.collect()),
+        pictures={
+            "edits": report_pictures.pictures(rows, loss),
+            "abilities": report_abilities.pictures(stages.get("abilities", {}), details["n"]),
+        },
     )
     options.report.mkdir(parents=True, exist_ok=True)
-    for picture in results.pictures:
+    for picture in (one for some in results.pictures.values() for one in some):
         if picture.png:
             (options.report / f"{picture.name}.png").write_bytes(picture.png)
     (options.report / "index.html").write_text(report.page(results), encoding="utf-8")
+
+
+def _examples(edits: pl.DataFrame, scores: pl.LazyFrame, generations: pl.DataFrame, measure: str) -> list[Example]:
+    """The edits of which there are continuations, with what the scores of the last session say of them."""
+    own = scores.filter(pl.col("edit_id").is_in(generations["edit_id"].unique().implode()))
+    last = retention.last_session(generations.lazy()).collect()
+    return examples(edits, last, metrics.efficacy_nll(own), metrics.took(metrics.per_record(own), measure))
 
 
 def _git(*arguments: str) -> str:

@@ -8,10 +8,21 @@ from typing import Any
 import polars as pl
 
 from lib import metrics, report
+from lib.bootstrap import Interval
+from lib.comparison import Comparison, Row
 from lib.records import Reject
+from lib.report_examples import Example, examples
+from lib.report_pictures import Picture, pictures
 
 HOSTILE = '<script>alert(1)</script>{{ 7 * 7 }}{% raw %}"onload="x'
 STAGES = ("facts", "base", "paraphrase", "neighbors", "edit", "score")
+PICTURE = Picture(name="scores", title="Scores", caption="All.", png=b"picture")
+COMPARED = Row(
+    kind="locality", measure="success", n=4, a=100.0, b=62.5, difference=-37.5, ci95=2.25,
+    bootstrap=Interval(low=-40.0, high=-35.04), p_value=0.0625, wins=0, ties=1, losses=3,
+)  # fmt: skip
+ABILITY = {"metric": "acc", "unit": "percent", "n": 50, "of": 936, "chance": 25, "truncated": 0, "before": 98.5,
+           "before_ci95": 1.68, "after": 40.0, "after_ci95": 6.9}  # fmt: skip
 NLL = {"new_before": 3.0, "true_before": 0.5, "new_after": 0.25, "true_after": None}
 
 
@@ -25,25 +36,36 @@ def details(missing: tuple[str, ...] = ()) -> dict[str, Any]:
     return {"headline": "success", "n": 4, "before": kinds, "after": kinds}
 
 
-def example(**changed: Any) -> report.Example:
+def example(**changed: Any) -> Example:
     values: dict[str, Any] = {"prompt": "The capital is", "target_new": "Rome", "target_true": "Paris"}
     values |= {"before": " Paris.", "after": " Rome.", "nll": NLL, "took": True}
-    return report.Example(**(values | changed))
+    return Example(**(values | changed))
 
 
 def results(**changed: Any) -> report.Results:
     values: dict[str, Any] = {
-        "params": {"dataset": "world", "model": "tiny", "editor": "lora", "seed": 3, "protocol": {"kind": "mass"}},
+        "params": {
+            "dataset": "world",
+            "model": "tiny",
+            "editor": "lora",
+            "seed": 3,
+            "protocol": {"kind": "mass"},
+            "regularize": {"method": "none"},
+        },
         "commit": "0" * 40,
         "changed": (),
         "versions": {"python": "3.11"},
         "hardware": {"processor": "abacus"},
-        "metrics": {stage: {"rows": 9, "seconds": 61.0} for stage in STAGES},
+        "metrics": {
+            **{stage: {"rows": 9, "seconds": 61.0} for stage in STAGES},
+            "abilities": {"mode": "corrected", "tasks": {"recall": ABILITY}},
+        },
         "details": details(),
         "sources": {},
         "rejects": (),
         "examples": (example(),),
-        "pictures": (report.Picture(name="scores", title="Scores", caption="All.", png=b"picture"),),
+        "comparison": Comparison(a="unedited", b="edited", n=4, rows=[COMPARED], other_prompts={}),
+        "pictures": {"edits": [PICTURE], "abilities": [PICTURE]},
     }
     return report.Results(**(values | changed))
 
@@ -58,6 +80,7 @@ def text_of(page: str) -> str:
 
 
 def test_hostile_text_in_any_input_appears_only_as_text() -> None:
+    hostile = Picture(name=HOSTILE, title=HOSTILE, caption=HOSTILE, png=b"p")
     page = report.page(
         results(
             params={**results().params, "editor": HOSTILE, HOSTILE: HOSTILE},
@@ -65,11 +88,20 @@ def test_hostile_text_in_any_input_appears_only_as_text() -> None:
             changed=(HOSTILE,),
             versions={"python": HOSTILE},
             hardware={HOSTILE: HOSTILE},
-            metrics={"facts": {HOSTILE: HOSTILE}, "edit": {"device": HOSTILE, "dropped": {HOSTILE: 1}}},
+            metrics={
+                "facts": {HOSTILE: HOSTILE},
+                "edit": {"device": HOSTILE, "dropped": {HOSTILE: 1}},
+                "abilities": {
+                    "tasks": {HOSTILE: {**ABILITY, "metric": HOSTILE, "unit": HOSTILE}},
+                    "mode": "corrected",
+                    "not_measured": {HOSTILE: HOSTILE},
+                },
+            },
             sources={HOSTILE: [HOSTILE]},
             rejects=(Reject(file=HOSTILE, line=1, field=HOSTILE, reason=HOSTILE),),
             examples=(example(prompt=HOSTILE, target_new=HOSTILE, target_true=HOSTILE, before=HOSTILE, after=HOSTILE),),
-            pictures=(report.Picture(name=HOSTILE, title=HOSTILE, caption=HOSTILE, png=b"p"),),
+            comparison=Comparison(a=HOSTILE, b=HOSTILE, n=4, rows=[replace(COMPARED, kind=HOSTILE)], other_prompts={}),
+            pictures={"edits": [hostile], "abilities": [hostile]},
         )
     )
     assert "<script" not in page
@@ -108,9 +140,38 @@ def test_device_and_dtype_are_those_of_the_scoring() -> None:
 
 
 def test_a_plot_that_cannot_be_drawn_leaves_its_reason() -> None:
-    page = report.page(results(pictures=(report.Picture(name="loss", title="Loss", caption="No curve.", png=None),)))
+    page = report.page(results(pictures={"edits": [replace(PICTURE, caption="No curve.", png=None)], "abilities": []}))
     assert "No curve." in page
     assert "<img" not in page
+
+
+def test_the_comparison_shows_headline_measures_first_and_the_rest_on_demand() -> None:
+    score = replace(COMPARED, kind="score", ci95=None, p_value=None, wins=None, ties=None, losses=None, bootstrap=None)
+    rows = [score, COMPARED, replace(COMPARED, measure="accuracy", p_value=0.0001)]
+    found = Comparison(a="unedited", b="edited", n=4, rows=rows, other_prompts={})
+    first, rest = text_of(report.page(results(comparison=found))).split("Every other measure")
+    assert "score success N 4 -37.5 100.0 62.5 \N{EN DASH} \N{EN DASH} \N{EN DASH}" in first
+    assert "locality success N 4 -37.5 ± 2.2 100.0 62.5 -40.0 .. -35.0 0 / 1 / 3 p = 0.062" in first
+    assert "locality accuracy" not in first
+    assert "locality accuracy N 4 -37.5 ± 2.2 100.0 62.5 -40.0 .. -35.0 0 / 1 / 3 p < 0.001" in rest
+
+
+def test_abilities_show_before_after_counts_and_guessing_and_what_was_not_measured_and_why() -> None:
+    more = {"f1": {"before": 2.0, "before_ci95": 0.5, "after": 1.0, "after_ci95": 0.25}}
+    found = {
+        "mode": "corrected",
+        "tasks": {
+            "four_choice": {**ABILITY, "more": more},
+            "perplexity": {**ABILITY, "metric": "perplexity", "unit": "perplexity", "chance": None},
+        },
+        "not_measured": {"pool_recall": "the pool has 0 facts"},
+    }
+    page = text_of(report.page(results(metrics={"abilities": found})))
+    assert "four choice acc; guessing gives 25 98.5 ± 1.7 N 50 of 936 40.0 ± 6.9" in page
+    assert "four choice f1 2.0 ± 0.5 N 50 of 936 1.0 ± 0.2" in page
+    assert "perplexity perplexity 98.5 ± 1.7 N 50 of 936 40.0 ± 6.9" in page
+    assert "Pool recall: not measured. the pool has 0 facts." in page
+    assert "General abilities were not measured." in text_of(report.page(results(metrics={})))
 
 
 def test_published_numbers_are_marked_as_another_models() -> None:
@@ -153,11 +214,11 @@ def test_examples_are_the_edits_with_a_continuation_in_their_own_order() -> None
     )
     nll = pl.DataFrame({"edit_id": ["a", "b"], **{name: [1.0, 2.0] for name in NLL}})
     took = pl.DataFrame({"edit_id": ["b"], "took": [True]})
-    first, second = report.examples(edits, generations, nll, took)
-    assert first == report.Example(
+    first, second = examples(edits, generations, nll, took)
+    assert first == Example(
         prompt="B", target_new="n", target_true="t", before="2", after="3", nll=dict.fromkeys(NLL, 2.0), took=True
     )
-    assert replace(second, nll=NLL) == report.Example(
+    assert replace(second, nll=NLL) == Example(
         prompt="A", target_new="n", target_true=None, before=None, after="1", nll=NLL, took=None
     )
 
@@ -167,7 +228,7 @@ def test_locality_is_drawn_by_similarity_only_where_neighbors_have_one() -> None
     by_similarity = [{**spread[0], "similarity": 0.5}]
     titles = []
     for rows in (by_similarity, spread, []):
-        made = report.pictures(
+        made = pictures(
             {"scores": [], "locality_by_similarity": rows, "relations": [], "retention": []}, pl.DataFrame()
         )
         titles.append(made[1].title)

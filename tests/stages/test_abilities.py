@@ -87,7 +87,8 @@ def run(project: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs the stage with these settings and gives its metrics."""
 
     def once(tasks: list[str], **changes: Any) -> dict[str, Any]:
-        told = {"mode": "corrected", "limit": None, "seed": 0, "folder": None, "text_tokens": 20, "micro_tokens": 8192}
+        told = {"mode": "corrected", "limit": None, "seed": 0, "folder": None, "text_tokens": 20, "micro_tokens": 8192,
+                "checkpoints": True}  # fmt: skip
         settings = params.Abilities(**{"tasks": tasks} | told | changes)
         monkeypatch.setattr(params, "section", lambda name, kind: settings)
         monkeypatch.setenv("DVC_ROOT", str(project))
@@ -96,7 +97,7 @@ def run(project: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         monkeypatch.setattr(sys, "argv", ["stage", *(f"--{name}={project / path}" for name, path in places.items())])
         abilities.main()
         found: dict[str, Any] = json.loads((project / "metrics.json").read_text())
-        return found
+        return found | {"seconds": 0}
 
     return once
 
@@ -160,6 +161,8 @@ def test_every_checkpoint_is_a_session_and_the_end_is_the_number_of_edits(run: R
     assert sessions == {1, 2, 3}
     values = [found["sessions"][one]["perplexity"]["after"] for one in "12"] + [found["tasks"]["perplexity"]["after"]]
     assert len(set(values)) == 3
+    assert run(["perplexity"], checkpoints=False) == found | {"sessions": {}}
+    assert {row.session for row in read(project / "abilities.parquet", Ability) if row.when == "after"} == {3}
 
 
 def test_figures_before_the_edit_are_found_again_and_the_rest_is_the_same(
@@ -176,7 +179,7 @@ def test_figures_before_the_edit_are_found_again_and_the_rest_is_the_same(
     first, rows = run(EMBEDDED), (project / "abilities.parquet").read_bytes()
     second = run(EMBEDDED)
     assert asked == ["before", "after", "after"]
-    assert first | {"seconds": 0} == second | {"seconds": 0}
+    assert first == second
     assert rows == (project / "abilities.parquet").read_bytes()
     run(EMBEDDED, seed=1)
     assert asked == ["before", "after", "after", "before", "after"]

@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ def request(number: int, **changed: Any) -> Request:
     return Request(**(values | changed))
 
 
-def scores(edits: list[Request], took: set[str], kinds: dict[str, int]) -> Iterator[Score]:
+def scores(edits: list[Request], took: set[str], kinds: dict[str, int], session: int = 0) -> Iterator[Score]:
     """Before, the true object is ahead everywhere; after, the new one is where the edit took, locality aside.
 
     Half of the tokens of what is ahead are the argmax, so that no other measure equals success.
@@ -36,7 +37,8 @@ def scores(edits: list[Request], took: set[str], kinds: dict[str, int]) -> Itera
                     ahead = (role == "new") == new_ahead
                     for index in range(prompts):
                         yield Score(
-                            edit_id=one.edit_id, session=0, when=when, kind=kind, prompt_index=index, role=role,
+                            edit_id=one.edit_id, session=session if when == "after" else 0, when=when, kind=kind,
+                            prompt_index=index, role=role,
                             prompt="p", target="t", nll=0.5 if ahead else 4.0, tokens=2, correct=1 if ahead else 0,
                             argmax=(1, 2),
                         )  # type: ignore[arg-type]  # fmt: skip
@@ -138,6 +140,25 @@ def test_the_page_shows_the_same_pictures_as_are_written_beside_it(
     shown = [len(uri) * 3 // 4 for uri in re.findall(r"data:image/png;base64,([^\"]+)", page)]
     assert sorted(shown) == pytest.approx(sorted(written.values()), abs=3)
     assert all(part in page for part in ("Of 3 corrected facts", "said before", "said after", "own.csv"))
+
+
+def test_the_page_of_a_sequential_run_has_every_edit_once_as_it_is_after_the_last_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edits = [request(number) for number in range(2)]
+    earlier = (row for row in scores(edits, {"edit 1"}, KINDS, session=1) if row.when == "after")
+    rows = chain(scores(edits, {"edit 0"}, KINDS, session=2), earlier)
+    project = Project(tmp_path, edits, rows, None)
+    write(tmp_path / "generations.parquet", Generation, [
+        Generation(edit_id=one.edit_id, session=session, when=when, prompt=one.prompt, text=f" {when} {session}")
+        for when, session in (("before", 0), ("after", 2), ("after", 1)) for one in edits
+    ])  # type: ignore[arg-type]  # fmt: skip
+    project.evaluate(monkeypatch)
+    page = project.report(monkeypatch)
+    assert page.count('data-label="prompt"') == 2
+    assert page.count("after 2<") == 2
+    assert "after 1<" not in page
+    assert (page.count("✓ took"), page.count("✗ did not")) == (1, 1)
 
 
 def test_an_editor_without_a_training_curve_is_reported_without_one(

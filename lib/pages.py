@@ -1,0 +1,18 @@
+"""HTML pages from the templates beside this module: complete in themselves, whatever comes from data escaped."""
+
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from lib.report_text import cell, duration, figure, flat, p_value, signed
+
+
+def render(template: str, **values: Any) -> str:
+    """The page that the template of this file name makes of `values`. Raises jinja2.UndefinedError where one lacks."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters.update(cell=cell, duration=duration, figure=figure, flat=flat, p_value=p_value, signed=signed)
+    return environment.get_template(template).render(**values)

@@ -1,0 +1,48 @@
+"""What the report shows of single edits: the unedited model's words beside the edited one's, and the likelihoods."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from lib.metrics import WHENS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """One edit with what the model says before and after; None where it was not asked."""
+
+    prompt: str
+    target_new: str
+    target_true: str | None
+    before: str | None
+    """Greedy continuation by the unedited model."""
+    after: str | None
+    nll: Mapping[str, float | None]
+    """NLL per token: new_before, true_before, new_after, true_after."""
+    took: bool | None
+
+
+def examples(edits: pl.DataFrame, generations: pl.DataFrame, nll: pl.DataFrame, took: pl.DataFrame) -> list[Example]:
+    """The edits that have a generation, in the order of `edits`.
+
+    `edits` has the columns of records.Request and `generations` those of records.Generation, of one session; `nll` is
+    metrics.efficacy_nll's and `took` metrics.took's.
+    """
+    texts = {(one["edit_id"], one["when"]): one["text"] for one in generations.iter_rows(named=True)}
+    joined = edits.filter(pl.col("edit_id").is_in(generations["edit_id"].unique().implode()))
+    joined = joined.join(nll, on="edit_id", how="left", maintain_order="left").join(
+        took, on="edit_id", how="left", maintain_order="left"
+    )
+    return [
+        Example(
+            prompt=row["prompt"],
+            target_new=row["target_new"],
+            target_true=row["target_true"],
+            before=texts.get((row["edit_id"], "before")),
+            after=texts.get((row["edit_id"], "after")),
+            nll={f"{name}_{when}": row[f"{name}_{when}"] for name in ("new", "true") for when in WHENS},
+            took=row["took"],
+        )
+        for row in joined.iter_rows(named=True)
+    ]

@@ -1,0 +1,47 @@
+"""The edited model against the unedited one: differences of the same edits, before and after."""
+
+from dataclasses import asdict, replace
+
+import polars as pl
+import pytest
+
+from lib.records import Score
+from lib.report_pairs import edited_against_unedited
+
+ONE = Score(
+    edit_id="a", session=0, when="before", kind="efficacy", prompt_index=0, role="new", prompt="p", target="t",
+    nll=1.0, tokens=10, correct=1, argmax=(0,),
+)  # fmt: skip
+EDITS = pl.DataFrame(
+    {"edit_id": ["a", "b", "c"], "prompt": ["p"] * 3, "target_new": ["t"] * 3, "target_true": [None] * 3},
+    schema_overrides={"target_true": pl.String},
+)
+
+
+def test_differences_are_after_minus_before_of_every_edit_and_of_the_last_session() -> None:
+    before, earlier, last = {"a": 1, "b": 5, "c": 9}, {"a": 0, "b": 0, "c": 0}, {"a": 4, "b": 5, "c": 8}
+    rows = [replace(ONE, edit_id=edit, correct=correct) for edit, correct in before.items()]
+    for session, found in ((2, earlier), (3, last)):
+        rows += [
+            replace(ONE, edit_id=edit, correct=correct, when="after", session=session)
+            for edit, correct in found.items()
+        ]
+    comparison = edited_against_unedited(EDITS, pl.DataFrame([asdict(row) for row in rows]))
+    (row,) = (one for one in comparison.rows if one.measure == "token_accuracy")
+    assert (comparison.a, comparison.b, comparison.n) == ("unedited", "edited", 3)
+    assert (row.a, row.b, row.difference) == pytest.approx((50, 170 / 3, 20 / 3))
+    assert (row.wins, row.ties, row.losses) == (1, 1, 1)
+    assert comparison.other_prompts == {}
+
+
+def test_the_unedited_model_is_unchanged() -> None:
+    local = replace(ONE, kind="locality", role="true", argmax=(5, 6), tokens=2)
+    rows = [
+        replace(local, edit_id=edit, when=when, argmax=(5, 6 if when == "before" else 7))
+        for edit in "abc"
+        for when in ("before", "after")
+    ]
+    rows += [replace(ONE, edit_id=edit, when=when) for edit in "abc" for when in ("before", "after")]
+    comparison = edited_against_unedited(EDITS, pl.DataFrame([asdict(row) for row in rows]))
+    (row,) = (one for one in comparison.rows if one.measure == "unchanged")
+    assert (row.a, row.b) == (100, 50)
