@@ -4,6 +4,7 @@ An edit by LoRA is stored as a PEFT adapter, so that PeftModel.from_pretrained a
 as the tensors of each update, named `<path>/<field>`.
 """
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from lib.edit import Dense, Edit, LowRank, Sparse, Update, Vector, check_finite, tensors_of
-from lib.lora import CONFIG, load_adapter, save_adapter
+from lib.lora import CONFIG, WEIGHTS, load_adapter, save_adapter
 from lib.params import Model
 from lib.stage import read_json, write_json
 
@@ -21,6 +22,8 @@ INFO = "edit.json"
 UPDATES = "updates.safetensors"
 STATE = "state.safetensors"
 CONTEXTS = "contexts.json"
+CHECKPOINTS = "checkpoints"
+"""Folder in an edit's, of a sequential run: the edits so far, by the number of requests."""
 _KINDS: dict[frozenset[str], type[Any]] = {
     frozenset(kind.__dataclass_fields__): kind for kind in (LowRank, Dense, Sparse, Vector)
 }
@@ -50,6 +53,16 @@ def write_edit(edit: Edit, folder: Path) -> None:
     if edit.state:
         save_file({name: one.detach().cpu().contiguous() for name, one in edit.state.items()}, folder / STATE)
     write_json(folder / INFO, edit.info)
+
+
+def clear_edit(folder: Path) -> None:
+    """Remove the edit in `folder`, checkpoints with it, so that nothing of it is taken for a part of the next one.
+
+    Files that no edit has stay.
+    """
+    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+    for name in (INFO, UPDATES, STATE, CONTEXTS, CONFIG, WEIGHTS):
+        (folder / name).unlink(missing_ok=True)
 
 
 def load_edit(folder: Path) -> Edit:

@@ -108,6 +108,18 @@ class Regularize(Section):
     seed: int = Field(description="of method random")
 
 
+class Weights(Section):
+    """Figures and heat maps of what an edit changes in the weights: stage `edit`."""
+
+    thresholds: list[float] = Field(description="of |dW / W|: the share of entries above each is counted")
+    sessions: int = Field(
+        ge=0, description="sequential: up to so many sessions, figures after each; of more, at the checkpoints"
+    )
+    rank_side: int = Field(ge=1, description="longest smaller side of a matrix whose rank is found; low-rank ones' are")
+    maps: int = Field(ge=0, description="heat maps: of so many weights, the most changed ones")
+    map_side: int = Field(ge=1, description="of a heat map: at most so many rows and columns")
+
+
 class Scoring(Section):
     """Stage `score`."""
 

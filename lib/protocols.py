@@ -6,7 +6,7 @@ Every protocol runs every editor and every regularizer; none of them leaves a tr
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -59,12 +59,15 @@ def mass(job: Job, requests: Sequence[Request]) -> Edit:
     return job.made(requests, replace(job.context, checkpoints=checkpoints), UNEDITED)
 
 
-def sequential(job: Job, requests: Sequence[Request], protocol: Protocol, keep: Callable[[int, Edit], None]) -> Edit:
+def sequential(
+    job: Job, requests: Sequence[Request], protocol: Protocol, keep: Callable[[int, Edit], None],
+    also: Collection[int] = (),
+) -> Edit:  # fmt: skip
     """Batches of protocol.batch_size, one after another on the same model; the sum of all.
 
-    `keep` gets the sum at every checkpoint and at the end, with the number of edits in it. Continues after a kill from
-    the last session that was stored, with the same result. Raises ValueError where a checkpoint is not the end of a
-    batch.
+    `keep` gets the sum at every checkpoint, at the end, and after the numbers of edits in `also`, with the number of
+    edits in it. Continues after a kill from the last session that was stored, with the same result: `keep` then gets
+    the checkpoints again, the others of before no more. Raises ValueError where a checkpoint is not the end of a batch.
     """
     marks = {*checkpoint_numbers(protocol, len(requests))}
     done, so_far = _stored(job.folder)
@@ -78,7 +81,7 @@ def sequential(job: Job, requests: Sequence[Request], protocol: Protocol, keep: 
         checkpoints.folder.mkdir(exist_ok=True)
         context = replace(job.context.of(some), checkpoints=checkpoints, state=so_far.state, progress=_quiet)
         so_far = compose(so_far, job.made(some, context, so_far))
-        if done in marks:
+        if done in marks or done in also:
             keep(done, so_far)
         if job.context.world.first and (done in marks or time.monotonic() - saved > _SECONDS_BETWEEN_SAVES):
             _store(job.folder, done, so_far)
@@ -88,13 +91,17 @@ def sequential(job: Job, requests: Sequence[Request], protocol: Protocol, keep: 
     return so_far
 
 
+def session_ends(protocol: Protocol, edits: int) -> list[int]:
+    """The numbers of edits after each session of a sequential run, ascending."""
+    return [*range(protocol.batch_size, edits, protocol.batch_size), edits]
+
+
 def checkpoint_numbers(protocol: Protocol, edits: int) -> list[int]:
     """The numbers of edits after which a sequential run is scored, the end included, ascending.
 
     Raises ValueError where one is not the end of a batch, or beyond the last edit.
     """
-    ends = {*range(protocol.batch_size, edits, protocol.batch_size), edits}
-    if wrong := sorted(set(protocol.checkpoints) - ends):
+    if wrong := sorted(set(protocol.checkpoints).difference(session_ends(protocol, edits))):
         raise ValueError(
             f"protocol.checkpoints: {wrong[0]} is not the end of a batch; wanted multiples of protocol.batch_size "
             f"({protocol.batch_size}) below the number of edits ({edits})"

@@ -5,8 +5,7 @@ A vector (a bias, a norm's weight) counts as a matrix of one column.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -25,8 +24,8 @@ class Change:
     frobenius: float
     share_above: Mapping[str, float]
     """By threshold: percent of the entries with |(W - W0) / W0| above it."""
-    rank: int
-    """Numerical rank of W - W0; in total the sum."""
+    rank: int | None
+    """Numerical rank of W - W0; in total the sum. None where a side of it was too long to find out."""
     largest: float
     """Largest singular value of W - W0; in total the largest of all."""
     base_largest: float
@@ -40,25 +39,54 @@ class WeightChange:
     weights: Mapping[str, Change]
     total: Change
 
-    def plain(self) -> dict[str, Any]:
-        """As plain JSON values."""
-        return asdict(self)
 
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """Finds changes of one model, which has its unedited weights; what it finds of the base it finds once."""
 
-def weight_change(model: nn.Module, edit: Edit, thresholds: Sequence[float]) -> WeightChange:
-    """What `edit`, the sum of all sessions, changes in `model`, which has its unedited weights.
+    model: nn.Module
+    thresholds: Sequence[float]
+    rank_side: int
+    """Of an update that is no low-rank one, all singular values are found up to this smaller side; else the largest."""
+    base_largest: dict[str, float] = field(default_factory=dict)
+    """By path, as they are found."""
 
-    Computed on the model's device in float32, sums and singular values in float64. The singular values are what takes
-    time: those of the base's matrix, and those of the update, which are cheap for a low-rank one.
-    """
-    parameters = dict(model.named_parameters(remove_duplicate=False))
-    found: dict[str, Change] = {}
-    for path, update in edit.updates.items():
+    def of(self, edit: Edit) -> WeightChange:
+        """What `edit`, the sum of all sessions, changes.
+
+        Computed on the model's device in float32, sums and ranks in float64, one weight after another. The singular
+        values are what takes time; those of a low-rank update are cheap.
+        """
+        found = {path: self._change(path, update) for path, update in edit.updates.items()}
+        return WeightChange(weights=found, total=_total(list(found.values()), self.thresholds))
+
+    def _change(self, path: str, update: Update) -> Change:
         if isinstance(update, Vector):
-            found[path] = _change(_column(update), parameters[path].detach()[:, None], thresholds)
+            weight, update = self.model.get_parameter(path).detach()[:, None], _column(update)
         else:
-            found[path] = _change(update, linear_weight(model.get_submodule(path)).detach(), thresholds)
-    return WeightChange(weights=found, total=_total(list(found.values()), thresholds))
+            weight = linear_weight(self.model.get_submodule(path)).detach()
+        if path not in self.base_largest:
+            self.base_largest[path] = largest_singular_value(weight)
+        update = moved(update, weight.device)
+        delta = update.dense().float()
+        relative = relative_change(delta, weight.float())
+        above = {str(one): 100 * float((relative > one).sum()) / delta.numel() for one in self.thresholds}
+        rank, largest = self._rank_and_largest(update, delta)
+        return Change(
+            entries=delta.numel(),
+            manhattan=float(delta.abs().sum(dtype=torch.float64)),
+            frobenius=float(torch.linalg.vector_norm(delta, dtype=torch.float64)),
+            share_above=above,
+            rank=rank,
+            largest=largest,
+            base_largest=self.base_largest[path],
+        )
+
+    def _rank_and_largest(self, update: Matrix, delta: Tensor) -> tuple[int | None, float]:
+        if not isinstance(update, LowRank) and min(delta.shape) > self.rank_side:
+            return None, largest_singular_value(delta)
+        values = singular_values(update if isinstance(update, LowRank) else Dense(delta=delta))
+        return numerical_rank(values, update.shape), float(values[0]) if len(values) else 0.0
 
 
 def relative_change(delta: Tensor, weight: Tensor) -> Tensor:
@@ -87,25 +115,9 @@ def _column(update: Vector) -> Dense:
     return Dense(delta=update.shift[:, None])
 
 
-def _change(update: Matrix, weight: Tensor, thresholds: Sequence[float]) -> Change:
-    update = moved(update, weight.device)
-    delta = update.dense().float()
-    relative = relative_change(delta, weight.float())
-    above = {str(one): 100 * float((relative > one).sum()) / delta.numel() for one in thresholds}
-    values = singular_values(update if isinstance(update, LowRank) else Dense(delta=delta))
-    return Change(
-        entries=delta.numel(),
-        manhattan=float(delta.abs().sum(dtype=torch.float64)),
-        frobenius=float(torch.linalg.vector_norm(delta, dtype=torch.float64)),
-        share_above=above,
-        rank=numerical_rank(values, update.shape),
-        largest=float(values[0]) if len(values) else 0.0,
-        base_largest=largest_singular_value(weight),
-    )
-
-
 def _total(changes: Sequence[Change], thresholds: Sequence[float]) -> Change:
     entries = sum(one.entries for one in changes)
+    ranks = [one.rank for one in changes]
     return Change(
         entries=entries,
         manhattan=math.fsum(one.manhattan for one in changes),
@@ -114,7 +126,7 @@ def _total(changes: Sequence[Change], thresholds: Sequence[float]) -> Change:
             name: math.fsum(one.share_above[name] * one.entries for one in changes) / max(1, entries)
             for name in map(str, thresholds)
         },
-        rank=sum(one.rank for one in changes),
+        rank=None if None in ranks else sum(one for one in ranks if one is not None),
         largest=max((one.largest for one in changes), default=0.0),
         base_largest=max((one.base_largest for one in changes), default=0.0),
     )

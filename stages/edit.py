@@ -1,6 +1,7 @@
 """Stage `edit`: an editor turns the requests into an Edit; the model itself stays as it was.
 
-With protocol.kind=single nothing is kept: every edit is scored right after it is made, in stage `score`.
+With protocol.kind=single nothing is kept: every edit is scored right after it is made, in stage `score`. What an edit
+changes in the weights is measured here: after every session, or at the checkpoints where there are many.
 """
 
 import argparse
@@ -13,52 +14,67 @@ from pathlib import Path
 from typing import Any
 
 from lib import params
-from lib.artefact import save_edit
+from lib.artefact import CHECKPOINTS, clear_edit, save_edit
 from lib.distributed import world
 from lib.edit import Edit
 from lib.editing import Inputs, editing, model_preset
 from lib.launch import relaunch
 from lib.machine import peak_memory_mib
-from lib.protocols import Job, mass, sequential
+from lib.protocols import UNEDITED, Job, checkpoint_numbers, mass, sequential, session_ends
 from lib.records import Request
 from lib.scratch import forget
 from lib.stage import rounded, run, write_json
 from lib.training import Step
+from lib.weight_table import WeightTable, summary, write_weights
 
 
 def main() -> None:
-    """Read params.yaml and the inputs; write the edit, its training curve and its figures."""
+    """Read params.yaml and the inputs; write the edit, its training curve, its weight change and its figures."""
     relaunch("stages.edit", sys.argv[1:])
     options = _options()
     began = time.perf_counter()
-    protocol = params.section("protocol", params.Protocol)
+    protocol, weights = params.section("protocol", params.Protocol), params.section("weights", params.Weights)
     steps: list[Step] = []
     if protocol.kind == "single":
+        clear_edit(options.edit)
         write_json(options.edit / "edit.json", {"protocol": "single"})
         _write_curve(options.curve, steps)
-        write_json(options.metrics, {"edits": 0, "kept": "none: single edits are made and scored in stage score"})
+        write_weights(options.weights, options.maps, [], UNEDITED, weights)
+        why = "none: single edits are made and scored in stage score"
+        write_json(options.metrics, {"edits": 0, "kept": why, "change": {"note": why}})
         return
     with world() as processes, editing(Inputs.of(options), "edit", processes, steps.extend) as (job, requests):
-        made = _edited(job, requests, protocol, options.edit)
+        if processes.first:
+            clear_edit(options.edit)
+        table = WeightTable.of(job.model, weights, job.folder)
+        made = _edited(job, requests, protocol, options.edit, table)
         if processes.first:
             save_edit(made, options.edit, job.model, model_preset())
             _write_curve(options.curve, steps)
-            write_json(options.metrics, _summary(made, steps, len(requests), began))
+            write_weights(options.weights, options.maps, table.rows(), made, weights)
+            write_json(options.metrics, _summary(made, steps, len(requests), began, table))
             forget(job.folder)
 
 
-def _edited(job: Job, requests: Sequence[Request], protocol: params.Protocol, folder: Path) -> Edit:
+def _edited(job: Job, requests: Sequence[Request], protocol: params.Protocol, folder: Path, table: WeightTable) -> Edit:
+    first = job.context.world.first
     if protocol.kind == "mass":
-        return mass(job, requests)
+        made = mass(job, requests)
+        if first:
+            table.add(len(requests), made)
+        return made
+    checkpoints, ends = checkpoint_numbers(protocol, len(requests)), session_ends(protocol, len(requests))
 
     def keep(done: int, so_far: Edit) -> None:
-        if job.context.world.first and done < len(requests):
-            save_edit(so_far, folder / "checkpoints" / f"{done:08d}", job.model, model_preset())
+        if first:
+            table.add(done, so_far)
+        if first and done in checkpoints[:-1]:
+            save_edit(so_far, folder / CHECKPOINTS / f"{done:08d}", job.model, model_preset())
 
-    return sequential(job, requests, protocol, keep)
+    return sequential(job, requests, protocol, keep, ends if len(ends) <= table.settings.sessions else [])
 
 
-def _summary(edit: Edit, steps: Sequence[Step], edits: int, began: float) -> Mapping[str, Any]:
+def _summary(edit: Edit, steps: Sequence[Step], edits: int, began: float, table: WeightTable) -> Mapping[str, Any]:
     seconds = time.perf_counter() - began
     return {
         "edits": edits,
@@ -67,6 +83,7 @@ def _summary(edit: Edit, steps: Sequence[Step], edits: int, began: float) -> Map
         "loss": rounded(steps[-1].loss) if steps else None,
         "seconds": rounded(seconds, 1),
         "seconds_per_edit": rounded(seconds / max(edits, 1), 3),
+        "change": summary(table.rows()),
         **peak_memory_mib(),
     }
 
@@ -83,7 +100,7 @@ def _write_curve(path: Path, steps: Sequence[Step]) -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     Inputs.add_to(parser)
-    for name in ("edit", "curve", "metrics"):
+    for name in ("edit", "curve", "weights", "maps", "metrics"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     return parser.parse_args()
 

@@ -14,13 +14,18 @@ from PIL import Image
 
 from lib.architecture import architecture
 from lib.edit import Dense, Edit, LowRank, Sparse, Vector, linear_weight, own_orientation
-from lib.weight_change import heat_map, relative_change, weight_change
+from lib.singular import largest_singular_value
+from lib.weight_change import Measure, WeightChange, heat_map, relative_change
 from lib.weight_plots import change_map
 from tests.lib.test_edit import KINDS, snapshot, unchanged, update
 from tests.models import golden_model, tiny_model
 
 THRESHOLDS = (0.077, 0.171)
 PATHS = {"gpt2": "transformer.h.0.mlp.c_proj", "llama": "model.layers.1.mlp.down_proj", "gptj": "transformer.wte"}
+
+
+def weight_change(model: Any, edit: Edit, thresholds: tuple[float, ...], rank_side: int = 1000) -> WeightChange:
+    return Measure(model=model, thresholds=thresholds, rank_side=rank_side).of(edit)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -61,7 +66,7 @@ def test_the_total_is_of_all_weights_and_vectors_count_as_one_column() -> None:
     assert one.share_above == {"0.077": 100.0, "0.171": 0.0}
     assert found.total.share_above["0.077"] == pytest.approx(100 * 32 / (32 + 32 * 128))
     assert found.total.base_largest == max(change.base_largest for change in found.weights.values())
-    assert json.loads(json.dumps(found.plain(), allow_nan=False))["total"]["entries"] == 32 + 32 * 128
+    assert found.total.entries == 32 + 32 * 128
 
 
 def test_an_edit_that_changes_no_weight_changes_nothing() -> None:
@@ -73,6 +78,26 @@ def test_an_edit_that_changes_no_weight_changes_nothing() -> None:
 def test_a_zero_that_changes_is_above_every_threshold_and_one_that_stays_below() -> None:
     found = relative_change(torch.tensor([1e-9, 0.0, -0.5, 0.0]), torch.tensor([0.0, 0.0, 2.0, 1.0]))
     assert found.tolist() == [float("inf"), 0.0, 0.25, 0.0]
+
+
+def test_the_rank_of_a_long_matrix_is_left_open_and_that_of_a_low_rank_one_is_not() -> None:
+    model, path, other = tiny_model("llama"), PATHS["llama"], "model.layers.0.mlp.down_proj"
+    one, low = update("dense", 32, 48), update("low rank", 32, 48)
+    short = weight_change(model, Edit(updates={path: one}), THRESHOLDS).weights[path]
+    found = weight_change(model, Edit(updates={path: one, other: low}), THRESHOLDS, rank_side=31)
+    assert (short.rank, found.weights[path].rank, found.weights[other].rank, found.total.rank) == (32, None, 3, None)
+    assert found.weights[path].largest == pytest.approx(short.largest, rel=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(600, 700), (900, 520)])
+def test_the_largest_singular_value_of_a_wide_matrix_is_numpys(shape: tuple[int, int]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(shape, generator=generator)
+    falling = noise * torch.arange(1, shape[1] + 1) ** -0.5
+    low = noise[:, :3] @ noise[:3]
+    for matrix in (noise, falling, low, noise.bfloat16(), torch.zeros(shape), torch.ones(shape)):
+        wanted = np.linalg.norm(matrix.double().numpy(), 2)
+        assert largest_singular_value(matrix) == pytest.approx(wanted, rel=1e-5)
 
 
 @given(d_out=st.integers(1, 30), d_in=st.integers(1, 30), rank=st.integers(1, 5), more=st.integers(0, 3))

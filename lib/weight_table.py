@@ -1,0 +1,102 @@
+"""What an edit changes in the weights, as a table over the sessions of a run (RECT's table 1) and as heat maps."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+
+from lib.edit import Edit, Vector
+from lib.params import Weights
+from lib.scratch import fingerprint
+from lib.stage import read_json, write_json
+from lib.weight_change import Change, Measure, WeightChange, heat_map
+
+TOTAL = "all"
+"""The path of the rows that sum up all weights."""
+_DIGITS = 6
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightTable:
+    """The figures after every measured session; what a run that was killed has measured is kept and found again."""
+
+    measure: Measure
+    settings: Weights
+    folder: Path
+
+    @classmethod
+    def of(cls, model: Any, settings: Weights, scratch: Path) -> "WeightTable":
+        """That of a run on `model`, kept in `scratch`."""
+        measure = Measure(model=model, thresholds=settings.thresholds, rank_side=settings.rank_side)
+        key = fingerprint(settings=settings.model_dump())
+        return cls(measure=measure, settings=settings, folder=scratch / f"weights-{key}")
+
+    def add(self, edits: int, edit: Edit) -> None:
+        """Measure `edit`, the sum of the first `edits` requests' sessions, unless that has been done."""
+        path = self.folder / f"{edits:08d}.json"
+        if not path.is_file():
+            write_json(path, {"rows": rows(self.measure.of(edit), edits)})
+
+    def rows(self) -> list[Row]:
+        """All rows, session after session; the last one is the total of the last session."""
+        return [row for path in sorted(self.folder.glob("*.json")) for row in read_json(path)["rows"]]
+
+
+def rows(change: WeightChange, edits: int) -> list[Row]:
+    """A row for every weight, and the total; none where no weight is changed."""
+    if not change.weights:
+        return []
+    named = [*change.weights.items(), (TOTAL, change.total)]
+    return [{"edits": edits, "path": path, **figures(one)} for path, one in named]
+
+
+def figures(change: Change) -> dict[str, Any]:
+    """The figures of one row by column, to six significant digits; shares are percent."""
+    return {
+        "entries": change.entries,
+        "manhattan": _short(change.manhattan),
+        "frobenius": _short(change.frobenius),
+        **{_share(float(name)): _short(value) for name, value in change.share_above.items()},
+        "rank": change.rank,
+        "largest": _short(change.largest),
+        "base_largest": _short(change.base_largest),
+    }
+
+
+def summary(found: Sequence[Row]) -> dict[str, Any]:
+    """The total of the last session, for the metrics; where no weight was changed, that it is so."""
+    if not found:
+        return {"note": "the edit changes no weight"}
+    return {name: value for name, value in found[-1].items() if name not in ("edits", "path")}
+
+
+def write_weights(table: Path, maps: Path, found: Sequence[Row], edit: Edit, settings: Weights) -> None:
+    """The table as CSV, its header alone where there are no rows; and heat maps of what `edit` changed most.
+
+    An empty cell is a rank that was not looked for. The maps are those of the matrices with the largest Frobenius norm
+    of the change after the last session, by path; a bias or a norm's weight has none.
+    """
+    shares = [_share(one) for one in settings.thresholds]
+    columns = ["edits", "path", "entries", "manhattan", "frobenius", *shares, "rank", "largest", "base_largest"]
+    table.parent.mkdir(parents=True, exist_ok=True)
+    with table.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, columns)
+        writer.writeheader()
+        writer.writerows(found)
+    norms = {row["path"]: row["frobenius"] for row in found}  # of several sessions the last one's stays
+    matrices = {path: update for path, update in edit.updates.items() if not isinstance(update, Vector)}
+    chosen = sorted(matrices, key=lambda path: -norms[path])[: settings.maps]
+    save_file({path: heat_map(matrices[path], settings.map_side) for path in chosen}, maps)
+
+
+def _share(threshold: float) -> str:
+    return f"share_above_{threshold}"
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.{_DIGITS}g}")

@@ -1,0 +1,143 @@
+"""Stage `edit`: what it writes beside the edit, what it clears away, and that a kill changes none of it."""
+
+import csv
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from lib import params
+from lib.artefact import load_edit
+from lib.edit import Vector
+from lib.weight_change import Measure, heat_map
+from stages import edit as stage
+from tests.models import tiny_model
+from tests.stages import small
+
+COLUMNS = ["edits", "path", "entries", "manhattan", "frobenius", "share_above_0.077", "share_above_0.171", "rank",
+           "largest", "base_largest"]  # fmt: skip
+OUTPUTS = {"edit": "models/edit", "curve": "train/loss.csv", "weights": "train/weights.csv",
+           "maps": "train/heat_maps.safetensors", "metrics": "metrics/edit.json"}  # fmt: skip
+Run = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def run_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run the stage in tmp_path with sections of params.yaml changed; its metrics."""
+    read, given = params.read_params, small.inputs(tmp_path)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+
+    def run_stage(editor: str = "ft", **changed: dict[str, Any]) -> dict[str, Any]:
+        def changed_params(path: Path = params.PARAMS_FILE) -> dict[str, Any]:
+            values = read(path)
+            if path == params.PARAMS_FILE:
+                values["editor"] = editor
+                values["train"] |= {"epochs": 2}
+                for section, some in changed.items():
+                    values[section] |= some
+            return values
+
+        monkeypatch.setattr(params, "read_params", changed_params)
+        named = {**given, **{name: tmp_path / path for name, path in OUTPUTS.items()}}
+        del named["evaluation"]
+        monkeypatch.setattr(sys, "argv", ["edit", *(f"--{name}={path}" for name, path in named.items())])
+        stage.main()
+        metrics: dict[str, Any] = json.loads(named["metrics"].read_text())
+        return metrics
+
+    return run_stage
+
+
+def table(folder: Path) -> list[dict[str, str]]:
+    with (folder / OUTPUTS["weights"]).open(newline="") as stream:
+        reader = csv.DictReader(stream)
+        assert reader.fieldnames == COLUMNS
+        return list(reader)
+
+
+@pytest.mark.parametrize("editor", ["ft", "ft_w", "lora"])
+def test_a_mass_edit_has_a_row_for_every_changed_weight_and_their_total_is_in_the_metrics(
+    run_stage: Run, tmp_path: Path, editor: str
+) -> None:
+    metrics = run_stage(editor)
+    edit, rows = load_edit(tmp_path / OUTPUTS["edit"]), table(tmp_path)
+    assert {row["path"] for row in rows[:-1]} == {*edit.updates}
+    assert (rows[-1]["path"], len(rows)) == ("all", len(edit.updates) + 1)
+    assert {row["edits"] for row in rows} == {"4"}
+    found = Measure(model=tiny_model("llama"), thresholds=(0.077, 0.171), rank_side=100).of(edit)
+    for row in rows:
+        one = found.weights.get(row["path"], found.total)
+        wanted = [one.manhattan, one.frobenius, *one.share_above.values(), one.rank, one.largest, one.base_largest]
+        assert [float(row[name]) for name in COLUMNS[3:]] == pytest.approx(wanted, rel=1e-4)
+    assert {name: str(value) for name, value in metrics["change"].items()} == {
+        name: value for name, value in rows[-1].items() if name not in ("edits", "path")
+    }
+    maps = load_file(tmp_path / OUTPUTS["maps"])
+    matrices = {path: one for path, one in edit.updates.items() if not isinstance(one, Vector)}
+    norms = {row["path"]: float(row["frobenius"]) for row in rows if row["path"] in matrices}
+    assert maps
+    assert {*maps} == {*sorted(norms, key=lambda path: -norms[path])[:4]}
+    assert all(torch.allclose(one, heat_map(edit.updates[path], 64)) for path, one in maps.items())
+
+
+def test_few_sessions_are_measured_one_by_one_and_many_at_the_checkpoints(run_stage: Run, tmp_path: Path) -> None:
+    sequential = {"kind": "sequential", "batch_size": 1, "checkpoints": [2]}
+    run_stage(protocol=sequential)
+    every = table(tmp_path)
+    metrics = run_stage(protocol=sequential, weights={"sessions": 3})
+    some = table(tmp_path)
+    totals = [row for row in every if row["path"] == "all"]
+    assert [row["edits"] for row in totals] == ["1", "2", "3", "4"]
+    assert [row for row in every if row["edits"] in ("2", "4")] == some
+    assert float(totals[0]["manhattan"]) < float(totals[-1]["manhattan"]) == metrics["change"]["manhattan"]
+    at_two = load_edit(tmp_path / OUTPUTS["edit"] / "checkpoints/00000002")
+    found = Measure(model=tiny_model("llama"), thresholds=(), rank_side=100).of(at_two).total
+    assert found.manhattan == pytest.approx(float(totals[1]["manhattan"]), rel=1e-4)
+
+
+def test_a_run_that_was_killed_measures_what_a_whole_one_does(
+    run_stage: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sequential = {"kind": "sequential", "batch_size": 1, "checkpoints": [1, 3]}
+    run_stage(protocol=sequential)
+    whole, save = (tmp_path / OUTPUTS["weights"]).read_bytes(), stage.save_edit
+
+    def killed(edit: Any, folder: Path, *others: Any) -> None:
+        if folder.name.endswith("3"):
+            raise KeyboardInterrupt
+        save(edit, folder, *others)
+
+    monkeypatch.setattr(stage, "save_edit", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run_stage(protocol=sequential)
+    monkeypatch.setattr(stage, "save_edit", save)
+    run_stage(protocol=sequential)
+    assert (tmp_path / OUTPUTS["weights"]).read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    ("editor", "kind", "note"), [("ike", "mass", "changes no weight"), ("ft", "single", "stage score")]
+)
+def test_where_no_weight_is_changed_the_table_is_empty_and_the_metrics_say_so(
+    run_stage: Run, tmp_path: Path, editor: str, kind: str, note: str
+) -> None:
+    metrics = run_stage(editor, protocol={"kind": kind})
+    assert table(tmp_path) == []
+    assert load_file(tmp_path / OUTPUTS["maps"]) == {}
+    assert note in metrics["change"]["note"]
+
+
+def test_what_an_earlier_run_left_in_the_output_is_cleared_away(run_stage: Run, tmp_path: Path) -> None:
+    folder = tmp_path / OUTPUTS["edit"]
+    run_stage("lora", protocol={"kind": "sequential", "batch_size": 2, "checkpoints": [2]})
+    assert (folder / "checkpoints/00000002").is_dir()
+    (folder / "notes.txt").write_text("not ours")
+    run_stage("ft")
+    assert sorted(one.name for one in folder.iterdir()) == ["edit.json", "notes.txt", "updates.safetensors"]
+    run_stage("ft", protocol={"kind": "single"})
+    assert sorted(one.name for one in folder.iterdir()) == ["edit.json", "notes.txt"]
