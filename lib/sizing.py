@@ -1,25 +1,35 @@
 """What edit, score and paraphrase need at size: memory and time from a model's shapes, before anything is run.
 
-Time = arithmetic / (the device's peak x the share of it that is reached). Arithmetic of a decoder with N weights in its
-matrices, a token: 2 N forward; training an adapter on frozen weights 4 N (forward, and gradients of activations; the
-weights' own gradients, another 2 N, are not needed). Attention's part is below 1 % at prompts of 15 tokens.
+A pass over a model with N weights in its matrices takes the longest of three: its arithmetic, 2 N operations a token
+forward, and 2 N backward where the weights are frozen (their own gradients, another 2 N, are not needed); reading the
+weights from memory; and starting its operations one by one. Attention's part is below 1 % at prompts of 15 tokens.
+What training keeps for the backward pass is not estimated but counted, on a model without storage.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM, PretrainedConfig
 from transformers.pytorch_utils import Conv1D
 
+from lib.likelihood import hidden_states
+from lib.lora import Adapter, new_adapter
+from lib.packing import ROW_TOKENS, Item, pack
 from lib.params import Lora
 
+_DTYPE = torch.bfloat16
 _BYTES = 2
-"""Of a weight and of an activation in bfloat16."""
-_TRAINED_BYTES = 16
-"""Of a trained value in float32: itself, its gradient, two moments."""
-_GIB = 2**30
+"""Of a weight and of an activation in it."""
+_TRAINED_BYTES = 20
+"""Of a trained value in float32: itself, its gradient, two moments, and its place in the exchange of gradients."""
+_RUNTIME_GIB = 1.0
+"""Of a CUDA context and its libraries' workspaces."""
+_COUNTED_ROWS = 4
+_HOUR = 3600
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,11 +42,15 @@ class Shape:
     """Of the matrices that every token is multiplied with, the head left out."""
     layers: int
     hidden: int
-    saved: int
-    """Values a token and layer that the backward pass needs: inputs and outputs of the block's matrices and norms."""
+    inner: int
+    """The largest output of a matrix, the head left out."""
     vocabulary: int
     adapter: int
     """Values of the LoRA adapter."""
+    saved: float
+    """Bytes a token that training keeps for the backward pass."""
+    cache: int
+    """Bytes of keys and values a token in decoding."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,20 +61,30 @@ class Device:
     peak: float
     """Floating-point operations a second in the model's dtype."""
     share: float
-    """Of the peak that is reached in training and scoring."""
-    decoding: float
-    """Bytes a second that its memory delivers: what decoding waits for."""
+    """Of the peak that is reached in large products."""
+    memory: float
+    """Bytes a second that its memory delivers."""
+    link: float
+    """Bytes a second between two of them."""
+    layer_seconds: float
+    """To start one layer's operations in one direction, adapter included: the least that a layer takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """How much is to be done."""
+    """How much is to be done, and in what portions."""
 
     edits: int
     pairs: int
     pair_tokens: float
     """Mean length of prompt and target."""
+    target_tokens: float
+    """Mean length of a target."""
     epochs: int
+    batch_size: int
+    """Pairs a step, over all processes."""
+    micro_tokens: int
+    """Tokens a pass, in one process."""
     prompts: int
     """Evaluation prompts an edit."""
     targets: int
@@ -69,6 +93,8 @@ class Work:
     """Tokens generated an edit."""
     paraphrase_batch: int
     """Sequences that are decoded together."""
+    paraphrase_context: int
+    """Mean tokens that a sequence looks back on, the few-shot part included."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,56 +102,103 @@ class Need:
     """What one stage needs."""
 
     gib: float
-    """GPU memory of one process."""
+    """GPU memory of every process."""
     hours: float
-    """On one device; n devices take the n-th part, less what they wait for each other."""
+    """Until all processes are done."""
 
 
-def shape_of_model(config: AutoConfig, lora: Lora) -> Shape:
+def shape_of_model(config: PretrainedConfig, lora: Lora) -> Shape:
     """The shape of the model that `config` describes, counted on a model without storage."""
     with torch.device("meta"):
-        model: Any = AutoModelForCausalLM.from_config(config)
-    adapted = {path: one for path, one in model.named_modules() if isinstance(one, nn.Linear | Conv1D | nn.Embedding)}
+        model: Any = AutoModelForCausalLM.from_config(config, dtype=_DTYPE)
+    model.eval().requires_grad_(False)
     head = model.get_output_embeddings()
-    linear = [one for one in adapted.values() if not isinstance(one, nn.Embedding) and one is not head]
-    inner = [one for path, one in adapted.items() if path.rpartition(".")[2] in lora.targets]
+    matrices = [one for one in model.modules() if isinstance(one, nn.Linear | Conv1D) and one is not head]
+    adapter = new_adapter(model, lora, seed=0)
+    heads = int(config.num_attention_heads)
+    head_size = int(getattr(config, "head_dim", None) or config.hidden_size // heads)
     layers = int(config.num_hidden_layers)
     return Shape(
         weights=sum(one.numel() for one in model.parameters()),
-        matrix_weights=sum(one.weight.numel() for one in linear),
+        matrix_weights=sum(one.weight.numel() for one in matrices),
         layers=layers,
         hidden=int(config.hidden_size),
-        saved=sum(sum(one.weight.shape) for one in linear) // layers + 4 * int(config.hidden_size),
+        inner=max(max(one.weight.shape) for one in matrices),
         vocabulary=int(config.vocab_size),
-        adapter=sum(lora.r * sum(one.weight.shape) for one in inner),
+        adapter=sum(one.numel() for one in adapter.parameters()),
+        saved=_saved(model, adapter),
+        cache=2 * layers * int(getattr(config, "num_key_value_heads", heads)) * head_size * _BYTES,
     )
 
 
-def edit_need(shape: Shape, work: Work, device: Device, micro_tokens: int, head_rows: int) -> Need:
-    """Conditional fine-tuning: frozen weights, an adapter in training, a pass of activations, a chunk of logits."""
-    tokens = work.pairs * work.pair_tokens * work.epochs
-    activations = micro_tokens * shape.layers * shape.saved * _BYTES
-    logits = 3 * head_rows * shape.vocabulary * 4
-    memory = shape.weights * _BYTES + shape.adapter * _TRAINED_BYTES + activations + logits
-    return Need(gib=memory / _GIB, hours=4 * shape.matrix_weights * tokens / _speed(device))
+def _saved(model: nn.Module, adapter: Adapter) -> float:
+    """Bytes a token that autograd keeps between the two passes, weights and adapter left out."""
+    items = [Item(prompt=tuple(range(ROW_TOKENS - 4)), targets=((0, 1, 2, 3, 4),))] * _COUNTED_ROWS
+    held: dict[int, Tensor] = {}
+
+    def keep(one: Tensor) -> Tensor:
+        held[one.untyped_storage()._cdata] = one
+        return one
+
+    with adapter.attached(model), torch.autograd.graph.saved_tensors_hooks(keep, lambda one: one):
+        hidden_states(model, pack(items).to("meta"))
+    own = {one.untyped_storage()._cdata for one in (*model.parameters(), *adapter.parameters())}
+    # The adapter in the model's dtype is kept as well, once a pass: 2 bytes a value, not a token.
+    kept = sum(one.untyped_storage().nbytes() for place, one in held.items() if place not in own)
+    return (kept - _BYTES * sum(one.numel() for one in adapter.parameters())) / (_COUNTED_ROWS * ROW_TOKENS)
 
 
-def score_need(shape: Shape, work: Work, device: Device, micro_tokens: int, head_rows: int) -> Need:
+def edit_need(shape: Shape, work: Work, device: Device, processes: int = 1) -> Need:
+    """Conditional fine-tuning: frozen weights, an adapter in training, what one pass keeps, logits of its targets."""
+    tokens = work.batch_size * work.pair_tokens / processes  # of a step, in one process
+    passes = max(1, math.ceil(tokens / work.micro_tokens))
+    predicted = tokens / passes * work.target_tokens / work.pair_tokens
+    operations = 4 * shape.matrix_weights * tokens / passes + 4 * shape.hidden * shape.vocabulary * predicted
+    exchange = 2 * (1 - 1 / processes) * 4 * shape.adapter / device.link
+    update = 2 * _TRAINED_BYTES * shape.adapter / device.memory
+    seconds = passes * _pass(shape, device, operations, directions=2) + exchange + update
+    logits = 3 * 4 * predicted * shape.vocabulary
+    kept = min(tokens, work.micro_tokens) * shape.saved
+    memory = shape.weights * _BYTES + shape.adapter * (_TRAINED_BYTES + _BYTES) + kept + logits
+    steps = work.epochs * math.ceil(work.pairs / work.batch_size)
+    return Need(gib=memory / 2**30 + _RUNTIME_GIB, hours=steps * seconds / _HOUR)
+
+
+def score_need(shape: Shape, work: Work, device: Device, processes: int = 1) -> Need:
     """Every evaluation prompt with its targets, before and after; prompts are computed once for all their targets."""
-    tokens = 2 * work.edits * work.prompts * work.pair_tokens
-    heads = 2 * work.edits * work.prompts * work.targets
-    activations = micro_tokens * 4 * shape.saved * _BYTES
-    memory = shape.weights * _BYTES + activations + head_rows * shape.vocabulary * 4
-    work_done = 2 * shape.matrix_weights * tokens + 2 * shape.hidden * shape.vocabulary * heads
-    return Need(gib=memory / _GIB, hours=work_done / _speed(device))
+    tokens = 2 * work.edits * work.prompts * (work.pair_tokens + (work.targets - 1) * work.target_tokens)
+    heads = 2 * work.edits * work.prompts * work.targets * work.target_tokens
+    passes = math.ceil(tokens / work.micro_tokens)
+    operations = (2 * shape.matrix_weights * tokens + 2 * shape.hidden * shape.vocabulary * heads) / passes
+    seconds = math.ceil(passes / processes) * _pass(shape, device, operations, directions=1)
+    logits = 2 * 4 * heads / passes * shape.vocabulary
+    memory = shape.weights * _BYTES + work.micro_tokens * 6 * shape.inner * _BYTES + logits
+    return Need(gib=memory / 2**30 + _RUNTIME_GIB, hours=seconds / _HOUR)
 
 
-def paraphrase_need(shape: Shape, work: Work, device: Device) -> Need:
-    """Decoding: a step reads all weights once for a batch; key-value memory, which the engine takes, comes on top."""
-    steps = work.edits * work.paraphrase_tokens / work.paraphrase_batch
-    return Need(gib=shape.weights * _BYTES / _GIB, hours=steps * shape.weights * _BYTES / device.decoding / 3600)
+def paraphrase_need(shape: Shape, work: Work, device: Device, processes: int = 1) -> Need:
+    """Decoding: a step reads all weights once for a batch, and every sequence's keys and values."""
+    steps = math.ceil(work.edits * work.paraphrase_tokens / work.paraphrase_batch / processes)
+    held = work.paraphrase_batch * work.paraphrase_context * shape.cache
+    arithmetic = 2 * shape.weights * work.paraphrase_batch / (device.peak * device.share)
+    seconds = max(arithmetic, (shape.weights * _BYTES + held) / device.memory)
+    return Need(gib=(shape.weights * _BYTES + held) / 2**30 + _RUNTIME_GIB, hours=steps * seconds / _HOUR)
 
 
-def _speed(device: Device) -> float:
-    """Operations an hour."""
-    return device.peak * device.share * 3600
+def _pass(shape: Shape, device: Device, operations: float, directions: int) -> float:
+    """Seconds of one pass: forward (1 direction), or forward and backward (2)."""
+    return max(
+        operations / (device.peak * device.share),
+        directions * shape.weights * _BYTES / device.memory,
+        directions * shape.layers * device.layer_seconds,
+    )
+
+
+def table(needs: Sequence[tuple[str, str, Need, Need]]) -> str:
+    """A Markdown table of (model, stage, need of 1 device, need of 8)."""
+    lines = ["| model | stage | GiB a GPU | hours, 1 GPU | hours, 8 GPUs |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {model} | {stage} | {one.gib:.0f} | {one.hours:.2g} | {eight.hours:.2g} |"
+        for model, stage, one, eight in needs
+    ]
+    return "\n".join(lines)

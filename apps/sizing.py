@@ -1,0 +1,81 @@
+"""Print what stages edit, score and paraphrase need on GPUs, from shapes alone: `python -m apps.sizing`.
+
+Nothing is loaded or run. What is assumed is in docs/sizing.md; Rank, epochs and batch size are the model preset's.
+"""
+
+import argparse
+from dataclasses import asdict
+from statistics import mean
+
+from transformers import GPT2Config, GPTJConfig, LlamaConfig, PretrainedConfig
+
+from lib import params, sizing
+from lib.stage import run
+
+# The published configurations, so that nothing has to be downloaded.
+CONFIGS: dict[str, PretrainedConfig] = {
+    "gpt2-xl": GPT2Config(n_embd=1600, n_layer=48, n_head=25),
+    "gpt-j-6b": GPTJConfig(n_embd=4096, n_layer=28, n_head=16, rotary_dim=64),
+    "llama-3.1-8b": LlamaConfig(
+        vocab_size=128_256, hidden_size=4096, intermediate_size=14_336, num_hidden_layers=32, num_attention_heads=32,
+        num_key_value_heads=8, tie_word_embeddings=False,
+    ),
+}  # fmt: skip
+DEVICES = {
+    "h100": sizing.Device(name="H100 SXM", peak=989e12, share=0.35, memory=3.35e12, link=2e11, layer_seconds=6e-4),
+    "a100": sizing.Device(name="A100 80 GB", peak=312e12, share=0.45, memory=2.0e12, link=1.5e11, layer_seconds=6e-4),
+}
+_STAGES = {"edit": sizing.edit_need, "score": sizing.score_need, "paraphrase": sizing.paraphrase_need}
+
+
+def work(model: params.Model, edits: int, paraphrases: int, neighbors: int) -> sizing.Work:
+    """That many CounterFact edits under a model preset's recipe and the other params of params.yaml."""
+    train, para = params.section("train", params.Train), params.section("para", params.Para)
+    recipe = params.with_recipe(train, model.train)
+    return sizing.Work(
+        edits=edits,
+        pairs=edits * (1 + paraphrases + neighbors),
+        pair_tokens=15,
+        target_tokens=2,
+        epochs=int(recipe.epochs),
+        batch_size=int(recipe.batch_size),
+        micro_tokens=train.micro_tokens,
+        prompts=13,
+        targets=2,
+        paraphrase_tokens=para.samples * para.max_tokens + round(paraphrases * mean(para.prefix_tokens)),
+        paraphrase_batch=256,
+        paraphrase_context=250,
+    )
+
+
+def needs(names: list[str], device: sizing.Device, edits: int, paraphrases: int, neighbors: int) -> str:
+    """The table of these models on this device, as Markdown."""
+    rows = []
+    for name in names:
+        preset = params.preset("models", name, params.Model)
+        shape, todo = sizing.shape_of_model(CONFIGS[name], preset.lora), work(preset, edits, paraphrases, neighbors)
+        for stage, need in _STAGES.items():
+            rows.append((name, stage, need(shape, todo, device), need(shape, todo, device, 8)))
+    return sizing.table(rows)
+
+
+def main() -> None:
+    """Print the table and the device's assumed figures."""
+    options = _options()
+    device = DEVICES[options.device]
+    print(", ".join(f"{name} {value:g}" if name != "name" else value for name, value in asdict(device).items()))
+    print(needs(options.models, device, options.edits, options.paraphrases, options.neighbors))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", nargs="+", choices=list(CONFIGS), default=list(CONFIGS))
+    parser.add_argument("--device", choices=list(DEVICES), default="h100")
+    parser.add_argument("--edits", type=int, default=10_000)
+    parser.add_argument("--paraphrases", type=int, default=15, help="for every edit")
+    parser.add_argument("--neighbors", type=int, default=20, help="for every edit")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run(main)

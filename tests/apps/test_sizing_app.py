@@ -1,0 +1,9 @@
+"""The table of docs/sizing.md is what the app prints."""
+
+from apps.sizing import CONFIGS, DEVICES, needs
+from lib.params import ROOT
+
+
+def test_the_documented_table_is_computed() -> None:
+    found = needs(list(CONFIGS), DEVICES["h100"], edits=10_000, paraphrases=15, neighbors=20)
+    assert found in (ROOT / "docs" / "sizing.md").read_text()
