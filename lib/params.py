@@ -104,7 +104,7 @@ class Regularize(Section):
     """What is done to an edit after the editor has made it."""
 
     method: Literal["none", "rect", "random", "pca", "prune"]
-    keep: float = Field(gt=0, le=100, description="percent of every weight matrix's update that is kept")
+    keep: float = Field(gt=0, le=100, description="percent of every weight matrix's update that is kept; not prune's")
     seed: int = Field(description="of method random")
 
 

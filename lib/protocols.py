@@ -18,10 +18,12 @@ from lib.edit import Edit, applied, compose
 from lib.editors import Context
 from lib.params import Protocol, Regularize
 from lib.records import Request
-from lib.regularize import regularized
+from lib.regularize import accumulated, regularized
 from lib.training import Checkpoints
 
 _SECONDS_BETWEEN_SAVES = 60
+_COUNTS = ("pairs", "neurons", "left_out")
+"""What of Edit.info adds up over sessions."""
 _MOST_TOGETHER = 16
 _MEMORY_SHARE = 1 / 8
 """Of the device's memory, for what independent edits train: values, gradients and two moments, 16 bytes a value."""
@@ -49,6 +51,10 @@ class Job:
         session = requests[0].edit_id if requests else ""
         return regularized(new, self.model, self.regularize, earlier, session)
 
+    def finished(self, total: Edit) -> Edit:
+        """What is kept and evaluated of the sum of all sessions so far; editing goes on from the sum itself."""
+        return accumulated(total, self.model, self.regularize)
+
 
 UNEDITED = Edit(updates={})
 
@@ -56,23 +62,26 @@ UNEDITED = Edit(updates={})
 def mass(job: Job, requests: Sequence[Request]) -> Edit:
     """All requests in one session."""
     checkpoints = Checkpoints(folder=job.folder, every=job.checkpoint_steps)
-    return job.made(requests, replace(job.context, checkpoints=checkpoints), UNEDITED)
+    return job.finished(job.made(requests, replace(job.context, checkpoints=checkpoints), UNEDITED))
 
 
 def sequential(
     job: Job, requests: Sequence[Request], protocol: Protocol, keep: Callable[[int, Edit], None],
     also: Collection[int] = (),
 ) -> Edit:  # fmt: skip
-    """Batches of protocol.batch_size, one after another on the same model; the sum of all.
+    """Batches of protocol.batch_size, one after another on the same model; the sum of all, finished.
 
-    `keep` gets the sum at every checkpoint, at the end, and after the numbers of edits in `also`, with the number of
-    edits in it. Continues after a kill from the last session that was stored, with the same result: `keep` then gets
-    the checkpoints again, the others of before no more. Raises ValueError where a checkpoint is not the end of a batch.
+    `keep` gets the finished sum at every checkpoint, at the end, and after the numbers of edits in `also`, with the
+    number of edits in it. Continues after a kill from the last session that was stored, with the same result: `keep`
+    then gets the checkpoints again, the others of before no more. Raises ValueError where a checkpoint is not the end
+    of a batch.
     """
     marks = {*checkpoint_numbers(protocol, len(requests))}
     done, so_far = _stored(job.folder)
+    whole: Edit | None = None
     for mark in sorted(mark for mark in marks if mark <= done):
-        keep(mark, read_edit(job.folder / f"session-{mark:08d}"))
+        whole = job.finished(read_edit(job.folder / f"session-{mark:08d}"))
+        keep(mark, whole)
     saved = time.monotonic()
     for start in job.context.progress(range(done, len(requests), protocol.batch_size)):
         some = requests[start : start + protocol.batch_size]
@@ -80,15 +89,24 @@ def sequential(
         checkpoints = Checkpoints(folder=job.folder / f"training-{done:08d}", every=job.checkpoint_steps)
         checkpoints.folder.mkdir(exist_ok=True)
         context = replace(job.context.of(some), checkpoints=checkpoints, state=so_far.state, progress=_quiet)
-        so_far = compose(so_far, job.made(some, context, so_far))
+        so_far = _sum(so_far, job.made(some, context, so_far))
         if done in marks or done in also:
-            keep(done, so_far)
+            whole = job.finished(so_far)
+            keep(done, whole)
         if job.context.world.first and (done in marks or time.monotonic() - saved > _SECONDS_BETWEEN_SAVES):
             _store(job.folder, done, so_far)
             saved = time.monotonic()
         job.context.world.wait()
         shutil.rmtree(checkpoints.folder, ignore_errors=True)
-    return so_far
+    assert whole is not None, "the end is a checkpoint"
+    return whole
+
+
+def _sum(so_far: Edit, new: Edit) -> Edit:
+    """Both, with what `info` counts counted over all sessions; the rest of it is the last session's."""
+    counts = {name: so_far.info.get(name, 0) + new.info[name] for name in _COUNTS if name in new.info}
+    both = compose(so_far, new)
+    return replace(both, info={**both.info, **counts})
 
 
 def session_ends(protocol: Protocol, edits: int) -> list[int]:
@@ -119,7 +137,7 @@ def single(job: Job, requests: Sequence[Request], together: int) -> Iterator[tup
         else:
             made = [job.editor.edit(job.model, job.tokenizer, [one], job.settings, context.of([one])) for one in some]
         for request, edit in zip(some, made, strict=True):
-            yield request, regularized(edit, job.model, job.regularize, UNEDITED, request.edit_id)
+            yield request, job.finished(regularized(edit, job.model, job.regularize, UNEDITED, request.edit_id))
 
 
 def edits_together(job: Job, protocol: Protocol) -> int:

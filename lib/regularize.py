@@ -7,6 +7,9 @@ With dW the update of a matrix and W its weight before it:
     pca      keep the leading principal components of dW, transformed back
     prune    lower the singular values of the accumulated update that exceed the base's largest (arXiv 2405.16821)
 
+The first three change what each session adds. PRUNE, as published, lets sessions add up as they are and changes their
+sum, which is what is kept and evaluated; editing goes on from the sum as it was.
+
 Each works on one matrix at a time, whatever its form and whichever editor made it. Biases and other vectors, and
 contexts, pass unchanged.
 """
@@ -19,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lib.edit import Dense, Edit, LowRank, Matrix, Sparse, Vector, check_finite, compose, linear_weight
+from lib.edit import Dense, Edit, LowRank, Matrix, Sparse, Vector, check_finite, linear_weight
 from lib.params import Regularize
 from lib.singular import largest_singular_value, reweighted
 from lib.weight_change import moved, relative_change
@@ -29,14 +32,14 @@ Change = Callable[[Matrix, Tensor, Matrix | None, Regularize, str], Matrix]
 
 
 def regularized(edit: Edit, model: Any, settings: Regularize, earlier: Edit, session: str = "") -> Edit:
-    """`edit` with every matrix's update regularized, on the device that it came on. Method none gives the same edit.
+    """`edit`, one session's, with every matrix's update regularized, on the device that it came on.
 
-    `model` has its unedited weights; `earlier` is what is in force already (sequential editing), so that W is the
-    model's weight and `earlier` together. `session` is any text that tells one session of a run from the others: method
-    random draws other entries in each. rect and random give sparse updates, pca and prune dense ones. Raises
-    ValueError where the edit has a value that is not finite.
+    A method that changes no session by itself (none, prune) gives the same edit. `model` has its unedited weights;
+    `earlier` is what is in force already (sequential editing), so that W is the model's weight and `earlier` together.
+    `session` is any text that tells one session of a run from the others: method random draws other entries in each.
+    rect and random give sparse updates, pca dense ones. Raises ValueError where a value of the edit is not finite.
     """
-    if settings.method == "none":
+    if settings.method not in METHODS:
         return edit
     change = METHODS[settings.method]
     updates = dict(edit.updates)
@@ -53,18 +56,21 @@ def regularized(edit: Edit, model: Any, settings: Regularize, earlier: Edit, ses
     return replace(edit, updates=updates, info={**edit.info, "regularize": settings.model_dump()})
 
 
-def prune_accumulated(total: Edit, model: Any) -> Edit:
-    """`total`, the sum of all sessions, with the large singular values of every matrix lowered.
+def accumulated(total: Edit, model: Any, settings: Regularize) -> Edit:
+    """What is kept and evaluated of `total`, the sum of all sessions so far: with method prune, the sum pruned.
 
-    PRUNE as published: sessions add up as they are, and what is evaluated is the unedited model plus this.
+    `model` has its unedited weights. Raises ValueError where the sum has a value that is not finite.
     """
+    if settings.method != "prune":
+        return total
     updates = dict(total.updates)
     for path, update in total.updates.items():
+        check_finite(path, update)
         if not isinstance(update, Vector):
             weight = linear_weight(model.get_submodule(path)).detach()
             left = Dense(delta=pruned(moved(update, weight.device), weight))
             updates[path] = moved(left, next(iter(vars(update).values())).device)
-    return replace(total, updates=updates)
+    return replace(total, updates=updates, info={**total.info, "regularize": settings.model_dump()})
 
 
 def rect(update: Matrix, base: Tensor, earlier: Matrix | None, settings: Regularize, name: str) -> Matrix:
@@ -89,16 +95,7 @@ def pca(update: Matrix, base: Tensor, earlier: Matrix | None, settings: Regulari
     return Dense(delta=principal(update, kept_count(min(update.shape), settings.keep)))
 
 
-def prune(update: Matrix, base: Tensor, earlier: Matrix | None, settings: Regularize, name: str) -> Matrix:
-    """What is left to add so that `earlier` and this together have no singular value far above the base's largest."""
-    if earlier is None:
-        return Dense(delta=pruned(update, base))
-    total = compose(Edit(updates={name: earlier}), Edit(updates={name: update})).updates[name]
-    assert not isinstance(total, Vector)
-    return Dense(delta=pruned(total, base) - earlier.dense())
-
-
-METHODS: Mapping[str, Change] = {"rect": rect, "random": random, "pca": pca, "prune": prune}
+METHODS: Mapping[str, Change] = {"rect": rect, "random": random, "pca": pca}
 
 
 def kept_count(n: int, keep: float) -> int:

@@ -3,17 +3,19 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
 from lib.distributed import World
-from lib.edit import Edit, applied
+from lib.edit import Dense, Edit, applied
 from lib.editors import Context, editor
 from lib.params import Lora, Protocol, Regularize, Train
 from lib.protocols import UNEDITED, Job, checkpoint_numbers, edits_together, mass, sequential, single
 from lib.records import Neighbor, Request
+from lib.regularize import pruned
 from tests.models import TARGETS, byte_tokenizer, tiny_model
 
 REQUESTS = [
@@ -93,6 +95,39 @@ def test_a_sequential_run_adds_up_and_keeps_its_checkpoints(tmp_path: Path) -> N
     torch.testing.assert_close(logits(one.model, kept[1]), logits(one.model, first))
     torch.testing.assert_close(logits(one.model, whole), logits(one.model, kept[4]))
     assert not torch.allclose(logits(one.model, kept[3]), logits(one.model, kept[1]))
+
+
+def test_counts_are_of_all_sessions(tmp_path: Path) -> None:
+    kept: dict[int, Edit] = {}
+    sequential(job(tmp_path), REQUESTS, protocol(batch_size=3, checkpoints=[3]), kept.__setitem__)
+    assert [edit.info["pairs"] for edit in kept.values()] == [6, 8]
+
+
+def test_prune_limits_the_sum_at_every_checkpoint_and_editing_goes_on_from_the_sum_as_it_was(tmp_path: Path) -> None:
+    path, seen = "model.layers.0.mlp.down_proj", []
+
+    def edit(model: Any, tokenizer: Any, requests: Any, settings: Any, context: Context) -> Edit:
+        seen.append(model.get_submodule(path).weight.clone())
+        generator = torch.Generator().manual_seed(len(seen))
+        return Edit(updates={path: Dense(delta=torch.randn(32, 48, generator=generator))})
+
+    one = replace(job(tmp_path, "prune"), editor=SimpleNamespace(edit=edit))
+    base = one.model.get_submodule(path).weight.clone()
+    kept: dict[int, Edit] = {}
+    whole = sequential(one, REQUESTS, protocol(checkpoints=[1, 2]), kept.__setitem__)
+    (tmp_path / "session-00000004").rename(tmp_path / "last")
+    again: dict[int, Edit] = {}
+    sequential(one, REQUESTS, protocol(checkpoints=[1, 2]), again.__setitem__)  # goes on after a kill
+    for number in (1, 2):
+        total = seen[number] - base
+        found = kept[number].updates[path].dense()  # type: ignore[union-attr]
+        torch.testing.assert_close(found, pruned(Dense(delta=total), base), atol=1e-4, rtol=1e-4)
+        assert found.norm() < 0.9 * total.norm()
+        assert torch.equal(again[number].updates[path].dense(), found)  # type: ignore[union-attr]
+    assert torch.equal(whole.updates[path].dense(), kept[4].updates[path].dense())  # type: ignore[union-attr]
+    assert torch.linalg.matrix_norm(whole.updates[path].dense(), 2) < 2 * torch.linalg.matrix_norm(base, 2)  # type: ignore[union-attr]
+    single_edit = next(iter(single(replace(one, editor=SimpleNamespace(edit=edit)), REQUESTS[:1], 1)))[1]
+    assert single_edit.info["regularize"]["method"] == "prune"
 
 
 def test_a_killed_sequential_run_goes_on_to_the_same_bytes(tmp_path: Path) -> None:

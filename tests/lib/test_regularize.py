@@ -7,10 +7,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.edit import Dense, Edit, LowRank, Sparse, Vector, applied, linear_weight
+from lib.edit import Dense, Edit, LowRank, Sparse, Vector, applied, compose, linear_weight
 from lib.params import Regularize
 from lib.protocols import UNEDITED
-from lib.regularize import largest, pruned, regularized
+from lib.regularize import accumulated, largest, pruned, regularized
 from tests.models import tiny_model
 
 PATH = {"gpt2": "transformer.h.0.mlp.c_proj", "llama": "model.layers.1.mlp.down_proj"}
@@ -23,6 +23,11 @@ def settings(method: str, keep: float = 40, seed: int = 0) -> Regularize:
 def delta_of(model: Any, family: str, seed: int = 0) -> torch.Tensor:
     shape = linear_weight(model.get_submodule(PATH[family])).shape
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def whole(edit: Edit, model: Any, how: Regularize) -> Edit:
+    """A run of one session, regularized."""
+    return accumulated(regularized(edit, model, how, UNEDITED), model, how)
 
 
 @given(keep=st.floats(0.1, 100), seed=st.integers(0, 5))
@@ -92,15 +97,17 @@ def test_prune_lowers_only_what_is_above_the_base() -> None:
     torch.testing.assert_close(found.diagonal(), wanted)
 
 
-def test_prune_of_an_edit_on_top_of_another_limits_their_sum() -> None:
+def test_prune_leaves_sessions_alone_and_lowers_their_sum_the_base_being_unedited() -> None:
     model = tiny_model("gpt2")
     base = linear_weight(model.get_submodule(PATH["gpt2"])).clone()
     one, two = (Edit(updates={PATH["gpt2"]: Dense(delta=30 * delta_of(model, "gpt2", seed))}) for seed in (1, 2))
-    added = regularized(two, model, settings("prune"), one).updates[PATH["gpt2"]]
-    total = one.updates[PATH["gpt2"]].dense() + added.dense()  # type: ignore[union-attr]
-    both = one.updates[PATH["gpt2"]].dense() + two.updates[PATH["gpt2"]].dense()  # type: ignore[union-attr]
-    wanted = pruned(Dense(delta=both), base)
-    torch.testing.assert_close(total, wanted, atol=1e-3, rtol=1e-3)
+    assert regularized(two, model, settings("prune"), one) is two
+    both = compose(one, two)
+    found = accumulated(both, model, settings("prune"))
+    wanted = pruned(both.updates[PATH["gpt2"]], base)  # type: ignore[arg-type]
+    torch.testing.assert_close(found.updates[PATH["gpt2"]].dense(), wanted, atol=1e-3, rtol=1e-3)  # type: ignore[union-attr]
+    assert found.info["regularize"]["method"] == "prune"
+    assert accumulated(both, model, settings("rect")) is both
 
 
 @given(keep=st.floats(0.1, 100), values=st.lists(st.sampled_from([0.0, 1.0, 2.0, float("inf")]), min_size=1))
@@ -121,8 +128,9 @@ def test_what_is_not_finite_is_refused_and_not_dropped() -> None:
     model = tiny_model("llama")
     delta = delta_of(model, "llama")
     delta[0, 0] = torch.nan
-    with pytest.raises(ValueError, match="not finite"):
-        regularized(Edit(updates={PATH["llama"]: Dense(delta=delta)}), model, settings("rect"), UNEDITED)
+    for method in ("rect", "prune"):
+        with pytest.raises(ValueError, match="not finite"):
+            whole(Edit(updates={PATH["llama"]: Dense(delta=delta)}), model, settings(method))
 
 
 @pytest.mark.parametrize("method", ["pca", "prune"])
@@ -132,7 +140,7 @@ def test_a_low_rank_update_and_the_same_as_a_matrix_end_up_equal(method: str) ->
     generator = torch.Generator().manual_seed(0)
     low = LowRank(left=torch.randn(d_out, 12, generator=generator), right=torch.randn(12, d_in, generator=generator))
     found = [
-        regularized(Edit(updates={PATH["gpt2"]: one}), model, settings(method, 10), UNEDITED).updates[PATH["gpt2"]]
+        whole(Edit(updates={PATH["gpt2"]: one}), model, settings(method, 10)).updates[PATH["gpt2"]]
         for one in (low, Dense(delta=low.dense()))
     ]
     torch.testing.assert_close(found[0].dense(), found[1].dense(), atol=1e-3, rtol=1e-3)  # type: ignore[union-attr]
@@ -147,7 +155,7 @@ def test_every_kind_of_update_is_taken_and_can_be_applied(method: str, family: s
     low = LowRank(left=torch.randn(d_out, 2), right=torch.randn(2, d_in))
     bias = Vector(shift=torch.ones(d_out))
     edit = Edit(updates={PATH[family]: low} | ({f"{PATH[family]}.bias": bias} if family == "gpt2" else {}))
-    found = regularized(edit, model, settings(method), UNEDITED)
+    found = whole(edit, model, settings(method))
     ids = torch.tensor([[1, 2, 3]])
     before = model(ids).logits
     with applied(model, found):

@@ -13,9 +13,10 @@ from lib.architecture import architecture
 from lib.edit import Dense, Edit, LowRank, linear_weight, own_orientation
 from lib.params import Regularize
 from lib.protocols import UNEDITED
-from lib.regularize import drawn, principal, prune_accumulated, regularized
+from lib.regularize import accumulated, drawn, principal, regularized
 from tests.models import GOLDEN, golden_model
 
+PRUNE = Regularize(method="prune", keep=100, seed=0)
 ROME = "transformer.h.1.mlp.c_proj"
 KEEPS = (20, 40, 60, 80)
 
@@ -74,13 +75,13 @@ def test_pca_transforms_the_published_scores_back(components: int, low_rank: boo
 
 
 def test_prune_gives_the_released_update(stored: dict[str, Tensor]) -> None:
-    accumulated, wanted = (
+    total, wanted = (
         stored[f"prune_gptj_layer1_{name}_left"] @ stored[f"prune_gptj_layer1_{name}_right"]
         for name in ("accumulated", "pruned")
     )
     model, _ = golden_model("gptj")
     path = architecture(model).mlp_out_of(1)
-    found = prune_accumulated(Edit(updates={path: Dense(delta=accumulated)}), model)
+    found = accumulated(Edit(updates={path: Dense(delta=total)}), model, PRUNE)
     assert relative(found.updates[path].dense(), wanted) < 1e-4  # type: ignore[union-attr]
 
 
@@ -95,7 +96,7 @@ def test_prune_of_three_sessions_equals_the_released_code_in_every_layer(name: s
             own_orientation(module, torch.from_numpy(arrays[f"{kind}_layer{layer}"]))
             for kind in ("accumulated", "pruned_delta")
         )
-        found = prune_accumulated(Edit(updates={path: Dense(delta=total)}), model).updates[path]
+        found = accumulated(Edit(updates={path: Dense(delta=total)}), model, PRUNE).updates[path]
         assert relative(found.dense(), wanted) < 1e-4  # type: ignore[union-attr]
         edited = linear_weight(module) + found.dense()  # type: ignore[union-attr]
         assert edited.isfinite().all()
