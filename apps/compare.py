@@ -1,4 +1,4 @@
-"""Compare two runs edit by edit: `python -m apps.compare REV_A REV_B [--json FILE]`.
+"""Compare two runs edit by edit: `python -m apps.compare REV_A REV_B [--json FILE] [--html FILE]`.
 
 A revision is whatever DVC knows: an experiment's name, a branch, a tag, a commit, or `workspace` for the files as they
 lie here. Both must have results/scores.parquet and data/facts/edits.parquet in the workspace or in DVC's cache, or in
@@ -9,19 +9,16 @@ import argparse
 import logging
 from dataclasses import asdict
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import polars as pl
-from dvc.api import DVCFileSystem
-from dvc.exceptions import DvcException
-from scmrepo.exceptions import SCMError
 
 from lib.comparison import FACTS, Run, compare, table
+from lib.pages import render
 from lib.params import ROOT
 from lib.records import Score, schema
+from lib.revisions import fetched
 from lib.stage import run, write_json
 
-WORKSPACE = "workspace"
 SCORES = "results/scores.parquet"
 EDITS = "data/facts/edits.parquet"
 _WITHOUT = {"argmax"}
@@ -34,6 +31,9 @@ def main() -> None:
     found = compare(_run(options.a), _run(options.b))
     if options.json:
         write_json(options.json, asdict(found))
+    if options.html:
+        options.html.parent.mkdir(parents=True, exist_ok=True)
+        options.html.write_text(render("comparison.html.j2", found=found), encoding="utf-8")
     print(table(found))
 
 
@@ -45,16 +45,7 @@ def _run(revision: str) -> Run:
 
 
 def _table(revision: str, path: str, wanted: list[str]) -> pl.DataFrame:
-    with TemporaryDirectory() as folder:
-        local = Path(folder) / "table.parquet"
-        try:
-            files = DVCFileSystem(str(ROOT), rev=None if revision == WORKSPACE else revision)
-            files.get_file(path, str(local))
-        except (DvcException, SCMError, OSError) as error:
-            raise FileNotFoundError(
-                f"{path} of {revision!r}: wanted in the workspace, DVC's cache or the remote; found: {error}. Is this "
-                "a revision that ran (`dvc exp show`)? `dvc pull`, or run it again"
-            ) from error
+    with fetched(ROOT, revision, path) as local:
         found = pl.read_parquet(local)
     if absent := [one for one in wanted if one not in found.columns]:
         raise ValueError(f"{path} of {revision!r}: wanted the columns {wanted}, found none of the name {absent[0]!r}")
@@ -66,6 +57,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("a", metavar="REV_A", help="an experiment, branch, tag or commit, or `workspace`")
     parser.add_argument("b", metavar="REV_B", help="the same; differences are B - A")
     parser.add_argument("--json", type=Path, help="also write the comparison there, unrounded")
+    parser.add_argument("--html", type=Path, help="also write it there as a page")
     return parser.parse_args()
 
 

@@ -7,7 +7,6 @@ same row, of another model and size.
 
 import argparse
 import json
-import re
 import statistics
 import subprocess
 import sys
@@ -15,9 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from lib import published
+from lib.experiments import Experiments, read_experiments
 from lib.params import read_params
 from lib.stage import run
 
@@ -28,22 +26,20 @@ Runs = dict[str, list[dict[str, Any]]]
 
 def main() -> None:
     options = _options()
-    table = YAML(typ="safe").load(options.table)
-    seeds, stage = options.seeds or table["seeds"], table.get("stage", "evaluate")
+    table = read_experiments(options.table)
+    settings = options.set_param
     wanted = {
-        row: {_name(options.table, row, seed, options.set_param): _changes(table, changes, seed, options.set_param)
-              for seed in seeds}
-        for row, changes in table["rows"].items() if not options.rows or row in options.rows
-    }  # fmt: skip
+        row: {
+            table.run_name(row, seed, settings): table.changes(row, seed, settings)
+            for seed in options.seeds or table.seeds
+        }
+        for row in table.chosen(options.rows)
+    }
     if options.queue:
-        _queue({name: changes for runs in wanted.values() for name, changes in runs.items()}, stage)
+        _queue({name: changes for runs in wanted.values() for name, changes in runs.items()}, table.stage)
         return
-    results: Runs = {row: [_evaluated(*one, stage) for one in runs.items()] for row, runs in wanted.items()}
-    print(rendered(results, _published(table, options.set_param)))
-
-
-def _changes(table: Mapping[str, Any], row: Sequence[str], seed: int, settings: Sequence[str]) -> list[str]:
-    return [*table.get("set", []), *settings, *row, *(f"{param}={seed}" for param in table["seed_params"])]
+    results: Runs = {row: [_evaluated(*one, table.stage) for one in runs.items()] for row, runs in wanted.items()}
+    print(rendered(results, _published(table, settings)))
 
 
 def _queue(wanted: Mapping[str, list[str]], stage: str) -> None:
@@ -82,14 +78,9 @@ def _metrics(name: str) -> dict[str, Any]:
     return values
 
 
-def _name(table: Path, row: str, seed: int, settings: Sequence[str]) -> str:
-    """An experiment's name: table, row, seed and what was set beside, in letters that git allows."""
-    return re.sub(r"[^a-z0-9]+", "-", "-".join([table.stem, row, f"s{seed}", *settings]).lower()).strip("-")
-
-
-def _published(table: Mapping[str, Any], settings: Sequence[str]) -> published.Table:
+def _published(table: Experiments, settings: Sequence[str]) -> published.Table:
     """The published table that is nearest to what is run here."""
-    given = dict(one.split("=", 1) for one in [*table.get("set", []), *settings])
+    given = dict(one.split("=", 1) for one in [*table.common, *settings])
     params = read_params()
     dataset = given.get("dataset", params["dataset"])
     measure = "accuracy" if dataset in ("zsre", "wikirecent") else "success"
@@ -122,7 +113,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", type=Path, help="a file of experiments/")
     parser.add_argument("--seeds", type=int, nargs="+", help="instead of the table's own")
-    parser.add_argument("--rows", nargs="+", help="only these rows")
+    parser.add_argument("--rows", nargs="+", default=[], help="only these rows")
     parser.add_argument("--queue", action="store_true", help="only queue what is missing, for `dvc queue start`")
     parser.add_argument("-S", "--set-param", action="append", default=[], help="for every row, as with dvc exp run")
     return parser.parse_args()

@@ -103,7 +103,7 @@ def test_revisions_are_branches_commits_experiments_and_the_workspace(
     a: str, b: str, means: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    asked(monkeypatch, a, b, "--json", str(tmp_path / "found.json"))
+    asked(monkeypatch, a, b, "--json", str(tmp_path / "found.json"), "--html", str(tmp_path / "made" / "found.html"))
     found = json.loads((tmp_path / "found.json").read_text())
     (row,) = (one for one in found["rows"] if one["measure"] == "accuracy")
     assert (found["a"], found["b"], found["n"]) == (a, b, N)
@@ -112,6 +112,9 @@ def test_revisions_are_branches_commits_experiments_and_the_workspace(
     printed = capsys.readouterr().out
     assert printed.startswith(f"|  | N | A: {a} | B: {b} |")
     assert f"| efficacy accuracy | {N} | {means[0]}.00 | {means[1]}.00 |" in printed
+    page = (tmp_path / "made" / "found.html").read_text()
+    assert f"<h1>{a} against {b}</h1>" in page
+    assert f'{means[0]}.0</td><td class="number">{means[1]}.0</td>' in page
 
 
 def test_runs_on_other_facts_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,93 @@
+"""A study: what runs left becomes points, pictures and a table."""
+
+import io
+from typing import Any
+
+import polars as pl
+import pytest
+from PIL import Image
+
+from lib.studies import Outcome, pictures, points, table
+from lib.study_colors import colors
+
+
+def ability(before: float, after: float, unit: str = "percent") -> dict[str, Any]:
+    return {"metric": "acc", "unit": unit, "n": 5, "of": 9, "chance": 25, "truncated": 0, "before": before,
+            "before_ci95": 1.0, "after": after, "after_ci95": 2.0}  # fmt: skip
+
+
+def outcome(shift: float = 0.0, sequential: bool = True) -> Outcome:
+    """78 edits; with a checkpoint after 10 where `sequential`. `shift` is added to every value after the edit."""
+    kinds = {"score": 60.0, "efficacy": 90.0, "generalization": 80.0}
+    retention = [
+        {"edits": edits, "group": group, "kind": kind, "mean": mean - edits / 10 + shift, "ci95": 3.0, "n": edits}
+        for edits in (10, 78)
+        for group in ("all so far", "newest")
+        for kind, mean in kinds.items()
+    ]
+    evaluate = {"n": 78, "locality": None, "locality_ci95": None}
+    evaluate |= {kind: mean + shift for kind, mean in kinds.items()} | {f"{kind}_ci95": 3.0 for kind in kinds}
+    tasks = {"recall": ability(98.0, 40.0 + shift), "perplexity": ability(2.0, 9.0 + shift, "perplexity")}
+    sessions = {"10": {"recall": ability(98.0, 70.0 + shift)}} if sequential else {}
+    columns = {"edits": [10, 78, 78], "path": ["all", "all", "w"], "manhattan": [1.0, 5.0, 5.0]}
+    columns |= {"frobenius": [0.1, 0.5, 0.5], "share_above_0.077": [3.0, 30.0, 30.0], "largest": [0.2, 0.4, 0.4]}
+    return Outcome(
+        evaluate=evaluate,
+        retention=retention if sequential else [],
+        abilities={"tasks": tasks, "sessions": sessions},
+        weights=pl.DataFrame(columns),
+    )
+
+
+def line(found: pl.DataFrame, row: str, measure: str) -> list[tuple[int, float, float | None]]:
+    some = found.filter((pl.col("row") == row) & (pl.col("measure") == measure))
+    return list(some.select("edits", "value", "spread").iter_rows())
+
+
+def test_curves_are_of_all_edits_so_far_and_abilities_begin_at_the_unedited_model() -> None:
+    found = points({"a": [outcome()]})
+    assert line(found, "a", "efficacy") == [(10, 89.0, 3.0), (78, 82.2, 3.0)]
+    assert line(found, "a", "recall") == [(0, 98.0, 1.0), (10, 70.0, 2.0), (78, 40.0, 2.0)]
+    assert line(found, "a", "perplexity") == [(0, 2.0, 1.0), (78, 9.0, 2.0)]
+    assert line(found, "a", "Manhattan norm of ΔW") == [(10, 1.0, None), (78, 5.0, None)]
+    assert line(found, "a", "entries changed by over 7.7 %") == [(10, 3.0, None), (78, 30.0, None)]
+    assert line(found, "a", "locality") == []
+
+
+def test_several_seeds_are_averaged_and_spread_by_their_standard_deviation() -> None:
+    found = points({"a": [outcome(-2.0), outcome(2.0)]})
+    assert line(found, "a", "recall")[1] == (10, 70.0, pytest.approx(8**0.5))
+    assert set(found["seeds"]) == {2}
+
+
+def test_a_run_that_was_not_scored_on_the_way_has_its_end_alone() -> None:
+    found = points({"a": [outcome(sequential=False)]})
+    assert line(found, "a", "efficacy") == [(78, 90.0, 3.0)]
+    assert line(found, "a", "recall") == [(0, 98.0, 1.0), (78, 40.0, 2.0)]
+
+
+def test_the_table_has_the_unedited_model_and_every_row_after_its_last_edit() -> None:
+    printed = table(points({"plain": [outcome()], "RECT 40": [outcome(5.0)]})).splitlines()
+    assert printed[0].startswith("| row | edits | seeds | score | efficacy | generalization | recall | perplexity |")
+    assert printed[2].startswith("| unedited | 0 | 1 |  |  |  | 98.0 ± 1.0 | 2 ± 1 |")
+    assert printed[3].startswith("| plain | 78 | 1 | 52.2 ± 3.0 | 82.2 ± 3.0 | 72.2 ± 3.0 | 40.0 ± 2.0 | 9 ± 2 | 5 |")
+    assert printed[4].startswith("| RECT 40 | 78 | 1 | 57.2 ± 3.0 | 87.2 ± 3.0 |")
+    assert len({row.count("|") for row in printed}) == 1
+
+
+def test_every_group_of_measures_is_a_picture_and_the_same_each_time() -> None:
+    found = points({"plain": [outcome()], "RECT 40": [outcome(5.0)]})
+    drawn = pictures(found)
+    assert list(drawn) == ["editing", "abilities", "weights"]
+    assert drawn == pictures(found)
+    assert {Image.open(io.BytesIO(one)).width for one in drawn.values()} == {1920}
+    assert list(pictures(found.filter(pl.col("group") == "editing"))) == ["editing"]
+
+
+def test_rows_of_one_family_share_a_hue_and_get_darker() -> None:
+    shown = colors(["plain", "RECT 80", "RECT 40", "RECT 20", "random 40"])
+    assert len(set(shown.values())) == 5
+    light, middle, dark = (
+        [int(shown[row][place : place + 2], 16) for place in (1, 3, 5)] for row in ("RECT 80", "RECT 40", "RECT 20")
+    )
+    assert all(a > b > c for a, b, c in zip(light, middle, dark, strict=True))
