@@ -38,7 +38,8 @@ class World:
         if self.size == 1 or not tensors:
             return
         flat = torch.cat([one.flatten() for one in tensors])
-        dist.all_reduce(flat)
+        with self._exchange():
+            dist.all_reduce(flat)
         start = 0
         for one in tensors:
             one.copy_(flat[start : start + one.numel()].view_as(one))
@@ -49,18 +50,35 @@ class World:
         if self.size == 1:
             return items
         gathered: list[list[T]] = [[] for _ in range(self.size)]
-        dist.all_gather_object(gathered, items)
+        with self._exchange():
+            dist.all_gather_object(gathered, items)
         return [one for some in gathered for one in some]
 
     def wait(self) -> None:
         """Return when every process has come here."""
         if self.size > 1:
-            dist.barrier()
+            with self._exchange():
+                dist.barrier()
+
+    @contextmanager
+    def _exchange(self) -> Iterator[None]:
+        """Within it, a failure is said to be what it nearly always is."""
+        try:
+            yield
+        except RuntimeError as error:  # torch has no narrower class for it on a CPU
+            raise ConnectionError(
+                f"process {self.rank} of {self.size}: another process has ended or cannot be reached "
+                f"({str(error).splitlines()[0]}). Its own messages say why. Nothing unfinished was written; the same "
+                "command goes on from the last checkpoint."
+            ) from error
 
 
 @contextmanager
 def world() -> Iterator[World]:
-    """The processes that this one was started with."""
+    """The processes that this one was started with.
+
+    An operation raises ConnectionError where another of them has ended.
+    """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         yield World()
@@ -68,7 +86,5 @@ def world() -> Iterator[World]:
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-    try:
-        yield World(rank=dist.get_rank(), size=size)
-    finally:
-        dist.destroy_process_group()
+    yield World(rank=dist.get_rank(), size=size)
+    dist.destroy_process_group()  # not after an error: it would wait for processes that may be gone

@@ -12,7 +12,8 @@ from lib.distributed import World
 from lib.editors import Context, editor
 from lib.protocols import Job
 from lib.records import Fact, Neighbor, Paraphrase, Request, Text, read
-from lib.scratch import code_fingerprint, fingerprint, scratch
+from lib.scratch import code_fingerprint, fingerprint
+from lib.shared_scratch import shared_scratch
 from lib.stage import progress
 from lib.training import Step
 
@@ -61,7 +62,7 @@ def editing(
         protocol=params.section("protocol", params.Protocol).model_dump(), regularize=regularize.model_dump(),
         code=code_fingerprint(), **asdict(inputs),
     )  # fmt: skip
-    with scratch(stage, key, lock=world.first) as folder:
+    with shared_scratch(stage, key, world) as folder:
         context = Context(
             paraphrases=read(inputs.paraphrases, Paraphrase),
             neighbors=read(inputs.neighbors, Neighbor),

@@ -44,13 +44,17 @@ def _hash(text: str) -> str:
 def scratch(stage: str, key: str, lock: bool = True) -> Iterator[Path]:
     """The folder of this piece of work, under a lock: two runs of the same work take turns.
 
-    Of several processes on the same work one takes the lock for all.
+    Without `lock` the caller sees to that (lib/shared_scratch.py, for several processes).
     """
-    home = Path(os.environ.get("DVC_ROOT", ROOT)) / ".scratch" / stage
-    folder = home / key
+    folder = Path(os.environ.get("DVC_ROOT", ROOT)) / ".scratch" / stage / key
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(home / f"{key}.lock") if lock else nullcontext():
+    with FileLock(lock_of(folder)) if lock else nullcontext():
         yield folder
+
+
+def lock_of(folder: Path) -> Path:
+    """The file whose lock a piece of work runs under."""
+    return folder.with_name(f"{folder.name}.lock")
 
 
 def forget(folder: Path) -> None:

@@ -22,7 +22,8 @@ from lib.machine import peak_memory_mib
 from lib.protocols import Job, edits_together, single
 from lib.records import Generation, Paraphrase, Score, read, write
 from lib.scoring import Scored, Scorer
-from lib.scratch import code_fingerprint, fingerprint, scratch
+from lib.scratch import code_fingerprint, fingerprint
+from lib.shared_scratch import shared_scratch
 from lib.stage import progress, rounded, run, write_json
 
 
@@ -47,7 +48,7 @@ def main() -> None:
             world=processes,
             progress=lambda batches: progress(batches, "score: batches") if processes.first else batches,
         )
-        with scratch("score-before", key, lock=processes.first) as folder:
+        with shared_scratch("score-before", key, processes) as folder:
             scored = scorer.remembered("before", folder)
         for more in _after(scorer, job, options.edit):
             scored = Scored(scores=scored.scores + more.scores, generations=scored.generations + more.generations)

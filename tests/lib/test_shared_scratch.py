@@ -1,0 +1,80 @@
+"""Scratch space of several processes: their lock, and that all see it. The other processes are played by a record."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+
+from lib import shared_scratch as shared
+from lib.distributed import World
+from lib.scratch import lock_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Played(World):
+    """A process among two, of which the other says what is written here."""
+
+    said: list[Any] = field(default_factory=list)
+
+    def gather(self, items: list[Any]) -> list[Any]:
+        other = self.said.pop(0)
+        return [*items, other] if self.first else [other, *items]
+
+
+@pytest.fixture(autouse=True)
+def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.setattr(shared, "_SEEN_SECONDS", 0.01)
+    monkeypatch.setattr(shared, "_WORD_SECONDS", 0.01)
+
+
+def test_a_process_that_does_not_see_the_firsts_files_is_refused() -> None:
+    world = Played(rank=1, size=2, said=[True, "a mark that is not there", True])
+    with (
+        pytest.raises(FileNotFoundError, match="processes 1 of 2 do not see what process 0 writes"),
+        shared.shared_scratch("edit", "key", world),
+    ):
+        pass
+
+
+def test_the_first_hears_that_another_does_not_see() -> None:
+    world = Played(rank=0, size=2, said=[False, "", False])
+    with (
+        pytest.raises(FileNotFoundError, match="processes 1 of 2"),
+        shared.shared_scratch("edit", "key", world),
+    ):
+        pass
+
+
+def test_the_others_wait_for_the_firsts_word_and_take_no_lock(tmp_path: Path) -> None:
+    world = Played(rank=1, size=2, said=[False, False, True, "mark", True])
+    folder = tmp_path / ".scratch" / "edit" / "key"
+    folder.mkdir(parents=True)
+    (folder / "written-by-the-first").write_text("mark")
+    with FileLock(lock_of(folder)), shared.shared_scratch("edit", "key", world) as found:
+        assert found == folder
+    assert world.said == []
+
+
+def test_the_first_waits_while_another_run_has_the_lock(tmp_path: Path) -> None:
+    folder = tmp_path / ".scratch" / "edit" / "key"
+    folder.mkdir(parents=True)
+    held = FileLock(lock_of(folder))
+    held.acquire()
+
+    class Freed(Played):
+        def gather(self, items: list[Any]) -> list[Any]:
+            waited.append(items[0])
+            if len(waited) == 2:
+                held.release()
+            return super().gather(items)
+
+    waited: list[Any] = []
+    with shared.shared_scratch("edit", "key", Freed(rank=0, size=2, said=[False, False, False, "", True])):
+        assert waited[:3] == [False, False, True]
+        with pytest.raises(TimeoutError):
+            held.acquire(timeout=0.01)
+    held.acquire(timeout=0.01)
+    held.release()

@@ -1,0 +1,36 @@
+"""Run by tests under torchrun: stage edit as one of several processes, with sections of params.yaml changed.
+
+`python -m tests.stages.edit_process CHANGES OPTIONS...`, where CHANGES is JSON. With DIE_AT in the environment, process
+1 kills itself before that step. Every process leaves the number of steps that it made in steps-<rank>.
+"""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from lib import params, training
+from lib.stage import run
+from stages import edit
+
+if __name__ == "__main__":
+    changes, read, backward, steps = json.loads(sys.argv.pop(1)), params.read_params, training._backward, 0
+
+    def changed_params(path: Path = params.PARAMS_FILE) -> dict[str, Any]:
+        values = read(path)
+        for section, some in changes.items() if path == params.PARAMS_FILE else ():
+            values[section] = values[section] | some if isinstance(some, dict) else some
+        return values
+
+    def counted(*given: Any) -> float:
+        global steps
+        if os.environ.get("RANK", "0") == "1" and str(steps) == os.environ.get("DIE_AT"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        steps += 1
+        return backward(*given)
+
+    params.read_params, training._backward = changed_params, counted  # type: ignore[assignment]
+    run(edit.main)
+    Path(os.environ["DVC_ROOT"], f"steps-{os.environ['RANK']}").write_text(str(steps))
