@@ -17,6 +17,7 @@ from stages import edit
 
 if __name__ == "__main__":
     changes, read, backward, steps = json.loads(sys.argv.pop(1)), params.read_params, training._backward, 0
+    rank = os.environ.get("RANK", "0")
 
     def changed_params(path: Path = params.PARAMS_FILE) -> dict[str, Any]:
         values = read(path)
@@ -26,11 +27,11 @@ if __name__ == "__main__":
 
     def counted(*given: Any) -> float:
         global steps
-        if os.environ.get("RANK", "0") == "1" and str(steps) == os.environ.get("DIE_AT"):
+        if rank == "1" and str(steps) == os.environ.get("DIE_AT"):
             os.kill(os.getpid(), signal.SIGKILL)
         steps += 1
         return backward(*given)
 
     params.read_params, training._backward = changed_params, counted  # type: ignore[assignment]
     run(edit.main)
-    Path(os.environ["DVC_ROOT"], f"steps-{os.environ['RANK']}").write_text(str(steps))
+    Path(os.environ["DVC_ROOT"], f"steps-{rank}").write_text(str(steps))
