@@ -2,25 +2,30 @@
 
 A revision is whatever DVC knows: an experiment's name, a branch, a tag, a commit, or `workspace` for the files as they
 lie here. Both must have results/scores.parquet and data/facts/edits.parquet in the workspace or in DVC's cache, or in
-the remote.
+the remote. What was measured on texts is compared where both have them.
 """
 
 import argparse
 import logging
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import polars as pl
 
-from lib.comparison import FACTS, Run, compare, table
+from lib import consistency, text_metrics
+from lib.comparison import FACTS, Run, compare
+from lib.comparison_table import table
 from lib.pages import render
 from lib.params import ROOT
-from lib.records import Score, schema
+from lib.records import Divergence, Generation, Score, schema
 from lib.revisions import fetched
 from lib.stage import run, write_json
 
 SCORES = "results/scores.parquet"
 EDITS = "data/facts/edits.parquet"
+GENERATIONS = "results/generations.parquet"
+DIVERGENCES = "results/divergences.parquet"
+FREQUENCIES = "data/frequencies.json"
 _WITHOUT = {"argmax"}
 """What scores of older runs do not have."""
 
@@ -28,13 +33,19 @@ _WITHOUT = {"argmax"}
 def main() -> None:
     options = _options()
     logging.getLogger("dvc").setLevel(logging.ERROR)
-    found = compare(_run(options.a), _run(options.b))
+    a, b = _run(options.a), _run(options.b)
+    without = ""
+    try:
+        a, b = _with_texts(a, b)
+    except (FileNotFoundError, ValueError) as error:
+        without = f"\n\nTexts and KL are not compared, because not both runs have them. {error}"
+    found = compare(a, b)
     if options.json:
         write_json(options.json, asdict(found))
     if options.html:
         options.html.parent.mkdir(parents=True, exist_ok=True)
         options.html.write_text(render("comparison.html.j2", found=found), encoding="utf-8")
-    print(table(found))
+    print(table(found) + without)
 
 
 def _run(revision: str) -> Run:
@@ -42,6 +53,28 @@ def _run(revision: str) -> Run:
     wanted = [one for one in schema(Score).names if one not in _WITHOUT]
     scores = _table(revision, SCORES, wanted)
     return Run(name=revision, edits=_table(revision, EDITS, ["edit_id", *FACTS]), scores=scores)
+
+
+def _with_texts(a: Run, b: Run) -> tuple[Run, Run]:
+    """Both runs with what is measured on their texts, words weighing what they weigh in A.
+
+    Raises FileNotFoundError or ValueError where a run has left no texts, or texts of another version.
+    """
+    with fetched(ROOT, a.name, FREQUENCIES) as path:
+        frequencies = consistency.read(path)
+    one, other = (
+        replace(
+            run,
+            others=text_metrics.of_run(
+                _table(run.name, GENERATIONS, schema(Generation).names),
+                _table(run.name, DIVERGENCES, schema(Divergence).names),
+                run.edits,
+                frequencies,
+            ),
+        )
+        for run in (a, b)
+    )
+    return one, other
 
 
 def _table(revision: str, path: str, wanted: list[str]) -> pl.DataFrame:

@@ -13,12 +13,14 @@ import polars as pl
 from scipy.stats import binomtest
 
 from lib import bootstrap
-from lib.metrics import KINDS, SCORED, by_edit, measured_on, per_record, summarized
+from lib.metrics import KINDS, SCORED, by_edit, joined, per_record
+from lib.retention import last_session
+from lib.summaries import summarized
 
 FACTS = ("prompt", "target_new", "target_true")
 """What makes an edit the same in both runs, beside its edit_id."""
 DECIMALS = 9
-"""Of a difference in percent; what is left beyond is the order in which an edit's prompts were added up."""
+"""Of a difference; what is left beyond is the order in which an edit's prompts were added up."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,11 +32,13 @@ class Run:
     """Columns edit_id and FACTS of edits.parquet."""
     scores: pl.DataFrame
     """scores.parquet."""
+    others: Sequence[pl.DataFrame] = ()
+    """Of lib.text_metrics, as far as the run left what they are computed from."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One measure of one kind of prompt, in percent. A score is no mean over edits: it has no sign test."""
+    """One measure of one kind of prompt, in its unit. A score is no mean over edits: it has no sign test."""
 
     kind: str
     measure: str
@@ -72,14 +76,14 @@ def compare(a: Run, b: Run, resampling: bootstrap.Resampling = bootstrap.STANDAR
     Raises ValueError, saying how many edits are in one only, where they are not about the same facts.
     """
     check_same_facts(a, b)
-    ours, theirs = (by_edit(per_record(_last(run).lazy())) for run in (a, b))
+    ours, theirs = _after(a), _after(b)
     pairs = ours.join(theirs, on="edit_id", suffix=" b").sort("edit_id")
     if len(pairs) < len(a.edits):
         raise ValueError(
             f"{a.name} and {b.name}: {len(pairs)} of {len(a.edits)} edits have scores after the edit in both; "
             "wanted all. Run stage score of both again"
         )
-    names = [f"{kind}.{measure}" for kind in KINDS for measure in measured_on(kind)]
+    names = [name for name in ours.columns if name in theirs.columns and "." in name]
     one, other = (_values(pairs, [name + end for name in names]) for end in ("", " b"))
     missing = np.isnan(one) | np.isnan(other)
     one, other = (np.where(missing, np.nan, values) for values in (one, other))
@@ -186,11 +190,12 @@ def _values(pairs: pl.DataFrame, names: Sequence[str]) -> bootstrap.Floats:
     return pairs.select(pl.col(names).cast(pl.Float64).fill_null(np.nan)).to_numpy()
 
 
-def _last(run: Run) -> pl.DataFrame:
-    """The rows before the edit, and after it those of the last session; sessions are told apart no more."""
-    after = run.scores.filter(pl.col("when") == "after")
-    kept = (pl.col("when") == "before") | (pl.col("session") == after["session"].max())
-    return run.scores.filter(kept).with_columns(session=pl.lit(0, dtype=pl.Int64))
+def _after(run: Run) -> pl.DataFrame:
+    """One row an edit: its measures after it, at the last session; sessions are told apart no more."""
+    scored = per_record(last_session(run.scores.lazy()))
+    records = joined(scored, [one.join(scored, on="edit_id", how="semi") for one in run.others])
+    after = last_session(records).filter(pl.col("when") == "after")
+    return by_edit(after.with_columns(session=pl.lit(0, dtype=pl.Int64)))
 
 
 def _other_prompts(a: Run, b: Run) -> dict[str, int]:
@@ -201,36 +206,3 @@ def _other_prompts(a: Run, b: Run) -> dict[str, int]:
     unlike = pl.concat([ours.join(theirs, on=asked, how="anti"), theirs.join(ours, on=asked, how="anti")])
     counts = unlike.group_by("kind").agg(pl.col("edit_id").n_unique()).sort("kind")
     return {kind: count for kind, count in counts.iter_rows() if kind in KINDS}
-
-
-def table(found: Comparison) -> str:
-    """The comparison as a Markdown table, and what it should be read with."""
-    head = ("", "N", f"A: {found.a}", f"B: {found.b}", "B - A", "95 % (1.96 SE)", "95 % (bootstrap)", "sign test p",
-            "B wins / ties / loses")  # fmt: skip
-    lines = [f"| {' | '.join(head)} |", f"|---|{'---:|' * (len(head) - 1)}", *(_line(row) for row in found.rows)]
-    for kind, count in found.other_prompts.items():
-        lines += [
-            "",
-            f"Of {count} edits the two runs were asked other {kind} prompts: their means are of unlike prompts.",
-        ]
-    return "\n".join(lines)
-
-
-def _line(row: Row) -> str:
-    spread = row.bootstrap
-    cells = (
-        f"{row.kind} {row.measure}",
-        str(row.n),
-        f"{row.a:.2f}",
-        f"{row.b:.2f}",
-        _signed(row.difference),
-        "" if row.ci95 is None else f"{_signed(row.difference - row.ci95)} .. {_signed(row.difference + row.ci95)}",
-        "" if spread is None else f"{_signed(spread.low)} .. {_signed(spread.high)}",
-        "" if row.p_value is None else f"{row.p_value:.2g}",
-        "" if row.wins is None else f"{row.wins} / {row.ties} / {row.losses}",
-    )
-    return f"| {' | '.join(cells)} |"
-
-
-def _signed(value: float) -> str:
-    return f"{round(value, 2) + 0.0:+.2f}"  # never -0.00

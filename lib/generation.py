@@ -66,7 +66,7 @@ class TransformersGenerator:
         texts = [""] * len(prompts)
         for batch in _equal_length_batches([ids[shared:] for ids in encoded]):
             suffix = torch.tensor([encoded[index][shared:] for index in batch], device=self._model.device)
-            streams = [_stream(prompts[index].seed) for index in batch]
+            streams = [stream(prompts[index].seed) for index in batch]
             drawn = self._continue(suffix, prefix_cache, streams, sampling)
             for row, index in enumerate(batch):
                 texts[index] = self._text(drawn[row], sampling)
@@ -104,7 +104,7 @@ class TransformersGenerator:
         step = suffix
         for _ in range(sampling.max_tokens):
             logits = self._model(step, past_key_values=cache, use_cache=True, logits_to_keep=1).logits[:, -1].float()
-            chosen = _choose(logits, streams, sampling)
+            chosen = choose(logits, streams, sampling)
             for row in tuple(running):
                 drawn[row].append(chosen[row])
                 if self._ended(drawn[row], sampling):
@@ -137,18 +137,21 @@ def _equal_length_batches(suffixes: Sequence[Sequence[int]]) -> Iterator[list[in
             yield batch + [batch[-1]] * (BATCH_ROWS - len(batch))
 
 
-def _stream(seed: int) -> torch.Generator:
+def stream(seed: int) -> torch.Generator:
+    """A random stream of its own."""
     return torch.Generator().manual_seed(seed)
 
 
-def _choose(logits: Tensor, streams: Sequence[torch.Generator], sampling: Sampling) -> list[int]:
+def choose(logits: Tensor, streams: Sequence[torch.Generator], sampling: Sampling) -> list[int]:
     """One token a row of `logits` [b, v], by inverse transform with one uniform number from the row's own stream."""
     if sampling.greedy:
-        return [int(token) for token in logits.argmax(-1)]
+        greedy: list[int] = logits.argmax(-1).tolist()
+        return greedy
     if sampling.top_k:
         threshold = logits.topk(min(sampling.top_k, logits.shape[-1]), dim=-1).values[:, -1:]
         logits = logits.masked_fill(logits < threshold, float("-inf"))
     cumulative = (logits / sampling.temperature).softmax(-1).double().cumsum(-1)  # [b, v]
-    uniform = torch.stack([torch.rand((), generator=stream, dtype=torch.float64) for stream in streams])
+    uniform = torch.stack([torch.rand((), generator=one, dtype=torch.float64) for one in streams])
     point = uniform.to(cumulative.device)[:, None] * cumulative[:, -1:]
-    return [int(token) for token in torch.searchsorted(cumulative, point, right=True)[:, 0]]
+    drawn: list[int] = torch.searchsorted(cumulative, point, right=True)[:, 0].tolist()
+    return drawn

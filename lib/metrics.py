@@ -1,4 +1,4 @@
-"""What scores say of an edit: success, magnitude and accuracy of its efficacy, generalization and locality.
+"""What scores say of each edit: success, magnitude and accuracy of its efficacy, generalization and locality.
 
 Every measure sets the `target` of a prompt against its rival. On the edited prompt and its paraphrases the target is
 the new object and the rival the true one; on a locality prompt it is the other way round. With p = exp(-NLL per token):
@@ -10,20 +10,14 @@ the new object and the rival the true one; on a locality prompt it is the other 
     unchanged       share of the argmax tokens at the target's places that are what they were before; locality only
     easyedit        token_accuracy, and on locality prompts unchanged           (EasyEdit)
 
-docs/metrics.md has a card for each. A measure is averaged over a record's prompts, then over the records that have it.
-What was not measured is None: the comparison with a true object that a record does not have, a kind of prompt that no
-record has, a change before there is one.
+docs/metrics.md has a card for each. A measure is averaged over a record's prompts here, over records in lib.summaries.
+What was not measured is null: the comparison with a true object that a record does not have, a change before there is
+one.
 """
 
-import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Iterable
 
-import numpy as np
 import polars as pl
-
-from lib import bootstrap
 
 KINDS = ("efficacy", "generalization", "locality")
 MEASURES = ("success", "magnitude", "accuracy", "token_accuracy", "unchanged", "easyedit")
@@ -32,20 +26,18 @@ SCORED = ("success", "accuracy", "token_accuracy", "easyedit")
 WHENS = ("before", "after")
 HEADLINE = {"success": "success", "accuracy": "token_accuracy"}
 """The measure that a dataset preset's `metric` asks for. ZsRE's accuracy is the one per token."""
+GENERATION = "generation"
+"""The kind of an edit's generation prompts, which have no target."""
+BESIDE = {
+    "efficacy": ("exact_match",),
+    "generalization": ("exact_match",),
+    "locality": ("kl",),
+    GENERATION: ("fluency", "consistency"),
+}
+"""Measures of each kind that do not come from scores: see lib.text_metrics."""
 
-_RECORD = ("when", "kind", "session", "edit_id")
-_Z95 = 1.96
-
-
-@dataclass(frozen=True, kw_only=True)
-class Summary:
-    """A mean over records with its 95 % interval, both in percent."""
-
-    mean: float
-    ci95: float
-    """Half the width of the interval."""
-    n: int
-    """Number of records."""
+RECORD = ("when", "kind", "session", "edit_id")
+"""What a row of per_record's frame is about."""
 
 
 def per_prompt(scores: pl.LazyFrame) -> pl.LazyFrame:
@@ -60,7 +52,7 @@ def per_prompt(scores: pl.LazyFrame) -> pl.LazyFrame:
         scores = scores.with_columns(argmax=pl.lit(None, dtype=pl.List(pl.Int64)))
     prompts = (
         scores.filter(pl.col("kind").is_in(KINDS))
-        .group_by(*_RECORD, "prompt_index")
+        .group_by(*RECORD, "prompt_index")
         .agg(
             pl.when(is_target).then(per_token).max().alias("target"),
             pl.when(~is_target).then(per_token).max().alias("rival"),
@@ -104,7 +96,14 @@ def per_record(scores: pl.LazyFrame) -> pl.DataFrame:
             f"scores: {broken} rows have an NLL that is not a number; wanted finite ones. The edited model computes "
             "NaN: the edit has destroyed it (see the norms in metrics/edit.json)"
         )
-    return per_prompt(scores).group_by(*_RECORD).agg(pl.col(MEASURES).mean() * 100).sort(*_RECORD).collect()
+    return per_prompt(scores).group_by(*RECORD).agg(pl.col(MEASURES).mean() * 100).sort(*RECORD).collect()
+
+
+def joined(records: pl.DataFrame, others: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """`records` with a column for each measure of `others`; null where a row has none of it."""
+    for one in others:
+        records = records.join(one, on=RECORD, how="full", coalesce=True)
+    return records.sort(RECORD)
 
 
 def check_complete(records: pl.DataFrame, edit_ids: pl.Series) -> None:
@@ -119,116 +118,20 @@ def check_complete(records: pl.DataFrame, edit_ids: pl.Series) -> None:
                 raise ValueError(f"scores: {len(one)} {where}, the first is {one[0]!r}; run stage score again")
 
 
-def summary(records: pl.DataFrame, measure: str) -> Summary | None:
-    """Mean and interval of one measure over `records` of one kind and one time; None where it was not measured."""
-    values = records[measure].drop_nulls().to_numpy()
-    return summarized(values) if len(values) else None
-
-
-def summarized(values: bootstrap.Floats) -> Summary:
-    """Mean and interval, 1.96 * std (ddof 0) / sqrt(N), of at least one value."""
-    return Summary(mean=float(values.mean()), ci95=float(_Z95 * values.std() / math.sqrt(len(values))), n=len(values))
-
-
-def score(records: pl.DataFrame, measure: str) -> Summary | None:
-    """The harmonic mean H of the three kinds' means a_k, over `records` of one time; None where a kind is missing.
-
-    The interval is the delta method's over records. dH/da_k = H^2 / (3 a_k^2); a record's influence on H is the sum
-    over the kinds k that it has of dH/da_k * (x_k - a_k) / N_k; the variance of H is the sum of squared influences.
-    With all kinds in all N records that is g' S g / N, S being the kinds' covariance (ddof 0). A kind's mean is 0 only
-    where all its values are; then H and its interval are 0.
-    """
-    known = records.filter(pl.col(measure).is_not_null())
-    means = {kind: summary(known.filter(pl.col("kind") == kind), measure) for kind in KINDS}
-    n = known["edit_id"].n_unique()
-    found = {kind: one for kind, one in means.items() if one is not None}
-    if len(found) < len(KINDS):
-        return None
-    if not all(one.mean for one in found.values()):
-        return Summary(mean=0.0, ci95=0.0, n=n)
-    harmonic = len(KINDS) / sum(1 / one.mean for one in found.values())
-    weight = {kind: harmonic**2 / (len(KINDS) * one.mean**2) / one.n for kind, one in found.items()}
-    centred = pl.col(measure) - pl.col("kind").replace_strict({kind: one.mean for kind, one in found.items()})
-    influence = (centred * pl.col("kind").replace_strict(weight)).sum().alias("influence")
-    influences = known.group_by("session", "edit_id").agg(influence)["influence"].to_numpy()
-    return Summary(mean=harmonic, ci95=float(_Z95 * math.sqrt((influences**2).sum())), n=n)
-
-
 def measured_on(kind: str) -> tuple[str, ...]:
     """The measures that make sense of a kind of prompt."""
-    return MEASURES if kind == "locality" else tuple(one for one in MEASURES if one != "unchanged")
+    scored = {"locality": MEASURES, GENERATION: ()}
+    return (*scored.get(kind, tuple(one for one in MEASURES if one != "unchanged")), *BESIDE[kind])
 
 
 def by_edit(records: pl.DataFrame) -> pl.DataFrame:
-    """One row an edit, in order of edit_id, and a column `kind.measure` for each; null where not measured.
+    """One row an edit, in order of edit_id, and a column `kind.measure` for each that `records` have; null as there.
 
-    `records` are per_record's of one time and one session.
+    `records` are per_record's of one time and one session, with other measures' columns or without.
     """
     columns = [pl.col(one).filter(pl.col("kind") == kind).first().alias(f"{kind}.{one}")
-               for kind in KINDS for one in measured_on(kind)]  # fmt: skip
+               for kind in BESIDE for one in measured_on(kind) if one in records.columns]  # fmt: skip
     return records.group_by("session", "edit_id").agg(columns).sort("edit_id", "session")
-
-
-def details(
-    records: pl.DataFrame, measure: str, resampling: bootstrap.Resampling = bootstrap.STANDARD
-) -> dict[str, Any]:
-    """Every measure of every kind before and after, and which `measure` is the headline: plain values for JSON.
-
-    Beside mean, ci95 and n each has `bootstrap`: low and high of its percentile interval over edits.
-    """
-    return {
-        "headline": measure,
-        "n": records["edit_id"].n_unique(),
-        **{when: _details(records.filter(pl.col("when") == when), resampling) for when in WHENS},
-    }
-
-
-def _details(records: pl.DataFrame, resampling: bootstrap.Resampling) -> dict[str, Any]:
-    kinds = {kind: records.filter(pl.col("kind") == kind) for kind in KINDS}
-    spread = bootstrapped(by_edit(records), resampling)
-    return {
-        "score": {one: _plain(score(records, one), spread[f"score.{one}"]) for one in SCORED},
-        **{
-            kind: {one: _plain(summary(rows, one), spread[f"{kind}.{one}"]) for one in measured_on(kind)}
-            for kind, rows in kinds.items()
-        },
-    }
-
-
-def bootstrapped(edits: pl.DataFrame, resampling: bootstrap.Resampling) -> dict[str, bootstrap.Interval | None]:
-    """The percentile interval of every `kind.measure` and `score.measure` of by_edit's frame."""
-    names = [f"{kind}.{one}" for kind in KINDS for one in measured_on(kind)]
-    if edits.is_empty():
-        return dict.fromkeys([*names, *(f"score.{one}" for one in SCORED)])
-    values = edits.select(pl.col(names).cast(pl.Float64).fill_null(np.nan)).to_numpy()
-    drawn = dict(zip(names, bootstrap.means(values, resampling).T, strict=True))
-    for one in SCORED:
-        drawn[f"score.{one}"] = bootstrap.harmonic(np.stack([drawn[f"{kind}.{one}"] for kind in KINDS], axis=-1))
-    return {name: bootstrap.interval(column) for name, column in drawn.items()}
-
-
-def _plain(one: Summary | None, spread: bootstrap.Interval | None) -> dict[str, Any] | None:
-    if one is None:
-        return None
-    return _rounded(asdict(one)) | {"bootstrap": None if spread is None else _rounded(asdict(spread))}
-
-
-def _rounded(values: Mapping[str, float]) -> dict[str, float]:
-    return {name: round(value, 6) for name, value in values.items()}
-
-
-def headline(details: Mapping[str, Any]) -> dict[str, Any]:
-    """The headline measure of `details` for a metrics file: after the edit on top, and the same under `before`."""
-    return {**_headline(details, "after"), "before": _headline(details, "before")}
-
-
-def _headline(details: Mapping[str, Any], when: str) -> dict[str, Any]:
-    values: dict[str, Any] = {"n": details["n"]}
-    for name in ("score", *KINDS):
-        found = details[when][name][details["headline"]]
-        values[name] = None if found is None else round(found["mean"], 2)
-        values[f"{name}_ci95"] = None if found is None else round(found["ci95"], 2)
-    return values
 
 
 def efficacy_nll(scores: pl.LazyFrame) -> pl.DataFrame:

@@ -120,12 +120,38 @@ class Weights(Section):
     map_side: int = Field(ge=1, description="of a heat map: at most so many rows and columns")
 
 
+class Greedy(Section):
+    """Greedy continuations of the edited prompts and their paraphrases."""
+
+    tokens: int = Field(ge=1, description="their length, or the target's and one more where that is longer")
+    limit: int | None = Field(ge=0, description="edits they are made for, the first ones; null = all")
+
+
+class Generations(Section):
+    """Sampled continuations of the generation prompts: what fluency and consistency are measured on."""
+
+    tokens: int = Field(ge=1, description="length of a text, its prompt included; published: 100")
+    top_k: int = Field(ge=1, description="each token is drawn from so many likeliest; published: 5")
+    seed: int = Field(description="with edit and prompt it determines a text's random stream")
+    limit: int | None = Field(ge=0, description="edits they are made for, the first ones; null = all")
+
+
 class Scoring(Section):
     """Stage `score`."""
 
     micro_tokens: int = Field(ge=16, description="tokens per forward pass: bounds memory, not the result")
-    examples: int = Field(ge=0, description="edits whose continuation is generated before and after")
-    example_tokens: int = Field(ge=1, description="length of those continuations, in tokens")
+    rows: int = Field(ge=1, description="texts that are written at a time: bounds memory; moves logits by rounding")
+    examples: int = Field(ge=0, description="edits whose greedy continuation the report shows")
+    greedy: Greedy
+    generations: Generations
+
+
+class Frequencies(Section):
+    """How much words weigh in consistency: stage `frequencies`."""
+
+    folder: str | None = Field(
+        description="folder with the published idf.npy and tfidf_vocab.json; null = fitted on the dataset's texts"
+    )
 
 
 class Abilities(Section):

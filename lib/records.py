@@ -139,13 +139,39 @@ class Score:
 
 @dataclass(frozen=True, kw_only=True)
 class Generation:
-    """A greedy continuation of one prompt: a row of generations.parquet."""
+    """What a model writes after one prompt: a row of generations.parquet. Nothing is cleaned or cut."""
 
     edit_id: str
     session: int
+    """As in Score."""
     when: When
+    kind: Literal["efficacy", "generalization", "generation"]
+    """The edited prompt, one of its paraphrases, or one of the edit's generation prompts."""
+    prompt_index: int
+    """Place of the prompt among the edit's prompts of this kind."""
+    decoding: Literal["greedy", "sampled"]
+    """Greedy for the first two kinds, up to the end of the text; generation prompts are sampled to a fixed length."""
     prompt: str
+    """An in-context edit comes before it, and is not part of it."""
     text: str
+    """What follows the prompt, without end-of-text and other special tokens."""
+    seed: int | None
+    """Of a sampled text's random stream."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Divergence:
+    """How far an edit moved what is said next after a locality prompt: a row of divergences.parquet."""
+
+    edit_id: str
+    session: int
+    """As in Score."""
+    prompt_index: int
+    """Place of the prompt among the edit's locality prompts."""
+    prompt: str
+    """Without the in-context edit that only the edited model reads."""
+    kl: float
+    """KL(unedited || edited) of the next token's distribution, in nats, at least 0."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -87,7 +87,7 @@ def _without_seconds(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def headline_text(evaluate: Mapping[str, Any]) -> str:
-    """The headline metrics, which are metrics.headline's, as a plain table for the terminal."""
+    """The headline metrics, which are summaries.headline's, as a plain table for the terminal."""
     lines = [f"{'':<16}{'before':>15}{'after':>15}"]
     for name in ("score", *KINDS):
         cells = [interval(one[name], one[f"{name}_ci95"], digits=2) for one in (evaluate["before"], evaluate)]

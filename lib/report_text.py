@@ -19,7 +19,7 @@ _SHARES = {
 
 
 def sentence(details: Mapping[str, Any]) -> str:
-    """What happened, in plain words. `details` are metrics.details'."""
+    """What happened, in plain words. `details` are summaries.details'."""
     shares = _SHARES[details["headline"]]
     return " ".join([_took(details), *(_share(details, kind, text) for kind, text in shares.items())])
 
@@ -58,7 +58,7 @@ def interval(mean: float | None, ci95: float | None, digits: int = 1) -> str:
 
 
 def cell(one: Mapping[str, Any] | None) -> str:
-    """A summary of metrics.details as a table's cell."""
+    """A summary of summaries.details as a table's cell."""
     return interval(None, None) if one is None else interval(one["mean"], one["ci95"])
 
 

@@ -4,17 +4,20 @@ At every checkpoint all edits so far are scored. An edit's immediate score is th
 its final score that of the last.
 """
 
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
 
-from lib.metrics import KINDS, score, summary
+from lib.metrics import KINDS
+from lib.summaries import score, summary
+
+Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 
 
-def last_session(scores: pl.LazyFrame) -> pl.LazyFrame:
+def last_session(rows: Frame) -> Frame:
     """The rows before editing, and after it those of the last session: what a run's headline is about."""
-    last = scores.filter(pl.col("when") == "after").select(pl.col("session").max()).collect().item()
-    return scores.filter((pl.col("when") == "before") | (pl.col("session") == last))
+    last = rows.lazy().filter(pl.col("when") == "after").select(pl.col("session").max()).collect().item()
+    return rows.filter((pl.col("when") == "before") | (pl.col("session") == last))
 
 
 def curve(records: pl.DataFrame, measure: str) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ with p the next-token distribution of the unedited model after the prompt's last
 Unlike a comparison of two answers it sees every change of the distribution.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -19,36 +19,29 @@ from lib.likelihood import HEAD_CHUNK, hidden_states
 from lib.packing import Item, batches, pack
 
 
-def divergences(
-    model: Any,
-    tokenizer: Any,
-    edit: Edit,
-    prompts: Sequence[str],
-    *,
-    micro_tokens: int,
-    kept: int,
-    contexts: Sequence[str] | None = None,
-) -> list[float]:
+def ends(tokenizer: Any, prompts: Sequence[str]) -> list[Item]:
+    """One item a prompt, to ask what comes next."""
+    # One target token a prompt, whichever: only the state that predicts it is of use.
+    return [Item(prompt=tuple(prompt_ids(tokenizer, prompt)), targets=((0,),)) for prompt in prompts]
+
+
+def cut(items: Sequence[Item], micro_tokens: int) -> list[list[int]]:
+    """The places of `items` in batches of about `micro_tokens` tokens, the longest first, none beyond HEAD_CHUNK."""
+    found = batches(items, micro_tokens, sorted(range(len(items)), key=lambda place: -items[place].length))
+    return [one[start : start + HEAD_CHUNK] for one in found for start in range(0, len(one), HEAD_CHUNK)]
+
+
+def divergences(model: Any, edit: Edit, unedited: Sequence[Item], edited: Sequence[Item]) -> list[float]:
     """KL of the unedited from the edited next-token distribution after each prompt, in nats, at least 0.
 
-    The unedited distributions of `kept` prompts are held in CPU memory at a time (kept x vocabulary x 4 bytes), and
-    `edit` is applied once for as many. A forward pass takes about `micro_tokens` tokens. `contexts` (an in-context
-    edit's, one a prompt) come before the prompts for the edited model only.
+    The prompts are one batch: their distributions [n, v] are held, those of the unedited model while `edit` is applied.
+    `edited` are the same prompts, with the edit's context before them where it is one.
     """
-    after = prompts if contexts is None else [one + prompt for one, prompt in zip(contexts, prompts, strict=True)]
-    values: list[float] = []
-    for start in range(0, len(prompts), kept):
-        chunk = slice(start, start + kept)
-        unedited: dict[int, Tensor] = {}
-        for places, log_p in _next_token(model, tokenizer, prompts[chunk], micro_tokens):
-            unedited.update(zip(places, log_p.cpu(), strict=True))
-        found: dict[int, float] = {}
-        with applied(model, edit):
-            for places, log_q in _next_token(model, tokenizer, after[chunk], micro_tokens):
-                log_p = torch.stack([unedited[place] for place in places]).to(log_q.device)
-                found.update(zip(places, divergence(log_p, log_q).tolist(), strict=True))
-        values += [found[place] for place in range(len(found))]
-    return values
+    log_p = _next_token(model, unedited)
+    with applied(model, edit):
+        log_q = _next_token(model, edited)
+    found: list[float] = divergence(log_p, log_q).tolist()
+    return found
 
 
 def divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
@@ -57,16 +50,8 @@ def divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def _next_token(
-    model: Any, tokenizer: Any, prompts: Sequence[str], micro_tokens: int
-) -> Iterator[tuple[list[int], Tensor]]:
-    """(places, log-probabilities [n, v] of the token after each prompt, float32) of all prompts, longest first."""
-    # One target token a prompt, whichever: only the state that predicts it is of use.
-    items = [Item(prompt=tuple(prompt_ids(tokenizer, prompt)), targets=((0,),)) for prompt in prompts]
-    head = model.get_output_embeddings()
-    order = sorted(range(len(items)), key=lambda place: -items[place].length)
-    for batch in batches(items, micro_tokens, order):
-        hidden = hidden_states(model, pack([items[place] for place in batch]).to(model.device))  # [b, d]
-        for start in range(0, len(batch), HEAD_CHUNK):
-            rows = slice(start, start + HEAD_CHUNK)
-            yield batch[rows], head(hidden[rows]).float().log_softmax(-1)
+def _next_token(model: Any, items: Sequence[Item]) -> Tensor:
+    """Log-probabilities [n, v] of the token after each prompt, float32."""
+    hidden = hidden_states(model, pack(items).to(model.device))  # [n, d]
+    log_p: Tensor = model.get_output_embeddings()(hidden).float().log_softmax(-1)
+    return log_p

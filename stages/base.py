@@ -5,8 +5,8 @@ import time
 from pathlib import Path
 
 from lib import base_model, params, tiny, tiny_text
+from lib.recall import known_facts, recall
 from lib.records import Fact, Request, Text, read
-from lib.scoring import known_facts, recall
 from lib.stage import progress, rounded, run, write_json
 
 

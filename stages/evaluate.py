@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from lib import metrics, plot_data, retention
+from lib import consistency, metrics, plot_data, retention, summaries, text_metrics
 from lib.params import Dataset, preset, read_params
 from lib.stage import run, write_json
 
@@ -13,31 +13,41 @@ from lib.stage import run, write_json
 def main() -> None:
     options = _options()
     measure = metrics.HEADLINE[preset("datasets", read_params()["dataset"], Dataset).metric]
-    every_session = pl.scan_parquet(options.scores)
-    scores = retention.last_session(every_session)
-    edits = pl.read_parquet(options.edits, columns=["edit_id", "relation"])
+    scores = pl.scan_parquet(options.scores)
+    edits = pl.read_parquet(options.edits, columns=["edit_id", "relation", "target_new", "references"])
     neighbors = pl.read_parquet(options.neighbors, columns=["edit_id", "similarity"])
-    records = metrics.per_record(scores)
-    metrics.check_complete(records, edits["edit_id"])
-    details = metrics.details(records, measure)
-    sessions = metrics.per_record(every_session)
+    others = text_metrics.of_run(
+        pl.read_parquet(options.generations),
+        pl.read_parquet(options.divergences),
+        edits,
+        consistency.read(options.frequencies),
+    )
+    scored = metrics.per_record(scores)
+    metrics.check_complete(retention.last_session(scored), edits["edit_id"])
+    sessions = metrics.joined(scored, others)
+    records = retention.last_session(sessions)
+    details = summaries.details(records, measure)
     plots = {
         "scores": plot_data.score_rows(details),
         "relations": plot_data.relation_rows(records, edits, measure),
         "locality_by_similarity": plot_data.locality_rows(records, neighbors, measure),
-        "nll_shift": plot_data.nll_rows(metrics.efficacy_nll(scores)),
+        "nll_shift": plot_data.nll_rows(metrics.efficacy_nll(retention.last_session(scores))),
         "retention": retention.curve(sessions, measure),
+        "kl": retention.curve(sessions, "kl"),
     }
     for name, rows in plots.items():
         write_json(options.plots / f"{name}.json", {"rows": rows})
     write_json(options.plots / "details.json", details)
     kept = retention.immediate_and_final(sessions, measure)
-    write_json(options.metrics, metrics.headline(details) | ({"retention": kept} if kept else {}))
+    write_json(options.metrics, summaries.headline(details) | ({"retention": kept} if kept else {}))
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scores", type=Path, required=True, help="results/scores.parquet of stage score")
+    parser.add_argument("--generations", type=Path, required=True, help="generations.parquet of stage score")
+    parser.add_argument("--divergences", type=Path, required=True, help="divergences.parquet of stage score")
+    parser.add_argument("--frequencies", type=Path, required=True, help="frequencies.json of stage frequencies")
     parser.add_argument("--edits", type=Path, required=True, help="edits.parquet of stage facts")
     parser.add_argument("--neighbors", type=Path, required=True, help="neighbors.parquet of stage neighbors")
     parser.add_argument("--metrics", type=Path, required=True, help="where the headline metrics go")

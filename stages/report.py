@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from lib import machine, metrics, records, report, report_abilities, report_pictures, retention
-from lib.params import ROOT, read_params
+from lib.params import ROOT, Scoring, read_params, section
 from lib.report_examples import Example, examples
 from lib.report_pairs import edited_against_unedited
 from lib.stage import read_json, run
@@ -22,7 +22,7 @@ def main() -> None:
     options = _options()
     details = read_json(options.plots / "details.json")
     stages = {path.stem: read_json(path) for path in options.metrics}
-    generations = pl.read_parquet(options.generations)
+    generations = pl.read_parquet(options.generations).filter(pl.col("kind") == "efficacy")
     edits = pl.read_parquet(options.edits)
     scores = retention.last_session(pl.scan_parquet(options.scores))
     rows = {name: read_json(options.plots / f"{name}.json")["rows"] for name in PLOTS}
@@ -52,9 +52,10 @@ def main() -> None:
 
 
 def _examples(edits: pl.DataFrame, scores: pl.LazyFrame, generations: pl.DataFrame, measure: str) -> list[Example]:
-    """The edits of which there are continuations, with what the scores of the last session say of them."""
-    own = scores.filter(pl.col("edit_id").is_in(generations["edit_id"].unique().implode()))
-    last = retention.last_session(generations.lazy()).collect()
+    """The first edits of which there are continuations, with what the scores of the last session say of them."""
+    first = generations["edit_id"].unique(maintain_order=True).head(section("score", Scoring).examples)
+    shown = pl.col("edit_id").is_in(first.implode())
+    own, last = scores.filter(shown), retention.last_session(generations.filter(shown))
     return examples(edits, last, metrics.efficacy_nll(own), metrics.took(metrics.per_record(own), measure))
 
 

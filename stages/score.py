@@ -1,7 +1,8 @@
 """Stage `score`: what the model says of every evaluation prompt, before and after the edit. Metrics come later.
 
-A sequential run is scored at each of its checkpoints. Single edits are made here, one after another, each scored on
-its own prompts and dropped.
+Three tables: the likelihood of every target, texts that the model writes, and how far the edit moved the next word of
+locality prompts. A sequential run is scored at each of its checkpoints, where nothing is written but at the end. Single
+edits are made here, one after another, each scored on its own prompts and dropped.
 """
 
 import argparse
@@ -14,13 +15,12 @@ from pathlib import Path
 from lib import params
 from lib.artefact import load_edit
 from lib.distributed import World, world
-from lib.edit import applied
 from lib.editing import Inputs, editing
 from lib.evaluation_paraphrases import scored_on
 from lib.launch import relaunch
 from lib.machine import peak_memory_mib
 from lib.protocols import Job, edits_together, single
-from lib.records import Generation, Paraphrase, Score, read, write
+from lib.records import Paraphrase, read
 from lib.scoring import Scored, Scorer
 from lib.scratch import code_fingerprint, fingerprint
 from lib.shared_scratch import shared_scratch
@@ -28,7 +28,7 @@ from lib.stage import progress, rounded, run, write_json
 
 
 def main() -> None:
-    """Read params.yaml, the edits, the model and the edit; write one row a prompt and target, and continuations."""
+    """Read params.yaml, the edits, the model and the edit; write what was measured, row by row."""
     relaunch("stages.score", sys.argv[1:])
     options = _options()
     began = time.perf_counter()
@@ -46,19 +46,18 @@ def main() -> None:
             requests=requests,
             settings=settings,
             world=processes,
-            progress=lambda batches: progress(batches, "score: batches") if processes.first else batches,
+            progress=lambda batches, name: progress(batches, f"score: {name}") if processes.first else batches,
         )
         with shared_scratch("score-before", key, processes) as folder:
-            scored = scorer.remembered("before", folder)
-        for more in _after(scorer, job, options.edit):
-            scored = Scored(scores=scored.scores + more.scores, generations=scored.generations + more.generations)
+            before = scorer.remembered(folder)
+        scored = Scored.of([before, *_after(scorer, job, options.edit)])
         if processes.first:
-            write(options.scores, Score, scored.scores)
-            write(options.generations, Generation, scored.generations)
+            scored.write(options.scores, options.generations, options.divergences)
             write_json(
                 options.metrics,
                 {
                     "rows": len(scored.scores),
+                    "texts": len(scored.generations),
                     "device": job.model.device.type,
                     "dtype": str(job.model.dtype).removeprefix("torch."),
                     "seconds": rounded(time.perf_counter() - began, 1),
@@ -75,12 +74,9 @@ def _after(scorer: Scorer, job: Job, folder: Path) -> Iterator[Scored]:
         return
     checkpoints = sorted((folder / "checkpoints").glob("*"))
     for place in checkpoints:
-        edit, number = load_edit(place), int(place.name)
-        with applied(job.model, edit):
-            yield replace(scorer, requests=scorer.requests[:number], contexts=edit.contexts).run("after", number)
-    edit = load_edit(folder)
-    with applied(job.model, edit):
-        yield replace(scorer, contexts=edit.contexts).run("after", len(scorer.requests) if checkpoints else 0)
+        number = int(place.name)
+        yield replace(scorer, requests=scorer.requests[:number]).after(load_edit(place), number, texts=False)
+    yield scorer.after(load_edit(folder), len(scorer.requests) if checkpoints else 0)
 
 
 def _single(scorer: Scorer, job: Job, together: int) -> Scored:
@@ -91,22 +87,15 @@ def _single(scorer: Scorer, job: Job, together: int) -> Scored:
     made = single(alone, [request for _, request in share], together)
     shown = progress(made, "score: single edits", total=len(share)) if scorer.world.first else made
     for (place, _), (request, edit) in zip(share, shown, strict=True):
-        with applied(job.model, edit):
-            one = replace(
-                scorer, requests=[request], contexts=edit.contexts, world=World(), progress=lambda batches: batches
-            )
-            rows.append((place, one.run("after", examples=place < scorer.settings.examples)))
-    found = [one for _, one in sorted(scorer.world.gather(rows), key=lambda pair: pair[0])]
-    return Scored(
-        scores=[row for one in found for row in one.scores],
-        generations=[row for one in found for row in one.generations],
-    )
+        one = replace(scorer, requests=[request], place=place, world=World(), progress=lambda batches, name: batches)
+        rows.append((place, one.after(edit)))
+    return Scored.of(one for _, one in sorted(scorer.world.gather(rows), key=lambda pair: pair[0]))
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     Inputs.add_to(parser)
-    for name in ("evaluation", "edit", "scores", "generations", "metrics"):
+    for name in ("evaluation", "edit", "scores", "generations", "divergences", "metrics"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     return parser.parse_args()
 

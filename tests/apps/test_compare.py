@@ -9,7 +9,8 @@ import pytest
 from dvc.repo import Repo
 
 from apps import compare
-from lib.records import Request, Score, write
+from lib import consistency
+from lib.records import Divergence, Generation, Request, Score, write
 
 N = 4
 
@@ -49,6 +50,21 @@ def leave(folder: Path, correct: int, dataset: str = "world") -> None:
     ]
     write(folder / compare.EDITS, Request, edits)
     write(folder / compare.SCORES, Score, rows)
+
+
+def leave_texts(folder: Path, matches: int) -> None:
+    """What else a run leaves: the first `matches` edits' continuations begin with their new object."""
+    rows = [
+        Generation(
+            edit_id=f"world-{edit}", session=0, when="after", kind=kind, prompt_index=0, prompt="p", seed=None,
+            decoding="greedy" if kind == "efficacy" else "sampled", text=" t" if edit < matches else " other words",
+        )
+        for edit in range(N) for kind in ("efficacy", "generation")
+    ]  # type: ignore[arg-type]  # fmt: skip
+    moved = [Divergence(edit_id=f"world-{edit}", session=0, prompt_index=0, prompt="p", kl=0.5) for edit in range(N)]
+    write(folder / compare.GENERATIONS, Generation, rows)
+    write(folder / compare.DIVERGENCES, Divergence, moved)
+    consistency.write(folder / compare.FREQUENCIES, consistency.fit(["some words"]))
 
 
 def git(folder: Path, *arguments: str) -> None:
@@ -115,6 +131,20 @@ def test_revisions_are_branches_commits_experiments_and_the_workspace(
     page = (tmp_path / "made" / "found.html").read_text()
     assert f"<h1>{a} against {b}</h1>" in page
     assert f'{means[0]}.0</td><td class="number">{means[1]}.0</td>' in page
+    assert "Texts and KL are not compared, because not both runs have them. data/frequencies.json of" in printed
+
+
+def test_texts_are_compared_where_both_runs_have_them(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    leave_texts(repository, 3)
+    asked(monkeypatch, "workspace", "workspace", "--json", str(tmp_path / "found.json"))
+    found = {(one["kind"], one["measure"]): one for one in json.loads((tmp_path / "found.json").read_text())["rows"]}
+    assert (found["efficacy", "exact_match"]["a"], found["locality", "kl"]["b"]) == (75, 0.5)
+    assert found["generation", "fluency"]["ties"] == N
+    assert "not compared" not in capsys.readouterr().out
+    for name in (compare.GENERATIONS, compare.DIVERGENCES, compare.FREQUENCIES):
+        (repository / name).unlink()
 
 
 def test_runs_on_other_facts_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

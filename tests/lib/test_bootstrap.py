@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lib import bootstrap, metrics
+from lib import bootstrap, metrics, summaries
 from lib.bootstrap import Resampling
 from lib.records import Score
 
@@ -82,11 +82,16 @@ def _row(random: np.random.Generator, edit: int, when: Any, kind: Any, role: Any
 def _records(n: int) -> pl.DataFrame:
     random = np.random.default_rng(0)
     keys = itertools.product(range(n), metrics.WHENS, metrics.KINDS, ("new", "true"))
-    return metrics.per_record(pl.LazyFrame([asdict(_row(random, *key)) for key in keys]))
+    records = metrics.per_record(pl.LazyFrame([asdict(_row(random, *key)) for key in keys]))
+    beside = records.select(metrics.RECORD).with_columns(
+        pl.Series(name, random.random(len(records))) for name in ("exact_match", "kl", "fluency", "consistency")
+    )
+    texts = beside.filter(pl.col("kind") == "efficacy").with_columns(kind=pl.lit("generation"))
+    return metrics.joined(records, [pl.concat([beside, texts])])
 
 
 def test_details_have_an_interval_for_every_measure_beside_the_old_keys() -> None:
-    after = metrics.details(_records(60), "success")["after"]
+    after = summaries.details(_records(60), "success")["after"]
     for name, measures in after.items():
         assert measures.keys() == set(metrics.SCORED if name == "score" else metrics.measured_on(name))
         for measure, one in measures.items():
@@ -99,7 +104,7 @@ def test_details_have_an_interval_for_every_measure_beside_the_old_keys() -> Non
 def test_details_draw_with_the_resampling_they_are_given() -> None:
     records = _records(20)
     one, same, other = (
-        metrics.details(records, "success", Resampling(draws=50, seed=seed))["after"]["score"]["success"]
+        summaries.details(records, "success", Resampling(draws=50, seed=seed))["after"]["score"]["success"]
         for seed in (0, 0, 1)
     )
     assert one == same

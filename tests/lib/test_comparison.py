@@ -8,9 +8,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lib import metrics
+from lib import metrics, summaries
 from lib.bootstrap import Resampling
-from lib.comparison import Comparison, Row, Run, compare, table
+from lib.comparison import Comparison, Row, Run, compare
+from lib.comparison_table import table
 from lib.records import Score
 
 Correct = Mapping[str, Sequence[int]]
@@ -71,7 +72,7 @@ def test_edits_that_go_together_give_a_narrower_interval_than_either_run_has() -
     row = row_of(compare(a, run("b", {"efficacy": (hard + 1).tolist()})), "efficacy")
     assert row.difference == pytest.approx(10)
     assert row.ci95 == pytest.approx(0, abs=1e-6)
-    alone = metrics.summary(metrics.per_record(a.scores.lazy()).filter(when="after"), "token_accuracy")
+    alone = summaries.summary(metrics.per_record(a.scores.lazy()).filter(when="after"), "token_accuracy")
     assert alone is not None
     assert alone.ci95 > 3
 

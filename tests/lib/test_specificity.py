@@ -1,11 +1,13 @@
 """KL of the unedited from the edited model: against a plain computation, and the model is left as it was."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 import torch
 
+from lib import specificity
 from lib.edit import Dense, Edit, LowRank, applied, shape_of
 from lib.specificity import divergence, divergences
 from tests.models import byte_tokenizer, tiny_model
@@ -35,9 +37,17 @@ def plain(model: Any, prompt: str) -> torch.Tensor:
     return logits.double().log_softmax(-1)
 
 
-def found(model: Any, edit: Edit, prompts: Any = PROMPTS, **changed: Any) -> list[float]:
-    settings: dict[str, Any] = {"micro_tokens": 64, "kept": 3}
-    return divergences(model, byte_tokenizer(), edit, prompts, **(settings | changed))
+def found(
+    model: Any, edit: Edit, prompts: Sequence[str] = PROMPTS, context: str = "", micro_tokens: int = 64
+) -> list[float]:
+    tokenizer, values = byte_tokenizer(), [0.0] * len(prompts)
+    before = specificity.ends(tokenizer, prompts)
+    after = specificity.ends(tokenizer, [context + prompt for prompt in prompts])
+    for batch in specificity.cut(after, micro_tokens):
+        some = divergences(model, edit, [before[place] for place in batch], [after[place] for place in batch])
+        for place, value in zip(batch, some, strict=True):
+            values[place] = value
+    return values
 
 
 @families
@@ -64,12 +74,18 @@ def test_no_edit_moves_nothing(family: str) -> None:
     assert found(tiny_model(family), Edit(updates={})) == [0.0] * len(PROMPTS)
 
 
-@pytest.mark.parametrize(("micro_tokens", "kept"), [(1, 1), (40, 2), (4096, 100)])
-def test_memory_bounds_change_no_value_and_no_order(micro_tokens: int, kept: int) -> None:
+@pytest.mark.parametrize("micro_tokens", [1, 40, 4096])
+def test_the_size_of_a_batch_changes_no_value_and_no_order(micro_tokens: int) -> None:
     model = tiny_model("gpt2")
     edit = edit_of(model, "gpt2")
-    assert found(model, edit, micro_tokens=micro_tokens, kept=kept) == pytest.approx(found(model, edit), abs=1e-5)
+    assert found(model, edit, micro_tokens=micro_tokens) == pytest.approx(found(model, edit), abs=1e-5)
     assert found(model, edit, ()) == []
+
+
+def test_a_batch_has_no_more_distributions_than_meet_the_head_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(specificity, "HEAD_CHUNK", 2)
+    items = specificity.ends(byte_tokenizer(), PROMPTS)
+    assert [len(batch) for batch in specificity.cut(items, 4096)] == [2, 2, 1]
 
 
 @families
@@ -84,5 +100,5 @@ def test_the_model_is_left_as_it_was(family: str) -> None:
 def test_a_context_comes_before_the_prompt_of_the_edited_model_only() -> None:
     model, prompt = tiny_model("gpt2"), PROMPTS[0]
     p, q = plain(model, prompt), plain(model, "Now: " + prompt)
-    value = found(model, Edit(updates={}), [prompt], contexts=["Now: "])
+    value = found(model, Edit(updates={}), [prompt], "Now: ")
     assert value == pytest.approx([float((p.exp() * (p - q)).sum())], rel=1e-3)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib import params, tiny, tiny_text, world
-from lib.scoring import known_facts, recall
+from lib.recall import known_facts, recall
 
 SHAPE = params.Tiny(
     hidden=32, layers=2, heads=2, inner=64, max_vocabulary=3000, longest=120, step_tokens=256, steps=12, lr=5e-3,

@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 from safetensors.torch import load_file
 
-from lib import metrics
+from lib import metrics, summaries
 from lib.edit import Dense, Edit, applied, own_orientation
 from lib.encoding import encode
 from lib.likelihood import score_targets
@@ -47,7 +47,7 @@ def test_easyedit_is_token_accuracy_and_on_locality_prompts_the_share_of_tokens_
 
 @models
 def test_the_mean_over_edits_is_easyedits(model: str) -> None:
-    details = metrics.details(
+    details = summaries.details(
         metrics.per_record(pl.LazyFrame([asdict(one) for one in _rows(EASYEDIT[model])])), "token_accuracy"
     )
     every = [sum(one["locality_acc"]) / len(one["locality_acc"]) for one in EASYEDIT[model]["post"].values()]

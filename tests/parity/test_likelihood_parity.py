@@ -1,6 +1,7 @@
 """Scores of the packed engine against those of the original evaluation code, before and after an edit."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from lib import params
 from lib.base_model import check_split, quiet_transformers
 from lib.datasets import counterfact
 from lib.distributed import World
-from lib.edit import Dense, Edit, applied, own_orientation
+from lib.edit import Dense, Edit, own_orientation
 from lib.records import Request, Score
 from lib.scoring import Scorer
 
@@ -30,7 +31,7 @@ def requests() -> list[Request]:
     return counterfact.load({"facts": GOLDEN / "inputs/counterfact_requests.json"}, facts, preset, own).edits
 
 
-def scores(name: str, requests: list[Request], edited: bool, micro_tokens: int = 512) -> list[Score]:
+def scores(name: str, requests: list[Request], edited: bool, micro_tokens: int = 512) -> Sequence[Score]:
     folder = GOLDEN / "models" / name
     with quiet_transformers():
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
@@ -41,17 +42,19 @@ def scores(name: str, requests: list[Request], edited: bool, micro_tokens: int =
         family, path = key.split("/")
         if family == name:
             updates[path] = Dense(delta=own_orientation(model.get_submodule(path), delta))
-    settings = params.Scoring(micro_tokens=micro_tokens, examples=0, example_tokens=1)
-    with applied(model, Edit(updates=updates)):
-        scorer = Scorer(
-            model=model,
-            tokenizer=AutoTokenizer.from_pretrained(folder),
-            requests=requests,
-            settings=settings,
-            world=World(),
-            progress=lambda batches: batches,
-        )
-        return scorer.run("after" if edited else "before").scores
+    settings = params.Scoring(
+        micro_tokens=micro_tokens, rows=1, examples=0, greedy=params.Greedy(tokens=1, limit=0),
+        generations=params.Generations(tokens=1, top_k=1, seed=0, limit=0),
+    )  # fmt: skip
+    scorer = Scorer(
+        model=model,
+        tokenizer=AutoTokenizer.from_pretrained(folder),
+        requests=requests,
+        settings=settings,
+        world=World(),
+        progress=lambda batches, name: batches,
+    )
+    return (scorer.after(Edit(updates=updates)) if edited else scorer.before()).scores
 
 
 @pytest.mark.parametrize("edited", [False, True])

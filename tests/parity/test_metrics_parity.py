@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from lib import metrics
+from lib import metrics, summaries
 from lib.records import Kind, Score, When
 
 GOLDEN = json.loads((Path(__file__).parent.parent / "golden" / "metrics.json").read_text())
@@ -55,21 +55,21 @@ def test_the_counterfact_score_is_exactly_the_originals_once_means_are_rounded_f
     model: str, when: When
 ) -> None:
     records = metrics.per_record(_frame(_counterfact(GOLDEN[model]["counterfact"]))).filter(pl.col("when") == when)
-    means = [metrics.summary(records.filter(pl.col("kind") == kind), "success") for kind in metrics.KINDS]
+    means = [summaries.summary(records.filter(pl.col("kind") == kind), "success") for kind in metrics.KINDS]
     rounded = [round(one.mean, 2) for one in means if one is not None]
     expected = GOLDEN[model]["expected"]["counterfact"][when]["score"]["mean"]
     assert harmonic_mean(rounded) == pytest.approx(expected, abs=1e-9)
 
 
 def _score(records: pl.DataFrame, when: When, measure: str) -> float:
-    found = metrics.score(records.filter(pl.col("when") == when), measure)
+    found = summaries.score(records.filter(pl.col("when") == when), measure)
     assert found is not None
     return found.mean
 
 
 def _assert_equal(records: pl.DataFrame, when: When, kind: str, measure: str, expected: Any) -> None:
     rows = records.filter((pl.col("when") == when) & (pl.col("kind") == kind))
-    found = metrics.summary(rows, measure)
+    found = summaries.summary(rows, measure)
     assert found is not None
     assert found.n == expected["n"]
     assert found.mean == pytest.approx(expected["mean"], abs=1e-9)

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from lib import params
-from lib.records import Generation, LocalityPrompt, Neighbor, Reject, Request, Score, write
+from lib import consistency, params
+from lib.records import Divergence, Generation, LocalityPrompt, Neighbor, Reject, Request, Score, write
 from stages import evaluate, report
 
 KINDS = {"efficacy": 1, "generalization": 2, "locality": 3}
@@ -44,6 +44,15 @@ def scores(edits: list[Request], took: set[str], kinds: dict[str, int], session:
                         )  # type: ignore[arg-type]  # fmt: skip
 
 
+def text_of(edit: Request, kind: Any, when: Any, text: str, session: int = 0) -> Generation:
+    """What a model writes after the edit's own prompt."""
+    decoding: Any = "sampled" if kind == "generation" else "greedy"
+    return Generation(
+        edit_id=edit.edit_id, session=session, when=when, kind=kind, prompt_index=0, decoding=decoding,
+        prompt=edit.prompt, text=text, seed=None,
+    )  # fmt: skip
+
+
 class Project:
     """The files that the two stages read, in a folder of their own."""
 
@@ -56,16 +65,22 @@ class Project:
             for one in edits
         ])  # fmt: skip
         write(root / "generations.parquet", Generation, [
-            Generation(edit_id=edits[0].edit_id, session=0, when=when, prompt=edits[0].prompt, text=f" said {when}")
-            for when in ("before", "after")
-        ])  # type: ignore[arg-type]  # fmt: skip
+            text_of(one, kind, when, f" red, said {when}" if when == "after" and one is edits[0] else f" said {when}")
+            for one in edits for when in ("before", "after") for kind in ("efficacy", "generalization", "generation")
+        ])  # fmt: skip
+        write(root / "divergences.parquet", Divergence, [
+            Divergence(edit_id=one.edit_id, session=0, prompt_index=place, prompt="p", kl=float(place))
+            for one in edits for place in range(2)
+        ])  # fmt: skip
+        consistency.write(root / "frequencies.json", consistency.fit(["red said", "thing", "after"]))
         write(root / "rejects.parquet", Reject, [Reject(file="own.csv", line=7, field="prompt", reason="empty")])
         (root / "sources.json").write_text("{}")
         (root / "edit.json").write_text('{"seconds": 3.0}')
         (root / "loss.csv").write_text("step,epoch,loss,lr\n1,0.5,2.0,0.1\n2,1.0,1.0,0.1\n")
 
     def evaluate(self, monkeypatch: pytest.MonkeyPatch) -> Any:
-        self._run(monkeypatch, evaluate, "scores.parquet", "edits.parquet", "neighbors.parquet",
+        self._run(monkeypatch, evaluate, "scores.parquet", "generations.parquet", "divergences.parquet",
+                  "frequencies.json", "edits.parquet", "neighbors.parquet",
                   metrics="evaluate.json", plots="plots")  # fmt: skip
         return json.loads((self.root / "evaluate.json").read_text())
 
@@ -111,12 +126,32 @@ def test_facts_without_paraphrases_or_old_answers_have_null_where_nothing_was_me
     assert "Generalization was not measured" in project.report(monkeypatch)
 
 
+def test_texts_and_divergences_are_measured_beside_the_headline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edits = [request(0, references=("Red thing, said.",)), request(1)]
+    found = Project(tmp_path, edits, scores(edits, {"edit 0"}, KINDS), None).evaluate(monkeypatch)
+    assert {name: found[name] for name in ("kl", "kl_ci95", "kl_n")} == {"kl": 0.5, "kl_ci95": 0, "kl_n": 2}
+    assert found["exact_match"] == {
+        "efficacy": 50, "efficacy_ci95": 69.3, "efficacy_n": 2,
+        "generalization": 50, "generalization_ci95": 69.3, "generalization_n": 2,
+    }  # fmt: skip
+    assert found["fluency_n"] == found["before"]["fluency_n"] == 2
+    assert found["fluency"] > found["before"]["fluency"] > 0
+    assert (found["consistency_n"], found["consistency"] > found["before"]["consistency"] > 0) == (1, True)
+    assert (found["before"]["kl"], found["before"]["kl_n"]) == (None, 0)
+    details = json.loads((tmp_path / "plots" / "details.json").read_text())
+    assert details["after"]["generation"]["consistency"]["n"] == 1
+    assert details["after"]["locality"]["kl"]["mean"] == 0.5
+    assert details["before"]["efficacy"]["exact_match"]["mean"] == 0
+
+
 def test_the_rows_of_every_plot_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     edits = [request(number) for number in range(2)]
     Project(tmp_path, edits, scores(edits, {"edit 0"}, KINDS), 0.5).evaluate(monkeypatch)
     rows = {path.stem: json.loads(path.read_text()).get("rows") for path in (tmp_path / "plots").iterdir()}
     assert {name: len(some) for name, some in rows.items() if some is not None} == {
-        "scores": 8, "relations": 1, "locality_by_similarity": 2, "nll_shift": 2, "retention": 0
+        "scores": 8, "relations": 1, "locality_by_similarity": 2, "nll_shift": 2, "retention": 0, "kl": 0
     }  # fmt: skip
     assert rows["nll_shift"][1] == {"edit_id": "edit 1", "before": -1.75, "after": -1.75}
 
@@ -150,9 +185,9 @@ def test_the_page_of_a_sequential_run_has_every_edit_once_as_it_is_after_the_las
     rows = chain(scores(edits, {"edit 0"}, KINDS, session=2), earlier)
     project = Project(tmp_path, edits, rows, None)
     write(tmp_path / "generations.parquet", Generation, [
-        Generation(edit_id=one.edit_id, session=session, when=when, prompt=one.prompt, text=f" {when} {session}")
+        text_of(one, "efficacy", when, f" {when} {session}", session)
         for when, session in (("before", 0), ("after", 2), ("after", 1)) for one in edits
-    ])  # type: ignore[arg-type]  # fmt: skip
+    ])  # fmt: skip
     project.evaluate(monkeypatch)
     page = project.report(monkeypatch)
     assert page.count('data-label="prompt"') == 2

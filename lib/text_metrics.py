@@ -1,0 +1,68 @@
+"""What texts and distributions say of each edit: exact match, fluency, consistency, and KL to the unedited model.
+
+Each function returns one row for every edit, time and session that it has rows of, under the columns of lib.metrics'
+records, to which its `joined` adds them. A value is a mean over the edit's prompts of a kind.
+"""
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from lib.consistency import Frequencies, consistency
+from lib.fluency import cleaned, fluency
+from lib.metrics import RECORD
+
+
+def of_run(
+    generations: pl.DataFrame, divergences: pl.DataFrame, edits: pl.DataFrame, frequencies: Frequencies
+) -> list[pl.DataFrame]:
+    """Every measure of this module, in three frames; `edits` has edit_id, target_new and references."""
+    return [exact_match(generations, edits), of_passages(generations, edits, frequencies), kl(divergences)]
+
+
+def says(text: str, target: str) -> bool:
+    """Whether a continuation begins with the target, to the letter, where a word ends; white space before it is let be.
+
+    A letter of a script without cases (Chinese, Thai, Hebrew) never goes on with a word: many of them write no spaces.
+    """
+    text, target = text.lstrip(), target.strip()
+    follows = text[len(target) : len(target) + 1]
+    goes_on = target[-1:].isalnum() and follows.isalnum() and unicodedata.category(follows) != "Lo"
+    return text.startswith(target) and not goes_on
+
+
+def exact_match(generations: pl.DataFrame, edits: pl.DataFrame) -> pl.DataFrame:
+    """Percent of the greedy continuations that begin with the edit's new object, for both kinds of its own prompts.
+
+    `generations` has the columns of records.Generation, `edits` edit_id and target_new.
+    """
+    greedy = generations.filter(pl.col("decoding") == "greedy").join(edits, on="edit_id")
+    said = [says(text, target) for text, target in greedy.select("text", "target_new").iter_rows()]
+    rows = greedy.with_columns(exact_match=pl.Series(said, dtype=pl.Float64) * 100)
+    return rows.group_by(RECORD).agg(pl.col("exact_match").mean())
+
+
+def of_passages(generations: pl.DataFrame, edits: pl.DataFrame, frequencies: Frequencies) -> pl.DataFrame:
+    """Fluency, and consistency where the edit has references, of the texts that were sampled.
+
+    `edits` has edit_id and references.
+    """
+    references: Mapping[str, Sequence[str]] = dict(edits.select("edit_id", "references").iter_rows())
+    sampled = generations.filter(pl.col("decoding") == "sampled").sort(*RECORD, "prompt_index")
+    whole = sampled.with_columns((pl.col("prompt") + pl.col("text")).alias("whole"))
+    records = whole.group_by(RECORD, maintain_order=True).agg("whole")
+    texts = [[cleaned(one) for one in some] for some in records["whole"]]
+    known = [references.get(edit_id, ()) for edit_id in records["edit_id"]]
+    return records.select(
+        *(pl.col(one) for one in RECORD),
+        pl.Series("fluency", [fluency(some) for some in texts], dtype=pl.Float64),
+        pl.Series("consistency", consistency(frequencies, texts, known), dtype=pl.Float64),
+    )
+
+
+def kl(divergences: pl.DataFrame) -> pl.DataFrame:
+    """The mean KL to the unedited model over an edit's locality prompts, in nats; `divergences` are records'."""
+    about: dict[str, Any] = {"when": pl.lit("after"), "kind": pl.lit("locality")}
+    return divergences.group_by("session", "edit_id").agg(pl.col("kl").mean()).with_columns(**about)
