@@ -78,6 +78,8 @@ def _draw(axes: Axes, panel: Panel) -> None:
     if panel.percent:
         axes.yaxis.set_major_formatter("{x:.0f} %")
         axes.set_ylim(-4, 106)
+    else:
+        axes.yaxis.set_major_formatter("{x:,g}")
     axes.grid(axis="y")
 
 

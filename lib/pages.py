@@ -5,7 +5,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from lib.report_text import cell, duration, figure, flat, p_value, signed
+from lib.report_text import cell, duration, figure, flat, p_value, short, signed
 
 
 def render(template: str, **values: Any) -> str:
@@ -14,5 +14,7 @@ def render(template: str, **values: Any) -> str:
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters.update(cell=cell, duration=duration, figure=figure, flat=flat, p_value=p_value, signed=signed)
+    environment.filters.update(
+        cell=cell, duration=duration, figure=figure, flat=flat, p_value=p_value, short=short, signed=signed
+    )
     return environment.get_template(template).render(**values)

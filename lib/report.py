@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lib import ability_lines, pages, published
+import polars as pl
+
+from lib import ability_lines, pages, published, weight_lines
 from lib.comparison import Comparison
 from lib.fields import FOUND
 from lib.metrics import KINDS, MEASURES, WHENS
@@ -15,6 +17,8 @@ from lib.report_pictures import Picture
 from lib.report_text import ABSENT, flat, interval, sentence
 
 REJECTS_SHOWN = 10
+WEIGHTS_SHOWN = 9
+"""Rows of the weight table that are seen at once: the total, and the most changed weights."""
 _MADE_BY = ("facts", "paraphrase", "neighbors")
 """The stages that make the training set, in the order of the pipeline."""
 
@@ -37,8 +41,10 @@ class Results:
     examples: Sequence[Example]
     comparison: Comparison
     """The edited model against the unedited one."""
+    weights: pl.DataFrame
+    """Stage edit's table of what changes in the weights."""
     pictures: Mapping[str, Sequence[Picture]]
-    """By section of the page: edits, abilities."""
+    """By section of the page: edits, abilities, weights."""
 
 
 def page(results: Results) -> str:
@@ -58,6 +64,9 @@ def page(results: Results) -> str:
         absent=ABSENT,
         compared=headline,
         compared_too=[row for row in results.comparison.rows if row not in headline],
+        weights=weight_lines.last_rows(results.weights),
+        weight_shares=weight_lines.shares(results.weights),
+        weights_shown=WEIGHTS_SHOWN,
         abilities=ability_lines.lines(abilities.get("tasks", {})),
         not_measured=abilities.get("not_measured", {}),
         seeds=[(name, value) for name, value in flat(params) if name.split(".")[-1] == "seed"],

@@ -68,10 +68,11 @@ def figure(one: tuple[float, float] | None, unit: str) -> str:
         return ABSENT
     if unit == "percent":
         return interval(*one)
-    return f"{_digits(one[0], 3)} ± {_digits(one[1], 2)}"
+    return f"{short(one[0])} ± {short(one[1], 2)}"
 
 
-def _digits(value: float, digits: int) -> str:
+def short(value: float, digits: int = 3) -> str:
+    """A number that is not negative with so many digits, from 100 on without decimals."""
     return f"{value:,.0f}" if value >= 100 else f"{value:#.{digits}g}"
 
 

@@ -14,6 +14,7 @@ from lib.ability_lines import PERCENT, Line, lines
 from lib.curve_plots import Panel, Series, panels
 from lib.metrics import KINDS
 from lib.study_colors import colors
+from lib.weight_lines import TOTAL, shares
 
 GROUPS = {"editing": 4, "abilities": 4, "weights": 3}
 """What is drawn, each as a picture of its own, and how many panels stand side by side."""
@@ -24,7 +25,6 @@ _WEIGHTS = {
     "largest": "largest singular value of ΔW",
     "frobenius": "Frobenius norm of ΔW",
 }
-_ABOVE = "share_above_"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,12 +95,8 @@ def _main(tasks: Mapping[str, Any]) -> dict[str, Line]:
 
 
 def _weights(run: Outcome) -> Iterator[dict[str, Any]]:
-    whole = run.weights.filter(pl.col("path") == "all").sort("edits")
-    named = {
-        name: f"entries changed by over {100 * float(name.removeprefix(_ABOVE)):g} %"
-        for name in whole.columns
-        if name.startswith(_ABOVE)
-    }
+    whole = run.weights.filter(pl.col("path") == TOTAL).sort("edits")
+    named = shares(whole)
     for column, said in (_WEIGHTS | named).items():
         unit = PERCENT if column in named else ""
         for edits, value in whole.select("edits", column).iter_rows():

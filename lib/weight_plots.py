@@ -1,40 +1,71 @@
-"""Where in a matrix an edit falls, as a PNG: RECT's figure 5."""
+"""Where in its matrices an edit falls, as a PNG: RECT's figure 5."""
+
+import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 
-from lib.edit import Update
-from lib.plots import canvas, look, png
-from lib.weight_change import heat_map
-
-BLOCKS = 256
-"""At most so many blocks of rows and of columns are drawn; each shows the mean of its entries."""
+from lib.bootstrap import Floats
+from lib.plots import INK, WIDTH, grid, look, png
 
 _DECADES = 4
-"""Blocks more than so many powers of ten below the largest have the palest colour."""
+"""The scale begins at the smallest block, but no more than so many powers of ten below the largest."""
+_COLUMNS = 2
+_INCHES = 2.2
+_COLORS = "YlGnBu"
 
 
-def change_map(update: Update, path: str) -> bytes:
-    """|dW| of one weight, outputs downwards and inputs to the right, on a logarithmic scale; unchanged blocks white."""
-    values = heat_map(update, BLOCKS).double().numpy()
-    d_out, d_in = (*update.shape, 1)[:2]
-    top = float(values.max())
-    with look():
-        figure, axes = canvas(3.6)
-        axes.set(title=path, xlabel="input", ylabel="output")
-        axes.title.set_fontsize(9.5)
-        if top > 0:
-            scale = LogNorm(vmin=top / 10**_DECADES, vmax=top, clip=True)
-            shown = np.where(values > 0, values, np.nan)
-            extent = (0, d_in, d_out, 0)
-            drawn = axes.imshow(shown, cmap="YlGnBu", norm=scale, extent=extent, aspect="auto", interpolation="nearest")
-            bar = figure.colorbar(drawn, ax=axes, label="mean |ΔW| of a block")
+def change_maps(maps: Mapping[str, Floats]) -> bytes:
+    """The mean |dW| of blocks of matrices by path, outputs downwards and inputs to the right; unchanged blocks white.
+
+    One logarithmic scale for all. Raises ValueError where there is no map.
+    """
+    if not maps:
+        raise ValueError("wanted at least one heat map to draw; found none")
+    columns = min(_COLUMNS, len(maps))
+    rows = math.ceil(len(maps) / columns)
+    found = [value for one in maps.values() for value in one.ravel().tolist() if value > 0]
+    ends = _ends(found) if found else None
+    with look(9):
+        figure, axes = grid(rows, columns, WIDTH, _INCHES * rows + 0.3)
+        norm = LogNorm(*ends, clip=True) if ends else None
+        for place, one in zip(axes, maps.items(), strict=False):
+            _draw(place, *one, norm)
+        for place in axes[len(maps) :]:
+            place.set_axis_off()
+        if norm and ends:
+            bar = figure.colorbar(ScalarMappable(norm, _COLORS), ax=axes, label="mean |ΔW| of a block", shrink=0.8)
             bar.outline.set_visible(False)
-            bar.ax.yaxis.set_major_formatter("{x:g}")
+            bar.set_ticks([ends[0], math.sqrt(ends[0] * ends[1]), ends[1]])
+            bar.ax.yaxis.set_major_formatter("{x:.2g}")
             bar.ax.minorticks_off()
-            if d_in == 1:
-                axes.set(xticks=[], xlabel="")
-        else:
-            axes.text(0.5, 0.5, "nothing changed", ha="center", transform=axes.transAxes)
-            axes.set(xticks=[], yticks=[])
         return png(figure)
+
+
+def _ends(found: Sequence[float]) -> tuple[float, float]:
+    """Of the scale; apart also where all blocks are alike."""
+    top = max(found)
+    return min(max(min(found), top / 10**_DECADES), top / 2), top
+
+
+def _draw(axes: Axes, path: str, values: Floats, norm: LogNorm | None) -> None:
+    axes.set_title(_folded(path), fontsize=8.5, color=INK)
+    axes.set(xticks=[], yticks=[], xlabel="inputs", ylabel="outputs")
+    if norm is None or not values.any():
+        axes.text(0.5, 0.5, "nothing changed", ha="center", transform=axes.transAxes)
+    else:
+        shown = np.where(values > 0, values, np.nan)
+        axes.imshow(shown, cmap=_COLORS, norm=norm, aspect="auto", interpolation="nearest")
+
+
+def _folded(path: str) -> str:
+    """On two lines where the path is long, so that neighbors do not run into each other."""
+    parts = path.split(".")
+    return (
+        path
+        if len(path) < 26
+        else ".".join(parts[: len(parts) // 2 + 1]) + ".\n" + ".".join(parts[len(parts) // 2 + 1 :])
+    )

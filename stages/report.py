@@ -5,8 +5,9 @@ import subprocess
 from pathlib import Path
 
 import polars as pl
+from safetensors.numpy import load_file
 
-from lib import machine, metrics, records, report, report_abilities, report_pictures, retention
+from lib import machine, metrics, records, report, report_abilities, report_pictures, report_weights, retention
 from lib.params import ROOT, Scoring, read_params, section
 from lib.report_examples import Example, examples
 from lib.report_pairs import edited_against_unedited
@@ -26,6 +27,7 @@ def main() -> None:
     edits = pl.read_parquet(options.edits)
     scores = retention.last_session(pl.scan_parquet(options.scores))
     rows = {name: read_json(options.plots / f"{name}.json")["rows"] for name in PLOTS}
+    weights = pl.read_csv(options.weights)
     loss = pl.read_csv(options.loss) if options.loss.is_file() else pl.DataFrame()
     results = report.Results(
         params=read_params(),
@@ -39,9 +41,11 @@ def main() -> None:
         rejects=records.read(options.rejects, records.Reject),
         examples=_examples(edits, scores, generations, details["headline"]),
         comparison=edited_against_unedited(edits, scores.collect()),
+        weights=weights,
         pictures={
             "edits": report_pictures.pictures(rows, loss),
             "abilities": report_abilities.pictures(stages.get("abilities", {}), details["n"]),
+            "weights": report_weights.pictures(weights, load_file(options.maps)),
         },
     )
     options.report.mkdir(parents=True, exist_ok=True)
@@ -74,6 +78,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--scores", type=Path, required=True, help="scores.parquet of stage score")
     parser.add_argument("--generations", type=Path, required=True, help="generations.parquet of stage score")
     parser.add_argument("--loss", type=Path, required=True, help="loss.csv of stage edit; may be absent")
+    parser.add_argument("--weights", type=Path, required=True, help="weights.csv of stage edit")
+    parser.add_argument("--maps", type=Path, required=True, help="heat_maps.safetensors of stage edit")
     parser.add_argument("--edits", type=Path, required=True, help="edits.parquet of stage facts")
     parser.add_argument("--rejects", type=Path, required=True, help="rejects.parquet of stage facts")
     parser.add_argument("--sources", type=Path, required=True, help="sources.json of stage facts")

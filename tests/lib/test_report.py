@@ -23,6 +23,11 @@ COMPARED = Row(
 )  # fmt: skip
 ABILITY = {"metric": "acc", "unit": "percent", "n": 50, "of": 936, "chance": 25, "truncated": 0, "before": 98.5,
            "before_ci95": 1.68, "after": 40.0, "after_ci95": 6.9}  # fmt: skip
+WEIGHTS = pl.DataFrame(
+    {"edits": 4, "path": ["layer.0", "layer.1", "all"], "entries": [50_000, 7, 50_007], "manhattan": [5e3, 2.0, 5e3],
+     "frobenius": [9.126, 0.5, 9.126], "share_above_0.077": [12.34, 0.0, 12.34], "rank": [None, 3, None],
+     "largest": [1.0, 2.0, 2.0], "base_largest": [3.0, 4.0, 4.0]}
+)  # fmt: skip
 NLL = {"new_before": 3.0, "true_before": 0.5, "new_after": 0.25, "true_after": None}
 
 
@@ -65,7 +70,8 @@ def results(**changed: Any) -> report.Results:
         "rejects": (),
         "examples": (example(),),
         "comparison": Comparison(a="unedited", b="edited", n=4, rows=[COMPARED], other_prompts={}),
-        "pictures": {"edits": [PICTURE], "abilities": [PICTURE]},
+        "weights": WEIGHTS,
+        "pictures": {"edits": [PICTURE], "abilities": [PICTURE], "weights": [PICTURE]},
     }
     return report.Results(**(values | changed))
 
@@ -101,7 +107,8 @@ def test_hostile_text_in_any_input_appears_only_as_text() -> None:
             rejects=(Reject(file=HOSTILE, line=1, field=HOSTILE, reason=HOSTILE),),
             examples=(example(prompt=HOSTILE, target_new=HOSTILE, target_true=HOSTILE, before=HOSTILE, after=HOSTILE),),
             comparison=Comparison(a=HOSTILE, b=HOSTILE, n=4, rows=[replace(COMPARED, kind=HOSTILE)], other_prompts={}),
-            pictures={"edits": [hostile], "abilities": [hostile]},
+            pictures={"edits": [hostile], "abilities": [hostile], "weights": [hostile]},
+            weights=WEIGHTS.with_columns(path=pl.lit(HOSTILE)),
         )
     )
     assert "<script" not in page
@@ -140,7 +147,9 @@ def test_device_and_dtype_are_those_of_the_scoring() -> None:
 
 
 def test_a_plot_that_cannot_be_drawn_leaves_its_reason() -> None:
-    page = report.page(results(pictures={"edits": [replace(PICTURE, caption="No curve.", png=None)], "abilities": []}))
+    page = report.page(
+        results(pictures={"edits": [replace(PICTURE, caption="No curve.", png=None)], "abilities": [], "weights": []})
+    )
     assert "No curve." in page
     assert "<img" not in page
 
@@ -172,6 +181,20 @@ def test_abilities_show_before_after_counts_and_guessing_and_what_was_not_measur
     assert "perplexity perplexity 98.5 ± 1.7 N 50 of 936 40.0 ± 6.9" in page
     assert "Pool recall: not measured. the pool has 0 facts." in page
     assert "General abilities were not measured." in text_of(report.page(results(metrics={})))
+
+
+def test_weights_show_the_total_then_each_with_a_dash_for_a_rank_that_was_not_looked_for() -> None:
+    page = text_of(report.page(results()))
+    assert (
+        "over 7.7 % rank largest singular value all together 50,007 5,000 9.13 12.3 % \N{EN DASH} 2.00 unedited 4.00"
+        in page
+    )
+    assert "layer.0 50,000 5,000 9.13 12.3 % \N{EN DASH} 1.00 unedited 3.00" in page
+    assert "layer.1 7 2.00 0.500 0.0 % 3 2.00 unedited 4.00" in page
+    many = pl.concat([WEIGHTS, *(WEIGHTS[:1].with_columns(path=pl.lit(f"more.{one}")) for one in range(9))])
+    assert "3 weights more" in text_of(report.page(results(weights=many)))
+    nothing = text_of(report.page(results(weights=WEIGHTS.clear())))
+    assert "No weight is changed, or none is kept: mass editing by lora." in nothing
 
 
 def test_published_numbers_are_marked_as_another_models() -> None:

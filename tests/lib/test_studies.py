@@ -50,7 +50,7 @@ def test_curves_are_of_all_edits_so_far_and_abilities_begin_at_the_unedited_mode
     assert line(found, "a", "recall") == [(0, 98.0, 1.0), (10, 70.0, 2.0), (78, 40.0, 2.0)]
     assert line(found, "a", "perplexity") == [(0, 2.0, 1.0), (78, 9.0, 2.0)]
     assert line(found, "a", "Manhattan norm of ΔW") == [(10, 1.0, None), (78, 5.0, None)]
-    assert line(found, "a", "entries changed by over 7.7 %") == [(10, 3.0, None), (78, 30.0, None)]
+    assert line(found, "a", "changed by over 7.7 %") == [(10, 3.0, None), (78, 30.0, None)]
     assert line(found, "a", "locality") == []
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.numpy import save_file
 
 from lib import consistency, params
 from lib.records import Divergence, Generation, LocalityPrompt, Neighbor, Reject, Request, Score, write
@@ -76,6 +77,8 @@ class Project:
         write(root / "rejects.parquet", Reject, [Reject(file="own.csv", line=7, field="prompt", reason="empty")])
         (root / "sources.json").write_text("{}")
         (root / "edit.json").write_text('{"seconds": 3.0}')
+        (root / "weights.csv").write_text("edits,path,frobenius\n")
+        save_file({}, root / "maps.safetensors")
         (root / "loss.csv").write_text("step,epoch,loss,lr\n1,0.5,2.0,0.1\n2,1.0,1.0,0.1\n")
 
     def evaluate(self, monkeypatch: pytest.MonkeyPatch) -> Any:
@@ -86,7 +89,8 @@ class Project:
 
     def report(self, monkeypatch: pytest.MonkeyPatch) -> str:
         self._run(monkeypatch, report, "scores.parquet", "generations.parquet", "edits.parquet", "rejects.parquet",
-                  "sources.json", "loss.csv", metrics="edit.json", plots="plots", report="report")  # fmt: skip
+                  "sources.json", "loss.csv", "weights.csv", "maps.safetensors",
+                  metrics="edit.json", plots="plots", report="report")  # fmt: skip
         return (self.root / "report" / "index.html").read_text()
 
     def _run(self, monkeypatch: pytest.MonkeyPatch, stage: Any, *files: str, **others: str) -> None:
