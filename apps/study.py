@@ -19,7 +19,8 @@ from lib.stage import run
 from lib.studies import Outcome, pictures, points, table
 
 EVALUATE, ABILITIES = "metrics/evaluate.json", "metrics/abilities.json"
-RETENTION, WEIGHTS = "results/plots/retention.json", "results/train/weights.csv"
+RETENTION, KL = "results/plots/retention.json", "results/plots/kl.json"
+WEIGHTS = "results/train/weights.csv"
 
 
 def main() -> None:
@@ -48,6 +49,7 @@ def _outcome(experiment: str) -> Outcome:
     return Outcome(
         evaluate=_json(experiment, EVALUATE),
         retention=_json(experiment, RETENTION)["rows"],
+        kl=_json(experiment, KL)["rows"],
         abilities=_json(experiment, ABILITIES),
         weights=weights,
     )

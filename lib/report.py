@@ -10,13 +10,21 @@ import polars as pl
 from lib import ability_lines, pages, published, weight_lines
 from lib.comparison import Comparison
 from lib.fields import FOUND
-from lib.metrics import KINDS, MEASURES, WHENS
+from lib.metrics import GENERATION, KINDS, MEASURES, WHENS
 from lib.records import Reject
-from lib.report_examples import Example
+from lib.report_examples import Example, Passage
 from lib.report_pictures import Picture
 from lib.report_text import ABSENT, flat, interval, sentence
 
 REJECTS_SHOWN = 10
+WRITTEN = {
+    ("efficacy", "exact_match"): ("exact match, edited prompts", "percent"),
+    ("generalization", "exact_match"): ("exact match, in other words", "percent"),
+    (GENERATION, "fluency"): ("fluency", "bits"),
+    (GENERATION, "consistency"): ("consistency", "bits"),
+    ("locality", "kl"): ("KL to the unedited model", "nats"),
+}
+"""What is measured on texts and distributions, in words, and its unit."""
 WEIGHTS_SHOWN = 9
 """Rows of the weight table that are seen at once: the total, and the most changed weights."""
 _MADE_BY = ("facts", "paraphrase", "neighbors")
@@ -39,6 +47,7 @@ class Results:
     sources: Any
     rejects: Sequence[Reject]
     examples: Sequence[Example]
+    passages: Sequence[Passage]
     comparison: Comparison
     """The edited model against the unedited one."""
     weights: pl.DataFrame
@@ -64,6 +73,7 @@ def page(results: Results) -> str:
         absent=ABSENT,
         compared=headline,
         compared_too=[row for row in results.comparison.rows if row not in headline],
+        written=[(title, kind, measure, unit) for (kind, measure), (title, unit) in WRITTEN.items()],
         weights=weight_lines.last_rows(results.weights),
         weight_shares=weight_lines.shares(results.weights),
         weights_shown=WEIGHTS_SHOWN,

@@ -23,6 +23,29 @@ class Example:
     took: bool | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Passage:
+    """What the model writes after a generation prompt, from the same random stream before and after."""
+
+    prompt: str
+    before: str | None
+    after: str | None
+
+
+def passages(generations: pl.DataFrame, most: int) -> list[Passage]:
+    """The sampled texts after the first generation prompt of the first `most` edits that have one.
+
+    `generations` has the columns of records.Generation, of one session.
+    """
+    first = generations.filter((pl.col("decoding") == "sampled") & (pl.col("prompt_index") == 0))
+    texts = {(one["edit_id"], one["when"]): one["text"] for one in first.iter_rows(named=True)}
+    prompts = dict(first.select("edit_id", "prompt").iter_rows())
+    return [
+        Passage(prompt=prompt, before=texts.get((edit_id, "before")), after=texts.get((edit_id, "after")))
+        for edit_id, prompt in list(prompts.items())[:most]
+    ]
+
+
 def examples(edits: pl.DataFrame, generations: pl.DataFrame, nll: pl.DataFrame, took: pl.DataFrame) -> list[Example]:
     """The edits that have a generation, in the order of `edits`.
 

@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from lib import plots
+from lib.curve_plots import Panel, Series, panels
 from lib.report_text import ABSENT
 
 Rows = Sequence[Mapping[str, Any]]
@@ -47,6 +48,7 @@ def pictures(rows: Mapping[str, Rows], loss: pl.DataFrame) -> list[Picture]:
         ),
         _relations(rows["relations"]),
         *([_retention(rows["retention"])] if rows["retention"] else []),
+        *([_divergence(rows["kl"])] if rows["kl"] else []),
     ]
 
 
@@ -70,6 +72,23 @@ def _retention(rows: Rows) -> Picture:
         title="Retention: while more edits are made",
         caption="Of all edits so far at each checkpoint; dotted: of the newest only.",
         png=plots.retention(rows),
+    )
+
+
+def _divergence(rows: Rows) -> Picture:
+    some = [row for row in rows if row["group"] == "all so far"]
+    line = Series(
+        label="KL",
+        edits=[row["edits"] for row in some],
+        values=[row["mean"] for row in some],
+        ci95=[row["ci95"] for row in some],
+    )
+    panel = Panel(title="KL to the unedited model, nats", series=[line], percent=False)
+    return Picture(
+        name="kl_by_edits",
+        title="Distance from the unedited model",
+        caption="Of the next word after the locality prompts of all edits so far, with 95 % intervals.",
+        png=panels([panel], columns=1, width=plots.WIDTH, height=2.4),
     )
 
 

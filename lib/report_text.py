@@ -63,7 +63,7 @@ def cell(one: Mapping[str, Any] | None) -> str:
 
 
 def figure(one: tuple[float, float] | None, unit: str) -> str:
-    """A general ability's value with half the width of its interval; what is no percentage with three digits."""
+    """A value with half the width of its interval: percent with one decimal, anything else with three digits."""
     if one is None:
         return ABSENT
     if unit == "percent":
@@ -76,9 +76,9 @@ def short(value: float, digits: int = 3) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:#.{digits}g}"
 
 
-def signed(value: float) -> str:
-    """A difference with one digit and its sign; nothing is -0.0."""
-    return f"{round(value, 1) + 0.0:+.1f}"
+def signed(value: float, digits: int = 1) -> str:
+    """A difference with so many decimals and its sign; nothing is -0.0."""
+    return f"{round(value, digits) + 0.0:+.{digits}f}"
 
 
 def p_value(value: float | None) -> str:

@@ -16,10 +16,11 @@ from lib.metrics import KINDS
 from lib.study_colors import colors
 from lib.weight_lines import TOTAL, shares
 
-GROUPS = {"editing": 4, "abilities": 4, "weights": 3}
+GROUPS = {"editing": 3, "abilities": 4, "weights": 3}
 """What is drawn, each as a picture of its own, and how many panels stand side by side."""
 _WIDTH, _HEIGHT = 9.6, 2.1
 _KEY = ("row", "group", "measure", "unit", "edits")
+_KL = "KL to the unedited model"
 _WEIGHTS = {
     "manhattan": "Manhattan norm of ΔW",
     "largest": "largest singular value of ΔW",
@@ -35,6 +36,8 @@ class Outcome:
     """metrics/evaluate.json."""
     retention: Sequence[Mapping[str, Any]]
     """The rows of retention.curve: none where nothing was scored on the way."""
+    kl: Sequence[Mapping[str, Any]]
+    """The same of KL to the unedited model."""
     abilities: Mapping[str, Any]
     """metrics/abilities.json."""
     weights: pl.DataFrame
@@ -69,13 +72,17 @@ def _point(group: str, measure: str, unit: str, edits: int, value: float, spread
 
 
 def _editing(run: Outcome) -> Iterator[dict[str, Any]]:
-    """The headline measure of all edits so far; only of the end where nothing was scored on the way."""
-    for kind in ("score", *KINDS):
-        some = [one for one in run.retention if (one["kind"], one["group"]) == (kind, "all so far")]
+    """The headline measure and KL of all edits so far; only of the end where nothing was scored on the way."""
+    whole = run.evaluate
+    curves = [
+        (kind, kind, PERCENT, [one for one in run.retention if one["kind"] == kind]) for kind in ("score", *KINDS)
+    ]
+    for name, measure, unit, rows in (*curves, ("kl", _KL, "nats", run.kl)):
+        some = [one for one in rows if one["group"] == "all so far"]
         for one in some:
-            yield _point("editing", kind, PERCENT, one["edits"], one["mean"], one["ci95"])
-        if not some and run.evaluate[kind] is not None:
-            yield _point("editing", kind, PERCENT, run.evaluate["n"], run.evaluate[kind], run.evaluate[f"{kind}_ci95"])
+            yield _point("editing", measure, unit, one["edits"], one["mean"], one["ci95"])
+        if not some and whole[name] is not None:
+            yield _point("editing", measure, unit, whole["n"], whole[name], whole[f"{name}_ci95"])
 
 
 def _abilities(run: Outcome) -> Iterator[dict[str, Any]]:
@@ -104,7 +111,10 @@ def _weights(run: Outcome) -> Iterator[dict[str, Any]]:
 
 
 def pictures(found: pl.DataFrame) -> dict[str, bytes]:
-    """A PNG for each group that has points: a panel for each measure, in it a line for each row."""
+    """A PNG for each group that has points: a panel for each measure, in it a line for each row.
+
+    Spreads are drawn of the first row only: those of several cover each other.
+    """
     shown = colors(found["row"].unique(maintain_order=True).to_list())
     return {
         group: panels(_panels(some, shown), columns=columns, width=_WIDTH, height=_HEIGHT)
@@ -116,21 +126,19 @@ def pictures(found: pl.DataFrame) -> dict[str, bytes]:
 def _panels(some: pl.DataFrame, shown: Mapping[str, str]) -> list[Panel]:
     made = []
     for (measure,), one in some.group_by(["measure"], maintain_order=True):
-        series = [
-            _series(str(row), line, shown[str(row)]) for (row,), line in one.group_by(["row"], maintain_order=True)
-        ]
+        series = [_series(str(row), line, shown) for (row,), line in one.group_by(["row"], maintain_order=True)]
         made.append(Panel(title=str(measure).replace("_", " "), series=series, percent=one["unit"][0] == PERCENT))
     return made
 
 
-def _series(row: str, line: pl.DataFrame, color: str) -> Series:
-    spread = line["spread"].to_list()
+def _series(row: str, line: pl.DataFrame, shown: Mapping[str, str]) -> Series:
+    known = line["spread"].null_count() == 0 and row == next(iter(shown))
     return Series(
         label=row,
         edits=line["edits"].to_list(),
         values=line["value"].to_list(),
-        ci95=None if None in spread else spread,
-        color=color,
+        ci95=line["spread"].to_list() if known else None,
+        color=shown[row],
     )
 
 

@@ -7,13 +7,26 @@ from pathlib import Path
 import polars as pl
 from safetensors.numpy import load_file
 
-from lib import machine, metrics, records, report, report_abilities, report_pictures, report_weights, retention
+from lib import (
+    consistency,
+    machine,
+    metrics,
+    records,
+    report,
+    report_abilities,
+    report_pictures,
+    report_weights,
+    retention,
+    text_metrics,
+)
 from lib.params import ROOT, Scoring, read_params, section
-from lib.report_examples import Example, examples
+from lib.report_examples import Example, examples, passages
 from lib.report_pairs import edited_against_unedited
 from lib.stage import read_json, run
 
-PLOTS = ("scores", "relations", "locality_by_similarity", "retention")
+PLOTS = ("scores", "relations", "locality_by_similarity", "retention", "kl")
+PASSAGES = 6
+"""Edits of which the page shows sampled texts."""
 NOT_OUTPUTS = (".", ":!metrics", ":!report", ":!dvc.lock")
 """What git compares: stages write into these three, so that they always differ from the commit while one runs."""
 
@@ -23,12 +36,14 @@ def main() -> None:
     options = _options()
     details = read_json(options.plots / "details.json")
     stages = {path.stem: read_json(path) for path in options.metrics}
-    generations = pl.read_parquet(options.generations).filter(pl.col("kind") == "efficacy")
+    generations = retention.last_session(pl.read_parquet(options.generations))
     edits = pl.read_parquet(options.edits)
     scores = retention.last_session(pl.scan_parquet(options.scores))
     rows = {name: read_json(options.plots / f"{name}.json")["rows"] for name in PLOTS}
     weights = pl.read_csv(options.weights)
     loss = pl.read_csv(options.loss) if options.loss.is_file() else pl.DataFrame()
+    divergences, frequencies = pl.read_parquet(options.divergences), consistency.read(options.frequencies)
+    others = text_metrics.of_run(generations, divergences, edits, frequencies)
     results = report.Results(
         params=read_params(),
         commit=_git("rev-parse", "HEAD") or None,
@@ -40,7 +55,8 @@ def main() -> None:
         sources=read_json(options.sources),
         rejects=records.read(options.rejects, records.Reject),
         examples=_examples(edits, scores, generations, details["headline"]),
-        comparison=edited_against_unedited(edits, scores.collect()),
+        passages=passages(generations, PASSAGES),
+        comparison=edited_against_unedited(edits, scores.collect(), others),
         weights=weights,
         pictures={
             "edits": report_pictures.pictures(rows, loss),
@@ -57,10 +73,12 @@ def main() -> None:
 
 def _examples(edits: pl.DataFrame, scores: pl.LazyFrame, generations: pl.DataFrame, measure: str) -> list[Example]:
     """The first edits of which there are continuations, with what the scores of the last session say of them."""
-    first = generations["edit_id"].unique(maintain_order=True).head(section("score", Scoring).examples)
+    said = generations.filter(pl.col("kind") == "efficacy")
+    first = said["edit_id"].unique(maintain_order=True).head(section("score", Scoring).examples)
     shown = pl.col("edit_id").is_in(first.implode())
-    own, last = scores.filter(shown), retention.last_session(generations.filter(shown))
-    return examples(edits, last, metrics.efficacy_nll(own), metrics.took(metrics.per_record(own), measure))
+    own = scores.filter(shown)
+    took = metrics.took(metrics.per_record(own), measure)
+    return examples(edits, said.filter(shown), metrics.efficacy_nll(own), took)
 
 
 def _git(*arguments: str) -> str:
@@ -77,6 +95,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--plots", type=Path, required=True, help="folder that stage evaluate wrote")
     parser.add_argument("--scores", type=Path, required=True, help="scores.parquet of stage score")
     parser.add_argument("--generations", type=Path, required=True, help="generations.parquet of stage score")
+    parser.add_argument("--divergences", type=Path, required=True, help="divergences.parquet of stage score")
+    parser.add_argument("--frequencies", type=Path, required=True, help="frequencies.json of stage frequencies")
     parser.add_argument("--loss", type=Path, required=True, help="loss.csv of stage edit; may be absent")
     parser.add_argument("--weights", type=Path, required=True, help="weights.csv of stage edit")
     parser.add_argument("--maps", type=Path, required=True, help="heat_maps.safetensors of stage edit")

@@ -20,7 +20,7 @@ def leave(folder: Path, recall: float) -> None:
     task = {"metric": "acc", "unit": "percent", "n": 5, "of": 9, "chance": None, "truncated": 0, "before": 98.0,
             "before_ci95": 1.0, "after": recall, "after_ci95": 2.0}  # fmt: skip
     kinds = ("score", "efficacy", "generalization", "locality")
-    evaluate: dict[str, Any] = {"n": 12} | {f"{kind}{end}": 50.0 for kind in kinds for end in ("", "_ci95")}
+    evaluate: dict[str, Any] = {"n": 12} | {f"{kind}{end}": 50.0 for kind in (*kinds, "kl") for end in ("", "_ci95")}
     rows = [
         {"edits": edits, "group": "all so far", "kind": kind, "mean": 60.0 + edits, "ci95": 3.0}
         for edits in (4, 12)
@@ -28,7 +28,7 @@ def leave(folder: Path, recall: float) -> None:
     ]
     for path, values in (
         (study.EVALUATE, evaluate), (study.ABILITIES, {"tasks": {"recall": task}, "sessions": {"4": {"recall": task}}}),
-        (study.RETENTION, {"rows": rows}),
+        (study.RETENTION, {"rows": rows}), (study.KL, {"rows": []}),
     ):  # fmt: skip
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(json.dumps(values))
@@ -48,7 +48,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     git(folder, "config", "user.email", "a@b.c")
     git(folder, "config", "user.name", "t")
     Repo.init(str(folder)).close()
-    tracked = [str(folder / one) for one in (study.RETENTION, study.WEIGHTS)]
+    tracked = [str(folder / one) for one in (study.RETENTION, study.KL, study.WEIGHTS)]
     for recall, name in ((98.0, ""), (40.0, "two-plain-s0"), (70.0, "two-rect-40-s0")):
         leave(folder, recall)
         with Repo(str(folder)) as repo:

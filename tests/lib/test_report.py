@@ -11,7 +11,7 @@ from lib import metrics, report
 from lib.bootstrap import Interval
 from lib.comparison import Comparison, Row
 from lib.records import Reject
-from lib.report_examples import Example, examples
+from lib.report_examples import Example, Passage, examples, passages
 from lib.report_pictures import Picture, pictures
 
 HOSTILE = '<script>alert(1)</script>{{ 7 * 7 }}{% raw %}"onload="x'
@@ -38,6 +38,11 @@ def details(missing: tuple[str, ...] = ()) -> dict[str, Any]:
         kind: dict.fromkeys(metrics.SCORED if kind == "score" else metrics.MEASURES, None if kind in missing else one)
         for kind in ("score", *metrics.KINDS)
     }
+    texts = {"exact_match": {**one, "mean": 12.5}, "kl": {**one, "mean": 0.1234}, "fluency": {**one, "mean": 520.4},
+             "consistency": None if missing else {**one, "mean": 17.06}}  # fmt: skip
+    for kind, measures in metrics.BESIDE.items():
+        kinds.setdefault(kind, {})
+        kinds[kind] |= {measure: texts[measure] for measure in measures}
     return {"headline": "success", "n": 4, "before": kinds, "after": kinds}
 
 
@@ -69,6 +74,7 @@ def results(**changed: Any) -> report.Results:
         "sources": {},
         "rejects": (),
         "examples": (example(),),
+        "passages": [Passage(prompt="Everybody knows", before=" it.", after=" that.")],
         "comparison": Comparison(a="unedited", b="edited", n=4, rows=[COMPARED], other_prompts={}),
         "weights": WEIGHTS,
         "pictures": {"edits": [PICTURE], "abilities": [PICTURE], "weights": [PICTURE]},
@@ -108,6 +114,7 @@ def test_hostile_text_in_any_input_appears_only_as_text() -> None:
             examples=(example(prompt=HOSTILE, target_new=HOSTILE, target_true=HOSTILE, before=HOSTILE, after=HOSTILE),),
             comparison=Comparison(a=HOSTILE, b=HOSTILE, n=4, rows=[replace(COMPARED, kind=HOSTILE)], other_prompts={}),
             pictures={"edits": [hostile], "abilities": [hostile], "weights": [hostile]},
+            passages=[Passage(prompt=HOSTILE, before=HOSTILE, after=HOSTILE)],
             weights=WEIGHTS.with_columns(path=pl.lit(HOSTILE)),
         )
     )
@@ -183,6 +190,30 @@ def test_abilities_show_before_after_counts_and_guessing_and_what_was_not_measur
     assert "General abilities were not measured." in text_of(report.page(results(metrics={})))
 
 
+def test_texts_show_their_measures_and_stand_side_by_side() -> None:
+    page = text_of(report.page(results()))
+    assert "exact match, edited prompts 12.5 ± 5.0 N 4 12.5 ± 5.0 N 4" in page
+    assert "fluency 520 ± 5.0 N 4 520 ± 5.0 N 4" in page
+    assert "KL to the unedited model \N{EN DASH} N 4 0.123 ± 5.0 N 4" in page
+    assert "prompt unedited edited Everybody knows it. that." in page
+    one_sided = [Passage(prompt="Everybody knows", before=" it.", after=None)]
+    assert "Everybody knows it. not measured" in text_of(report.page(results(passages=one_sided)))
+    missing = text_of(report.page(results(details=details(missing=("score",)), passages=[])))
+    assert "consistency not measured not measured" in missing
+    assert "No texts were sampled" in missing
+
+
+def test_passages_are_the_sampled_texts_after_the_first_prompt_of_the_first_edits() -> None:
+    columns = ("edit_id", "when", "decoding", "prompt_index", "prompt", "text")
+    rows = [
+        ("b", "before", "greedy", 0, "own", "no"), ("b", "before", "sampled", 0, "B", "1"),
+        ("b", "before", "sampled", 1, "C", "no"), ("a", "before", "sampled", 0, "A", "2"),
+        ("c", "before", "sampled", 0, "D", "no"), ("b", "after", "sampled", 0, "B", "3"),
+    ]  # fmt: skip
+    found = passages(pl.DataFrame(rows, schema=list(columns), orient="row"), 2)
+    assert found == [Passage(prompt="B", before="1", after="3"), Passage(prompt="A", before="2", after=None)]
+
+
 def test_weights_show_the_total_then_each_with_a_dash_for_a_rank_that_was_not_looked_for() -> None:
     page = text_of(report.page(results()))
     assert (
@@ -252,7 +283,7 @@ def test_locality_is_drawn_by_similarity_only_where_neighbors_have_one() -> None
     titles = []
     for rows in (by_similarity, spread, []):
         made = pictures(
-            {"scores": [], "locality_by_similarity": rows, "relations": [], "retention": []}, pl.DataFrame()
+            {"scores": [], "locality_by_similarity": rows, "relations": [], "retention": [], "kl": []}, pl.DataFrame()
         )
         titles.append(made[1].title)
         assert (made[1].png is None) == (not rows)

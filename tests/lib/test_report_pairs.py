@@ -45,3 +45,15 @@ def test_the_unedited_model_is_unchanged() -> None:
     comparison = edited_against_unedited(EDITS, pl.DataFrame([asdict(row) for row in rows]))
     (row,) = (one for one in comparison.rows if one.measure == "unchanged")
     assert (row.a, row.b) == (100, 50)
+
+
+def test_texts_are_compared_and_what_only_an_edited_model_has_is_not() -> None:
+    rows = [replace(ONE, edit_id=edit, when=when) for edit in "abc" for when in ("before", "after")]
+    about = {"edit_id": ["a", "b", "c"] * 2, "when": ["before"] * 3 + ["after"] * 3, "session": [0] * 6}
+    fluency = pl.DataFrame(about | {"kind": ["generation"] * 6, "fluency": [500.0, 510.0, 520.0, 480.0, 510.0, 530.0]})
+    kl = pl.DataFrame(about | {"kind": ["locality"] * 6, "kl": [0.5] * 6}).filter(pl.col("when") == "after")
+    comparison = edited_against_unedited(EDITS, pl.DataFrame([asdict(row) for row in rows]), [fluency, kl])
+    (row,) = (one for one in comparison.rows if one.measure == "fluency")
+    assert (row.a, row.b, row.n) == pytest.approx((510, 1520 / 3, 3))
+    assert (row.wins, row.ties, row.losses) == (1, 1, 1)
+    assert "kl" not in {one.measure for one in comparison.rows}

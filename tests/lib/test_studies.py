@@ -25,7 +25,8 @@ def outcome(shift: float = 0.0, sequential: bool = True) -> Outcome:
         for group in ("all so far", "newest")
         for kind, mean in kinds.items()
     ]
-    evaluate = {"n": 78, "locality": None, "locality_ci95": None}
+    kl = [{"edits": 10, "group": "all so far", "kind": "locality", "mean": 0.125, "ci95": 0.01}]
+    evaluate = {"n": 78, "locality": None, "locality_ci95": None, "kl": 0.5, "kl_ci95": 0.25}
     evaluate |= {kind: mean + shift for kind, mean in kinds.items()} | {f"{kind}_ci95": 3.0 for kind in kinds}
     tasks = {"recall": ability(98.0, 40.0 + shift), "perplexity": ability(2.0, 9.0 + shift, "perplexity")}
     sessions = {"10": {"recall": ability(98.0, 70.0 + shift)}} if sequential else {}
@@ -34,6 +35,7 @@ def outcome(shift: float = 0.0, sequential: bool = True) -> Outcome:
     return Outcome(
         evaluate=evaluate,
         retention=retention if sequential else [],
+        kl=kl if sequential else [],
         abilities={"tasks": tasks, "sessions": sessions},
         weights=pl.DataFrame(columns),
     )
@@ -47,6 +49,7 @@ def line(found: pl.DataFrame, row: str, measure: str) -> list[tuple[int, float, 
 def test_curves_are_of_all_edits_so_far_and_abilities_begin_at_the_unedited_model() -> None:
     found = points({"a": [outcome()]})
     assert line(found, "a", "efficacy") == [(10, 89.0, 3.0), (78, 82.2, 3.0)]
+    assert line(found, "a", "KL to the unedited model") == [(10, 0.125, 0.01)]
     assert line(found, "a", "recall") == [(0, 98.0, 1.0), (10, 70.0, 2.0), (78, 40.0, 2.0)]
     assert line(found, "a", "perplexity") == [(0, 2.0, 1.0), (78, 9.0, 2.0)]
     assert line(found, "a", "Manhattan norm of ΔW") == [(10, 1.0, None), (78, 5.0, None)]
@@ -63,14 +66,19 @@ def test_several_seeds_are_averaged_and_spread_by_their_standard_deviation() -> 
 def test_a_run_that_was_not_scored_on_the_way_has_its_end_alone() -> None:
     found = points({"a": [outcome(sequential=False)]})
     assert line(found, "a", "efficacy") == [(78, 90.0, 3.0)]
+    assert line(found, "a", "KL to the unedited model") == [(78, 0.5, 0.25)]
     assert line(found, "a", "recall") == [(0, 98.0, 1.0), (78, 40.0, 2.0)]
 
 
 def test_the_table_has_the_unedited_model_and_every_row_after_its_last_edit() -> None:
     printed = table(points({"plain": [outcome()], "RECT 40": [outcome(5.0)]})).splitlines()
-    assert printed[0].startswith("| row | edits | seeds | score | efficacy | generalization | recall | perplexity |")
-    assert printed[2].startswith("| unedited | 0 | 1 |  |  |  | 98.0 ± 1.0 | 2 ± 1 |")
-    assert printed[3].startswith("| plain | 78 | 1 | 52.2 ± 3.0 | 82.2 ± 3.0 | 72.2 ± 3.0 | 40.0 ± 2.0 | 9 ± 2 | 5 |")
+    assert printed[0].startswith(
+        "| row | edits | seeds | score | efficacy | generalization | KL to the unedited model | recall | perplexity |"
+    )
+    assert printed[2].startswith("| unedited | 0 | 1 |  |  |  |  | 98.0 ± 1.0 | 2 ± 1 |")
+    assert printed[3].startswith(
+        "| plain | 78 | 1 | 52.2 ± 3.0 | 82.2 ± 3.0 | 72.2 ± 3.0 |  | 40.0 ± 2.0 | 9 ± 2 | 5 |"
+    )
     assert printed[4].startswith("| RECT 40 | 78 | 1 | 57.2 ± 3.0 | 87.2 ± 3.0 |")
     assert len({row.count("|") for row in printed}) == 1
 

@@ -90,7 +90,8 @@ class Project:
     def report(self, monkeypatch: pytest.MonkeyPatch) -> str:
         self._run(monkeypatch, report, "scores.parquet", "generations.parquet", "edits.parquet", "rejects.parquet",
                   "sources.json", "loss.csv", "weights.csv", "maps.safetensors",
-                  metrics="edit.json", plots="plots", report="report")  # fmt: skip
+                  "divergences.parquet", "frequencies.json", metrics="edit.json",
+                  plots="plots", report="report")  # fmt: skip
         return (self.root / "report" / "index.html").read_text()
 
     def _run(self, monkeypatch: pytest.MonkeyPatch, stage: Any, *files: str, **others: str) -> None:
