@@ -16,20 +16,9 @@ _MAX_LENGTH = 512
 """Tokens of shared prefix, prompt and continuation together: room for the few-shot prompt in any tokenizer."""
 
 
-class NoGenerator:
-    """Stands where nothing is to be generated."""
-
-    def generate(self, *_: object) -> list[str]:
-        """Raises AssertionError: with para.method none nobody asks."""
-        raise AssertionError("para.method is none: nothing is generated")
-
-
 @contextmanager
 def generator(para: Para, base: Path) -> Iterator[Generator]:
     """The engine that para.backend names, with the model of `base`; freed on exit."""
-    if para.method == "none" or para.n == 0:
-        yield NoGenerator()
-        return
     backend = para.backend
     if backend == "auto":
         backend = "vllm" if torch.cuda.is_available() and generation_vllm.available() else "transformers"
@@ -44,9 +33,6 @@ def generator(para: Para, base: Path) -> Iterator[Generator]:
         dtype=dtype.removeprefix("torch."),
         max_length=_MAX_LENGTH + para.max_tokens,
         seed=para.seed,
+        tensor_parallel=para.tensor_parallel,
     ) as engine:
         yield engine
-        rate = engine.prefix_cache_hit_rate()
-        logging.getLogger(__name__).info(
-            "paraphrase: prefix cache hit rate %s", "none" if rate is None else f"{rate:.0%}"
-        )

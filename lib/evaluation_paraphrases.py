@@ -4,30 +4,31 @@ They are drawn with seeds of their own and chosen before the training paraphrase
 them as from any evaluation prompt ("Model Editing by Standard Fine-Tuning", arXiv 2402.11078, does so for WikiRecent).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lib.generation import Generator
+from lib.chunks import Chunk, chunks_of
 from lib.params import Para
-from lib.paraphrasing import Cleaned, clean, in_chunks, seed
+from lib.paraphrasing import Cleaned, clean, seed
 from lib.records import Paraphrase, Request
 
 
-def evaluation_paraphrases(
-    requests: Sequence[Request],
-    generator: Generator,
-    para: Para,
-    folder: Path,
-    progress: Callable[[Sequence[Sequence[Request]]], Iterable[Sequence[Request]]],
-) -> Cleaned:
-    """At most para.evaluation few-shot paraphrases of every edit that has no generalization prompt."""
-    lacking = [request for request in requests if not request.paraphrases]
+def evaluation_chunks(requests: Sequence[Request], para: Para, folder: Path) -> list[Chunk]:
+    """What is to be generated for the edits that have no generalization prompt, in files of a folder in `folder`."""
     own = {"method": "fewshot", "n": para.evaluation, "seed": seed(para.seed, "evaluation")}
     pieces = folder / "evaluation"
     pieces.mkdir(exist_ok=True)
-    found = in_chunks(lacking, generator, para.model_copy(update=own), pieces, progress)
-    return clean(lacking, found, para.evaluation, "fewshot")
+    return chunks_of(_lacking(requests), para.model_copy(update=own), pieces)
+
+
+def evaluation_paraphrases(requests: Sequence[Request], found: Sequence[Paraphrase], para: Para) -> Cleaned:
+    """At most para.evaluation of what was found for every edit that has no generalization prompt."""
+    return clean(_lacking(requests), found, para.evaluation, "fewshot")
+
+
+def _lacking(requests: Sequence[Request]) -> list[Request]:
+    return [request for request in requests if not request.paraphrases]
 
 
 def scored_on(requests: Sequence[Request], found: Sequence[Paraphrase]) -> list[Request]:

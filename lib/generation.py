@@ -49,6 +49,10 @@ class Generator(Protocol):
         """The continuation of `shared_prefix` + each prompt's text, in the order of the prompts."""
         ...
 
+    def prefix_cache_hit_rate(self) -> float | None:
+        """The share of all prompt tokens so far that were not computed anew, 0 to 1, where the engine tells."""
+        ...
+
 
 class TransformersGenerator:
     """Continuations by a transformers model on its own device; the shared prefix is computed once a call."""
@@ -71,6 +75,10 @@ class TransformersGenerator:
             for row, index in enumerate(batch):
                 texts[index] = self._text(drawn[row], sampling)
         return texts
+
+    def prefix_cache_hit_rate(self) -> float | None:
+        """None: the shared prefix is computed once a call, as the code says."""
+        return None
 
     def _shared_tokens(self, shared_prefix: str, encoded: Sequence[Sequence[int]]) -> int:
         """How many leading tokens all prompts have in common, at least one token being left to each."""

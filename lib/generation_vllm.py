@@ -1,9 +1,9 @@
 """Generation with vLLM, on a GPU or on a CPU: the only module that imports vllm, and only when a generator starts.
 
 vLLM runs inside this process (VLLM_ENABLE_V1_MULTIPROCESSING=0), so that the order of its work, and with it every
-text, is the same in every run. One process drives one device: for several GPUs start one process for each, with
-CUDA_VISIBLE_DEVICES and prompts of its own. Closing a generator ends torch.distributed's process group, if there is
-one: do not start it inside a distributed job that goes on afterwards.
+text, is the same in every run. One process drives one model, on one GPU or spread over several: for more GPUs start
+more processes, each with CUDA_VISIBLE_DEVICES and prompts of its own (lib/chunks.py). Closing a generator ends
+torch.distributed's process group, if there is one: do not start it inside a distributed job that goes on afterwards.
 """
 
 import gc
@@ -31,6 +31,8 @@ _SETTINGS = {
 _GIB = 2**30
 _CPU_BLOCK_TOKENS = 32
 """Tokens of one prefix-cache block on a CPU: vLLM's own 128 leave most of a short prefix out of the cache."""
+_LAUNCHER = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "MASTER_ADDR", "MASTER_PORT")
+"""Environment variables of torchrun's, by which an engine of its own could take itself for one of several."""
 _INSTALL = "install it as the head of requirements-vllm.txt (GPU) or requirements-vllm-cpu.txt (CPU) tells"
 
 
@@ -42,12 +44,16 @@ def available() -> bool:
 class VllmGenerator:
     """A model in a local folder, continued with vLLM. A context manager: leaving it frees the model and its cache."""
 
-    def __init__(self, model_folder: Path, *, dtype: str, max_length: int, seed: int, memory_gib: int = 4) -> None:
+    def __init__(
+        self, model_folder: Path, *, dtype: str, max_length: int, seed: int, memory_gib: int = 4,
+        tensor_parallel: int = 1,
+    ) -> None:  # fmt: skip
         """Start the engine (seconds to a minute).
 
         `dtype` is torch's name of a floating-point type; `max_length` bounds prompt and continuation together, in
         tokens. `memory_gib` is the size of the key-value cache on a CPU, where VLLM_CPU_KVCACHE_SPACE overrides it; on
         a GPU vLLM takes what memory is left. `seed` seeds the engine; each prompt's own seed decides its text.
+        `tensor_parallel` is the number of GPUs that the model is spread over.
 
         Raises ValueError where vllm is absent or unusable, or where its CPU build cannot run the model's head size.
         """
@@ -58,9 +64,12 @@ class VllmGenerator:
         self._prompt_tokens = self._cached_tokens = 0
         with ExitStack() as stack:
             stack.enter_context(_process_restored())
+            for name in _LAUNCHER:
+                os.environ.pop(name, None)
             self._engine: Any = vllm.LLM(
-                str(model_folder), dtype=dtype, max_model_len=max_length, seed=seed, **(settings if on_cpu else {})
-            )
+                str(model_folder), dtype=dtype, max_model_len=max_length, seed=seed,
+                tensor_parallel_size=tensor_parallel, **(settings if on_cpu else {}),
+            )  # fmt: skip
             stack.callback(self._stop)
             if on_cpu:
                 _check_head_size(model_folder, self._engine.model_config.get_head_size())

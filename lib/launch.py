@@ -11,12 +11,12 @@ from collections.abc import Sequence
 import torch
 
 
-def relaunch(module: str, arguments: Sequence[str]) -> None:
+def relaunch(module: str, arguments: Sequence[str], gpus_each: int = 1) -> None:
     """Become torchrun with as many processes as wanted; return where one is enough or a launcher has started us.
 
-    Raises ValueError where ERRATA_PROCESSES is not a positive number, or more than there are GPUs.
+    Raises ValueError where ERRATA_PROCESSES is not a positive number, or more than there are GPUs for, at `gpus_each`.
     """
-    if "WORLD_SIZE" in os.environ or (wanted := _processes()) == 1:
+    if "WORLD_SIZE" in os.environ or (wanted := _processes(gpus_each)) == 1:
         return
     threads = max(1, (os.cpu_count() or 1) // wanted)
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
@@ -24,9 +24,29 @@ def relaunch(module: str, arguments: Sequence[str]) -> None:
     os.execv(sys.executable, [sys.executable, *command])
 
 
-def _processes() -> int:
+def _processes(gpus_each: int) -> int:
     gpus = torch.cuda.device_count()
-    wanted = os.environ.get("ERRATA_PROCESSES", str(max(1, gpus)))
-    if not wanted.isdigit() or int(wanted) < 1 or (gpus and int(wanted) > gpus):
-        raise ValueError(f"ERRATA_PROCESSES: wanted a number from 1 to {gpus or 'any'}; found {wanted!r}")
+    most = gpus // gpus_each
+    if gpus and not most:
+        raise ValueError(f"a process needs {gpus_each} GPUs here (para.tensor_parallel); found {gpus}")
+    wanted = os.environ.get("ERRATA_PROCESSES", str(max(1, most)))
+    if not wanted.isdigit() or int(wanted) < 1 or (gpus and int(wanted) > most):
+        raise ValueError(f"ERRATA_PROCESSES: wanted a number from 1 to {most or 'any'}; found {wanted!r}")
     return int(wanted)
+
+
+def is_first() -> bool:
+    """Whether this process, of those that a launcher started, writes the files; without a launcher it does."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def take_own_gpus(gpus_each: int) -> None:
+    """Leave visible to this process only its own GPUs of the machine's: for work that processes do not do together.
+
+    To be called before anything has used a GPU.
+    """
+    if "LOCAL_RANK" not in os.environ or not torch.cuda.device_count():
+        return
+    shown = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(torch.cuda.device_count())))).split(",")
+    first = int(os.environ["LOCAL_RANK"]) * gpus_each
+    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(shown[first : first + gpus_each])

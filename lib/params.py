@@ -55,6 +55,7 @@ class Para(Section):
     n: int = Field(ge=0, description="paraphrases kept per edit, after cleaning")
     evaluation: int = Field(ge=0, description="generalization prompts made for an edit whose dataset has none")
     backend: Literal["auto", "vllm", "transformers"]
+    tensor_parallel: int = Field(ge=1, description="vllm: GPUs that one engine's model is spread over")
     seed: int
     temperature: float = Field(gt=0, description="of few-shot continuations")
     samples: int = Field(ge=1, description="few-shot continuations drawn per edit")

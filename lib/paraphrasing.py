@@ -7,19 +7,16 @@ edit as the paper's formula says (its released code draws the same z for all edi
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
 from lib import fewshot
 from lib.generation import Generator, Prompt, Sampling
 from lib.params import Para
-from lib.records import Fact, Paraphrase, Request, read, write
+from lib.records import Fact, Paraphrase, Request
 from lib.texts import contains, fill, normalize, words
 
-CHUNK = 128
-"""Edits whose candidates are generated, and kept against a kill, together."""
 _SPARE_PREFIXES = 4
 """More prefixes are drawn than wanted, for those that cleaning drops."""
 
@@ -33,25 +30,6 @@ def candidates(requests: Sequence[Request], generator: Generator, para: Para) ->
     prefixed = _prefixed(requests, generator, para) if para.method in ("prefix", "both") else []
     place = {request.edit_id: index for index, request in enumerate(requests)}
     return sorted([*fewshots, *prefixed], key=lambda one: place[one.edit_id])
-
-
-def in_chunks(
-    requests: Sequence[Request],
-    generator: Generator,
-    para: Para,
-    folder: Path,
-    progress: Callable[[Sequence[Sequence[Request]]], Iterable[Sequence[Request]]],
-) -> list[Paraphrase]:
-    """`candidates`, chunk by chunk; finished chunks are kept in `folder` and not generated again after a kill."""
-    if para.method == "none" or para.n == 0:
-        return []
-    found: list[Paraphrase] = []
-    for chunk in progress([requests[start : start + CHUNK] for start in range(0, len(requests), CHUNK)]):
-        part = folder / f"part-{seed(*(one.edit_id for one in chunk)):08x}.parquet"
-        if not part.is_file():
-            write(part, Paraphrase, candidates(chunk, generator, para))
-        found += read(part, Paraphrase)
-    return found
 
 
 def valid_share(found: Sequence[Paraphrase], requests: Sequence[Request], pool: Sequence[Fact]) -> float | None:

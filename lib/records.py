@@ -6,9 +6,10 @@ or by hand, is refused with the column that differs rather than read wrongly.
 """
 
 import dataclasses
+import functools
 import os
 import types
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
@@ -229,8 +230,18 @@ def read(path: Path, kind: type[R]) -> list[R]:
             f"{sorted(wanted - found) or 'none'}; found instead: {sorted(found - wanted) or 'none'}. "
             "Run the stage that writes it again (dvc repro)."
         )
-    nested = {name: inner for name, hint in get_type_hints(kind).items() if (inner := _nested(hint))}
-    return [kind(**{name: _value(value, nested.get(name)) for name, value in row.items()}) for row in table.to_pylist()]
+    return [from_plain(kind, row) for row in table.to_pylist()]
+
+
+def from_plain(kind: type[R], values: Mapping[str, Any]) -> R:
+    """The record with these fields as plain lists and dictionaries, as dataclasses.asdict or JSON give them."""
+    nested = _nested_fields(cast(Any, kind))
+    return kind(**{name: _value(value, nested.get(name)) for name, value in values.items()})
+
+
+@functools.cache
+def _nested_fields(kind: type) -> dict[str, type[Any]]:
+    return {name: inner for name, hint in get_type_hints(kind).items() if (inner := _nested(hint))}
 
 
 def _column(name: str, hint: Any) -> pa.Field:
@@ -256,7 +267,7 @@ def _nested(hint: Any) -> type[Any] | None:
 
 
 def _value(value: Any, nested: type[Any] | None) -> Any:
-    if not isinstance(value, list):
+    if not isinstance(value, list | tuple):
         return value
     return tuple(nested(**one) for one in value) if nested else tuple(value)
 

@@ -4,12 +4,16 @@ For edits whose dataset has no generalization prompts it writes those, too, into
 """
 
 import argparse
+import sys
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lib import params, paraphrasing
+from lib import on_ray, params, paraphrasing
 from lib.backends import generator
-from lib.evaluation_paraphrases import evaluation_paraphrases, scored_on
+from lib.chunks import Chunk, chunks_of, contents, make
+from lib.evaluation_paraphrases import evaluation_chunks, evaluation_paraphrases, scored_on
+from lib.launch import is_first, relaunch, take_own_gpus
 from lib.records import Fact, Paraphrase, Request, read, write
 from lib.scratch import code_fingerprint, fingerprint, scratch
 from lib.stage import progress, rounded, run, write_json
@@ -17,33 +21,55 @@ from lib.stage import progress, rounded, run, write_json
 
 def main() -> None:
     """Read params.yaml, the edits and the model; write the paraphrases and what became of all candidates."""
+    para = params.section("para", params.Para)
+    if not on_ray.wanted():
+        relaunch("stages.paraphrase", sys.argv[1:], para.tensor_parallel)
+        take_own_gpus(para.tensor_parallel)
     options = _options()
     began = time.perf_counter()
-    para = params.section("para", params.Para)
     requests = read(options.edits, Request)
-    key = fingerprint(para=para.model_dump(), edits=options.edits, base=options.model, code=code_fingerprint())
-    with scratch("paraphrase", key) as folder, generator(para, options.model) as engine:
-        evaluation = evaluation_paraphrases(
-            requests, engine, para, folder, lambda chunks: progress(chunks, "evaluation paraphrases: chunks of edits")
-        )
-        found = paraphrasing.in_chunks(
-            requests, engine, para, folder, lambda chunks: progress(chunks, "paraphrase: chunks of edits")
-        )
-    cleaned = paraphrasing.clean(scored_on(requests, evaluation.kept), found, para.n, para.method)
-    write(options.evaluation, Paraphrase, evaluation.kept)
+    key = fingerprint(para=para.model_dump(), base=options.model, code=code_fingerprint())
+    with scratch("paraphrase", key, lock=is_first()) as folder:
+        evaluation, training = evaluation_chunks(requests, para, folder), chunks_of(requests, para, folder)
+        cached = _generate([*evaluation, *training], para, options.model)
+        if not is_first():
+            return
+        evaluated = evaluation_paraphrases(requests, contents(evaluation), para)
+        found = contents(training)
+    cleaned = paraphrasing.clean(scored_on(requests, evaluated.kept), found, para.n, para.method)
+    write(options.evaluation, Paraphrase, evaluated.kept)
     write(options.paraphrases, Paraphrase, cleaned.kept)
     values = {
         "kept": len(cleaned.kept),
         "kept_fewshot": sum(one.kind == "fewshot" for one in cleaned.kept),
         "shortfall": cleaned.shortfall,
         "candidates": len(found),
-        "evaluation": len(evaluation.kept),
-        "evaluation_shortfall": evaluation.shortfall,
+        "evaluation": len(evaluated.kept),
+        "evaluation_shortfall": evaluated.shortfall,
         "dropped": dict(cleaned.dropped),
         "seconds": rounded(time.perf_counter() - began, 1),
     }
     valid = paraphrasing.valid_share(found, requests, read(options.pool, Fact))
-    write_json(options.metrics, values | ({"fewshot_valid": rounded(100 * valid, 2)} if valid is not None else {}))
+    shares = {"fewshot_valid": valid, "prefix_cached": cached}
+    write_json(
+        options.metrics, values | {name: rounded(100 * one, 2) for name, one in shares.items() if one is not None}
+    )
+
+
+def _generate(chunks: Sequence[Chunk], para: params.Para, base: Path) -> float | None:
+    """Make the chunks that are missing; the share of prompt tokens that came from this engine's cache, if it tells."""
+    if all(one.made for one in chunks):
+        return None
+
+    def shown(missing: Sequence[Chunk]) -> Iterator[Chunk]:
+        return progress(missing, "paraphrase: chunks of edits")
+
+    if on_ray.wanted():
+        on_ray.make_on_ray(chunks, para, base, shown)
+        return None
+    with generator(para, base) as engine:
+        make(chunks, engine, shown)
+        return engine.prefix_cache_hit_rate()
 
 
 def _options() -> argparse.Namespace:

@@ -5,9 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from lib import params, paraphrasing
-from lib.evaluation_paraphrases import evaluation_paraphrases, scored_on
+from lib.chunks import Chunk, chunks_of, contents, make
+from lib.evaluation_paraphrases import evaluation_chunks, evaluation_paraphrases, scored_on
 from lib.generation import Prompt, Sampling
-from lib.records import Request
+from lib.records import Paraphrase, Request
 
 PARA = params.section("para", params.Para).model_copy(update={"method": "fewshot", "n": 3, "evaluation": 2})
 BARE = Request(
@@ -34,28 +35,36 @@ class Lines:
         numbered = (f"{number}) Paraphrased: {one}\n" for number, one in enumerate(self.lines, start=1))
         return ["".join(numbered).removeprefix("1) Paraphrased:")] * len(prompts)
 
+    def prefix_cache_hit_rate(self) -> None:
+        return None
+
+
+def drawn(chunks: list[Chunk], generator: Lines) -> list[Paraphrase]:
+    make(chunks, generator, list)
+    return contents(chunks)
+
 
 LINES = ("Ada Byron comes from", "Rome is where Ada Byron", "Ada Byron, a native of", "The cradle of Ada Byron is in")
 
 
 def test_an_edit_without_generalization_prompts_gets_clean_ones_and_another_keeps_its_own(tmp_path: Path) -> None:
-    made = evaluation_paraphrases([BARE, ASKED], Lines(*LINES), PARA, tmp_path, list)
+    found = drawn(evaluation_chunks([BARE, ASKED], PARA, tmp_path), Lines(*LINES))
+    made = evaluation_paraphrases([BARE, ASKED], found, PARA)
     assert [(one.edit_id, one.text) for one in made.kept] == [("1", LINES[0]), ("1", LINES[2])]
     assert scored_on([BARE, ASKED], made.kept) == [replace(BARE, paraphrases=(LINES[0], LINES[2])), ASKED]
 
 
 def test_no_training_paraphrase_repeats_one_and_they_are_drawn_with_other_seeds(tmp_path: Path) -> None:
     generator = Lines(*LINES)
-    made = evaluation_paraphrases([BARE], generator, PARA, tmp_path, list)
+    made = evaluation_paraphrases([BARE], drawn(evaluation_chunks([BARE], PARA, tmp_path), generator), PARA)
     evaluated = set(generator.seeds)
-    found = paraphrasing.in_chunks([BARE], generator, PARA, tmp_path, list)
+    found = drawn(chunks_of([BARE], PARA, tmp_path), generator)
     assert not evaluated & set(generator.seeds[len(evaluated) :])
     trained = paraphrasing.clean(scored_on([BARE], made.kept), found, PARA.n, PARA.method)
     assert {one.text for one in trained.kept} == {LINES[3]}
 
 
 def test_none_are_asked_for_where_none_are_wanted(tmp_path: Path) -> None:
-    generator = Lines(*LINES)
     none = PARA.model_copy(update={"evaluation": 0})
-    assert evaluation_paraphrases([BARE], generator, none, tmp_path, list).kept == []
-    assert generator.seeds == []
+    assert evaluation_chunks([BARE], none, tmp_path) == []
+    assert evaluation_paraphrases([BARE], [], none).kept == []

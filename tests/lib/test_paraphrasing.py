@@ -1,14 +1,12 @@
 """Paraphrases: what is asked of a generator, and what cleaning keeps."""
 
-from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib import fewshot, params, paraphrasing
+from lib import fewshot, paraphrasing
 from lib.generation import Prompt, Sampling, TransformersGenerator
 from lib.records import LocalityPrompt, Paraphrase, Request
 from lib.texts import normalize
@@ -88,29 +86,6 @@ def test_a_continuation_is_read_up_to_its_last_whole_line() -> None:
     text = " Ada comes from\n2) Paraphrased: Ada hails from\nsomething else\n3) Paraphrased: Ada is cut"
     assert fewshot.parse(text) == ["Ada comes from", "Ada hails from"]
     assert fewshot.parse(text + "\nINPUT: Bob\n1) Paraphrased: Bob is\n")[-1] == "Ada is cut"
-
-
-class Counting:
-    """A generator that counts its calls and answers with the prompt's seed."""
-
-    calls = 0
-
-    def generate(self, shared_prefix: str, prompts: Sequence[Prompt], sampling: Sampling) -> list[str]:
-        self.calls += 1
-        return [f" Ada Byron number {prompt.seed}\nrest" for prompt in prompts]
-
-
-def test_finished_chunks_are_not_generated_again(tmp_path: Path) -> None:
-    requests = [replace(REQUEST, edit_id=str(index)) for index in range(paraphrasing.CHUNK + 1)]
-    para = params.section("para", params.Para)
-    engine = Counting()
-    first = paraphrasing.in_chunks(requests, engine, para, tmp_path, lambda chunks: chunks)
-    calls = engine.calls
-    assert paraphrasing.in_chunks(requests, engine, para, tmp_path, lambda chunks: chunks) == first
-    assert engine.calls == calls
-    (tmp_path / sorted(one.name for one in tmp_path.iterdir())[0]).unlink()
-    assert paraphrasing.in_chunks(requests, engine, para, tmp_path, lambda chunks: chunks) == first
-    assert engine.calls < 2 * calls
 
 
 @pytest.mark.parametrize("family", ["gpt2", "llama"])
