@@ -151,7 +151,10 @@ def stream(seed: int) -> torch.Generator:
 
 
 def choose(logits: Tensor, streams: Sequence[torch.Generator], sampling: Sampling) -> list[int]:
-    """One token a row of `logits` [b, v], by inverse transform with one uniform number from the row's own stream."""
+    """One token a row of `logits` [b, v], by inverse transform with one uniform number from the row's own stream.
+
+    Raises FloatingPointError where there is nothing to draw from.
+    """
     if sampling.greedy:
         greedy: list[int] = logits.argmax(-1).tolist()
         return greedy
@@ -159,6 +162,10 @@ def choose(logits: Tensor, streams: Sequence[torch.Generator], sampling: Samplin
         threshold = logits.topk(min(sampling.top_k, logits.shape[-1]), dim=-1).values[:, -1:]
         logits = logits.masked_fill(logits < threshold, float("-inf"))
     cumulative = (logits / sampling.temperature).softmax(-1).double().cumsum(-1)  # [b, v]
+    if not bool(cumulative[:, -1].isfinite().all()):
+        raise FloatingPointError(
+            "sampling: the model's logits are not finite; its weights, or an edit, have destroyed it"
+        )
     uniform = torch.stack([torch.rand((), generator=one, dtype=torch.float64) for one in streams])
     point = uniform.to(cumulative.device)[:, None] * cumulative[:, -1:]
     drawn: list[int] = torch.searchsorted(cumulative, point, right=True)[:, 0].tolist()

@@ -88,7 +88,7 @@ def _update(residual: Tensor, adjusted: Tensor, where: str) -> tuple[Update, flo
     d, n = residual.shape
     update: Update
     if n < min(d, len(adjusted)):
-        update = LowRank(left=residual.float(), right=adjusted.T.float())
+        update = LowRank(left=residual.float().contiguous(), right=adjusted.T.float().contiguous())
         squared = ((residual.T @ residual) * (adjusted.T @ adjusted)).sum()
     else:
         delta = residual @ adjusted.T

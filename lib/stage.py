@@ -24,8 +24,8 @@ _LINES_IN_A_LOG = 10
 def run(main: Callable[[], None]) -> None:
     """Run a stage's main function.
 
-    Mistakes of the user (ValueError, FileNotFoundError), and other processes that are gone (ConnectionError), are
-    printed as a message without a traceback, exit status 1.
+    Mistakes of the user (ValueError, FileNotFoundError; FloatingPointError where settings lead to NaN), and other
+    processes that are gone (ConnectionError), are printed as a message without a traceback, exit status 1.
     On Linux the process is told to stop when its parent (dvc) dies, which dvc does not do itself.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
@@ -33,7 +33,7 @@ def run(main: Callable[[], None]) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     try:
         main()
-    except (ValueError, FileNotFoundError, ConnectionError) as error:
+    except (ValueError, FileNotFoundError, FloatingPointError, ConnectionError) as error:
         if os.environ.get("ERRATA_TRACEBACK"):
             raise
         sys.exit(f"error: {error}")

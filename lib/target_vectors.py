@@ -79,7 +79,8 @@ def target_values(
 ) -> Values:  # fmt: skip
     """Optimise the output of the module at `path` for every request; `contexts` begin with the bare prompt.
 
-    The model's parameters get no gradients. Raises ValueError naming a request that cannot be placed (`place`).
+    The model's parameters get no gradients. Raises ValueError naming a request that cannot be placed (`place`);
+    FloatingPointError where a loss is not finite.
     """
     a_request = max(1, settings.tokens // (32 * (len(contexts) + 1)))
     parts = [
@@ -110,6 +111,11 @@ def _optimised(model: Any, rows: _Rows, path: str, settings: Optimisation) -> Va
         before = kl_log_p.detach() if before is None else before
         kl = (kl_log_p.exp() * (kl_log_p - before)).sum(dim=1)
         loss = nll + settings.kl * kl + settings.weight_decay * _norm(shift) / norms**2
+        if not bool(loss.isfinite().all()):
+            raise FloatingPointError(
+                f"target values: the loss became {float(loss.detach().sum())} in step {step}; "
+                "lower optimisation.lr or clamp, or look whether the model is finite"
+            )
         for index in active.nonzero()[:, 0].tolist():
             traces[index].append(loss[index].item())
         active = active & (loss.detach() >= settings.stop)

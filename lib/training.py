@@ -129,7 +129,7 @@ def _backward(
     optimizer.zero_grad(set_to_none=False)
     for indices in batches(share, schedule.micro_tokens):
         loss = objective.loss(model, [share[index] for index in indices], batch)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward(inputs=list(parameters))  # type: ignore[no-untyped-call]
         total += loss.detach()
     gradients = [one.grad if one.grad is not None else torch.zeros_like(one) for one in parameters]
     world.add([total, *gradients])

@@ -44,7 +44,8 @@ def train_each(
         for index in active:
             optimizers[index].zero_grad(set_to_none=False)
         for part in _parts(batch, schedule.micro_tokens):
-            _loss(model, adapters, part, batch, objective).backward()  # type: ignore[no-untyped-call]
+            trained = [one for index in part for one in adapters[index].parameters()]
+            _loss(model, adapters, part, batch, objective).backward(inputs=trained)  # type: ignore[no-untyped-call]
         for index in active:
             descend(adapters[index].parameters(), optimizers[index], schedule.rate(step, totals[index]), schedule)
 

@@ -1,9 +1,11 @@
 """What the tests of the baseline editors share: a context, requests, and what an editor may not leave behind."""
 
+import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 
 from lib.distributed import World
@@ -63,15 +65,21 @@ def nothing_left_behind(model: Any) -> Iterator[None]:
     before = {name: value.clone() for name, value in model.state_dict().items()}
     identity = {name: id(value) for name, value in model.named_parameters()}
     grad = {name: value.requires_grad for name, value in model.named_parameters()}
-    training, random = model.training, torch.random.get_rng_state()
+    training, drawn = model.training, _random_states()
     yield
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert {name: id(value) for name, value in model.named_parameters()} == identity
     assert {name: value.requires_grad for name, value in model.named_parameters()} == grad
     assert all(value.grad is None for value in model.parameters())
     assert model.training == training
-    assert torch.equal(torch.random.get_rng_state(), random)
+    assert _random_states() == drawn
     assert not any(one._forward_hooks or one._forward_pre_hooks for one in model.modules())
+
+
+def _random_states() -> tuple[Any, ...]:
+    """Of torch on the CPU, Python and numpy."""
+    _, keys, place, *rest = np.random.get_state()
+    return torch.random.get_rng_state().tolist(), random.getstate(), keys.tolist(), place, *rest  # type: ignore[union-attr]
 
 
 def same(one: Edit, other: Edit, tolerance: float = 0.0) -> bool:

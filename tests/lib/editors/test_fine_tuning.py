@@ -1,18 +1,17 @@
-"""The fine-tuning baselines ft, ft_l and ft_w on every family of models."""
+"""The fine-tuning baselines ft, ft_l and ft_w, beside what test_contract.py says of every editor."""
 
 from typing import Any
 
 import pytest
 import torch
 
-from lib.edit import Edit, applied, tensors_of
+from lib.edit import applied, tensors_of
 from lib.editors import ft, ft_l, ft_w
 from lib.training import Step
-from tests.lib.editors.baselines import REQUESTS, context, nll, nothing_left_behind, same, settings
-from tests.models import CONFIGS, byte_tokenizer, tiny_model
+from tests.lib.editors.baselines import REQUESTS, context, nothing_left_behind, same, settings
+from tests.models import byte_tokenizer, tiny_model
 
 EDITORS: dict[str, Any] = {"ft": ft, "ft_l": ft_l, "ft_w": ft_w}
-UNEDITED = Edit(updates={})
 SHORT = {"layers": "auto", "lr": 1e-2, "epochs": 3}
 
 
@@ -20,26 +19,10 @@ def chosen(name: str, **changed: Any) -> Any:
     return settings(EDITORS[name], name, **SHORT | ({"decay": "published"} if name == "ft_w" else {}) | changed)
 
 
-@pytest.mark.parametrize("name", EDITORS)
-@pytest.mark.parametrize("family", CONFIGS)
-def test_targets_become_likelier_and_nothing_is_left_behind(family: str, name: str) -> None:
-    model, tokenizer = tiny_model(family), byte_tokenizer()
-    next(model.parameters()).requires_grad_(True)
-    before = nll(model, tokenizer, UNEDITED, REQUESTS)
-    with nothing_left_behind(model):
-        made = EDITORS[name].edit(model, tokenizer, REQUESTS, chosen(name), context())
-        after = nll(model, tokenizer, made, REQUESTS)
-    assert (after[:, 0] < before[:, 0]).all()
-    assert same(made, EDITORS[name].edit(model, tokenizer, REQUESTS, chosen(name), context()))
-
-
 @pytest.mark.parametrize("objective", ["corrected", "published"])
-@pytest.mark.parametrize("name", EDITORS)
-@pytest.mark.parametrize("family", CONFIGS)
-def test_edits_made_together_are_the_edits_made_alone(family: str, name: str, objective: str) -> None:
-    if name == "ft_w":
-        assert not hasattr(ft_w, "edit_each")
-        return
+@pytest.mark.parametrize("name", ["ft", "ft_l"])
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+def test_edits_made_together_have_the_weights_of_those_made_alone(family: str, name: str, objective: str) -> None:
     model, tokenizer, editor = tiny_model(family), byte_tokenizer(), EDITORS[name]
     how = chosen(name, layers=[0, 1], objective=objective, **{} if name == "ft_l" else {"weight_decay": 0.1})
     with nothing_left_behind(model):

@@ -1,4 +1,4 @@
-"""Editors mend and ke: networks that turn gradients into updates, trained and used on every family of models."""
+"""Editors mend and ke: networks that turn gradients into updates, beside what test_contract.py says of every editor."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -7,48 +7,32 @@ from pathlib import Path
 import pytest
 import torch
 
-from lib.edit import Dense, Edit, LowRank, linear_weight
+from lib.edit import Dense, LowRank, linear_weight
 from lib.hypernets import edit_apart, edit_together, edited_modules, load_hypernet, new_targets, signals_of
 from lib.likelihood import token_nll
 from lib.packing import Item, pack
 from lib.training import Checkpoints
-from tests.lib.editors.baselines import REQUESTS, context, nll, nothing_left_behind, same
+from tests.lib.editors.baselines import REQUESTS, context
 from tests.lib.editors.hypernets import NAMES, POOL, quick, trained
 from tests.models import CONFIGS, byte_tokenizer, tiny_model
 
 
-@pytest.mark.parametrize("family", CONFIGS)
 @pytest.mark.parametrize("name", NAMES)
-def test_a_network_is_trained_and_edits_and_nothing_is_left_behind(name: str, family: str, tmp_path: Path) -> None:
-    model, tokenizer, editor = tiny_model(family), byte_tokenizer(), NAMES[name]
-    next(model.parameters()).requires_grad_(True)
+def test_the_last_layers_are_edited_and_one_request_at_a_time_gives_the_same_updates(name: str, tmp_path: Path) -> None:
+    model, tokenizer, editor = tiny_model("gpt2"), byte_tokenizer(), NAMES[name]
     ours = replace(context(), hypernet=tmp_path)
-    with nothing_left_behind(model):
-        trained(name, model, tmp_path)
-        made = editor.edit(model, tokenizer, REQUESTS, quick(name), ours)
-        after = nll(model, tokenizer, made, REQUESTS)
-        alone = editor.edit_each(model, tokenizer, REQUESTS, quick(name), ours)
+    trained(name, model, tmp_path)
+    made = editor.edit(model, tokenizer, REQUESTS, quick(name), ours)
     assert list(made.updates) == edited_modules(model, 2)
-    assert (after - nll(model, tokenizer, Edit(updates={}), REQUESTS)).abs().min() > 0
-    assert same(made, editor.edit(model, tokenizer, REQUESTS, quick(name), ours))
-    for one, request in zip(alone, REQUESTS, strict=True):
+    for request, one in zip(REQUESTS, editor.edit_each(model, tokenizer, REQUESTS, quick(name), ours), strict=True):
         single = editor.edit(model, tokenizer, [request], quick(name), ours)
         for path, update in single.updates.items():
             torch.testing.assert_close(one.updates[path].dense(), update.dense(), rtol=1e-3, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_new_target_is_likelier_after_an_edit(name: str, tmp_path: Path) -> None:
-    model, tokenizer = tiny_model("llama"), byte_tokenizer()
-    changed = {"steps": 24, "batch_size": 4, "lr": 1e-2, "edit_weight": 1.0, "validation_steps": 24, "hidden": 8}
-    changed |= {"mend": {"hidden": 1, "rate": 0.02}, "ke": {"condition": 8, "max_scale": 50.0}}[name]
-    figures = trained(name, model, tmp_path, **changed)
-    ours = replace(context(), hypernet=tmp_path)
-    made = NAMES[name].edit_each(model, tokenizer, REQUESTS, quick(name, **changed), ours)
-    before = nll(model, tokenizer, Edit(updates={}), REQUESTS)
-    after = torch.cat([nll(model, tokenizer, one, [request]) for one, request in zip(made, REQUESTS, strict=True)])
-    assert (after[:, 0] < before[:, 0] - 1).all()
-    assert figures["best_step"] > 0
+def test_training_lowers_the_held_out_loss(tmp_path: Path) -> None:
+    changed = {"steps": 24, "batch_size": 4, "lr": 1e-2, "edit_weight": 1.0, "validation_steps": 8, "rate": 0.02}
+    assert trained("mend", tiny_model("llama"), tmp_path, **changed)["best_step"] > 0
 
 
 @pytest.mark.parametrize("name", NAMES)

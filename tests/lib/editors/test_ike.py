@@ -6,8 +6,8 @@ import pytest
 
 from lib.editors import ike
 from lib.records import Fact, LocalityPrompt
-from tests.lib.editors.baselines import REQUESTS, context, nll, nothing_left_behind, same, settings
-from tests.models import CONFIGS, byte_tokenizer, tiny_model
+from tests.lib.editors.baselines import REQUESTS, context, nll, same, settings
+from tests.models import byte_tokenizer, tiny_model
 
 HOMES = {"Dan": "Riga", "Eve": "Cairo", "Fay": "Delhi", "Gus": "Accra", "Hal": "Turin"}
 SHORT = {"copies": 1, "updates": 1, "retains": 1}
@@ -29,20 +29,17 @@ def demonstrations(text: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("convention", ["original", "easyedit"])
-@pytest.mark.parametrize("family", CONFIGS)
-def test_an_edit_is_a_text_before_its_prompts_and_nothing_is_left_behind(family: str, convention: str) -> None:
-    model, tokenizer = tiny_model(family), byte_tokenizer()
+def test_an_edit_is_a_text_before_its_prompts(convention: str) -> None:
+    model, tokenizer = tiny_model("llama"), byte_tokenizer()
     model.config.max_position_embeddings = 2048
     how = settings(ike, "ike", **SHORT, convention=convention)
-    with nothing_left_behind(model):
-        made = ike.edit(model, tokenizer, REQUESTS, how, context(POOL))
+    made = ike.edit(model, tokenizer, REQUESTS, how, context(POOL))
     assert not made.updates
     assert made.contexts.keys() == {one.edit_id for one in REQUESTS}
     for request in REQUESTS:
         assert made.contexts[request.edit_id].endswith(
             f"New Fact: {request.prompt} {request.target_new}\nPrompt: "
         )  # fmt: skip
-    assert same(made, ike.edit(model, tokenizer, REQUESTS, how, context(POOL)))
     alone = [ike.edit(model, tokenizer, [one], how, context(POOL)) for one in REQUESTS]
     assert all(
         same(*pair) for pair in zip(alone, ike.edit_each(model, tokenizer, REQUESTS, how, context(POOL)), strict=True)

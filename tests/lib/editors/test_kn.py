@@ -1,4 +1,4 @@
-"""Editor kn: knowledge neurons found and rewritten, on every family of models."""
+"""Editor kn: knowledge neurons found and rewritten, beside what test_contract.py says of every editor."""
 
 from dataclasses import replace
 
@@ -6,28 +6,25 @@ import pytest
 import torch
 
 from lib.architecture import architecture
-from lib.edit import Dense, Edit, Sparse, applied
+from lib.edit import Dense, Sparse
 from lib.editors import kn
 from lib.integrated_gradients import attributions
 from lib.packing import Item
-from tests.lib.editors.baselines import REQUESTS, context, nll, nothing_left_behind, same, settings
+from tests.lib.editors.baselines import REQUESTS, context, nothing_left_behind, same, settings
 from tests.models import CONFIGS, byte_tokenizer, tiny_model
 
 ITEM = Item(prompt=(5, 9, 7), targets=((11, 12),))
 
 
-@pytest.mark.parametrize("mode", ["corrected", "published"])
-@pytest.mark.parametrize("family", CONFIGS)
-def test_neurons_are_rewritten_and_nothing_is_left_behind(family: str, mode: str) -> None:
-    model, tokenizer = tiny_model(family), byte_tokenizer()
-    next(model.parameters()).requires_grad_(True)
+def test_as_published_other_neurons_are_rewritten() -> None:
+    model, tokenizer = tiny_model("gpt2"), byte_tokenizer()
     with nothing_left_behind(model):
-        made = kn.edit(model, tokenizer, REQUESTS[:1], settings(kn, "kn", mode=mode), context())
-        after = nll(model, tokenizer, made, REQUESTS[:1])
-    assert made.updates
-    assert made.info["neurons"] > 0
-    assert not torch.equal(after, nll(model, tokenizer, Edit(updates={}), REQUESTS[:1]))
-    assert same(made, kn.edit(model, tokenizer, REQUESTS[:1], settings(kn, "kn", mode=mode), context()))
+        corrected, published = (
+            kn.edit(model, tokenizer, REQUESTS[:1], settings(kn, "kn", mode=mode), context())
+            for mode in ("corrected", "published")
+        )
+    assert min(corrected.info["neurons"], published.info["neurons"]) > 0
+    assert not same(corrected, published)
 
 
 @pytest.mark.parametrize("family", CONFIGS)
@@ -89,12 +86,11 @@ def test_updates_of_several_requests_add_up() -> None:
         torch.testing.assert_close(update.dense(), torch.stack(dense).sum(0))
 
 
-def test_few_neurons_are_stored_sparsely_and_undo_is_exact() -> None:
+def test_few_neurons_are_stored_sparsely() -> None:
     model, tokenizer = tiny_model("gpt2"), byte_tokenizer()
     made = kn.edit(model, tokenizer, REQUESTS[:1], settings(kn, "kn", threshold=0.9), context())
+    assert made.updates
     assert all(isinstance(one, Sparse) for one in made.updates.values())
-    with nothing_left_behind(model), applied(model, made):
-        assert model(torch.tensor([[1, 2]])).logits.isfinite().all()
 
 
 def test_mistakes_are_errors() -> None:
