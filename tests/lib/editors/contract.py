@@ -86,7 +86,7 @@ class Case:
     @contextmanager
     def destroyed(self) -> Iterator[None]:
         """Within it, a weight that every forward pass uses is not a number."""
-        weight = self.model.get_submodule(architecture(self.model).final_norm).weight
+        weight = self.model.get_input_embeddings().weight
         before = weight.detach().clone()
         with torch.no_grad():
             weight.fill_(torch.nan)
