@@ -73,7 +73,7 @@ def figure(one: tuple[float, float] | None, unit: str) -> str:
 
 def short(value: float, digits: int = 3) -> str:
     """A number that is not negative with so many digits, from 100 on without decimals."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:#.{digits}g}"
+    return f"{value:,.0f}" if value >= 100 else f"{value:#.{digits}g}".removesuffix(".")
 
 
 def signed(value: float, digits: int = 1) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from lib.report_text import duration, flat, number, sentence
+from lib.report_text import duration, flat, number, sentence, short
 
 
 def summary(mean: float, n: int = 10) -> dict[str, float]:
@@ -63,3 +63,10 @@ def test_numbers_have_four_digits_and_marked_thousands(value: object, text: str)
 @pytest.mark.parametrize(("seconds", "text"), [(2.04, "2.0 s"), (117.2, "1 min 57 s"), (7260, "2 h 1 min")])
 def test_durations_are_said_in_the_two_units_that_matter(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"), [(17.43, 2, "17"), (2.1, 3, "2.10"), (0.0384, 2, "0.038"), (505.43, 3, "505")]
+)
+def test_a_figure_has_its_digits_and_never_ends_in_a_point(value: float, digits: int, text: str) -> None:
+    assert short(value, digits) == text
