@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from lib.report_text import duration, flat, number, sentence, short
+from lib.report_text import duration, figure, flat, number, p_value, sentence, short, signed
 
 
 def summary(mean: float, n: int = 10) -> dict[str, float]:
@@ -70,3 +70,20 @@ def test_durations_are_said_in_the_two_units_that_matter(seconds: float, text: s
 )
 def test_a_figure_has_its_digits_and_never_ends_in_a_point(value: float, digits: int, text: str) -> None:
     assert short(value, digits) == text
+
+
+def test_figures_are_percent_or_have_three_digits() -> None:
+    assert figure((98.54, 1.68), "percent") == "98.5 ± 1.7"
+    assert figure((518.2, 18.4), "bits") == "518 ± 18"
+    assert figure(None, "percent") == "not measured"
+
+
+def test_differences_have_a_sign_and_small_p_values_are_bounded() -> None:
+    assert [signed(value) for value in (3.14, -3.16, -0.04)] == ["+3.1", "-3.2", "+0.0"]
+    assert signed(-0.0404, 3) == "-0.040"
+    assert [p_value(value) for value in (0.0625, 0.0009, 1.0, None)] == [
+        "p = 0.062",
+        "p < 0.001",
+        "p = 1",
+        "\N{EN DASH}",
+    ]
