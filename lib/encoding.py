@@ -6,6 +6,9 @@ from typing import Any
 from lib.packing import Item
 from lib.texts import join
 
+_TEXTS = 1024
+"""Tokenized in one call: beside the ids a tokenizer makes offsets, masks and more of each text, which take memory."""
+
 
 def encode(
     tokenizer: Any,
@@ -40,7 +43,8 @@ def prompt_ids(tokenizer: Any, text: str) -> list[int]:
 
 
 def _ids(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
-    return list(tokenizer(list(texts)).input_ids) if texts else []
+    parts = (list(texts[start : start + _TEXTS]) for start in range(0, len(texts), _TEXTS))
+    return [ids for part in parts for ids in tokenizer(part).input_ids]
 
 
 def _common(one: Sequence[int], other: Sequence[int]) -> int:

@@ -158,6 +158,8 @@ class Generation:
     """What follows the prompt, without end-of-text and other special tokens."""
     seed: int | None
     """Of a sampled text's random stream."""
+    truncated: bool
+    """Whether the model has too few positions, so that the in-context edit, or the prompt, lost its beginning."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from lib.packing import batches, pack
 from lib.params import Scoring
 from lib.questions import questions
 from lib.records import Divergence, Generation, Request, Score, When, read, write
-from lib.written import Wanted
+from lib.written import Asking, Wanted
 
 T = TypeVar("T")
 _NO_CONTEXTS: Mapping[str, str] = MappingProxyType({})
@@ -105,10 +105,12 @@ class Scorer:
     def _texts(self, when: When, session: int, contexts: Mapping[str, str]) -> list[Generation]:
         """Greedy ones, then sampled ones, each in the order of the requests and their prompts."""
         greedy, drawn = self.settings.greedy, self.settings.generations
+        longest = getattr(self.model.config, "max_position_embeddings", None)
+        asking = Asking(tokenizer=self.tokenizer, longest=longest, contexts=contexts)
         rows: list[Generation] = []
         for name, top_k, wanted in (
-            ("greedy", None, written.greedy(self.tokenizer, self._first(greedy.limit), greedy, contexts)),
-            ("sampled", drawn.top_k, written.generations(self.tokenizer, self._first(drawn.limit), drawn, contexts)),
+            ("greedy", None, asking.greedy(self._first(greedy.limit), greedy)),
+            ("sampled", drawn.top_k, asking.generations(self._first(drawn.limit), drawn)),
         ):
             work = partial(self._written, wanted, top_k)
             texts = self._shared(written.cut(wanted, self.settings.rows), work, f"{name} texts {when}")

@@ -5,8 +5,8 @@ The passages are those of the published evaluation (arXiv 2202.05262): each gene
 length by top-k sampling, from which fluency and consistency are computed. The same seed before and after an edit.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from lib import in_step
@@ -20,18 +20,23 @@ from lib.records import Generation, Request, When
 _GREEDY = Sampling(max_tokens=0, temperature=1.0, top_k=0, greedy=True)
 
 
+TextKind = Literal["efficacy", "generalization", "generation"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
     """One text to be written."""
 
     edit_id: str
-    kind: Literal["efficacy", "generalization", "generation"]
+    kind: TextKind
     prompt_index: int
     prompt: str
     context: str
     """An in-context edit's text, which comes before the prompt; else empty."""
     asked: Asked
     """Context and prompt."""
+    truncated: bool = False
+    """Whether the context, or the prompt, lost its beginning for want of positions."""
 
     def row(self, text: str, when: When, session: int) -> Generation:
         """The row of generations.parquet."""
@@ -46,59 +51,73 @@ class Wanted:
             prompt=self.prompt,
             text=text,
             seed=self.asked.seed if sampled else None,
+            truncated=self.truncated,
         )
 
 
-def greedy(tokenizer: Any, requests: Sequence[Request], settings: Greedy, contexts: Mapping[str, str]) -> list[Wanted]:
-    """The edited prompt and its paraphrases, each with room for the whole target and a token that ends it."""
-    wanted = []
-    for request in requests:
-        context = contexts.get(request.edit_id, "")
-        prompts = (request.prompt, *request.paraphrases)
-        items = encode(tokenizer, [context + prompt for prompt in prompts], [[request.target_new]] * len(prompts))
-        for place, (prompt, item) in enumerate(zip(prompts, items, strict=True)):
-            asked = Asked(
-                ids=tuple(prompt_ids(tokenizer, context + prompt)),
-                tokens=max(settings.tokens, len(item.targets[0]) + 1),
-                end=tokenizer.eos_token_id,
-            )
-            kind: Literal["efficacy", "generalization"] = "generalization" if place else "efficacy"
-            wanted.append(
-                Wanted(
-                    edit_id=request.edit_id,
-                    kind=kind,
-                    prompt_index=max(place - 1, 0),
-                    prompt=prompt,
-                    context=context,
-                    asked=asked,
-                )
-            )
-    return wanted
+@dataclass(frozen=True, kw_only=True)
+class Asking:
+    """How edits' prompts are put to a model."""
 
+    tokenizer: Any
+    longest: int | None
+    """Tokens that the model has positions for; None: any number."""
+    contexts: Mapping[str, str]
+    """An in-context edit's, by edit_id."""
 
-def generations(
-    tokenizer: Any, requests: Sequence[Request], settings: Generations, contexts: Mapping[str, str]
-) -> list[Wanted]:
-    """Every generation prompt, to be continued until it has settings.tokens tokens, its own included.
+    def greedy(self, requests: Sequence[Request], settings: Greedy) -> list[Wanted]:
+        """The edited prompt and its paraphrases, each with room for the whole target and a token that ends it."""
+        return [one for request in requests for one in self._fitting(self._greedy(request, settings))]
 
-    A context does not count. The end of a text does not stop it, as in the release: all texts have one length.
-    """
-    return [
-        Wanted(
+    def generations(self, requests: Sequence[Request], settings: Generations) -> list[Wanted]:
+        """Every generation prompt, to be continued until it has settings.tokens tokens, its own included.
+
+        A context does not count. The end of a text does not stop it, as in the release: all texts have one length.
+        """
+        return [one for request in requests for one in self._fitting(self._generations(request, settings))]
+
+    def _greedy(self, request: Request, settings: Greedy) -> Iterator[Wanted]:
+        kinds: list[tuple[TextKind, Sequence[str]]] = [
+            ("efficacy", [request.prompt]),
+            ("generalization", request.paraphrases),
+        ]
+        context = self.contexts.get(request.edit_id, "")
+        for kind, prompts in kinds:
+            for place, prompt in enumerate(prompts):
+                (item,) = encode(self.tokenizer, [context + prompt], [[request.target_new]])
+                tokens = max(settings.tokens, len(item.targets[0]) + 1)
+                yield self._wanted(request, kind, place, prompt, tokens, end=self.tokenizer.eos_token_id)
+
+    def _generations(self, request: Request, settings: Generations) -> Iterator[Wanted]:
+        for place, prompt in enumerate(request.generation_prompts):
+            tokens = settings.tokens - len(prompt_ids(self.tokenizer, prompt))
+            own = seed(settings.seed, "generation", request.edit_id, place)
+            yield self._wanted(request, "generation", place, prompt, tokens, seed=own)
+
+    def _wanted(
+        self, request: Request, kind: TextKind, place: int, prompt: str, tokens: int, **asked: Any
+    ) -> Wanted:  # fmt: skip
+        context = self.contexts.get(request.edit_id, "")
+        ids = tuple(prompt_ids(self.tokenizer, context + prompt))
+        return Wanted(
             edit_id=request.edit_id,
-            kind="generation",
+            kind=kind,
             prompt_index=place,
             prompt=prompt,
-            context=(context := contexts.get(request.edit_id, "")),
-            asked=Asked(
-                ids=tuple(prompt_ids(tokenizer, context + prompt)),
-                tokens=settings.tokens - len(prompt_ids(tokenizer, prompt)),
-                seed=seed(settings.seed, "generation", request.edit_id, place),
-            ),
+            context=context,
+            asked=Asked(ids=ids, tokens=tokens, **asked),
         )
-        for request in requests
-        for place, prompt in enumerate(request.generation_prompts)
-    ]
+
+    def _fitting(self, wanted: Iterable[Wanted]) -> list[Wanted]:
+        """One request's texts without the first tokens, as many of each, that do not fit: they are of the context."""
+        some = list(wanted)
+        over = max((one.asked.length for one in some), default=0) - (self.longest or 0)
+        if self.longest is None or over <= 0:
+            return some
+        return [
+            replace(one, asked=replace(one.asked, ids=one.asked.ids[over:] or one.asked.ids[-1:]), truncated=True)
+            for one in some
+        ]
 
 
 def cut(wanted: Sequence[Wanted], rows: int) -> list[list[int]]:

@@ -57,7 +57,8 @@ def leave_texts(folder: Path, matches: int) -> None:
     rows = [
         Generation(
             edit_id=f"world-{edit}", session=0, when="after", kind=kind, prompt_index=0, prompt="p", seed=None,
-            decoding="greedy" if kind == "efficacy" else "sampled", text=" t" if edit < matches else " other words",
+            truncated=False, decoding="greedy" if kind == "efficacy" else "sampled",
+            text=" t" if edit < matches else " other words",
         )
         for edit in range(N) for kind in ("efficacy", "generation")
     ]  # type: ignore[arg-type]  # fmt: skip

@@ -19,7 +19,7 @@ def texts(*rows: tuple[str, str, str], **changed: Any) -> pl.DataFrame:
     made = [
         Generation(
             edit_id=edit_id, session=0, when="after", kind=kind, prompt_index=place, prompt="Rome has",
-            decoding="sampled" if kind == "generation" else "greedy", text=text, seed=None,
+            decoding="sampled" if kind == "generation" else "greedy", text=text, seed=None, truncated=False,
         )
         for place, (edit_id, kind, text) in enumerate(rows)
     ]  # type: ignore[arg-type]  # fmt: skip

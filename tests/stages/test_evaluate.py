@@ -50,7 +50,7 @@ def text_of(edit: Request, kind: Any, when: Any, text: str, session: int = 0) ->
     decoding: Any = "sampled" if kind == "generation" else "greedy"
     return Generation(
         edit_id=edit.edit_id, session=session, when=when, kind=kind, prompt_index=0, decoding=decoding,
-        prompt=edit.prompt, text=text, seed=None,
+        prompt=edit.prompt, text=text, seed=None, truncated=False,
     )  # fmt: skip
 
 
