@@ -25,12 +25,20 @@ DEVICES = {
     "h100": sizing.Device(name="H100 SXM", peak=989e12, share=0.35, memory=3.35e12, link=2e11, layer_seconds=6e-4),
     "a100": sizing.Device(name="A100 80 GB", peak=312e12, share=0.45, memory=2.0e12, link=1.5e11, layer_seconds=6e-4),
 }
-_STAGES = {"edit": sizing.edit_need, "score": sizing.score_need, "paraphrase": sizing.paraphrase_need}
+_STAGES = {
+    "edit": sizing.edit_need,
+    "score": sizing.score_need,
+    "score, texts": sizing.text_need,
+    "paraphrase": sizing.paraphrase_need,
+}
+_GENERATION_PROMPTS = 10
+"""CounterFact's, an edit."""
 
 
-def work(model: params.Model, edits: int, paraphrases: int, neighbors: int) -> sizing.Work:
+def work(model: params.Model, edits: int, paraphrases: int, neighbors: int, rows: int) -> sizing.Work:
     """That many CounterFact edits under a model preset's recipe and the other params of params.yaml."""
     train, para = params.section("train", params.Train), params.section("para", params.Para)
+    score = params.section("score", params.Scoring)
     recipe = params.with_recipe(train, model.train)
     return sizing.Work(
         edits=edits,
@@ -42,21 +50,27 @@ def work(model: params.Model, edits: int, paraphrases: int, neighbors: int) -> s
         micro_tokens=train.micro_tokens,
         prompts=13,
         targets=2,
+        greedy_tokens=3 * (13 + score.greedy.tokens),
+        passage_tokens=_GENERATION_PROMPTS * score.generations.tokens,
+        text_rows=rows,
         paraphrase_tokens=para.samples * para.max_tokens + round(paraphrases * mean(para.prefix_tokens)),
         paraphrase_batch=256,
         paraphrase_context=250,
     )
 
 
-def needs(names: list[str], device: sizing.Device, edits: int, paraphrases: int, neighbors: int) -> str:
+def needs(names: list[str], device: sizing.Device, edits: int, paraphrases: int, neighbors: int, rows: int) -> str:
     """The table of these models on this device, as Markdown."""
-    rows = []
+    found = []
     for name in names:
         preset = params.preset("models", name, params.Model)
-        shape, todo = sizing.shape_of_model(CONFIGS[name], preset.lora), work(preset, edits, paraphrases, neighbors)
+        shape, todo = (
+            sizing.shape_of_model(CONFIGS[name], preset.lora),
+            work(preset, edits, paraphrases, neighbors, rows),
+        )
         for stage, need in _STAGES.items():
-            rows.append((name, stage, need(shape, todo, device), need(shape, todo, device, 8)))
-    return sizing.table(rows)
+            found.append((name, stage, need(shape, todo, device), need(shape, todo, device, 8)))
+    return sizing.table(found)
 
 
 def main() -> None:
@@ -64,7 +78,7 @@ def main() -> None:
     options = _options()
     device = DEVICES[options.device]
     print(", ".join(f"{name} {value:g}" if name != "name" else value for name, value in asdict(device).items()))
-    print(needs(options.models, device, options.edits, options.paraphrases, options.neighbors))
+    print(needs(options.models, device, options.edits, options.paraphrases, options.neighbors, options.rows))
 
 
 def _options() -> argparse.Namespace:
@@ -74,6 +88,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--edits", type=int, default=10_000)
     parser.add_argument("--paraphrases", type=int, default=15, help="for every edit")
     parser.add_argument("--neighbors", type=int, default=20, help="for every edit")
+    parser.add_argument("--rows", type=int, default=256, help="texts that score writes together: score.rows")
     return parser.parse_args()
 
 

@@ -29,6 +29,8 @@ _TRAINED_BYTES = 20
 _RUNTIME_GIB = 1.0
 """Of a CUDA context and its libraries' workspaces."""
 _COUNTED_ROWS = 4
+_LONGEST_TEXT = 100
+"""Tokens of a text of stage score, about."""
 _HOUR = 3600
 
 
@@ -89,6 +91,12 @@ class Work:
     """Evaluation prompts an edit."""
     targets: int
     """Targets a prompt."""
+    greedy_tokens: int
+    """Of stage score's greedy continuations of an edit's prompts: steps of all of them, prompts included."""
+    passage_tokens: int
+    """Of its sampled texts: tokens of all of an edit's, prompts included."""
+    text_rows: int
+    """Texts that it writes together."""
     paraphrase_tokens: int
     """Tokens generated an edit."""
     paraphrase_batch: int
@@ -173,6 +181,16 @@ def score_need(shape: Shape, work: Work, device: Device, processes: int = 1) -> 
     seconds = math.ceil(passes / processes) * _pass(shape, device, operations, directions=1)
     logits = 2 * 4 * heads / passes * shape.vocabulary
     memory = shape.weights * _BYTES + work.micro_tokens * 6 * shape.inner * _BYTES + logits
+    return Need(gib=memory / 2**30 + _RUNTIME_GIB, hours=seconds / _HOUR)
+
+
+def text_need(shape: Shape, work: Work, device: Device, processes: int = 1) -> Need:
+    """What stage score writes, before and after: a step reads all weights for one token of every row of a batch."""
+    steps = 2 * work.edits * (work.greedy_tokens + work.passage_tokens) / work.text_rows / processes
+    operations = 2 * shape.weights * work.text_rows
+    longest = work.text_rows * _LONGEST_TEXT * shape.cache
+    memory = shape.weights * _BYTES + longest + 4 * 8 * work.text_rows * shape.vocabulary
+    seconds = steps * _pass(shape, device, operations, directions=1)
     return Need(gib=memory / 2**30 + _RUNTIME_GIB, hours=seconds / _HOUR)
 
 

@@ -12,7 +12,8 @@ LORA = Lora(r=32, alpha=64.0, targets=["c_attn", "c_proj", "c_fc"])
 SMALL = GPT2Config()
 WORK = sizing.Work(
     edits=10_000, pairs=360_000, pair_tokens=15, target_tokens=2, epochs=6, batch_size=32, micro_tokens=4096,
-    prompts=13, targets=2, paraphrase_tokens=240, paraphrase_batch=256, paraphrase_context=250,
+    prompts=13, targets=2, greedy_tokens=75, passage_tokens=1_000, text_rows=16,
+    paraphrase_tokens=240, paraphrase_batch=256, paraphrase_context=250,
 )  # fmt: skip
 DEVICE = sizing.Device(name="one", peak=1e15, share=0.4, memory=3e12, link=2e11, layer_seconds=1e-3)
 FAST = replace(DEVICE, memory=1e30, link=1e30, layer_seconds=0.0)
@@ -77,3 +78,14 @@ def test_scoring_is_shared_and_decoding_waits_for_memory() -> None:
     steps = 10_000 * 240 / 256
     wanted = steps * (small.weights * 2 + held) / 3e12 / 3600
     assert sizing.paraphrase_need(small, WORK, DEVICE).hours == pytest.approx(wanted, rel=1e-3)
+
+
+def test_texts_are_written_a_token_a_step_and_more_rows_take_fewer_steps() -> None:
+    xl = sizing.shape_of_model(GPT2Config(n_embd=1600, n_layer=48, n_head=25), LORA)
+    few, many, shared = (
+        sizing.text_need(xl, replace(WORK, text_rows=rows), DEVICE, processes)
+        for rows, processes in ((16, 1), (64, 1), (16, 4))
+    )
+    assert few.hours == pytest.approx(2 * 10_000 * 1_075 / 16 * 48 * 1e-3 / 3_600)
+    assert many.hours == shared.hours == pytest.approx(few.hours / 4)
+    assert few.gib < many.gib < few.gib + 64 * 100 * xl.cache / 2**30 + 0.2
