@@ -21,7 +21,7 @@ def last_session(rows: Frame) -> Frame:
 
 
 def curve(records: pl.DataFrame, measure: str) -> list[dict[str, Any]]:
-    """One row a checkpoint, kind of prompt and group of edits (all so far, newest): mean, ci95 and n, in percent.
+    """One row a checkpoint, kind of prompt and group of edits (all so far, newest): mean, ci95 and n, in its unit.
 
     `records` are metrics.per_record's. No row where there is one session only.
     """

@@ -93,3 +93,12 @@ def test_batches_hold_every_prompt_once_the_longest_first() -> None:
     some = [asked(prompt, tokens=tokens) for prompt, tokens in (("A", 3), ("AAAA", 3), ("AA", 9), ("A", -7))]
     assert cut(some, 3) == [[2, 1, 0], [3]]
     assert cut([], 3) == []
+
+
+def test_every_step_has_the_same_shape_so_that_company_does_not_move_the_last_bit() -> None:
+    model, shapes = tiny_model("gpt2"), set()
+    handle = model.register_forward_pre_hook(lambda _, inputs: shapes.add(tuple(inputs[0].shape)))
+    for count in (1, 3, 5):
+        continued(model, [asked(prompt) for prompt in PROMPTS[:count]], GREEDY, rows=5)
+    handle.remove()
+    assert shapes == {(5, 1)}
