@@ -120,4 +120,4 @@ def _options() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, with_parent=False)

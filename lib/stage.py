@@ -21,15 +21,16 @@ _LINES_IN_A_LOG = 10
 """Without a terminal, progress is a plain line about every tenth of the way."""
 
 
-def run(main: Callable[[], None]) -> None:
-    """Run a stage's main function.
+def run(main: Callable[[], None], *, with_parent: bool = True) -> None:
+    """Run a stage's main function, or an app's.
 
     Mistakes of the user (ValueError, FileNotFoundError; FloatingPointError where settings lead to NaN), and other
     processes that are gone (ConnectionError), are printed as a message without a traceback, exit status 1.
-    On Linux the process is told to stop when its parent (dvc) dies, which dvc does not do itself.
+    On Linux the process is told to stop when its parent (dvc) dies, which dvc does not do itself; `with_parent` is
+    false for what a person leaves running behind a shell that ends.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    if sys.platform == "linux":
+    if sys.platform == "linux" and with_parent:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     try:
         main()
