@@ -24,7 +24,8 @@ class Series:
     ci95: Sequence[float] | None = None
     """Half the widths of the intervals."""
     color: str = AFTER
-    dashed: bool = False
+    width: float = 1.3
+    """Of the line, in points."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +57,7 @@ def panels(shown: Sequence[Panel], columns: int, width: float, height: float) ->
             one.set_xlabel("edits")
         if legend:
             lines = [
-                Line2D([], [], color=one.color, linestyle="--" if one.dashed else "-", linewidth=2, label=one.label)
-                for one in labels.values()
+                Line2D([], [], color=one.color, linewidth=one.width + 0.7, label=one.label) for one in labels.values()
             ]
             figure.legend(handles=lines, loc="outside upper center", ncols=min(4, len(lines)))
         return png(figure)
@@ -65,8 +65,7 @@ def panels(shown: Sequence[Panel], columns: int, width: float, height: float) ->
 
 def _draw(axes: Axes, panel: Panel) -> None:
     for one in panel.series:
-        style = "--" if one.dashed else "-"
-        axes.plot(one.edits, one.values, color=one.color, linestyle=style, linewidth=1.3, marker="o", markersize=2.5)
+        axes.plot(one.edits, one.values, color=one.color, linewidth=one.width, marker="o", markersize=one.width + 1.2)
         if one.ci95 is not None:
             axes.errorbar(one.edits, one.values, one.ci95, fmt="none", ecolor=one.color, elinewidth=0.7, alpha=0.5)
     for said, value in panel.levels.items():

@@ -13,12 +13,15 @@ import polars as pl
 from lib.ability_lines import PERCENT, Line, lines
 from lib.curve_plots import Panel, Series, panels
 from lib.metrics import KINDS
+from lib.report_text import figure, short
 from lib.study_colors import colors
 from lib.weight_lines import TOTAL, shares
 
 GROUPS = {"editing": 3, "abilities": 4, "weights": 3}
 """What is drawn, each as a picture of its own, and how many panels stand side by side."""
 _WIDTH, _HEIGHT = 9.6, 2.1
+_FIRST_WIDTH, _NEXT_WIDTH = 3.2, 1.3
+"""The first row's line is seen below one that lies on it."""
 _KEY = ("row", "group", "measure", "unit", "edits")
 _KL = "KL to the unedited model"
 _WEIGHTS = {
@@ -113,7 +116,7 @@ def _weights(run: Outcome) -> Iterator[dict[str, Any]]:
 def pictures(found: pl.DataFrame) -> dict[str, bytes]:
     """A PNG for each group that has points: a panel for each measure, in it a line for each row.
 
-    Spreads are drawn of the first row only: those of several cover each other.
+    Spreads are drawn of the first row only: those of several would cover each other.
     """
     shown = colors(found["row"].unique(maintain_order=True).to_list())
     return {
@@ -132,13 +135,15 @@ def _panels(some: pl.DataFrame, shown: Mapping[str, str]) -> list[Panel]:
 
 
 def _series(row: str, line: pl.DataFrame, shown: Mapping[str, str]) -> Series:
-    known = line["spread"].null_count() == 0 and row == next(iter(shown))
+    first = row == next(iter(shown))
+    known = line["spread"].null_count() == 0
     return Series(
         label=row,
         edits=line["edits"].to_list(),
         values=line["value"].to_list(),
-        ci95=line["spread"].to_list() if known else None,
+        ci95=line["spread"].to_list() if first and known else None,
         color=shown[row],
+        width=_FIRST_WIDTH if first else _NEXT_WIDTH,
     )
 
 
@@ -161,10 +166,7 @@ def table(found: pl.DataFrame) -> str:
 
 
 def _cell(point: Mapping[str, Any]) -> str:
-    digits = ".1f" if point["unit"] == PERCENT else ".4g"
-    value = format(point["value"], digits)
-    return (
-        value
-        if point["spread"] is None
-        else f"{value} ± {format(point['spread'], '.1f' if digits == '.1f' else '.2g')}"
-    )
+    spread = point["spread"]
+    if spread is not None:
+        return figure((point["value"], spread), point["unit"])
+    return f"{point['value']:.1f}" if point["unit"] == PERCENT else short(point["value"])

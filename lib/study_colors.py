@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from matplotlib.colors import to_hex, to_rgb
 
 _HUES = ("#1d2733", "#2563c9", "#e08a1e", "#1a9a5a", "#c0392b", "#8a4fbf", "#0f9fb0", "#b0791f", "#d0558f", "#6b7785")
-_LIGHTEST = 0.62
+_LIGHTEST = 0.7
 """Share of white in the lightest row of a hue."""
 
 

@@ -12,7 +12,7 @@ from lib.curve_plots import Panel, Series, panels
 
 def panel(*labels: str, percent: bool = True, top: float = 90.0) -> Panel:
     lines = [
-        Series(label=one, edits=[0, 1, 40], values=[top, top / 2, top / 3], ci95=[1, 2, 3], dashed=place > 0)
+        Series(label=one, edits=[0, 1, 40], values=[top, top / 2, top / 3], ci95=[1, 2, 3], width=1.0 + place)
         for place, one in enumerate(labels)
     ]
     return Panel(title="recall", series=lines, percent=percent, levels={"guessing": 25})

@@ -75,9 +75,9 @@ def test_the_table_has_the_unedited_model_and_every_row_after_its_last_edit() ->
     assert printed[0].startswith(
         "| row | edits | seeds | score | efficacy | generalization | KL to the unedited model | recall | perplexity |"
     )
-    assert printed[2].startswith("| unedited | 0 | 1 |  |  |  |  | 98.0 ± 1.0 | 2 ± 1 |")
+    assert printed[2].startswith("| unedited | 0 | 1 |  |  |  |  | 98.0 ± 1.0 | 2.00 ± 1.0 |")
     assert printed[3].startswith(
-        "| plain | 78 | 1 | 52.2 ± 3.0 | 82.2 ± 3.0 | 72.2 ± 3.0 |  | 40.0 ± 2.0 | 9 ± 2 | 5 |"
+        "| plain | 78 | 1 | 52.2 ± 3.0 | 82.2 ± 3.0 | 72.2 ± 3.0 |  | 40.0 ± 2.0 | 9.00 ± 2.0 | 5.00 |"
     )
     assert printed[4].startswith("| RECT 40 | 78 | 1 | 57.2 ± 3.0 | 87.2 ± 3.0 |")
     assert len({row.count("|") for row in printed}) == 1
