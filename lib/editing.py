@@ -15,6 +15,7 @@ from lib.records import Fact, Neighbor, Paraphrase, Request, Text, read
 from lib.scratch import code_fingerprint, fingerprint
 from lib.shared_scratch import shared_scratch
 from lib.stage import progress
+from lib.stored import Stored
 from lib.training import Step
 
 
@@ -62,18 +63,20 @@ def editing(
         protocol=params.section("protocol", params.Protocol).model_dump(), regularize=regularize.model_dump(),
         code=code_fingerprint(), **asdict(inputs),
     )  # fmt: skip
+    # Gone through once in a mass edit, so they stay in their files; picked from for every session of the others.
+    table: Any = Stored if params.section("protocol", params.Protocol).kind == "mass" else read
     with shared_scratch(stage, key, world) as folder:
         context = Context(
-            paraphrases=read(inputs.paraphrases, Paraphrase),
-            neighbors=read(inputs.neighbors, Neighbor),
+            paraphrases=table(inputs.paraphrases, Paraphrase),
+            neighbors=table(inputs.neighbors, Neighbor),
             lora=preset.lora,
             train=train,
             world=world,
             progress=lambda all_steps: progress(all_steps, f"{stage}: editing") if world.first else all_steps,
             checkpoints=None,
             record=record,
-            pool=read(inputs.pool, Fact),
-            texts=[one.text for one in read(inputs.text, Text) if one.split == "train"],
+            pool=Stored(inputs.pool, Fact),
+            texts=[one.text for one in read(inputs.text, Text) if one.split == "train"] if train.text else [],
             statistics=inputs.statistics,
             hypernet=inputs.hypernet,
         )

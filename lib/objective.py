@@ -10,7 +10,10 @@ With p the model being trained, p0 the unedited one, and shares a (dpo) and g (t
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -83,13 +86,38 @@ def _sizes(batch: Sequence[Example]) -> tuple[int, int, int]:
     return facts, texts, sum(one.reference is not None for one in batch)
 
 
-def with_reference(model: nn.Module, examples: Sequence[Example], micro_tokens: int) -> list[Example]:
-    """`examples` with log p0 of both targets where there are two, under `model` as it is now (adapter off)."""
+def references(model: nn.Module, examples: Sequence[Example], micro_tokens: int) -> npt.NDArray[np.float64]:
+    """log p0 of both targets of every example that has two, under `model` as it is now (adapter off): [examples, 2].
+
+    NaN for the others.
+    """
+    found = np.full((len(examples), 2), np.nan)
     two = [index for index, one in enumerate(examples) if len(one.item.targets) == 2]
     device = next(model.parameters()).device
-    made = list(examples)
-    for batch in batches([examples[index].item for index in two], micro_tokens):
-        nll = score_targets(model, pack([examples[two[place]].item for place in batch]).to(device)).nll.tolist()
-        for count, place in enumerate(batch):
-            made[two[place]] = replace(made[two[place]], reference=(-nll[2 * count], -nll[2 * count + 1]))
-    return made
+    for batch in batches(_Chosen(examples, two), micro_tokens):
+        packed = pack([examples[two[place]].item for place in batch]).to(device)
+        found[[two[place] for place in batch]] = -score_targets(model, packed).nll.double().cpu().numpy().reshape(-1, 2)
+    return found
+
+
+@dataclass(frozen=True)
+class _Chosen(Sequence[Example]):
+    """Some of the examples, without a list of them."""
+
+    examples: Sequence[Example]
+    places: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.examples[self.places[index]]
+
+
+def with_reference(model: nn.Module, examples: Sequence[Example], micro_tokens: int) -> list[Example]:
+    """`examples` with log p0 of both targets where there are two."""
+    found = references(model, examples, micro_tokens).tolist()
+    return [
+        replace(one, reference=(chosen, rejected)) if len(one.item.targets) == 2 else one
+        for one, (chosen, rejected) in zip(examples, found, strict=True)
+    ]

@@ -1,17 +1,22 @@
 """The training pairs of conditional fine-tuning: edits E, paraphrases P, unedited facts R (arXiv 2402.11078)."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Container, Iterable, Iterator, Sequence
+from typing import Any
 
+from lib.encoding import encode
 from lib.packing import Item
 from lib.records import Neighbor, Paraphrase, Request
 
 Triple = tuple[str, str, str | None]
+_PART = 1_024
+"""Triples tokenized at a time: bounds memory, not the result."""
 
 
 def training_triples(
-    requests: Sequence[Request], paraphrases: Sequence[Paraphrase], neighbors: Sequence[Neighbor]
-) -> list[Triple]:
-    """(prompt, target, rejected) of every edit, then of its paraphrases, then of its neighbors.
+    requests: Sequence[Request], paraphrases: Iterable[Paraphrase], neighbors: Iterable[Neighbor]
+) -> Iterator[Triple]:
+    """(prompt, target, rejected) of every edit, then of its paraphrases, then of its neighbors, as they are read.
 
     A paraphrase has the edit's targets, a neighbor its own; the rejected target is the edit's true object, None for
     neighbors.
@@ -19,16 +24,34 @@ def training_triples(
     Raises ValueError where a paraphrase or neighbor belongs to no edit: the files are not of the same run.
     """
     targets = {request.edit_id: (request.target_new, request.target_true) for request in requests}
-    strangers = {one.edit_id for one in paraphrases} | {one.edit_id for one in neighbors}
-    if strangers := strangers - targets.keys():
+    for request in requests:
+        yield request.prompt, request.target_new, request.target_true
+    for paraphrase in paraphrases:
+        _check_known(paraphrase, targets)
+        yield paraphrase.text, *targets[paraphrase.edit_id]
+    for neighbor in neighbors:
+        _check_known(neighbor, targets)
+        yield neighbor.prompt, neighbor.target, None
+
+
+def _check_known(one: Paraphrase | Neighbor, edits: Container[str]) -> None:
+    if one.edit_id not in edits:
         raise ValueError(
-            f"paraphrases or neighbors of {len(strangers)} edits that are not among the edits, such as "
-            f"{min(strangers)!r}: the files are of different runs (dvc repro makes them anew)"
+            f"a {type(one).__name__.lower()} of the edit {one.edit_id!r}, which is not among the edits: the files are "
+            "of different runs (dvc repro makes them anew)"
         )
-    triples: list[Triple] = [(request.prompt, request.target_new, request.target_true) for request in requests]
-    triples += [(one.text, *targets[one.edit_id]) for one in paraphrases]
-    triples += [(one.prompt, one.target, None) for one in neighbors]
-    return triples
+
+
+def training_items(tokenizer: Any, triples: Iterable[Triple], mask_prompt: bool, rejected: bool) -> Iterator[Item]:
+    """Every triple as token ids, a part at a time; with its rejected target second, where that is asked for.
+
+    Without `mask_prompt` the prompt is trained on as well.
+    """
+    triples = iter(triples)
+    while some := list(itertools.islice(triples, _PART)):
+        targets = [(new, true) if rejected and true else (new,) for _, new, true in some]
+        for item in encode(tokenizer, [prompt for prompt, _, _ in some], targets):
+            yield item if mask_prompt else unmasked(item)
 
 
 def unmasked(item: Item) -> Item:

@@ -225,14 +225,19 @@ def read(path: Path, kind: type[R]) -> list[R]:
     Raises ValueError naming the file and the columns where its schema is another one.
     """
     table = pq.read_table(path)
-    if not table.schema.equals(schema(kind)):
-        wanted, found = _described(schema(kind)), _described(table.schema)
+    check_schema(path, table.schema, kind)
+    return [from_plain(kind, row) for row in table.to_pylist()]
+
+
+def check_schema(path: Path, actual: pa.Schema, kind: type) -> None:
+    """Raise ValueError naming the file and the columns that differ from what the fields of `kind` declare."""
+    if not actual.equals(schema(kind)):
+        wanted, found = _described(schema(kind)), _described(actual)
         raise ValueError(
             f"{path}: not a table of {kind.__name__}: wanted but absent or of another type: "
             f"{sorted(wanted - found) or 'none'}; found instead: {sorted(found - wanted) or 'none'}. "
             "Run the stage that writes it again (dvc repro)."
         )
-    return [from_plain(kind, row) for row in table.to_pylist()]
 
 
 def from_plain(kind: type[R], values: Mapping[str, Any]) -> R:

@@ -7,6 +7,7 @@ import functools
 import json
 import math
 import os
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -53,15 +54,15 @@ class Schedule:
         """The items of a step: every epoch goes through all of them in an order of its own."""
         epoch, place = divmod(step, math.ceil(items / self.batch_size))
         order = _order(self.seed, epoch, items)
-        return order[place * self.batch_size : (place + 1) * self.batch_size]
+        return order[place * self.batch_size : (place + 1) * self.batch_size].tolist()
 
 
 @functools.lru_cache(maxsize=1)
-def _order(seed: int, epoch: int, items: int) -> list[int]:
-    return Random(f"{seed}/{epoch}").sample(range(items), items)
+def _order(seed: int, epoch: int, items: int) -> "array[int]":
+    return array("l", Random(f"{seed}/{epoch}").sample(range(items), items))
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
     """What one optimiser step did."""
 

@@ -12,11 +12,11 @@ from pydantic import Field
 
 from lib.edit import Edit
 from lib.editors import Context
-from lib.encoding import encode
 from lib.lora import Adapter, new_adapter
-from lib.objective import Example, Objective, with_reference
+from lib.objective import Example, Objective, references, with_reference
 from lib.packing import Item
-from lib.pairs import training_triples, unmasked
+from lib.pair_store import StoredExamples, is_whole, write_examples
+from lib.pairs import training_items, training_triples
 from lib.params import Section
 from lib.records import Request
 from lib.training import Schedule, train
@@ -71,20 +71,24 @@ def size_each(model: Any, settings: Settings, context: Context) -> int:
     return sum(one.numel() for one in new_adapter(model, context.lora, context.train.seed).parameters())
 
 
-def _examples(model: Any, tokenizer: Any, requests: Sequence[Request], context: Context) -> list[Example]:
+def _examples(model: Any, tokenizer: Any, requests: Sequence[Request], context: Context) -> Sequence[Example]:
+    """The training pairs: in the folder of the checkpoints, where there is one, else in memory."""
     train = context.train
-    triples = training_triples(requests, context.paraphrases, context.neighbors)
-    rejected = [true if train.dpo else None for _, _, true in triples]
     if train.dpo and not train.mask_prompt:
         raise ValueError("train.dpo: wanted train.mask_prompt=true, since the prompt is no answer to prefer")
-    if train.dpo and not any(rejected):
+    if train.dpo and not any(request.target_true for request in requests):
         raise ValueError("train.dpo: wanted edits with target_true (the rejected answer); none has one")
-    targets = [(new, true) if true else (new,) for (_, new, _), true in zip(triples, rejected, strict=True)]
-    items: list[Item] = encode(tokenizer, [prompt for prompt, _, _ in triples], targets)
-    if not train.mask_prompt:
-        items = [unmasked(item) for item in items]
-    examples = [Example(item=item) for item in items]
-    return with_reference(model, examples, train.micro_tokens) if train.dpo else examples
+    triples = training_triples(requests, context.paraphrases, context.neighbors)
+    items = training_items(tokenizer, triples, train.mask_prompt, rejected=train.dpo > 0)
+    if context.checkpoints is None:
+        examples = [Example(item=item) for item in items]
+        return with_reference(model, examples, train.micro_tokens) if train.dpo else examples
+    folder = context.checkpoints.folder / "pairs"
+    if context.world.first and not is_whole(folder):
+        write_examples(folder, (Example(item=item) for item in items))
+    context.world.wait()
+    stored = StoredExamples.of(folder)
+    return stored.with_references(references(model, stored, train.micro_tokens)) if train.dpo else stored
 
 
 def _objective(context: Context) -> Objective:

@@ -16,6 +16,7 @@ from lib.params import Lora, Protocol, Regularize, Train
 from lib.protocols import UNEDITED, Job, checkpoint_numbers, edits_together, mass, sequential, single
 from lib.records import Neighbor, Request
 from lib.regularize import pruned
+from lib.scratch import forget
 from tests.models import TARGETS, byte_tokenizer, tiny_model
 
 REQUESTS = [
@@ -79,8 +80,7 @@ def test_single_edits_that_share_passes_equal_each_alone(tmp_path: Path, regular
     assert list(together) == [request.edit_id for request in REQUESTS]
     for request in REQUESTS:
         alone = mass(replace(one, context=one.context.of([request])), [request])
-        for file in tmp_path.iterdir():
-            file.unlink()
+        forget(tmp_path)
         torch.testing.assert_close(
             logits(one.model, together[request.edit_id]), logits(one.model, alone), atol=2e-2, rtol=1e-2
         )

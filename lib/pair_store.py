@@ -1,0 +1,100 @@
+"""Training examples on disk: token ids one after another in one file, and where each example's parts end in another.
+
+Both are mapped into memory, not read: an epoch over any number of pairs holds no more than the steps under way, and
+several processes on one machine share one copy of what the system keeps of the files.
+"""
+
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from lib.objective import Example
+from lib.packing import Item
+from lib.stage import read_json, write_json
+
+_TOKENS, _ENDS, _COUNTS = "tokens.i32", "ends.i64", "pairs.json"
+_PARTS = 3
+"""Of an example: its prompt, its target, its rejected target, each the tokens from the end of the one before."""
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether `write_examples` has come to its end there."""
+    return (folder / _COUNTS).is_file()
+
+
+def write_examples(folder: Path, examples: Iterable[Example]) -> None:
+    """Write `examples` as they come, the counts last.
+
+    Raises ValueError for what training pairs never are: plain text, more than two targets, or a target without a token.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    count = end = 0
+    with (folder / _TOKENS).open("wb") as tokens, (folder / _ENDS).open("wb") as ends:
+        for one in examples:
+            lengths = [len(one.item.prompt), *map(len, one.item.targets)]
+            if one.text or one.reference is not None or not 2 <= len(lengths) <= _PARTS or not all(lengths[1:]):
+                raise ValueError(f"example {count}: wanted a prompt with one or two targets; found {one}")
+            for part in (one.item.prompt, *one.item.targets):
+                array("i", part).tofile(tokens)
+            lengths += [0] * (_PARTS - len(lengths))
+            array("q", np.cumsum([end + lengths[0], *lengths[1:]]).tolist()).tofile(ends)
+            count, end = count + 1, end + sum(lengths)
+    write_json(folder / _COUNTS, {"examples": count, "tokens": end})
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredExamples(Sequence[Example]):
+    """What was written, in the same order; an example is made when it is asked for."""
+
+    tokens: npt.NDArray[np.int32]
+    ends: npt.NDArray[np.int64]  # [examples, 3]
+    references: npt.NDArray[np.float64] | None = None
+    """[examples, 2] as lib.objective.references gives them."""
+
+    @classmethod
+    def of(cls, folder: Path) -> "StoredExamples":
+        """Those in `folder`. Raises FileNotFoundError where none were written to the end."""
+        counts = read_json(folder / _COUNTS)
+        return cls(
+            tokens=_mapped(folder / _TOKENS, np.int32, (counts["tokens"],)),
+            ends=_mapped(folder / _ENDS, np.int64, (counts["examples"], _PARTS)),
+        )
+
+    def with_references(self, references: npt.NDArray[np.float64]) -> "StoredExamples":
+        """The same, each example with its reference, where it has one."""
+        return replace(self, references=references)
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    @overload
+    def __getitem__(self, index: int) -> Example: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Example]: ...
+    def __getitem__(self, index: int | slice) -> Example | Sequence[Example]:
+        if isinstance(index, slice):
+            return [self[one] for one in range(*index.indices(len(self)))]
+        place = range(len(self))[index]  # raises IndexError, and counts from the end, as a list does
+        start = int(self.ends[place - 1, -1]) if place else 0
+        prompt, *targets = (tuple(one.tolist()) for one in self._cut(start, self.ends[place].tolist()))
+        item = Item(prompt=prompt, targets=tuple(one for one in targets if one))
+        return Example(item=item, reference=_pair(self.references, place))
+
+    def _cut(self, start: int, ends: list[int]) -> list[npt.NDArray[np.int32]]:
+        return [self.tokens[first:last] for first, last in zip([start, *ends], ends, strict=False)]
+
+
+def _pair(references: npt.NDArray[np.float64] | None, place: int) -> tuple[float, float] | None:
+    if references is None or np.isnan(references[place, 0]):
+        return None
+    chosen, rejected = references[place].tolist()
+    return chosen, rejected
+
+
+def _mapped(path: Path, kind: Any, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    return np.memmap(path, dtype=kind, mode="r", shape=shape) if shape[0] else np.empty(shape, dtype=kind)
