@@ -46,7 +46,7 @@ def main() -> None:
     print(
         f"{options.edits} edits, {N} neighbors each\n{'kind':>14} {'facts':>9} {'filter s':>9} {'search s':>9}", end=""
     )
-    print(f" {'peak MiB':>9} {'as brute force':>15}")
+    print(f" {'CPU s':>9} {'peak MiB':>9} {'as brute force':>15}")
     for kind in options.kinds:
         for size in options.sizes:
             rows.append(_in_a_process(kind, size, options))
