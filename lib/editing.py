@@ -1,10 +1,11 @@
 """One editing job, put together from the files and params of a run: shared by the stages that edit."""
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from lib import base_model, params
@@ -17,6 +18,8 @@ from lib.shared_scratch import shared_scratch
 from lib.stage import progress
 from lib.stored import Stored
 from lib.training import Step
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,13 +49,15 @@ class Inputs:
 
 @contextmanager
 def editing(
-    inputs: Inputs, stage: str, world: World, record: Callable[[Sequence[Step]], None]
-) -> Iterator[tuple[Job, list[Request]]]:
+    inputs: Inputs, stage: str, world: World, record: Callable[[Sequence[Step]], None],
+    chosen_instead: Mapping[str, str] = _NOTHING,
+) -> Iterator[tuple[Job, list[Request]]]:  # fmt: skip
     """The job that params.yaml and its presets describe, with its scratch space locked, and the requests.
 
-    Raises ValueError or FileNotFoundError where a param, a preset or a file is wrong.
+    `chosen_instead` names a model's or an editor's preset that is taken in place of params.yaml's. Raises ValueError or
+    FileNotFoundError where a param, a preset or a file is wrong.
     """
-    named = params.read_params()
+    named = {**params.read_params(), **chosen_instead}
     preset = params.preset("models", named["model"], params.Model)
     train = params.with_recipe(params.section("train", params.Train), preset.train)
     regularize = params.section("regularize", params.Regularize)

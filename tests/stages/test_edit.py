@@ -13,7 +13,9 @@ from safetensors.torch import load_file
 
 from lib import params
 from lib.artefact import load_edit
+from lib.distributed import World
 from lib.edit import Vector
+from lib.editing import Inputs, editing
 from lib.weight_change import Measure, heat_map
 from stages import edit as stage
 from tests.models import tiny_model
@@ -141,3 +143,11 @@ def test_what_an_earlier_run_left_in_the_output_is_cleared_away(run_stage: Run, 
     assert sorted(one.name for one in folder.iterdir()) == ["edit.json", "notes.txt", "updates.safetensors"]
     run_stage("ft", protocol={"kind": "single"})
     assert sorted(one.name for one in folder.iterdir()) == ["edit.json", "notes.txt"]
+
+
+def test_another_editor_than_the_params_one_can_be_chosen(run_stage: Run, tmp_path: Path) -> None:
+    run_stage("ft")
+    given = {name: path for name, path in small.inputs(tmp_path).items() if name != "evaluation"}
+    with editing(Inputs(**given), "test", World(), lambda steps: None, {"editor": "kn"}) as (job, requests):
+        assert job.editor.__name__ == "lib.editors.kn"
+        assert len(requests) == len(small.REQUESTS)

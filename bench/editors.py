@@ -1,0 +1,173 @@
+"""Every editor's seconds per edit and peak memory, single, single with shared passes, and all at once.
+
+Works on what the pipeline has made (`make run`), or on another model: --model takes a folder of stage `base`, or any
+folder with weights and tokenizer as transformers stores them, and --preset the model preset whose settings it gets.
+Every editor and protocol has a process of its own, so that peak memory is its own, the model included.
+
+    python -m bench.editors --edits 10
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from lib import params
+from lib.base_model import MANIFEST
+from lib.distributed import World
+from lib.editing import Inputs, editing
+from lib.editor_needs import defines
+from lib.editors import names
+from lib.machine import hardware, peak_memory_mib, versions
+from lib.overlap import without_overlap
+from lib.protocols import Job, edits_together, mass, single
+from lib.records import Fact, Request, read
+from lib.scratch import forget
+from lib.stage import write_json
+from lib.tables import Streamed
+
+KINDS = ("single", "together", "mass")
+
+
+def measured(options: argparse.Namespace) -> dict[str, Any]:
+    """In a process of its own: seconds and peak memory of one editor's preparation, or of editing by one protocol."""
+    made = {name: options.made / name for name in ("statistics", "hypernet")}
+    inputs = Inputs(**{**_places(options.root), "model": options.model, **made})
+    with editing(
+        inputs, "bench", World(), lambda steps: None, {"editor": options.one, "model": options.preset}
+    ) as (job, requests):  # fmt: skip
+        some = requests[: options.edits]
+        alone = replace(job, context=replace(job.context.of(some), progress=lambda steps: steps))
+        began = time.perf_counter()
+        shared = _run(alone, some, options.kind, inputs)
+        seconds = time.perf_counter() - began
+        forget(job.folder)
+    return {"seconds": seconds, "edits": len(some), "shared": shared, **peak_memory_mib()}
+
+
+def _places(root: Path) -> dict[str, Path]:
+    """Where dvc.yaml has what editing reads."""
+    words = YAML(typ="safe").load(params.ROOT / "dvc.yaml")["stages"]["edit"]["cmd"].split()
+    return {name: root / words[words.index(f"--{name}") + 1] for name in Inputs.__dataclass_fields__}
+
+
+def _run(job: Job, requests: list[Request], kind: str, inputs: Inputs) -> int:
+    """Do the work; how many edits shared forward passes."""
+    protocol = params.section("protocol", params.Protocol)
+    together = min(len(requests), edits_together(job, protocol)) if kind == "together" else 1
+    if kind == "prepare":
+        _prepare(job, inputs)
+    elif kind == "mass":
+        mass(job, requests)
+    else:
+        for _ in single(job, requests, together):
+            pass
+    return together
+
+
+def _prepare(job: Job, inputs: Inputs) -> None:
+    """What the stages `statistics` and `hypernet` do for the editor."""
+    from lib.architecture import architecture
+    from lib.second_moments import save_moment, second_moments
+
+    if hasattr(job.editor, "moment_layers"):
+        settings = params.section("statistics", params.Statistics)
+        layers = job.editor.moment_layers(job.model, job.settings)
+        paths = [architecture(job.model).mlp_out_of(layer) for layer in layers]
+        texts = job.context.texts[: settings.n_samples]
+        found = second_moments(
+            job.model, job.tokenizer, texts, paths, settings.micro_tokens, job.folder, lambda parts: parts
+        )
+        for path, one in found.items():
+            save_moment(inputs.statistics, path, one)
+    if hasattr(job.editor, "train_hypernet"):
+        rows = without_overlap(read(inputs.edits, Request), Streamed(path=inputs.pool, kind=Fact)).rows.tolist()
+        pool = [job.context.pool[row] for row in rows]
+        job.editor.train_hypernet(job.model, job.tokenizer, pool, job.settings, job.context, inputs.hypernet)
+
+
+def _row(name: str, options: argparse.Namespace) -> str:
+    """The editor's row of the table."""
+    with tempfile.TemporaryDirectory() as folder:
+        for marker in ("statistics", "hypernet"):
+            write_json(Path(folder) / marker / "marker.json", {})
+        found: dict[str, Mapping[str, Any]] = {}
+        if defines(name, "moment_layers") or defines(name, "train_hypernet"):
+            found["prepare"] = _child(name, "prepare", folder, options)
+        for kind in KINDS:
+            if kind != "together" or defines(name, "edit_each"):
+                found[kind] = _child(name, kind, folder, options)
+    seconds = [f"{found[kind]['seconds'] / found[kind]['edits']:.3g}" if kind in found else "" for kind in KINDS]
+    if "together" in found:
+        seconds[1] += f" ({found['together']['shared']} together)"
+    prepared = f"{found['prepare']['seconds']:.1f}" if "prepare" in found else ""
+    memory = [str(max(found[kind]["peak_memory_mib"] for kind in kinds if kind in found) if kinds[0] in found else "")
+              for kinds in (("prepare",), KINDS)]  # fmt: skip
+    gpu = max(one.get("peak_gpu_memory_mib", 0) for one in found.values())
+    return f"| {name} | {prepared} | {' | '.join(seconds)} | {' | '.join(memory)}{f' + {gpu} GPU' if gpu else ''} |"
+
+
+def _child(name: str, kind: str, made: str, options: argparse.Namespace) -> Mapping[str, Any]:
+    command = [sys.executable, "-m", "bench.editors", "--one", name, "--kind", kind, "--made", made, "--root",
+               str(options.root), "--model", str(options.model), "--preset", options.preset,
+               "--edits", str(options.edits)]  # fmt: skip
+    runs: list[Mapping[str, Any]] = []
+    for _ in range(1 if kind == "prepare" else options.repeats):
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        runs.append(json.loads(done.stdout.splitlines()[-1]))
+        print(f"{name}, {kind}: {runs[-1]['seconds']:.2f} s", file=sys.stderr)
+    return min(runs, key=lambda run: run["seconds"])
+
+
+def _base(model: Path, folder: Path) -> Path:
+    """`model` itself where stage base made it, else a manifest that points at it."""
+    if (model / MANIFEST).is_file():
+        return model
+    about = {"source": "folder", "name": str(model.resolve()), "revision": None, "dtype": "bfloat16"}
+    write_json(folder / MANIFEST, {**about, "files": {}})
+    return folder
+
+
+def main() -> None:
+    """Parse options; print a table in Markdown, with the machine and how busy it was."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", type=Path, default=params.ROOT, help="folder in which the pipeline has made its data")
+    parser.add_argument("--model", type=Path, help="default: the base model there")
+    parser.add_argument("--preset", default="tiny", help="model preset (configs/models) whose settings editors get")
+    parser.add_argument("--editors", nargs="+", default=names(), choices=names())
+    parser.add_argument("--edits", type=int, default=10)
+    parser.add_argument("--repeats", type=int, default=2, help="runs of each, of which the fastest counts")
+    for name in ("one", "kind"):
+        parser.add_argument(f"--{name}", help=argparse.SUPPRESS)
+    parser.add_argument("--made", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    options.model = options.model or _places(options.root)["model"]
+    if options.one:
+        print(json.dumps(measured(options)))
+        return
+    busy = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory() as folder:
+        options.model = _base(options.model, Path(folder))
+        rows = [_row(name, options) for name in options.editors]
+    machine, packages = hardware(), versions()
+    print("| editor | prepare, s | single, s an edit | single, shared passes | mass, s an edit "
+          "| peak of preparing, MiB | peak of editing, MiB |")  # fmt: skip
+    print("|---|---|---|---|---|---|---|", *rows, sep="\n")
+    about = ", ".join(f"{name} {version}" for name, version in packages.items())
+    print(
+        f"\n{options.edits} edits, the fastest of {options.repeats} runs; {machine['processor']}, {machine['cores']} "
+        f"cores, GPU {machine['GPU']}; {about}; load before and after {busy:.1f}, {os.getloadavg()[0]:.1f}"
+    )
+
+
+if __name__ == "__main__":
+    main()
