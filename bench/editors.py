@@ -28,12 +28,12 @@ from lib.editing import Inputs, editing
 from lib.editor_needs import defines
 from lib.editors import names
 from lib.machine import hardware, peak_memory_mib, versions
-from lib.overlap import without_overlap
 from lib.protocols import Job, edits_together, mass, single
-from lib.records import Fact, Request, read
+from lib.records import Request
 from lib.scratch import forget
 from lib.stage import write_json
-from lib.tables import Streamed
+from stages.hypernet import usable_facts
+from stages.statistics import drawn_texts
 
 KINDS = ("single", "together", "mass")
 
@@ -83,15 +83,14 @@ def _prepare(job: Job, inputs: Inputs) -> None:
         settings = params.section("statistics", params.Statistics)
         layers = job.editor.moment_layers(job.model, job.settings)
         paths = [architecture(job.model).mlp_out_of(layer) for layer in layers]
-        texts = job.context.texts[: settings.n_samples]
+        texts = drawn_texts(settings, inputs.text)
         found = second_moments(
             job.model, job.tokenizer, texts, paths, settings.micro_tokens, job.folder, lambda parts: parts
         )
         for path, one in found.items():
             save_moment(inputs.statistics, path, one)
     if hasattr(job.editor, "train_hypernet"):
-        rows = without_overlap(read(inputs.edits, Request), Streamed(path=inputs.pool, kind=Fact)).rows.tolist()
-        pool = [job.context.pool[row] for row in rows]
+        pool, _ = usable_facts(inputs.pool, inputs.edits)
         job.editor.train_hypernet(job.model, job.tokenizer, pool, job.settings, job.context, inputs.hypernet)
 
 

@@ -39,7 +39,7 @@ def _trained(options: argparse.Namespace, editor_name: str, model_name: str) -> 
     began = time.perf_counter()
     chosen = editor(editor_name)
     settings = params.editor_preset(editor_name, model_name, chosen.Settings)
-    pool, dropped = _pool(options.pool, options.edits)
+    pool, dropped = usable_facts(options.pool, options.edits)
     key = fingerprint(
         editor=editor_name, settings=settings.model_dump(), code=code_fingerprint(), pool=options.pool,
         edits=options.edits, model=options.model,
@@ -54,7 +54,7 @@ def _trained(options: argparse.Namespace, editor_name: str, model_name: str) -> 
     return {name: rounded(value) for name, value in figures.items()}
 
 
-def _pool(pool: Path, edits: Path) -> tuple[list[Fact], int]:
+def usable_facts(pool: Path, edits: Path) -> tuple[list[Fact], int]:
     """The facts of the pool that no edit is scored on, and the number of the others."""
     usable = without_overlap(read(edits, Request), Streamed(path=pool, kind=Fact))
     facts = read(pool, Fact)

@@ -37,7 +37,7 @@ def _gathered(options: argparse.Namespace, editor_name: str, model_name: str) ->
     model = load_model(options.model, device())
     layers = chosen.moment_layers(model, params.editor_preset(editor_name, model_name, chosen.Settings))
     paths = [architecture(model).mlp_out_of(layer) for layer in layers]
-    texts = _texts(settings, options.text)
+    texts = drawn_texts(settings, options.text)
     key = fingerprint(model=options.model, texts=texts, paths=paths, code=code_fingerprint())
     with scratch("statistics", key) as folder:
         found = second_moments(
@@ -52,7 +52,7 @@ def _gathered(options: argparse.Namespace, editor_name: str, model_name: str) ->
     return {"layers": len(layers), "texts": len(texts), "tokens": tokens, "seconds": seconds, **peak_memory_mib()}
 
 
-def _texts(settings: params.Statistics, text: Path) -> list[str]:
+def drawn_texts(settings: params.Statistics, text: Path) -> list[str]:
     """At most n_samples texts, drawn with the seed, in the order drawn."""
     texts = [one.text for one in read(text, Text) if one.split == "train"]
     return Random(settings.seed).sample(texts, min(settings.n_samples, len(texts)))

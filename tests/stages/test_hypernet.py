@@ -48,7 +48,7 @@ def run_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 def test_an_editor_without_a_network_gets_a_marker_and_no_model_is_loaded(
     run_stage: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stage, "_pool", lambda *_: pytest.fail("reads the pool"))
+    monkeypatch.setattr(stage, "usable_facts", lambda *_: pytest.fail("reads the pool"))
     assert run_stage("lora") == {"steps": 0}
     assert [one.name for one in (tmp_path / "hypernet").iterdir()] == ["hypernet.json"]
     marker = (tmp_path / "hypernet/hypernet.json").read_bytes()
