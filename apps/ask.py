@@ -11,7 +11,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from lib import base_model
-from lib.artefact import load_edit
+from lib.artefact import load_edit, was_dropped
 from lib.edit import Edit, applied
 from lib.generation import Prompt, Sampling, TransformersGenerator
 from lib.stage import run
@@ -51,7 +51,7 @@ def _wrapped(text: str, column: int) -> Sequence[str]:
 
 def _context(edit: Edit, options: argparse.Namespace) -> str:
     """What goes before the prompts after the edit; nothing for an edit that changes weights."""
-    if edit.info.get("protocol") == "single":
+    if was_dropped(options.edit):
         raise ValueError(
             f"{options.edit}: single edits are made, scored and dropped, so there is no edited model to ask; "
             "run with protocol.kind=mass or sequential"

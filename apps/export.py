@@ -8,7 +8,7 @@ floating-point subtraction does not give back the same bits: to undo it, use the
 import argparse
 from pathlib import Path
 
-from lib.artefact import load_edit
+from lib.artefact import load_edit, was_dropped
 from lib.merge import stored_model, write_merged
 from lib.stage import run
 
@@ -17,7 +17,7 @@ def main() -> None:
     """Read the model and the edit; write the checkpoint, whole or not at all."""
     options = _options()
     edit = load_edit(options.edit)
-    if edit.info.get("protocol") == "single":
+    if was_dropped(options.edit):
         raise ValueError(
             f"{options.edit}: single edits are made, scored and dropped, so none is there to export; "
             "run with protocol.kind=mass or sequential"

@@ -22,8 +22,10 @@ INFO = "edit.json"
 UPDATES = "updates.safetensors"
 STATE = "state.safetensors"
 CONTEXTS = "contexts.json"
-CHECKPOINTS = "checkpoints"
+_CHECKPOINTS = "checkpoints"
 """Folder in an edit's, of a sequential run: the edits so far, by the number of requests."""
+_DROPPED = {"protocol": "single"}
+"""What is written where no edit is kept: single edits are scored right after they are made."""
 _KINDS: dict[frozenset[str], type[Any]] = {
     frozenset(kind.__dataclass_fields__): kind for kind in (LowRank, Dense, Sparse, Vector)
 }
@@ -55,12 +57,37 @@ def write_edit(edit: Edit, folder: Path) -> None:
     write_json(folder / INFO, edit.info)
 
 
+def save_dropped(folder: Path) -> None:
+    """Write that no edit is kept, in place of what `folder` holds."""
+    clear_edit(folder)
+    write_json(folder / INFO, _DROPPED)
+
+
+def was_dropped(folder: Path) -> bool:
+    """Whether `folder` holds what `save_dropped` writes."""
+    return (folder / INFO).is_file() and _DROPPED.items() <= read_json(folder / INFO).items()
+
+
+def checkpoint(folder: Path, edits: int) -> Path:
+    """Where the edit in `folder` has its checkpoint after so many requests."""
+    return folder / _CHECKPOINTS / f"{edits:08d}"
+
+
+def sessions(folder: Path, edits: int) -> list[tuple[int, Path]]:
+    """The edits to measure: each checkpoint by its number of requests, then the whole one as session `edits`.
+
+    Without checkpoints the whole one is session 0.
+    """
+    found = [(int(one.name), one) for one in sorted((folder / _CHECKPOINTS).glob("*"))]
+    return [*found, (edits if found else 0, folder)]
+
+
 def clear_edit(folder: Path) -> None:
     """Remove the edit in `folder`, checkpoints with it, so that nothing of it is taken for a part of the next one.
 
     Files that no edit has stay.
     """
-    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+    shutil.rmtree(folder / _CHECKPOINTS, ignore_errors=True)
     for name in (INFO, UPDATES, STATE, CONTEXTS, CONFIG, WEIGHTS):
         (folder / name).unlink(missing_ok=True)
 

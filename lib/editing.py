@@ -60,16 +60,17 @@ def editing(
     named = {**params.read_params(), **chosen_instead}
     preset = params.preset("models", named["model"], params.Model)
     train = params.with_recipe(params.section("train", params.Train), preset.train)
+    protocol = params.section("protocol", params.Protocol)
     regularize = params.section("regularize", params.Regularize)
     chosen = editor(named["editor"])
     settings = params.editor_preset(named["editor"], named["model"], chosen.Settings)
     key = fingerprint(
         train=train.model_dump(), lora=preset.lora.model_dump(), editor=named["editor"], settings=settings.model_dump(),
-        protocol=params.section("protocol", params.Protocol).model_dump(), regularize=regularize.model_dump(),
+        protocol=protocol.model_dump(), regularize=regularize.model_dump(),
         code=code_fingerprint(), **asdict(inputs),
     )  # fmt: skip
     # Gone through once in a mass edit, so they stay in their files; picked from for every session of the others.
-    table: Any = Stored if params.section("protocol", params.Protocol).kind == "mass" else read
+    table: Any = Stored if protocol.kind == "mass" else read
     with shared_scratch(stage, key, world) as folder:
         context = Context(
             paraphrases=table(inputs.paraphrases, Paraphrase),
@@ -93,7 +94,6 @@ def editing(
             context=context,
             regularize=regularize,
             folder=folder,
-            checkpoint_steps=train.checkpoint_steps,
         )
         yield job, read(inputs.edits, Request)
 

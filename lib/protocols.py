@@ -42,7 +42,10 @@ class Job:
     regularize: Regularize
     folder: Path
     """Scratch space: finished sessions survive a kill."""
-    checkpoint_steps: int
+
+    def checkpoints(self, folder: Path) -> Checkpoints:
+        """Where the training of one session is kept against a kill."""
+        return Checkpoints(folder=folder, every=self.context.train.checkpoint_steps)
 
     def made(self, requests: Sequence[Request], context: Context, earlier: Edit) -> Edit:
         """What the editor adds for `requests` on top of `earlier`, regularized."""
@@ -61,7 +64,7 @@ UNEDITED = Edit(updates={})
 
 def mass(job: Job, requests: Sequence[Request]) -> Edit:
     """All requests in one session."""
-    checkpoints = Checkpoints(folder=job.folder, every=job.checkpoint_steps)
+    checkpoints = job.checkpoints(job.folder)
     return job.finished(job.made(requests, replace(job.context, checkpoints=checkpoints), UNEDITED))
 
 
@@ -86,7 +89,7 @@ def sequential(
     for start in job.context.progress(range(done, len(requests), protocol.batch_size)):
         some = requests[start : start + protocol.batch_size]
         done = start + len(some)
-        checkpoints = Checkpoints(folder=job.folder / f"training-{done:08d}", every=job.checkpoint_steps)
+        checkpoints = job.checkpoints(job.folder / f"training-{done:08d}")
         checkpoints.folder.mkdir(exist_ok=True)
         context = replace(job.context.of(some), checkpoints=checkpoints, state=so_far.state, progress=_quiet)
         so_far = _sum(so_far, job.made(some, context, so_far))

@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lib.records import schema
+from lib.records import check_schema, schema
 
 Rows = npt.NDArray[np.int64]
 
@@ -36,11 +36,7 @@ class Streamed:
         Raises ValueError where the file is no table of `kind`.
         """
         with pq.ParquetFile(self.path) as file:
-            if not file.schema_arrow.equals(schema(self.kind)):
-                raise ValueError(
-                    f"{self.path}: not a table of {self.kind.__name__} as this version writes it. "
-                    "Run the stage that writes it again (dvc repro)."
-                )
+            check_schema(self.path, file.schema_arrow, self.kind)
             start = 0
             for batch in file.iter_batches(batch_size=_PART, columns=list(columns)):
                 part = pl.DataFrame(pa.Table.from_batches([batch]).select(list(columns)))

@@ -13,9 +13,8 @@ from lib.params import Weights
 from lib.scratch import fingerprint
 from lib.stage import read_json, write_json
 from lib.weight_change import Change, Measure, WeightChange, heat_map
+from lib.weight_lines import ABOVE, TOTAL
 
-TOTAL = "all"
-"""The path of the rows that sum up all weights."""
 _DIGITS = 6
 
 Row = Mapping[str, Any]
@@ -95,7 +94,7 @@ def write_weights(table: Path, maps: Path, found: Sequence[Row], edit: Edit, set
 
 
 def _share(threshold: float) -> str:
-    return f"share_above_{threshold}"
+    return f"{ABOVE}{threshold}"
 
 
 def _short(value: float) -> float:

@@ -2,18 +2,18 @@
 
 import argparse
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from lib import ability_tasks, base_model, harness, params
 from lib.abilities import OF_THE_POOL, PERPLEXITY, Figure, Measured, Measurer, unfit
-from lib.artefact import INFO, load_edit
+from lib.artefact import load_edit, sessions, was_dropped
 from lib.edit import applied
 from lib.records import Ability, Fact, Request, Text, read, write
 from lib.scratch import code_fingerprint, fingerprint, scratch
-from lib.stage import read_json, rounded, run, write_json
+from lib.stage import rounded, run, write_json
 
 
 def main() -> None:
@@ -106,14 +106,10 @@ def _after(
 
     Of a sequential run the last session alone where abilities.checkpoints is false.
     """
-    info = options.edit / INFO
-    if info.is_file() and read_json(info).get("protocol") == "single":
+    if was_dropped(options.edit):
         return
-    checkpoints = sorted((options.edit / "checkpoints").glob("*"))
-    last = len(read(options.edits, Request)) if checkpoints else 0
-    asked = checkpoints if measurer.settings.checkpoints else []
-    places: Sequence[tuple[int, Path]] = [*((int(one.name), one) for one in asked), (last, options.edit)]
-    for session, place in places:
+    found = sessions(options.edit, len(read(options.edits, Request)))
+    for session, place in found if measurer.settings.checkpoints else found[-1:]:
         with applied(model, load_edit(place)):
             yield session, measurer.run(model, tokenizer, "after", session)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lib import params
-from lib.artefact import CHECKPOINTS, clear_edit, save_edit
+from lib.artefact import checkpoint, clear_edit, save_dropped, save_edit
 from lib.distributed import world
 from lib.edit import Edit
 from lib.editing import Inputs, editing, model_preset
@@ -36,8 +36,7 @@ def main() -> None:
     protocol, weights = params.section("protocol", params.Protocol), params.section("weights", params.Weights)
     steps: list[Step] = []
     if protocol.kind == "single":
-        clear_edit(options.edit)
-        write_json(options.edit / "edit.json", {"protocol": "single"})
+        save_dropped(options.edit)
         _write_curve(options.curve, steps)
         write_weights(options.weights, options.maps, [], UNEDITED, weights)
         why = "none: single edits are made and scored in stage score"
@@ -69,7 +68,7 @@ def _edited(job: Job, requests: Sequence[Request], protocol: params.Protocol, fo
         if first:
             table.add(done, so_far)
         if first and done in checkpoints[:-1]:
-            save_edit(so_far, folder / CHECKPOINTS / f"{done:08d}", job.model, model_preset())
+            save_edit(so_far, checkpoint(folder, done), job.model, model_preset())
 
     return sequential(job, requests, protocol, keep, ends if len(ends) <= table.settings.sessions else [])
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lib import params
-from lib.artefact import load_edit
+from lib.artefact import load_edit, sessions
 from lib.distributed import World, world
 from lib.editing import Inputs, editing
 from lib.evaluation_paraphrases import scored_on
@@ -72,11 +72,10 @@ def _after(scorer: Scorer, job: Job, folder: Path) -> Iterator[Scored]:
     if protocol.kind == "single":
         yield _single(scorer, job, edits_together(job, protocol))
         return
-    checkpoints = sorted((folder / "checkpoints").glob("*"))
-    for place in checkpoints:
-        number = int(place.name)
+    *checkpoints, (last, whole) = sessions(folder, len(scorer.requests))
+    for number, place in checkpoints:
         yield replace(scorer, requests=scorer.requests[:number]).after(load_edit(place), number, texts=False)
-    yield scorer.after(load_edit(folder), len(scorer.requests) if checkpoints else 0)
+    yield scorer.after(load_edit(whole), last)
 
 
 def _single(scorer: Scorer, job: Job, together: int) -> Scored:

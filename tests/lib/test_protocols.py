@@ -62,7 +62,6 @@ def job(folder: Path, regularize: str = "none") -> Job:
         context=context,
         regularize=Regularize(method=regularize, keep=40.0, seed=0),  # type: ignore[arg-type]
         folder=folder,
-        checkpoint_steps=2,
     )
 
 
