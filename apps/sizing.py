@@ -25,12 +25,7 @@ DEVICES = {
     "h100": sizing.Device(name="H100 SXM", peak=989e12, share=0.35, memory=3.35e12, link=2e11, layer_seconds=6e-4),
     "a100": sizing.Device(name="A100 80 GB", peak=312e12, share=0.45, memory=2.0e12, link=1.5e11, layer_seconds=6e-4),
 }
-_STAGES = {
-    "edit": sizing.edit_need,
-    "score": sizing.score_need,
-    "score, texts": sizing.text_need,
-    "paraphrase": sizing.paraphrase_need,
-}
+_SHARDED = {"edit": sizing.edit_need, "score": sizing.score_need, "score, texts": sizing.text_need}
 _GENERATION_PROMPTS = 10
 """CounterFact's, an edit."""
 
@@ -61,15 +56,18 @@ def work(model: params.Model, edits: int, paraphrases: int, neighbors: int, rows
 
 def needs(names: list[str], device: sizing.Device, edits: int, paraphrases: int, neighbors: int, rows: int) -> str:
     """The table of these models on this device, as Markdown."""
-    found = []
+    found: list[tuple[str, str, sizing.Need, sizing.Need, sizing.Need | None]] = []
     for name in names:
         preset = params.preset("models", name, params.Model)
         shape, todo = (
             sizing.shape_of_model(CONFIGS[name], preset.lora),
             work(preset, edits, paraphrases, neighbors, rows),
         )
-        for stage, need in _STAGES.items():
-            found.append((name, stage, need(shape, todo, device), need(shape, todo, device, 8)))
+        for stage, need in _SHARDED.items():
+            spread = need(shape, todo, device, 8, sharded=True)
+            found.append((name, stage, need(shape, todo, device), need(shape, todo, device, 8), spread))
+        one, eight = (sizing.paraphrase_need(shape, todo, device, processes) for processes in (1, 8))
+        found.append((name, "paraphrase", one, eight, None))
     return sizing.table(found)
 
 

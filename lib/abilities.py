@@ -15,9 +15,11 @@ import numpy as np
 
 from lib import ability_metrics, harness
 from lib.ability_world import CHOICES
+from lib.distributed import ALONE, World
 from lib.params import Abilities
 from lib.perplexity import text_scores
 from lib.records import Ability, Fact, When, read, write
+from lib.sharding import in_company
 from lib.stage import read_json, write_json
 from lib.texts import normalize
 
@@ -68,14 +70,20 @@ class Measurer:
     texts: Sequence[str]
     """Held-out texts for perplexity; none where it is not asked for."""
     settings: Abilities
+    world: World = ALONE
+    """All do the same, which the first one tells: they are several only where the model is spread over them."""
 
     def run(self, model: Any, tokenizer: Any, when: When, session: int = 0) -> Measured:
         """Everything on this model, as it is now."""
+        with in_company(model):
+            return self._run(model, tokenizer, when, session)
+
+    def _run(self, model: Any, tokenizer: Any, when: When, session: int) -> Measured:
         found = self._perplexity(model, tokenizer, when, session) if self.texts else None
         rows, figures = ([*found[0]], [found[1]]) if found else ([], [])
         results: dict[str, Any] = {}
         if self.tasks.tasks:
-            memory = harness.MemoryModel(model, tokenizer, self.settings.micro_tokens)
+            memory = harness.MemoryModel(model, tokenizer, self.settings.micro_tokens, shown=self.world.first)
             results = harness.run(self.tasks, memory)
             for name, samples in results.pop("samples").items():
                 rows += [row for one in samples for row in _rows(self.tasks.ours(name), one, memory, when, session)]
@@ -85,10 +93,12 @@ class Measurer:
     def remembered(self, folder: Path, make: Callable[[], tuple[Any, Any]]) -> Measured:
         """`run` before any edit, on the model and tokenizer that `make` gives, or what an earlier run left there."""
         table, rest = folder / "abilities.parquet", folder / "figures.json"
-        if not rest.is_file():
+        if not self.world.agreed(rest.is_file()):
             found = self.run(*make(), "before")
-            write(table, Ability, found.rows)
-            write_json(rest, {"figures": [asdict(one) for one in found.figures], "harness": found.harness})
+            if self.world.first:
+                write(table, Ability, found.rows)
+                write_json(rest, {"figures": [asdict(one) for one in found.figures], "harness": found.harness})
+        self.world.wait()
         kept = read_json(rest)
         figures = [Figure(**one) for one in kept["figures"]]
         return Measured(rows=read(table, Ability), figures=figures, harness=kept["harness"])

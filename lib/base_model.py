@@ -13,7 +13,9 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from lib.distributed import ALONE, World
 from lib.params import Model
+from lib.sharding import sharded
 from lib.stage import read_json, sha256, write_json
 
 MANIFEST = "manifest.json"
@@ -55,16 +57,22 @@ def load_tokenizer(base: Path) -> Any:
     return AutoTokenizer.from_pretrained(weights_folder(base), local_files_only=True)
 
 
-def load_model(base: Path, where: torch.device) -> Any:
-    """The model in evaluation mode on `where`, every parameter frozen.
+def load_model(base: Path, where: torch.device, world: World = ALONE) -> Any:
+    """The model in evaluation mode on `where`, every parameter frozen; spread over the processes of a sharded world.
 
     Raises ValueError where it does not split into a decoder and an output embedding as the library needs.
     """
     folder = weights_folder(base)
     dtype = dtype_on(where, read_json(base / MANIFEST)["dtype"])
-    with quiet_transformers():
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True, use_safetensors=True)
-    model = model.to(where).eval().requires_grad_(False)
+
+    def read() -> Any:
+        with quiet_transformers():
+            found = AutoModelForCausalLM.from_pretrained(
+                folder, dtype=dtype, local_files_only=True, use_safetensors=True
+            )
+        return found.eval().requires_grad_(False)
+
+    model = sharded(read, where, world) if world.sharded else read().to(where)
     check_split(model)
     return model
 

@@ -23,6 +23,10 @@ class World:
 
     rank: int = 0
     size: int = 1
+    place: int = 0
+    """Among the processes of the same machine."""
+    sharded: bool = False
+    """Whether the processes hold one model together (lib/sharding.py), where else each has one of its own."""
 
     @property
     def first(self) -> bool:
@@ -54,6 +58,10 @@ class World:
             dist.all_gather_object(gathered, items)
         return [one for some in gathered for one in some]
 
+    def agreed(self, value: T) -> T:
+        """The first process's value, in every process."""
+        return self.gather([value])[0]
+
     def wait(self) -> None:
         """Return when every process has come here."""
         if self.size > 1:
@@ -66,18 +74,34 @@ class World:
         try:
             yield
         except RuntimeError as error:  # torch has no narrower class for it on a CPU
-            raise ConnectionError(
-                f"process {self.rank} of {self.size}: another process has ended or cannot be reached "
-                f"({str(error).splitlines()[0]}). Its own messages say why. Nothing unfinished was written; the same "
-                "command goes on from the last checkpoint."
-            ) from error
+            raise self._alone(error) from error
+
+    def _alone(self, error: RuntimeError) -> ConnectionError:
+        return ConnectionError(
+            f"process {self.rank} of {self.size}: another process has ended or cannot be reached "
+            f"({str(error).splitlines()[0]}). Its own messages say why. Nothing unfinished was written; the same "
+            "command goes on from the last checkpoint."
+        )
+
+
+ALONE = World()
+"""One process."""
+
+
+def wants_shards() -> bool:
+    """Whether the processes are to hold one model together: ERRATA_SHARD=1. Raises ValueError for other words."""
+    said = os.environ.get("ERRATA_SHARD", "0")
+    if said not in ("0", "1"):
+        raise ValueError(f"ERRATA_SHARD: wanted 1 (the model spread over the processes) or 0; found {said!r}")
+    return said == "1"
 
 
 @contextmanager
 def world() -> Iterator[World]:
     """The processes that this one was started with.
 
-    An operation raises ConnectionError where another of them has ended.
+    An operation raises ConnectionError where another of them has ended; with ERRATA_SHARD=1 any pass through the model
+    is one.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
@@ -86,5 +110,12 @@ def world() -> Iterator[World]:
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-    yield World(rank=dist.get_rank(), size=size)
+    place = int(os.environ.get("LOCAL_RANK", "0"))
+    here = World(rank=dist.get_rank(), size=size, place=place, sharded=wants_shards())
+    try:
+        yield here
+    except RuntimeError as error:
+        if here.sharded and (isinstance(error, dist.DistError) or "gloo" in str(error)):
+            raise here._alone(error) from error
+        raise
     dist.destroy_process_group()  # not after an error: it would wait for processes that may be gone

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
+from lib.sharding import is_spread, whole
+
 
 @dataclass(frozen=True, kw_only=True)
 class LowRank:
@@ -108,10 +110,11 @@ def applied(model: nn.Module, edit: Edit) -> Iterator[nn.Module]:
     """Within it, `model` computes with the edit; on every exit it is what it was, to the bit.
 
     Low-rank updates run beside the frozen weight and leave it alone. Others are added to the weight, which is put
-    back from a copy. An update of any kind changes the module at its path only: one that shares its weight with
-    another (a tied embedding) has a weight of its own meanwhile. Contexts are text: whoever asks the model puts them
-    before the prompt. Raises ValueError where a path or a shape does not fit the model or a value is not finite; the
-    model is then untouched.
+    back from a copy; where it is spread over processes (lib/sharding.py) they run beside it too, so that processes
+    need not apply them at the same time. An update of any kind changes the module at its path only: one that shares
+    its weight with another (a tied embedding) has a weight of its own meanwhile. Contexts are text: whoever asks the
+    model puts them before the prompt. Raises ValueError where a path or a shape does not fit the model, a value is not
+    finite, or a vector is spread; the model is then untouched.
     """
     modules, parameters = dict(model.named_modules()), dict(model.named_parameters(remove_duplicate=False))
     shared = tied(model)
@@ -122,6 +125,8 @@ def applied(model: nn.Module, edit: Edit) -> Iterator[nn.Module]:
                 stack.enter_context(side_path(modules[path], update))
             elif isinstance(update, Vector):
                 stack.enter_context(_added(parameters[path], update.shift))
+            elif is_spread(modules[path].weight):
+                stack.enter_context(_beside(modules[path], update.dense()))
             else:
                 if path in shared:
                     stack.enter_context(_untied(modules[path]))
@@ -156,8 +161,11 @@ def side_path(module: nn.Module, update: LowRank, scale: float = 1.0) -> Iterato
     Where left is [b, d_out, r] and right is [b, r, d_in], every row of a batch has an update of its own.
     """
 
+    weight: Tensor = module.weight  # type: ignore[assignment]
+    whole_left, whole_right = (one.to(weight.device) for one in (update.left, update.right))
+
     def add(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        left, right = (one.to(output.device, output.dtype) for one in (update.left, update.right))
+        left, right = (one.to(output.dtype) for one in (whole_left, whole_right))
         if not isinstance(module, nn.Embedding):
             inner = inputs[0] @ right.mT
         elif right.dim() == 2:
@@ -167,6 +175,17 @@ def side_path(module: nn.Module, update: LowRank, scale: float = 1.0) -> Iterato
         return output + scale * (inner @ left.mT)
 
     handle = module.register_forward_hook(add)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@contextmanager
+def _beside(module: nn.Module, delta: Tensor) -> Iterator[None]:
+    weight: Tensor = module.weight  # type: ignore[assignment]
+    delta = delta.to(weight.device, weight.dtype)
+    handle = module.register_forward_hook(lambda _, inputs, output: output + inputs[0] @ delta.mT)
     try:
         yield
     finally:
@@ -215,16 +234,16 @@ def own_orientation(module: nn.Module, matrix: Tensor) -> Tensor:
 
 
 def linear_weight(module: nn.Module) -> Tensor:
-    """A view of the module's weight in nn.Linear orientation [d_out, d_in]."""
+    """The module's weight in nn.Linear orientation [d_out, d_in]: a view, or where it is spread the whole of it."""
     weight: Tensor = module.weight  # type: ignore[assignment]
-    return own_orientation(module, weight)
+    return own_orientation(module, whole(weight))
 
 
 def shape_of(module: nn.Module) -> tuple[int, int]:
     """(d_out, d_in) of a linear module, Conv1D or embedding. Raises ValueError for any other."""
     if not isinstance(module, nn.Linear | Conv1D | nn.Embedding):
         raise ValueError(f"{type(module).__name__}: wanted nn.Linear, Conv1D or nn.Embedding")
-    first, second = linear_weight(module).shape
+    first, second = own_orientation(module, module.weight).shape
     return first, second
 
 
@@ -238,6 +257,10 @@ def check_fits(model: nn.Module, edit: Edit) -> None:
 def _check(path: str, module: nn.Module | None, parameter: Tensor | None, update: Update) -> None:
     if isinstance(update, Vector) and parameter is not None:
         wanted: tuple[int, ...] = tuple(parameter.shape)
+        if is_spread(parameter):
+            raise ValueError(
+                f"edit of {path}: a bias or a norm's weight that is spread over processes cannot be edited"
+            )
     elif not isinstance(update, Vector) and module is not None:
         wanted = shape_of(module)
     else:

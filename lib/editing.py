@@ -10,7 +10,7 @@ from typing import Any
 
 from lib import base_model, params
 from lib.distributed import World
-from lib.editors import Context, editor
+from lib.editors import Context, check_sharded, editor
 from lib.protocols import Job
 from lib.records import Fact, Neighbor, Paraphrase, Request, Text, read
 from lib.scratch import code_fingerprint, fingerprint
@@ -63,6 +63,8 @@ def editing(
     protocol = params.section("protocol", params.Protocol)
     regularize = params.section("regularize", params.Regularize)
     chosen = editor(named["editor"])
+    if stage == "edit" or protocol.kind == "single":
+        check_sharded(chosen, world)
     settings = params.editor_preset(named["editor"], named["model"], chosen.Settings)
     key = fingerprint(
         train=train.model_dump(), lora=preset.lora.model_dump(), editor=named["editor"], settings=settings.model_dump(),
@@ -87,7 +89,7 @@ def editing(
             hypernet=inputs.hypernet,
         )
         job = Job(
-            model=base_model.load_model(inputs.model, base_model.device()),
+            model=base_model.load_model(inputs.model, base_model.device(), world),
             tokenizer=base_model.load_tokenizer(inputs.model),
             editor=chosen,
             settings=settings,

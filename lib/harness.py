@@ -8,11 +8,11 @@ sets on a task before (few-shot seed, no examples by default) is set here.
 import json
 import logging
 import operator
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
@@ -31,6 +31,7 @@ from lib.stage import progress
 TASKS = PRESETS / "abilities"
 _PUBLISHED = "_published"
 Results = dict[str, Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +131,8 @@ class MemoryModel(LM):  # type: ignore[misc]  # lm_eval is untyped
     tokenizer: Any
     micro_tokens: int
     """Tokens per forward pass: bounds memory, and moves a result by no more than rounding."""
+    shown: bool = True
+    """Whether progress is."""
     truncated: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -210,7 +213,10 @@ class MemoryModel(LM):  # type: ignore[misc]  # lm_eval is untyped
         made = continuations(
             self.model, self.tokenizer, asked, [until] if isinstance(until, str) else until, self.micro_tokens
         )
-        return [text for _, text in sorted(progress(made, "abilities: answers", total=len(asked)))]
+        return [text for _, text in sorted(self._shown(made, "abilities: answers", len(asked)))]
+
+    def _shown(self, items: Iterable[T], what: str, total: int) -> Iterable[T]:
+        return progress(items, what, total) if self.shown else items
 
     def _shortened(self, item: Item, context: str) -> Item:
         room = self.longest + 1 - max(len(target) for target in item.targets)
@@ -222,7 +228,8 @@ class MemoryModel(LM):  # type: ignore[misc]  # lm_eval is untyped
     def _scored(self, items: Sequence[Item], what: str) -> Iterator[tuple[int, list[tuple[float, bool]]]]:
         """(place, one (log p, greedy) a target) of every item, longest first."""
         order = sorted(range(len(items)), key=lambda index: -items[index].length)
-        for batch in progress(batches(items, self.micro_tokens, order), what):
+        cut = batches(items, self.micro_tokens, order)
+        for batch in self._shown(cut, what, len(cut)):
             found = score_targets(self.model, pack([items[index] for index in batch]).to(self.model.device))
             values = zip(found.nll.tolist(), (found.correct == found.tokens).tolist(), strict=True)
             for index in batch:

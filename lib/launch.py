@@ -16,12 +16,17 @@ def relaunch(module: str, arguments: Sequence[str], gpus_each: int = 1) -> None:
 
     Raises ValueError where ERRATA_PROCESSES is not a positive number, or more than there are GPUs for, at `gpus_each`.
     """
-    if "WORLD_SIZE" in os.environ or (wanted := _processes(gpus_each)) == 1:
+    if launched() or (wanted := _processes(gpus_each)) == 1:
         return
     threads = max(1, (os.cpu_count() or 1) // wanted)
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     command = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={wanted}", "-m", module, *arguments]
     os.execv(sys.executable, [sys.executable, *command])
+
+
+def launched() -> bool:
+    """Whether this process is one of those that a launcher started."""
+    return "WORLD_SIZE" in os.environ
 
 
 def _processes(gpus_each: int) -> int:

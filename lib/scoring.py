@@ -16,6 +16,7 @@ from lib.packing import batches, pack
 from lib.params import Scoring
 from lib.questions import questions
 from lib.records import Divergence, Generation, Request, Score, When, read, write
+from lib.sharding import in_company
 from lib.written import Asking, Wanted
 
 T = TypeVar("T")
@@ -144,6 +145,7 @@ class Scorer:
     def _shared(self, cut: Sequence[list[int]], work: Callable[[list[int]], Sequence[T]], name: str) -> list[T]:
         """What `work` makes of every place of all batches, in order; each process does its share of them."""
         made: list[tuple[int, T]] = []
-        for batch in self.progress(self.world.mine(cut), name):
-            made += zip(batch, work(batch), strict=True)
+        with in_company(self.model):
+            for batch in self.progress(self.world.mine(cut), name):
+                made += zip(batch, work(batch), strict=True)
         return [one for _, one in sorted(self.world.gather(made), key=lambda pair: pair[0])]

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PretrainedConfig
 from transformers.pytorch_utils import Conv1D
 
+from lib.architecture import architecture
 from lib.likelihood import hidden_states
 from lib.lora import Adapter, new_adapter
 from lib.packing import ROW_TOKENS, Item, pack
@@ -42,6 +43,8 @@ class Shape:
     """All parameters; a tied head counts once."""
     matrix_weights: int
     """Of the matrices that every token is multiplied with, the head left out."""
+    block_weights: int
+    """Parameters of all blocks: what is spread over the processes with ERRATA_SHARD=1."""
     layers: int
     hidden: int
     inner: int
@@ -129,6 +132,7 @@ def shape_of_model(config: PretrainedConfig, lora: Lora) -> Shape:
     return Shape(
         weights=sum(one.numel() for one in model.parameters()),
         matrix_weights=sum(one.weight.numel() for one in matrices),
+        block_weights=sum(one.numel() for one in model.get_submodule(architecture(model).blocks).parameters()),
         layers=layers,
         hidden=int(config.hidden_size),
         inner=max(max(one.weight.shape) for one in matrices),
@@ -156,41 +160,44 @@ def _saved(model: nn.Module, adapter: Adapter) -> float:
     return (kept - _BYTES * sum(one.numel() for one in adapter.parameters())) / (_COUNTED_ROWS * ROW_TOKENS)
 
 
-def edit_need(shape: Shape, work: Work, device: Device, processes: int = 1) -> Need:
+def edit_need(shape: Shape, work: Work, device: Device, processes: int = 1, sharded: bool = False) -> Need:
     """Conditional fine-tuning: frozen weights, an adapter in training, what one pass keeps, logits of its targets."""
+    held, gathered = _weights(shape, processes, sharded)
     tokens = work.batch_size * work.pair_tokens / processes  # of a step, in one process
     passes = max(1, math.ceil(tokens / work.micro_tokens))
     predicted = tokens / passes * work.target_tokens / work.pair_tokens
     operations = 4 * shape.matrix_weights * tokens / passes + 4 * shape.hidden * shape.vocabulary * predicted
     exchange = 2 * (1 - 1 / processes) * 4 * shape.adapter / device.link
     update = 2 * _TRAINED_BYTES * shape.adapter / device.memory
-    seconds = passes * _pass(shape, device, operations, directions=2) + exchange + update
+    seconds = passes * _pass(shape, device, operations, 2, gathered) + exchange + update
     logits = 3 * 4 * predicted * shape.vocabulary
     kept = min(tokens, work.micro_tokens) * shape.saved
-    memory = shape.weights * _BYTES + shape.adapter * (_TRAINED_BYTES + _BYTES) + kept + logits
+    memory = held + shape.adapter * (_TRAINED_BYTES + _BYTES) + kept + logits
     steps = work.epochs * math.ceil(work.pairs / work.batch_size)
     return Need(gib=memory / 2**30 + _RUNTIME_GIB, hours=steps * seconds / _HOUR)
 
 
-def score_need(shape: Shape, work: Work, device: Device, processes: int = 1) -> Need:
+def score_need(shape: Shape, work: Work, device: Device, processes: int = 1, sharded: bool = False) -> Need:
     """Every evaluation prompt with its targets, before and after; prompts are computed once for all their targets."""
+    held, gathered = _weights(shape, processes, sharded)
     tokens = 2 * work.edits * work.prompts * (work.pair_tokens + (work.targets - 1) * work.target_tokens)
     heads = 2 * work.edits * work.prompts * work.targets * work.target_tokens
     passes = math.ceil(tokens / work.micro_tokens)
     operations = (2 * shape.matrix_weights * tokens + 2 * shape.hidden * shape.vocabulary * heads) / passes
-    seconds = math.ceil(passes / processes) * _pass(shape, device, operations, directions=1)
+    seconds = math.ceil(passes / processes) * _pass(shape, device, operations, 1, gathered)
     logits = 2 * 4 * heads / passes * shape.vocabulary
-    memory = shape.weights * _BYTES + work.micro_tokens * 6 * shape.inner * _BYTES + logits
+    memory = held + work.micro_tokens * 6 * shape.inner * _BYTES + logits
     return Need(gib=memory / 2**30 + _RUNTIME_GIB, hours=seconds / _HOUR)
 
 
-def text_need(shape: Shape, work: Work, device: Device, processes: int = 1) -> Need:
+def text_need(shape: Shape, work: Work, device: Device, processes: int = 1, sharded: bool = False) -> Need:
     """What stage score writes, before and after: a step reads all weights for one token of every row of a batch."""
+    held, gathered = _weights(shape, processes, sharded)
     steps = 2 * work.edits * (work.greedy_tokens + work.passage_tokens) / work.text_rows / processes
     operations = 2 * shape.weights * work.text_rows
     longest = work.text_rows * _LONGEST_TEXT * shape.cache
-    memory = shape.weights * _BYTES + longest + 4 * 8 * work.text_rows * shape.vocabulary
-    seconds = steps * _pass(shape, device, operations, directions=1)
+    memory = held + longest + 4 * 8 * work.text_rows * shape.vocabulary
+    seconds = steps * _pass(shape, device, operations, 1, gathered)
     return Need(gib=memory / 2**30 + _RUNTIME_GIB, hours=seconds / _HOUR)
 
 
@@ -203,20 +210,35 @@ def paraphrase_need(shape: Shape, work: Work, device: Device, processes: int = 1
     return Need(gib=(shape.weights * _BYTES + held) / 2**30 + _RUNTIME_GIB, hours=steps * seconds / _HOUR)
 
 
-def _pass(shape: Shape, device: Device, operations: float, directions: int) -> float:
-    """Seconds of one pass: forward (1 direction), or forward and backward (2)."""
+def _weights(shape: Shape, processes: int, sharded: bool) -> tuple[float, float]:
+    """Bytes of weights that a process holds, and those that it gathers from the others for every pass.
+
+    Spread blocks are whole two at a time: the one in use and the next.
+    """
+    blocks = shape.block_weights * _BYTES
+    if not sharded:
+        return shape.weights * _BYTES, 0.0
+    whole = shape.weights * _BYTES - blocks
+    return whole + blocks / processes + 2 * blocks / shape.layers, blocks * (1 - 1 / processes)
+
+
+def _pass(shape: Shape, device: Device, operations: float, directions: int, gathered: float) -> float:
+    """Seconds of one pass: forward (1 direction), or forward and backward (2). Gathering goes on beside it."""
     return max(
+        directions * gathered / device.link,
         operations / (device.peak * device.share),
         directions * shape.weights * _BYTES / device.memory,
         directions * shape.layers * device.layer_seconds,
     )
 
 
-def table(needs: Sequence[tuple[str, str, Need, Need]]) -> str:
-    """A Markdown table of (model, stage, need of 1 device, need of 8)."""
-    lines = ["| model | stage | GiB a GPU | hours, 1 GPU | hours, 8 GPUs |", "|---|---|---|---|---|"]
-    lines += [
-        f"| {model} | {stage} | {one.gib:.0f} | {one.hours:.2g} | {eight.hours:.2g} |"
-        for model, stage, one, eight in needs
+def table(needs: Sequence[tuple[str, str, Need, Need, Need | None]]) -> str:
+    """A Markdown table of (model, stage, need of 1 device, of 8, and of 8 with the model spread over them)."""
+    lines = [
+        "| model | stage | GiB a GPU | hours, 1 GPU | hours, 8 GPUs | sharded over 8: GiB a GPU | hours |",
+        "|---|---|---|---|---|---|---|",
     ]
+    for model, stage, one, eight, spread in needs:
+        last = f"{spread.gib:.0f} | {spread.hours:.2g}" if spread else "|"
+        lines.append(f"| {model} | {stage} | {one.gib:.0f} | {one.hours:.2g} | {eight.hours:.2g} | {last} |")
     return "\n".join(lines)

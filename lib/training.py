@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from lib.distributed import World
 from lib.objective import Example, Objective
 from lib.packing import batches
+from lib.sharding import in_company
 
 _KEPT_CHECKPOINTS = 2
 _CONDITIONAL = Objective()
@@ -128,10 +129,15 @@ def _backward(
     share = world.mine(sorted(batch, key=lambda one: -one.length))
     total = torch.zeros((), device=parameters[0].device)
     optimizer.zero_grad(set_to_none=False)
-    for indices in batches(share, schedule.micro_tokens):
-        loss = objective.loss(model, [share[index] for index in indices], batch)
+
+    def add(some: Sequence[Example], weight: float = 1.0) -> None:
+        loss = weight * objective.loss(model, some, batch)
         loss.backward(inputs=list(parameters))  # type: ignore[no-untyped-call]
-        total += loss.detach()
+        total.add_(loss.detach())
+
+    with in_company(model, lambda: add(batch[:1], weight=0.0)):
+        for indices in batches(share, schedule.micro_tokens):
+            add([share[index] for index in indices])
     gradients = [one.grad if one.grad is not None else torch.zeros_like(one) for one in parameters]
     world.add([total, *gradients])
     for parameter, gradient in zip(parameters, gradients, strict=True):

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lib.edit import Dense, Edit, LowRank, Matrix, Update, Vector, linear_weight, tensors_of
+from lib.sharding import whole
 from lib.singular import largest_singular_value, numerical_rank, singular_values
 
 
@@ -62,7 +63,7 @@ class Measure:
 
     def _change(self, path: str, update: Update) -> Change:
         if isinstance(update, Vector):
-            weight, update = self.model.get_parameter(path).detach()[:, None], _column(update)
+            weight, update = whole(self.model.get_parameter(path)).detach()[:, None], _column(update)
         else:
             weight = linear_weight(self.model.get_submodule(path)).detach()
         if path not in self.base_largest:

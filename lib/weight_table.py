@@ -8,6 +8,7 @@ from typing import Any
 
 from safetensors.torch import save_file
 
+from lib.distributed import World
 from lib.edit import Edit, Vector
 from lib.params import Weights
 from lib.scratch import fingerprint
@@ -27,19 +28,27 @@ class WeightTable:
     measure: Measure
     settings: Weights
     folder: Path
+    world: World
 
     @classmethod
-    def of(cls, model: Any, settings: Weights, scratch: Path) -> "WeightTable":
-        """That of a run on `model`, kept in `scratch`."""
+    def of(cls, model: Any, settings: Weights, scratch: Path, world: World) -> "WeightTable":
+        """That of a run on `model`, kept in `scratch` by the first process."""
         measure = Measure(model=model, thresholds=settings.thresholds, rank_side=settings.rank_side)
         key = fingerprint(settings=settings.model_dump())
-        return cls(measure=measure, settings=settings, folder=scratch / f"weights-{key}")
+        return cls(measure=measure, settings=settings, folder=scratch / f"weights-{key}", world=world)
 
     def add(self, edits: int, edit: Edit) -> None:
-        """Measure `edit`, the sum of the first `edits` requests' sessions, unless that has been done."""
+        """Measure `edit`, the sum of the first `edits` requests' sessions, unless that has been done.
+
+        The first process does, and of a model that is spread all do together.
+        """
         path = self.folder / f"{edits:08d}.json"
-        if not path.is_file():
-            write_json(path, {"rows": rows(self.measure.of(edit), edits)})
+        company = self.world if self.world.sharded else World()
+        if not (self.world.first or self.world.sharded) or company.agreed(path.is_file()):
+            return
+        found = rows(self.measure.of(edit), edits)
+        if self.world.first:
+            write_json(path, {"rows": found})
 
     def rows(self) -> list[Row]:
         """All rows, session after session; the last one is the total of the last session."""

@@ -1,8 +1,9 @@
 """Stage `abilities`: what else the model can do, before the edit and after it, and at checkpoints on the way."""
 
 import argparse
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -10,23 +11,37 @@ from typing import Any
 from lib import ability_tasks, base_model, harness, params
 from lib.abilities import OF_THE_POOL, PERPLEXITY, Figure, Measured, Measurer, unfit
 from lib.artefact import load_edit, sessions, was_dropped
+from lib.distributed import World, wants_shards, world
 from lib.edit import applied
+from lib.launch import relaunch
 from lib.records import Ability, Fact, Request, Text, read, write
-from lib.scratch import code_fingerprint, fingerprint, scratch
+from lib.scratch import code_fingerprint, fingerprint
+from lib.shared_scratch import shared_scratch
 from lib.stage import rounded, run, write_json
 
 
 def main() -> None:
     """Read params.yaml, the model and the edit; write one row an example, the harness's results, and the figures."""
+    if wants_shards():
+        relaunch("stages.abilities", sys.argv[1:])
     options = _options()
     began = time.perf_counter()
     settings = params.section("abilities", params.Abilities)
-    measurer, left_out = _measurer(options, settings)
-    tokenizer = base_model.load_tokenizer(options.model)
-    model = base_model.load_model(options.model, base_model.device())
-    with scratch("abilities", _key(options, settings, measurer)) as folder:
-        before = measurer.remembered(folder, lambda: (model, tokenizer))
-    after = dict(_after(measurer, model, tokenizer, options))
+    with world() as processes:
+        measurer, left_out = _measurer(options, settings, processes)
+        tokenizer = base_model.load_tokenizer(options.model)
+        model = base_model.load_model(options.model, base_model.device(), processes)
+        with shared_scratch("abilities", _key(options, settings, measurer), processes) as folder:
+            before = measurer.remembered(folder, lambda: (model, tokenizer))
+        after = dict(_after(measurer, model, tokenizer, options))
+        if processes.first:
+            _write(options, measurer, before, after, left_out, began)
+
+
+def _write(
+    options: argparse.Namespace, measurer: Measurer, before: Measured, after: Mapping[int, Measured],
+    left_out: Mapping[str, str], began: float,
+) -> None:  # fmt: skip
     every = [before, *after.values()]
     write(options.abilities, Ability, (row for one in every for row in one.rows))
     write_json(options.results / "before.json", before.harness)
@@ -37,10 +52,10 @@ def main() -> None:
     write_json(
         options.metrics,
         {
-            "mode": settings.mode,
+            "mode": measurer.settings.mode,
             "tasks": figures(before, list(after.values())[-1] if after else None),
             "sessions": {str(session): figures(before, one) for session, one in list(after.items())[:-1]},
-            "not_measured": left_out | ({} if after else {"after": "protocol.kind=single keeps no edit"}),
+            "not_measured": dict(left_out) | ({} if after else {"after": "protocol.kind=single keeps no edit"}),
             "seconds": rounded(time.perf_counter() - began, 1),
         },
     )
@@ -67,7 +82,9 @@ def _pair(before: Figure, after: Figure | None) -> dict[str, float | None]:
     return entry | ({"after": rounded(after.value), "after_ci95": rounded(after.ci95)} if after else {})
 
 
-def _measurer(options: argparse.Namespace, settings: params.Abilities) -> tuple[Measurer, dict[str, str]]:
+def _measurer(
+    options: argparse.Namespace, settings: params.Abilities, processes: World
+) -> tuple[Measurer, dict[str, str]]:
     """What measures, and why what was asked for is not measured."""
     pool = read(options.pool, Fact)
     texts = [one.text for one in read(options.text, Text) if one.split == "heldout"]
@@ -82,7 +99,8 @@ def _measurer(options: argparse.Namespace, settings: params.Abilities) -> tuple[
         limit=settings.limit,
         seed=settings.seed,
     )
-    return Measurer(tasks=tasks, texts=texts if PERPLEXITY in settings.tasks else [], settings=settings), left_out
+    texts = texts if PERPLEXITY in settings.tasks else []
+    return Measurer(tasks=tasks, texts=texts, settings=settings, world=processes), left_out
 
 
 def _key(options: argparse.Namespace, settings: params.Abilities, measurer: Measurer) -> str:

@@ -1,10 +1,14 @@
 """Stage `base`: the unedited model. The tiny one is trained here; a hub model is fetched at its pinned revision."""
 
 import argparse
+import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from lib import base_model, params, tiny, tiny_text
+from lib.distributed import wants_shards, world
+from lib.launch import launched, relaunch
 from lib.recall import known_facts, recall
 from lib.records import Fact, Request, Text, read
 from lib.stage import progress, rounded, run, write_json
@@ -14,24 +18,34 @@ def main() -> None:
     """Read params.yaml and the facts; write the model's folder with its manifest, and what it knows."""
     options = _options()
     began = time.perf_counter()
-    preset = params.preset("models", params.read_params()["model"], params.Model)
     requests, pool = read(options.edits, Request), read(options.pool, Fact)
+    if not launched():
+        _make(options, requests, pool)
+    if wants_shards():
+        relaunch("stages.base", sys.argv[1:])
+    with world() as processes:
+        model = base_model.load_model(options.model, base_model.device(), processes)
+        tokenizer = base_model.load_tokenizer(options.model)
+        known = recall(model, tokenizer, known_facts(requests, pool), options.micro_tokens)
+        if processes.first:
+            write_json(
+                options.metrics,
+                {
+                    "recall": rounded(100 * known, 2),
+                    "parameters": sum(one.numel() for one in model.parameters()),
+                    "seconds": rounded(time.perf_counter() - began, 1),
+                },
+            )
+
+
+def _make(options: argparse.Namespace, requests: Sequence[Request], pool: Sequence[Fact]) -> None:
+    preset = params.preset("models", params.read_params()["model"], params.Model)
     options.model.mkdir(parents=True, exist_ok=True)
     if preset.tiny is not None:
         corpus = tiny_text.corpus(requests, pool, read(options.text, Text))
         seed = params.read_params()["seed"]
         tiny.make(options.model, corpus, preset.tiny, seed, lambda steps: progress(steps, "base: training"))
     base_model.write_manifest(options.model, preset)
-    model = base_model.load_model(options.model, base_model.device())
-    known = recall(model, base_model.load_tokenizer(options.model), known_facts(requests, pool), options.micro_tokens)
-    write_json(
-        options.metrics,
-        {
-            "recall": rounded(100 * known, 2),
-            "parameters": sum(one.numel() for one in model.parameters()),
-            "seconds": rounded(time.perf_counter() - began, 1),
-        },
-    )
 
 
 def _options() -> argparse.Namespace:

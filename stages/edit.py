@@ -45,7 +45,7 @@ def main() -> None:
     with world() as processes, editing(Inputs.of(options), "edit", processes, steps.extend) as (job, requests):
         if processes.first:
             clear_edit(options.edit)
-        table = WeightTable.of(job.model, weights, job.folder)
+        table = WeightTable.of(job.model, weights, job.folder, processes)
         made = _edited(job, requests, protocol, options.edit, table)
         if processes.first:
             save_edit(made, options.edit, job.model, model_preset())
@@ -59,14 +59,12 @@ def _edited(job: Job, requests: Sequence[Request], protocol: params.Protocol, fo
     first = job.context.world.first
     if protocol.kind == "mass":
         made = mass(job, requests)
-        if first:
-            table.add(len(requests), made)
+        table.add(len(requests), made)
         return made
     checkpoints, ends = checkpoint_numbers(protocol, len(requests)), session_ends(protocol, len(requests))
 
     def keep(done: int, so_far: Edit) -> None:
-        if first:
-            table.add(done, so_far)
+        table.add(done, so_far)
         if first and done in checkpoints[:-1]:
             save_edit(so_far, checkpoint(folder, done), job.model, model_preset())
 

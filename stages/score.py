@@ -79,8 +79,12 @@ def _after(scorer: Scorer, job: Job, folder: Path) -> Iterator[Scored]:
 
 
 def _single(scorer: Scorer, job: Job, together: int) -> Scored:
-    """Every request edited and scored alone; this process's share, then everybody's, in the order of the requests."""
-    share = list(enumerate(scorer.requests))[scorer.world.rank :: scorer.world.size]
+    """Every request edited and scored alone; this process's share, then everybody's, in the order of the requests.
+
+    Of a model that is spread every process has part in every request.
+    """
+    processes = World() if scorer.world.sharded else scorer.world
+    share = list(enumerate(scorer.requests))[processes.rank :: processes.size]
     alone = replace(job, context=replace(job.context, world=World(), progress=lambda steps: steps))
     rows: list[tuple[int, Scored]] = []
     made = single(alone, [request for _, request in share], together)
@@ -88,7 +92,7 @@ def _single(scorer: Scorer, job: Job, together: int) -> Scored:
     for (place, _), (request, edit) in zip(share, shown, strict=True):
         one = replace(scorer, requests=[request], place=place, world=World(), progress=lambda batches, name: batches)
         rows.append((place, one.after(edit)))
-    return Scored.of(one for _, one in sorted(scorer.world.gather(rows), key=lambda pair: pair[0]))
+    return Scored.of(one for _, one in sorted(processes.gather(rows), key=lambda pair: pair[0]))
 
 
 def _options() -> argparse.Namespace:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -132,31 +133,48 @@ def test_an_edit_that_was_killed_goes_on_to_the_same_bytes(workspace: Path) -> N
     restore(workspace)
 
 
+def by_hand(workspace: Path, stages: Sequence[str], **variables: str) -> tuple[dict[str, torch.Tensor], list[Score]]:
+    """The adapter and the scores that these stages leave, their commands run as dvc.yaml has them."""
+    shutil.rmtree(workspace / ".scratch", ignore_errors=True)  # what is known of the unedited model is found anew
+    for stage in stages:
+        command = [sys.executable, *str(DAG["stages"][stage]["cmd"]).split()[1:]]
+        subprocess.run(command, cwd=workspace, env=os.environ | variables, check=True, capture_output=True)
+    adapter = load_file(workspace / "models/edit/adapter_model.safetensors")
+    return adapter, read(workspace / "results/scores.parquet", Score)
+
+
+def losses(workspace: Path) -> list[float]:
+    lines = (workspace / "results/train/loss.csv").read_text().splitlines()
+    return [float(row["loss"]) for row in csv.DictReader(lines)]
+
+
 @pytest.mark.dag
-def test_two_processes_edit_and_score_as_one(workspace: Path) -> None:
+def test_two_processes_edit_and_score_as_one_each_with_a_model_or_with_one_together(workspace: Path) -> None:
     """A few steps only: over many, the model that was hardly trained makes much of the last bit of a sum."""
     restore(workspace)
     params = YAML(typ="safe").load(workspace / "params.yaml")
     params["train"] |= {"epochs": 1}
     YAML().dump(params, workspace / "params.yaml")
-    found: list[tuple[dict[str, torch.Tensor], list[Score], list[float]]] = []
-    for processes in ("1", "2"):
-        for stage in ("edit", "score"):
-            command = [sys.executable, *str(DAG["stages"][stage]["cmd"]).split()[1:]]
-            environment = os.environ | {"ERRATA_PROCESSES": processes}
-            subprocess.run(command, cwd=workspace, env=environment, check=True, capture_output=True)
-        adapter = load_file(workspace / "models/edit/adapter_model.safetensors")
-        curve = csv.DictReader((workspace / "results/train/loss.csv").read_text().splitlines())
-        losses = [float(row["loss"]) for row in curve]
-        found.append((adapter, read(workspace / "results/scores.parquet", Score), losses))
-    (one, alone, losses), (two, shared, losses_shared) = found
-    assert losses_shared == pytest.approx(losses, abs=1e-5)
+    stages = ["base", "edit", "score", "abilities"]
+    one, alone = by_hand(workspace, stages, ERRATA_PROCESSES="1")
+    curve, able = losses(workspace), abilities(workspace)
     assert any(matrix.any() for name, matrix in one.items() if "lora_B" in name)
-    for name, matrix in one.items():
-        torch.testing.assert_close(two[name], matrix, atol=1e-4, rtol=1e-3)  # a step moves entries by 3e-3
-    assert [replace(row, nll=0) for row in shared] == [replace(row, nll=0) for row in alone]
-    assert [row.nll for row in shared] == pytest.approx([row.nll for row in alone], abs=1e-3)
+    for shard in ("0", "1"):
+        two, shared = by_hand(workspace, stages, ERRATA_PROCESSES="2", ERRATA_SHARD=shard)
+        assert losses(workspace) == pytest.approx(curve, abs=1e-5)
+        for name, matrix in one.items():
+            torch.testing.assert_close(two[name], matrix, atol=1e-4, rtol=1e-3)  # a step moves entries by 3e-3
+        assert [replace(row, nll=0) for row in shared] == [replace(row, nll=0) for row in alone]
+        assert [row.nll for row in shared] == pytest.approx([row.nll for row in alone], abs=1e-3)
+        assert abilities(workspace) == pytest.approx(able, rel=1e-3)
     restore(workspace)
+
+
+def abilities(workspace: Path) -> list[float]:
+    """The facts that the base model knows, and every task's headline before and after."""
+    tasks = json.loads((workspace / "metrics/abilities.json").read_text())["tasks"]
+    recall = json.loads((workspace / "metrics/base.json").read_text())["recall"]
+    return [recall, *(tasks[name][when] for name in sorted(tasks) for when in ("before", "after"))]
 
 
 @pytest.mark.dag

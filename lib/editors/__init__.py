@@ -14,6 +14,8 @@ A module may have, beside that:
         layers whose second moments (lib/second_moments.py) it reads from context.statistics
     train_hypernet(model, tokenizer, pool, settings, context, folder) -> dict
         trains what it reads from context.hypernet; returns plain numbers for the stage's metrics
+    SHARDED = True
+        it neither reads nor writes a weight of the model, so that the model may be spread over processes
 """
 
 import importlib
@@ -78,3 +80,13 @@ def editor(name: str) -> Any:
         raise ValueError(f"editor: wanted one of {', '.join(names())}; found {name!r}{did_you_mean(name, names())}")
     module: ModuleType = importlib.import_module(f"{__name__}.{name}")
     return module
+
+
+def check_sharded(module: Any, world: World) -> None:
+    """Raise ValueError where the model is spread over processes and this editor needs whole weights."""
+    if world.sharded and not getattr(module, "SHARDED", False):
+        able = [one for one in names() if getattr(editor(one), "SHARDED", False)]
+        raise ValueError(
+            f"ERRATA_SHARD=1: editor {module.__name__.rpartition('.')[2]} needs whole weights, which no process has; "
+            f"with a model spread over processes wanted one of {', '.join(able)}"
+        )

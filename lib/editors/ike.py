@@ -35,6 +35,8 @@ from lib.texts import contains, fill, join
 _SPARE = 4
 """How many times the facts wanted are looked at first: some may not be used, some repeat another."""
 
+SHARDED = True
+
 
 class Settings(Section):
     """configs/editors/ike.yaml"""

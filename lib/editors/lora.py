@@ -22,6 +22,8 @@ from lib.records import Request
 from lib.training import Schedule, train
 from lib.training_each import train_each
 
+SHARDED = True
+
 
 class Settings(Section):
     """configs/editors/lora.yaml"""

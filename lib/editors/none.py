@@ -8,6 +8,8 @@ from lib.editors import Context
 from lib.params import Section
 from lib.records import Request
 
+SHARDED = True
+
 
 class Settings(Section):
     """configs/editors/none.yaml: nothing to set."""

@@ -89,3 +89,16 @@ def test_texts_are_written_a_token_a_step_and_more_rows_take_fewer_steps() -> No
     assert few.hours == pytest.approx(2 * 10_000 * 1_075 / 16 * 48 * 1e-3 / 3_600)
     assert many.hours == shared.hours == pytest.approx(few.hours / 4)
     assert few.gib < many.gib < few.gib + 64 * 100 * xl.cache / 2**30 + 0.2
+
+
+def test_spread_over_eight_processes_a_model_takes_an_eighth_of_its_blocks_and_the_time_to_gather_them() -> None:
+    xl = sizing.shape_of_model(GPT2Config(n_embd=1600, n_layer=48, n_head=25), LORA)
+    assert xl.block_weights == 48 * (12 * 1600**2 + 13 * 1600)
+    blocks = 2 * xl.block_weights
+    for need in (sizing.edit_need, sizing.score_need, sizing.text_need):
+        alone, spread = (need(xl, WORK, DEVICE, 8, sharded=sharded) for sharded in (False, True))
+        assert (alone.gib - spread.gib) * 2**30 == pytest.approx(blocks * (1 - 1 / 8 - 2 / 48))
+    slow = replace(FAST, link=1.0)
+    assert sizing.text_need(xl, WORK, slow, 8, sharded=True).hours == pytest.approx(
+        2 * 10_000 * 1_075 / 16 / 8 * blocks * 7 / 8 / 3_600
+    )

@@ -134,6 +134,13 @@ def test_where_no_weight_is_changed_the_table_is_empty_and_the_metrics_say_so(
     assert note in metrics["change"]["note"]
 
 
+def test_an_editor_that_needs_whole_weights_refuses_a_model_that_is_spread(tmp_path: Path) -> None:
+    given = {name: path for name, path in small.inputs(tmp_path).items() if name != "evaluation"}
+    spread = World(size=2, sharded=True)
+    with pytest.raises(ValueError, match=r"editor rome needs whole weights.* wanted one of ike, lora, none"):
+        editing(Inputs(**given), "edit", spread, lambda steps: None, {"editor": "rome"}).__enter__()
+
+
 def test_what_an_earlier_run_left_in_the_output_is_cleared_away(run_stage: Run, tmp_path: Path) -> None:
     folder = tmp_path / OUTPUTS["edit"]
     run_stage("lora", protocol={"kind": "sequential", "batch_size": 2, "checkpoints": [2]})

@@ -50,10 +50,15 @@ def adapter(folder: Path) -> dict[str, torch.Tensor]:
     return load_file(folder / OUTPUTS["edit"] / "adapter_model.safetensors")
 
 
+@pytest.fixture(scope="module", params=["0", "1"], ids=["whole", "sharded"])
+def shard(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def two_machines(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def two_machines(shard: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("two")
-    for one in machines(folder):
+    for one in machines(folder, ERRATA_SHARD=shard):
         assert one.returncode == 0, one.stderr
     return folder
 
@@ -70,9 +75,9 @@ def test_two_machines_make_the_edit_of_one(two_machines: Path, tmp_path: Path) -
 
 
 def test_a_killed_process_ends_the_other_with_a_reason_and_the_same_command_goes_on(
-    two_machines: Path, tmp_path: Path
+    two_machines: Path, shard: str, tmp_path: Path
 ) -> None:
-    first, second = machines(tmp_path, DIE_AT="7")
+    first, second = machines(tmp_path, DIE_AT="7", ERRATA_SHARD=shard)
     assert (first.returncode, second.returncode) == (1, 1)
     assert "error: process 0 of 2: another process has ended or cannot be reached" in first.stderr
     assert "the same command goes on from the last checkpoint" in first.stderr
@@ -80,7 +85,7 @@ def test_a_killed_process_ends_the_other_with_a_reason_and_the_same_command_goes
     assert not (tmp_path / OUTPUTS["metrics"]).exists()
     kept = sorted(one.name for one in (tmp_path / ".scratch/edit").glob("*/step-*"))
     assert kept[-1] == "step-00000006.safetensors"
-    for one in machines(tmp_path):
+    for one in machines(tmp_path, ERRATA_SHARD=shard):
         assert one.returncode == 0, one.stderr
     assert [(tmp_path / f"steps-{rank}").read_text() for rank in range(2)] == [str(STEPS - 6)] * 2
     for name, matrix in adapter(two_machines).items():

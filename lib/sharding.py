@@ -1,0 +1,103 @@
+"""A model over one GPU: the weights of its blocks spread over the processes (FSDP2), whole only while they are used.
+
+Every process keeps a share of each block's weights and gathers the rest for as long as it computes with that block
+(ZeRO stage 3, arXiv 1910.02054; torch's fully_shard). Embedding, last norm and head stay whole everywhere, so that they
+may be called at any time and a tied head needs no care; so do adapters, which lie beside the model.
+
+All processes gather together: each must go through the blocks as often as the others. They do where all do the same;
+where they do not, `in_company` sees to it.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.tensor import DTensor
+
+from lib.architecture import architecture
+from lib.distributed import World
+
+
+def sharded(read: Callable[[], Any], where: torch.device, world: World) -> Any:
+    """The model that `read` gives, in this machine's memory, frozen, its blocks spread over the processes.
+
+    The processes of a machine read one after another, so that it never holds more than one whole model. Raises
+    ValueError where the model's blocks are not known.
+    """
+    mesh = init_device_mesh(where.type, (world.size,))
+    model: Any = None
+    for turn in range(1 + max(world.gather([world.place]))):
+        if turn == world.place:
+            model = _spread(read(), mesh).to(where)
+        world.wait()
+    with torch.no_grad():  # gathered for the first time in inference mode, weights could not be trained through
+        model.base_model(torch.zeros(1, 1, dtype=torch.long, device=where), use_cache=False)
+    return model
+
+
+def _spread(model: Any, mesh: Any) -> Any:
+    blocks = list(model.get_submodule(architecture(model).blocks))
+    for block in blocks:
+        fully_shard(block, mesh=mesh)
+    inside = {one for block in blocks for one in block.parameters()}
+    others = {one for one in model.base_model.parameters() if one not in inside}
+    fully_shard(model.base_model, mesh=mesh, ignored_params=others)  # makes one sequence of the blocks
+    return model
+
+
+def is_spread(weight: Tensor) -> bool:
+    """Whether each process holds a part of `weight` only."""
+    return isinstance(weight, DTensor)
+
+
+def whole(weight: Tensor) -> Tensor:
+    """`weight` itself, or where it is spread the whole of it: for that all processes must ask together."""
+    return weight.full_tensor() if isinstance(weight, DTensor) else weight
+
+
+@contextmanager
+def in_company(model: Any, idle: Callable[[], object] | None = None) -> Iterator[None]:
+    """Within it, the processes may go through a spread model's blocks different numbers of times.
+
+    Before each pass they tell each other who still works. Who is done makes idle passes, until all are: of one token
+    through the blocks, or as `idle` makes them (forward and backward, where the others go backward as well).
+    """
+    decoder: nn.Module = model.base_model
+    if not _is_sharded(decoder):
+        yield
+        return
+    device = next(model.parameters()).device
+
+    def announce(*_: object) -> None:
+        _working(1, device)
+
+    notice = decoder.register_forward_pre_hook(announce, prepend=True)
+    try:
+        yield
+    finally:
+        notice.remove()
+    idle = idle or partial(_one_token, decoder, device)
+    while _working(0, device).item():
+        idle()
+
+
+def _is_sharded(decoder: nn.Module) -> bool:
+    return isinstance(decoder, FSDPModule)
+
+
+def _working(here: int, device: torch.device) -> Tensor:
+    """How many processes are about to make a pass that matters."""
+    count = torch.tensor(here, device=device)
+    dist.all_reduce(count)
+    return count
+
+
+@torch.inference_mode()
+def _one_token(decoder: nn.Module, device: torch.device) -> None:
+    decoder(torch.zeros(1, 1, dtype=torch.long, device=device), use_cache=False)
