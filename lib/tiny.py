@@ -27,7 +27,7 @@ def make(
     folder: Path, corpus: Corpus, shape: Tiny, seed: int, progress: Callable[[Iterable[int]], Iterable[int]]
 ) -> None:
     """Train tokenizer and model on `corpus` and write both into `folder`, as transformers stores them."""
-    tokenizer = make_tokenizer(corpus.every_text(), shape.max_vocabulary)
+    tokenizer = make_tokenizer(corpus.every_text(), shape.max_vocabulary, corpus.shared_text())
     model = make_model(shape, len(tokenizer), seed)
     train(model, tokenizer, corpus, shape, seed, progress)
     with quiet_transformers():
@@ -35,17 +35,21 @@ def make(
         tokenizer.save_pretrained(folder)
 
 
-def make_tokenizer(texts: Iterable[str], max_vocabulary: int) -> PreTrainedTokenizerFast:
+def make_tokenizer(texts: Iterable[str], max_vocabulary: int, always: Iterable[str] = ()) -> PreTrainedTokenizerFast:
     """A tokenizer with one token for each of the most frequent words of `texts`, and bytes for everything else.
 
-    Words carry the space before them; <|endoftext|> (id 0) begins every text and is pad and end as well.
+    The words of `always` have a token each, however rare they are. Words carry the space before them; <|endoftext|>
+    (id 0) begins every text and is pad and end as well.
     """
     splitter = pre_tokenizers.ByteLevel(add_prefix_space=True)
     counts = Counter(piece for text in texts for piece, _ in splitter.pre_tokenize_str(text))
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     room = max_vocabulary - len(alphabet) - 1
     frequent = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
-    words = [word for word, _ in frequent if len(word) > 1][:room]
+    kept = {piece for text in always for piece, _ in splitter.pre_tokenize_str(text)}
+    ranked = sorted((word for word, _ in frequent if len(word) > 1), key=lambda word: word not in kept)[:room]
+    chosen = set(ranked)
+    words = [word for word, _ in frequent if word in chosen]
     # A unigram model takes the split of highest total score: one whole word (-1) beats any number of bytes (-10).
     vocabulary = [(END, 0.0), *((byte, -10.0) for byte in alphabet), *((word, -1.0) for word in words)]
     tokenizer = Tokenizer(models.Unigram(vocabulary, unk_id=0, byte_fallback=False))
@@ -130,11 +134,13 @@ def _documents(corpus: Corpus, fewshot_share: float, random: Random) -> Iterator
 def _step_items(
     documents: Iterator[Document], tokenizer: PreTrainedTokenizerFast, tokens: int, longest: int
 ) -> list[Item]:
-    """Whole documents of about `tokens` tokens together, cut at `longest`, ended by the end-of-text token."""
+    """Documents of about `tokens` tokens together, ended by the end-of-text token or cut at `longest`."""
     items: list[Item] = []
     while sum(item.length for item in items) < tokens:
         document = next(documents)
         given = tokenizer(document.given).input_ids
-        learned = tokenizer(document.given + document.learned).input_ids[len(given) : longest]
-        items.append(Item(prompt=tuple(given), targets=((*learned, tokenizer.eos_token_id),)))
+        whole = tokenizer(document.given + document.learned).input_ids
+        learned = [*whole, tokenizer.eos_token_id][len(given) : longest]
+        if learned:
+            items.append(Item(prompt=tuple(given), targets=(tuple(learned),)))
     return items

@@ -63,11 +63,17 @@ class Corpus:
     prose: tuple[str, ...]
     phrasings: tuple["Phrasings", ...]
 
+    def shared_text(self) -> Iterator[str]:
+        """The words of every paraphrase document, whatever it is about."""
+        yield fewshot.shared_prefix()
+        yield fewshot.block("", ("",) * _LIST_LINES)
+        yield from (*_STATEMENT_WRAPPERS, *_QUESTION_WRAPPERS)
+
     def every_text(self) -> Iterator[str]:
         """Every word that a document can hold."""
         yield fewshot.shared_prefix()
         yield from (f"{document.given}{document.learned}" for document in self.sentences)
-        yield from (wrapper for wrapper in (*_STATEMENT_WRAPPERS, *_QUESTION_WRAPPERS))
+        yield from (*_STATEMENT_WRAPPERS, *_QUESTION_WRAPPERS)
         for group in self.phrasings:
             yield from (fewshot.block(template, (template,) * _LIST_LINES) for template in group.templates)
             yield from (f" {subject}" for subject in group.subjects)
@@ -84,6 +90,8 @@ class Corpus:
         phrasings = random.choice(self.phrasings)
         group = list(phrasings.templates)
         wrappers = _QUESTION_WRAPPERS if group[0].endswith("?") else _STATEMENT_WRAPPERS
+        if len(group) == 1:  # each in another wrapper: none in two
+            group += [fill(wrapper, group[0]) for wrapper in random.sample(wrappers, _LIST_LINES)]
         while len(group) <= _LIST_LINES:
             group.append(fill(random.choice(wrappers), random.choice(group)))
         name = phrasings.fresh_name(random)

@@ -1,10 +1,13 @@
 """The tiny model: its tokenizer keeps words whole, its training learns, and the same seed gives the same bytes."""
 
+from dataclasses import replace
+from random import Random
+
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib import params, tiny, tiny_text, world
+from lib import fewshot, params, tiny, tiny_text, world
 from lib.recall import known_facts, recall
 
 SHAPE = params.Tiny(
@@ -31,11 +34,34 @@ def test_every_word_of_the_dataset_is_one_token() -> None:
 
 
 def test_documents_about_paraphrases_are_learned_after_their_input_only() -> None:
-    from random import Random
-
     document = CORPUS.paraphrases(Random(0))
     assert document.given.endswith("1) Paraphrased:")
     assert document.learned.count("Paraphrased:") == 4
+
+
+def test_the_words_of_the_paraphrase_prompt_stay_whole_however_many_words_the_dataset_has() -> None:
+    many = [*CORPUS.every_text(), *(f" often{n} often{n} often{n}" for n in range(3000))]
+    crowded, kept = (tiny.make_tokenizer(many, 3000, always) for always in ((), CORPUS.shared_text()))
+    words = len(TOKENIZER(fewshot.shared_prefix()).input_ids)
+    assert len(kept) == len(crowded) == 3000
+    assert len(kept(fewshot.shared_prefix()).input_ids) == words < len(crowded(fewshot.shared_prefix()).input_ids)
+
+
+def test_a_document_that_is_cut_off_does_not_teach_that_a_text_ends_there() -> None:
+    document = CORPUS.paraphrases(Random(0))
+    ids = TOKENIZER(document.given + document.learned).input_ids
+    for longest in (len(ids) - 1, len(ids), len(ids) + 1):
+        (item,) = tiny._step_items(iter([document]), TOKENIZER, 1, longest)
+        read = [*item.prompt, *item.targets[0]]
+        assert read == [*ids, TOKENIZER.eos_token_id][:longest]
+
+
+def test_a_phrasing_that_is_alone_is_rewritten_by_one_wrapper_a_line() -> None:
+    alone = tiny_text.Phrasings(templates=("The heir of {} is",), subjects=("Rix",))
+    document = replace(CORPUS, phrasings=(alone,)).paraphrases(Random(0))
+    lines = fewshot.parse(document.learned.removeprefix("1) Paraphrased:") + "\n")
+    assert len(lines) == len(set(lines)) == 5
+    assert all(len(one) <= len("According to the records, The heir of Rix is") for one in lines)
 
 
 def test_training_learns_and_the_same_seed_gives_the_same_weights() -> None:
