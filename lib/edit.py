@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from lib.sharding import is_spread, whole
+from lib.sharding import is_sharded, whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +125,7 @@ def applied(model: nn.Module, edit: Edit) -> Iterator[nn.Module]:
                 stack.enter_context(side_path(modules[path], update))
             elif isinstance(update, Vector):
                 stack.enter_context(_added(parameters[path], update.shift))
-            elif is_spread(modules[path].weight):
+            elif is_sharded(modules[path].weight):
                 stack.enter_context(_beside(modules[path], update.dense()))
             else:
                 if path in shared:
@@ -257,7 +257,7 @@ def check_fits(model: nn.Module, edit: Edit) -> None:
 def _check(path: str, module: nn.Module | None, parameter: Tensor | None, update: Update) -> None:
     if isinstance(update, Vector) and parameter is not None:
         wanted: tuple[int, ...] = tuple(parameter.shape)
-        if is_spread(parameter):
+        if is_sharded(parameter):
             raise ValueError(
                 f"edit of {path}: a bias or a norm's weight that is spread over processes cannot be edited"
             )

@@ -17,7 +17,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
 
 from lib.architecture import architecture
@@ -34,14 +34,14 @@ def sharded(read: Callable[[], Any], where: torch.device, world: World) -> Any:
     model: Any = None
     for turn in range(1 + max(world.gather([world.place]))):
         if turn == world.place:
-            model = _spread(read(), mesh).to(where)
+            model = _shard(read(), mesh).to(where)
         world.wait()
     with torch.no_grad():  # gathered for the first time in inference mode, weights could not be trained through
         model.base_model(torch.zeros(1, 1, dtype=torch.long, device=where), use_cache=False)
     return model
 
 
-def _spread(model: Any, mesh: Any) -> Any:
+def _shard(model: Any, mesh: Any) -> Any:
     blocks = list(model.get_submodule(architecture(model).blocks))
     for block in blocks:
         fully_shard(block, mesh=mesh)
@@ -51,7 +51,7 @@ def _spread(model: Any, mesh: Any) -> Any:
     return model
 
 
-def is_spread(weight: Tensor) -> bool:
+def is_sharded(weight: Tensor) -> bool:
     """Whether each process holds a part of `weight` only."""
     return isinstance(weight, DTensor)
 
@@ -69,7 +69,7 @@ def in_company(model: Any, idle: Callable[[], object] | None = None) -> Iterator
     through the blocks, or as `idle` makes them (forward and backward, where the others go backward as well).
     """
     decoder: nn.Module = model.base_model
-    if not _is_sharded(decoder):
+    if not any(is_sharded(one) for one in decoder.parameters()):
         yield
         return
     device = next(model.parameters()).device
@@ -85,10 +85,6 @@ def in_company(model: Any, idle: Callable[[], object] | None = None) -> Iterator
     idle = idle or partial(_one_token, decoder, device)
     while _working(0, device).item():
         idle()
-
-
-def _is_sharded(decoder: nn.Module) -> bool:
-    return isinstance(decoder, FSDPModule)
 
 
 def _working(here: int, device: torch.device) -> Tensor:

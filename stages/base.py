@@ -16,12 +16,12 @@ from lib.stage import progress, rounded, run, write_json
 
 def main() -> None:
     """Read params.yaml and the facts; write the model's folder with its manifest, and what it knows."""
-    options = _options()
+    options, shards = _options(), wants_shards()
     began = time.perf_counter()
     requests, pool = read(options.edits, Request), read(options.pool, Fact)
     if not launched():
         _make(options, requests, pool)
-    if wants_shards():
+    if shards:
         relaunch("stages.base", sys.argv[1:])
     with world() as processes:
         model = base_model.load_model(options.model, base_model.device(), processes)

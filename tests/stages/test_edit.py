@@ -134,7 +134,7 @@ def test_where_no_weight_is_changed_the_table_is_empty_and_the_metrics_say_so(
     assert note in metrics["change"]["note"]
 
 
-def test_an_editor_that_needs_whole_weights_refuses_a_model_that_is_spread(tmp_path: Path) -> None:
+def test_an_editor_that_needs_whole_weights_refuses_a_model_that_is_sharded(tmp_path: Path) -> None:
     given = {name: path for name, path in small.inputs(tmp_path).items() if name != "evaluation"}
     spread = World(size=2, sharded=True)
     with pytest.raises(ValueError, match=r"editor rome needs whole weights.* wanted one of ike, lora, none"):
