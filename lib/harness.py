@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, TypeVar, cast
 
+from lm_eval.api import task as task_module
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
 from lm_eval.defaults import DEFAULT_MAX_GEN_TOKS
@@ -110,14 +111,19 @@ def run(loaded: Loaded, model: "MemoryModel") -> Results:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Within it, the harness logs errors only: it warns of every task that makes its own documents."""
+    """Within it, the harness logs errors only and draws no bars.
+
+    It warns of every task that makes its own documents, and its bar, which passes in no time, is torn up by a log.
+    """
     logger = logging.getLogger("lm_eval")
-    level = logger.level
+    level, bar = logger.level, task_module.tqdm
     logger.setLevel(logging.ERROR)
+    task_module.tqdm = lambda documents, total: documents
     try:
         yield
     finally:
         logger.setLevel(level)
+        task_module.tqdm = bar
 
 
 @dataclass

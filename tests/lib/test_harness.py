@@ -156,6 +156,11 @@ def test_results_keep_the_harness_format_without_paths_or_dates(pool: Path) -> N
     assert all("config_source" not in one["metadata"] for one in results["configs"].values())
 
 
+def test_a_log_gets_plain_lines_and_no_bar(pool: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    harness.run(load(pool), MemoryModel(tiny_model("llama"), byte_tokenizer(), 4096))
+    assert "%|" not in capfd.readouterr().err
+
+
 def test_the_same_run_gives_the_same_results_and_leaves_random_streams_alone(pool: Path) -> None:
     state = torch.get_rng_state()
     one, other = (harness.run(load(pool), MemoryModel(tiny_model("gpt2"), byte_tokenizer(), 256)) for _ in range(2))

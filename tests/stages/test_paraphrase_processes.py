@@ -1,5 +1,6 @@
 """Stage paraphrase in one process, in two, after a kill, and on Ray: the same texts, and no chunk made twice."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lib import on_ray
+from lib.params import Para, section
 from lib.records import Paraphrase, read, write
 from lib.records import Request as Edit
 from tests.stages import small
@@ -84,8 +86,9 @@ def test_two_workers_on_ray_write_the_texts_of_one_process(alone: Path, tmp_path
     assert made(tmp_path) == []  # by workers of Ray's, not here
 
 
-@pytest.mark.skipif(on_ray.available(), reason="ray is installed")
-def test_ray_that_is_asked_for_and_absent_is_an_error_that_says_how_to_install_it(tmp_path: Path) -> None:
-    done = ran(tmp_path, 1, ERRATA_RAY="local")
-    assert done.returncode == 1
-    assert "error: ERRATA_RAY is set, but the package ray is not installed: pip install -r" in done.stderr
+def test_ray_that_is_asked_for_and_absent_is_an_error_that_says_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ValueError, match="ERRATA_RAY is set, but the package ray is not installed: pip install -r"):
+        on_ray.make_on_ray([], section("para", Para), tmp_path, lambda chunks: chunks)
