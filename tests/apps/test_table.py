@@ -60,3 +60,9 @@ def test_every_change_of_an_experiment_names_a_param_and_every_editor_exists(fil
                 assert part in place, f"{file.name}: {name}"
                 place = place[part]
             assert name != "editor" or value in editors.names()
+
+
+def test_a_row_that_fails_is_named_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table, "_DVC", [sys.executable, "-c", "import sys; sys.exit('exp run' in ' '.join(sys.argv))"])
+    with pytest.raises(ValueError, match=r"experiment mass-ft failed; its messages stand above.* must be absolute"):
+        table._evaluated("mass-ft", ["x=1"], "evaluate")
