@@ -17,7 +17,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor
 
 from lib.architecture import architecture
@@ -69,7 +69,7 @@ def in_company(model: Any, idle: Callable[[], object] | None = None) -> Iterator
     through the blocks, or as `idle` makes them (forward and backward, where the others go backward as well).
     """
     decoder: nn.Module = model.base_model
-    if not any(is_sharded(one) for one in decoder.parameters()):
+    if not isinstance(decoder, FSDPModule):
         yield
         return
     device = next(model.parameters()).device
