@@ -34,6 +34,15 @@ class LowRank:
         """(d_out, d_in)"""
         return self.left.shape[0], self.right.shape[1]
 
+    @property
+    def device(self) -> torch.device:
+        """Where the update's tensors are."""
+        return self.left.device
+
+    def to(self, device: torch.device) -> "LowRank":
+        """The same update on `device`."""
+        return LowRank(left=self.left.to(device), right=self.right.to(device))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Dense:
@@ -49,6 +58,15 @@ class Dense:
     def shape(self) -> tuple[int, ...]:
         """(d_out, d_in)"""
         return tuple(self.delta.shape)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the update's tensors are."""
+        return self.delta.device
+
+    def to(self, device: torch.device) -> "Dense":
+        """The same update on `device`."""
+        return Dense(delta=self.delta.to(device))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +88,15 @@ class Sparse:
         d_out, d_in = self.size.tolist()
         return d_out, d_in
 
+    @property
+    def device(self) -> torch.device:
+        """Where the update's tensors are."""
+        return self.value.device
+
+    def to(self, device: torch.device) -> "Sparse":
+        """The same update on `device`."""
+        return Sparse(index=self.index.to(device), value=self.value.to(device), size=self.size.to(device))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Vector:
@@ -81,6 +108,15 @@ class Vector:
     def shape(self) -> tuple[int, ...]:
         """(d,)"""
         return tuple(self.shift.shape)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the update's tensors are."""
+        return self.shift.device
+
+    def to(self, device: torch.device) -> "Vector":
+        """The same update on `device`."""
+        return Vector(shift=self.shift.to(device))
 
 
 Matrix = LowRank | Dense | Sparse

@@ -4,7 +4,7 @@ Layer after layer, with K [d_in, n] the keys of the requests, R [d, n] what is l
 layers left, and A [d_in, n] the method's adjusted keys, the update is R A^T. Linear algebra is float64.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,11 +37,13 @@ class Layered(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class Solved:
-    """An edit and the keys that it was made with."""
+    """An edit and what it was made with."""
 
     edit: Edit
-    keys: Mapping[int, Tensor]
-    """By layer: K [d_in, n] float64."""
+    layers: Sequence[int]
+    """The edited layers, ascending."""
+    contexts: Sequence[Sequence[str]]
+    """Groups of templates that the keys were read in."""
 
 
 def layers_of(model: Any, settings: Layered) -> list[int]:
@@ -69,18 +71,17 @@ def solve(
     values = target_values(model, tokenizer, requests, last, settings.token, flat, settings.optimisation)
     bare = [place(tokenizer, one, settings.token) for one in requests]
     updates: dict[str, Update] = {}
-    keys: dict[int, Tensor] = {}
     norms: list[float] = []
     for done, layer in enumerate(layers):
         path = arch.mlp_out_of(layer)
         with applied(model, Edit(updates=updates)):
-            keys[layer] = request_keys(model, tokenizer, requests, arch, layer, contexts, settings)
+            keys = request_keys(model, tokenizer, requests, arch, layer, contexts, settings)
             now = states(model, bare, [(last, "output")], settings.optimisation.tokens)[last, "output"]
         left = (values.target - now).T.double().cpu() / (len(layers) - done)  # [d, n]
-        updates[path], norm = _update(left, adjusted(layer, keys[layer]), f"{path} ({name})")
+        updates[path], norm = _update(left, adjusted(layer, keys), f"{path} ({name})")
         norms.append(norm)
     info = {"editor": name, "layers": layers, "templates": contexts, "norm": norms, **values.report()}
-    return Solved(edit=Edit(updates=updates, info=info), keys=keys)
+    return Solved(edit=Edit(updates=updates, info=info), layers=layers, contexts=contexts)
 
 
 def _update(residual: Tensor, adjusted: Tensor, where: str) -> tuple[Update, float]:

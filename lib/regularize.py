@@ -25,7 +25,7 @@ from torch import Tensor
 from lib.edit import Dense, Edit, LowRank, Matrix, Sparse, Vector, check_finite, linear_weight
 from lib.params import Regularize
 from lib.singular import largest_singular_value, reweighted
-from lib.weight_change import moved, relative_change
+from lib.weight_change import relative_change
 
 Change = Callable[[Matrix, Tensor, Matrix | None, Regularize, str], Matrix]
 """(dW, weight of the unedited model, earlier update of the same matrix, settings, name) -> what is left of dW."""
@@ -50,9 +50,9 @@ def regularized(edit: Edit, model: Any, settings: Regularize, earlier: Edit, ses
         weight = linear_weight(model.get_submodule(path)).detach().float()
         before = earlier.updates.get(path)
         assert not isinstance(before, Vector)
-        before = moved(before, weight.device) if before else None
-        left = change(moved(update, weight.device), weight, before, settings, f"{session}/{path}")
-        updates[path] = moved(left, next(iter(vars(update).values())).device)
+        before = before.to(weight.device) if before else None
+        left = change(update.to(weight.device), weight, before, settings, f"{session}/{path}")
+        updates[path] = left.to(update.device)
     return replace(edit, updates=updates, info={**edit.info, "regularize": settings.model_dump()})
 
 
@@ -68,8 +68,8 @@ def accumulated(total: Edit, model: Any, settings: Regularize) -> Edit:
         check_finite(path, update)
         if not isinstance(update, Vector):
             weight = linear_weight(model.get_submodule(path)).detach()
-            left = Dense(delta=pruned(moved(update, weight.device), weight))
-            updates[path] = moved(left, next(iter(vars(update).values())).device)
+            left = Dense(delta=pruned(update.to(weight.device), weight))
+            updates[path] = left.to(update.device)
     return replace(total, updates=updates, info={**total.info, "regularize": settings.model_dump()})
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from lib.edit import Dense, Edit, LowRank, Matrix, Update, Vector, linear_weight, tensors_of
+from lib.edit import Dense, Edit, LowRank, Matrix, Update, Vector, linear_weight
 from lib.sharding import whole
 from lib.singular import largest_singular_value, numerical_rank, singular_values
 
@@ -68,7 +68,7 @@ class Measure:
             weight = linear_weight(self.model.get_submodule(path)).detach()
         if path not in self.base_largest:
             self.base_largest[path] = largest_singular_value(weight)
-        update = moved(update, weight.device)
+        update = update.to(weight.device)
         delta = update.dense().float()
         relative = relative_change(delta, weight.float())
         above = {str(one): 100 * float((relative > one).sum()) / delta.numel() for one in self.thresholds}
@@ -93,12 +93,6 @@ class Measure:
 def relative_change(delta: Tensor, weight: Tensor) -> Tensor:
     """|delta / weight| entry by entry: infinite where a zero changes, 0 where nothing changes."""
     return (delta / weight).abs_().masked_fill_(delta == 0, 0)
-
-
-def moved(update: Matrix, device: torch.device) -> Matrix:
-    """The same update on `device`."""
-    made: Matrix = type(update)(**{name: one.to(device) for name, one in tensors_of(update).items()})
-    return made
 
 
 def heat_map(update: Update, most: int) -> Tensor:

@@ -38,11 +38,10 @@ def edit(model: Any, tokenizer: Any, requests: Sequence[Request], settings: Sett
         return alphaedit_keys(projection, keys, earlier(layer, len(keys)), settings.ridge)
 
     solved = solve(model, tokenizer, requests, settings, adjusted, "alphaedit")
-    contexts = solved.edit.info["templates"]
     state = {}
     with applied(model, solved.edit):  # as released: the cached keys are those of the edited model
-        for layer in solved.edit.info["layers"]:
-            keys = request_keys(model, tokenizer, requests, arch, layer, contexts, settings)
+        for layer in solved.layers:
+            keys = request_keys(model, tokenizer, requests, arch, layer, solved.contexts, settings)
             state[arch.mlp_out_of(layer)] = (earlier(layer, len(keys)) + keys @ keys.T).float()
     return Edit(updates=solved.edit.updates, state=state, info=solved.edit.info)
 
