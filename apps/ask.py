@@ -12,9 +12,10 @@ from pathlib import Path
 
 from lib import base_model
 from lib.artefact import load_edit, was_dropped
+from lib.core.run import run
 from lib.edit import Edit, applied
 from lib.generation import Prompt, Sampling, TransformersGenerator
-from lib.stage import run
+from lib.runtime.machine import device
 
 _WIDEST = 120
 
@@ -24,7 +25,7 @@ def main() -> None:
     options = _options()
     edit = load_edit(options.edit)
     context = _context(edit, options)
-    model = base_model.load_model(options.model, base_model.device())
+    model = base_model.load_model(options.model, device())
     generator = TransformersGenerator(model, base_model.load_tokenizer(options.model))
     sampling = Sampling(max_tokens=options.tokens, temperature=1.0, top_k=0, greedy=True)
     before = generator.generate("", [Prompt(text=one, seed=0) for one in options.prompts], sampling)

@@ -15,11 +15,13 @@ import polars as pl
 from lib import consistency, text_metrics
 from lib.comparison import FACTS, Run, compare
 from lib.comparison_table import table
+from lib.core.files import write_json
+from lib.core.params import ROOT
+from lib.core.records import Divergence, Generation, Score
+from lib.core.run import run
+from lib.core.tables import schema
 from lib.pages import render
-from lib.params import ROOT
-from lib.records import Divergence, Generation, Score, schema
 from lib.revisions import fetched
-from lib.stage import run, write_json
 
 SCORES = "results/scores.parquet"
 EDITS = "data/facts/edits.parquet"

@@ -9,8 +9,8 @@ import argparse
 from pathlib import Path
 
 from lib.artefact import load_edit, was_dropped
+from lib.core.run import run
 from lib.merge import stored_model, write_merged
-from lib.stage import run
 
 
 def main() -> None:

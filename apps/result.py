@@ -1,8 +1,9 @@
 """Print the headline metrics of the last run, and where its report is: `python -m apps.result`."""
 
-from lib.params import ROOT
+from lib.core.files import read_json
+from lib.core.params import ROOT
+from lib.core.run import run
 from lib.report import headline_text
-from lib.stage import read_json, run
 
 EVALUATE = "metrics/evaluate.json"
 REPORT = "report/index.html"

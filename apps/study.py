@@ -12,10 +12,10 @@ from typing import Any
 
 import polars as pl
 
+from lib.core.params import ROOT
+from lib.core.run import run
 from lib.experiments import read_experiments
-from lib.params import ROOT
 from lib.revisions import fetched
-from lib.stage import run
 from lib.studies import Outcome, pictures, points, table
 
 EVALUATE, ABILITIES = "metrics/evaluate.json", "metrics/abilities.json"

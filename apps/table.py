@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from lib import published
+from lib.core.params import read_params
+from lib.core.run import run
 from lib.experiments import Experiments, read_experiments
-from lib.params import read_params
-from lib.stage import run
 
 MEASURES = ("score", "efficacy", "generalization", "locality")
 _DVC = [sys.executable, "-m", "dvc"]

@@ -17,11 +17,11 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from bench.shapes import gpt2_small, training_pairs
 from bench.side_by_side import Comparison, Run, compare, timed
-from lib.distributed import World
+from lib.core.params import Lora
 from lib.lora import new_adapter, save_adapter
 from lib.objective import Example
 from lib.packing import Item
-from lib.params import Lora
+from lib.runtime.distributed import World
 from lib.training import Schedule, train
 
 LORA = Lora(r=32, alpha=64, targets=["c_attn", "c_proj", "c_fc"])

@@ -21,17 +21,17 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from lib import params
 from lib.base_model import MANIFEST
-from lib.distributed import World
+from lib.core import params
+from lib.core.files import write_json
+from lib.core.records import Request
 from lib.editing import Inputs, editing
 from lib.editor_needs import defines
 from lib.editors import names
-from lib.machine import hardware, peak_memory_mib, versions
 from lib.protocols import Job, edits_together, mass, single
-from lib.records import Request
-from lib.scratch import forget
-from lib.stage import write_json
+from lib.runtime.distributed import World
+from lib.runtime.machine import hardware, peak_memory_mib, versions
+from lib.runtime.scratch import forget
 from stages.hypernet import usable_facts
 from stages.statistics import drawn_texts
 

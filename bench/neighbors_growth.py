@@ -23,11 +23,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from lib.core.records import Fact, LocalityPrompt, Neighbor, Request
+from lib.core.tables import Rows, Streamed, write_parts
 from lib.encoders import encoder
 from lib.overlap import without_overlap
-from lib.records import Fact, LocalityPrompt, Neighbor, Request
 from lib.retrieval import Found, in_words, random_neighbors, similar_neighbors
-from lib.tables import Rows, Streamed, write_parts
 
 N = 20
 """Neighbors of an edit."""

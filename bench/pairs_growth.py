@@ -19,11 +19,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lib.distributed import World
+from lib.core.params import Lora, Tiny, Train, editor_preset, section
+from lib.core.records import Neighbor, Paraphrase, Request
+from lib.core.tables import Stored, read, write
 from lib.editors import Context, lora
-from lib.params import Lora, Tiny, Train, editor_preset, section
-from lib.records import Neighbor, Paraphrase, Request, read, write
-from lib.stored import Stored
+from lib.runtime.distributed import World
 from lib.tiny import make_model, make_tokenizer
 from lib.training import Checkpoints
 

@@ -20,10 +20,10 @@ from typing import Any
 import torch
 
 from bench.shapes import gpt2_small, training_pairs
-from lib.distributed import World, world
+from lib.core.params import Lora
 from lib.lora import new_adapter
 from lib.objective import Example
-from lib.params import Lora
+from lib.runtime.distributed import World, world
 from lib.sharding import sharded
 from lib.training import Schedule, train
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lib.machine import hardware, peak_memory_mib, versions
+from lib.runtime.machine import hardware, peak_memory_mib, versions
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,13 +15,14 @@ import numpy as np
 
 from lib import ability_metrics, harness
 from lib.ability_world import CHOICES
-from lib.distributed import ALONE, World
-from lib.params import Abilities
+from lib.core.files import read_json, write_json
+from lib.core.params import Abilities
+from lib.core.records import Ability, Fact, When
+from lib.core.tables import read, write
+from lib.core.texts import normalize
 from lib.perplexity import text_scores
-from lib.records import Ability, Fact, When, read, write
+from lib.runtime.distributed import ALONE, World
 from lib.sharding import in_company
-from lib.stage import read_json, write_json
-from lib.texts import normalize
 
 PERPLEXITY = "perplexity"
 OF_THE_POOL = ("pool_recall", "world_yes_no", "world_four_choice")

@@ -11,7 +11,8 @@ from typing import Any
 
 from lib import ability_data, ability_metrics, ability_world
 from lib.ability_data import Document
-from lib.records import Fact, read
+from lib.core.records import Fact
+from lib.core.tables import read
 
 Metrics = dict[str, Any]
 _THEREFORE = "the answer (arabic numerals) is:"

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any
 
-from lib.records import Fact
-from lib.texts import join, normalize
+from lib.core.records import Fact
+from lib.core.texts import join, normalize
 
 Document = dict[str, Any]
 CHOICES = 4

@@ -13,10 +13,10 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from lib.core.files import read_json, write_json
+from lib.core.params import Model
 from lib.edit import Dense, Edit, LowRank, Sparse, Update, Vector, check_finite, tensors_of
 from lib.lora import CONFIG, WEIGHTS, load_adapter, save_adapter
-from lib.params import Model
-from lib.stage import read_json, write_json
 
 INFO = "edit.json"
 UPDATES = "updates.safetensors"

@@ -8,9 +8,10 @@ from pathlib import Path
 import torch
 
 from lib import base_model, generation_vllm
+from lib.core.files import read_json
+from lib.core.params import Para
 from lib.generation import Generator, TransformersGenerator
-from lib.params import Para
-from lib.stage import read_json
+from lib.runtime.machine import device
 
 _MAX_LENGTH = 512
 """Tokens of shared prefix, prompt and continuation together: room for the few-shot prompt in any tokenizer."""
@@ -24,10 +25,10 @@ def generator(para: Para, base: Path) -> Iterator[Generator]:
         backend = "vllm" if torch.cuda.is_available() and generation_vllm.available() else "transformers"
     logging.getLogger(__name__).info("paraphrase: backend %s", backend)
     if backend == "transformers":
-        model = base_model.load_model(base, base_model.device())
+        model = base_model.load_model(base, device())
         yield TransformersGenerator(model, base_model.load_tokenizer(base))
         return
-    dtype = str(base_model.dtype_on(base_model.device(), read_json(base / base_model.MANIFEST)["dtype"]))
+    dtype = str(base_model.dtype_on(device(), read_json(base / base_model.MANIFEST)["dtype"]))
     with generation_vllm.VllmGenerator(
         base_model.weights_folder(base),
         dtype=dtype.removeprefix("torch."),

@@ -13,19 +13,14 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from lib.distributed import ALONE, World
-from lib.params import Model
+from lib.core.files import read_json, sha256, write_json
+from lib.core.params import Model
+from lib.runtime.distributed import ALONE, World
 from lib.sharding import sharded
-from lib.stage import read_json, sha256, write_json
 
 MANIFEST = "manifest.json"
 HUB_FILES = ("*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "tokenizer*",
              "vocab*", "merges.txt", "special_tokens_map.json", "added_tokens.json")  # fmt: skip
-
-
-def device() -> torch.device:
-    """The device that models run on here: this process's GPU where there is one, else the CPU."""
-    return torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
 
 
 def dtype_on(where: torch.device, preset: str) -> torch.dtype:

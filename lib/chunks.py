@@ -11,11 +11,12 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from lib.core.params import Para
+from lib.core.records import Paraphrase, Request
+from lib.core.tables import read, write
 from lib.generation import Generator
-from lib.params import Para
 from lib.paraphrasing import candidates
-from lib.records import Paraphrase, Request, read, write
-from lib.scratch import fingerprint
+from lib.runtime.scratch import fingerprint
 
 CHUNK = 128
 """Edits whose candidates are generated, and kept against a kill, together."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from lib.stage import read_json, write_json
+from lib.core.files import read_json, write_json
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,9 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.fields import FOUND
-from lib.params import Facts
-from lib.records import Fact, Reject, Request, Text
+from lib.core.params import Facts
+from lib.core.records import FOUND, Fact, Reject, Request, Text
 
 _REASONS_TOLD = 3
 

@@ -8,15 +8,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from lib import base_model, params
-from lib.distributed import World
+from lib import base_model
+from lib.core import params
+from lib.core.records import Fact, Neighbor, Paraphrase, Request, Text
+from lib.core.run import progress
+from lib.core.tables import Stored, read
 from lib.editors import Context, check_sharded, editor
 from lib.protocols import Job
-from lib.records import Fact, Neighbor, Paraphrase, Request, Text, read
-from lib.scratch import code_fingerprint, fingerprint
-from lib.shared_scratch import shared_scratch
-from lib.stage import progress
-from lib.stored import Stored
+from lib.runtime.distributed import World
+from lib.runtime.machine import device
+from lib.runtime.scratch import code_fingerprint, fingerprint, shared_scratch
 from lib.training import Step
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -89,7 +90,7 @@ def editing(
             hypernet=inputs.hypernet,
         )
         job = Job(
-            model=base_model.load_model(inputs.model, base_model.device(), world),
+            model=base_model.load_model(inputs.model, device(), world),
             tokenizer=base_model.load_tokenizer(inputs.model),
             editor=chosen,
             settings=settings,

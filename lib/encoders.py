@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from lib.texts import words
+from lib.core.texts import words
 
 HASHING = "hashing"
 HASHING_SIZE = 512

@@ -5,13 +5,13 @@ them as from any evaluation prompt ("Model Editing by Standard Fine-Tuning", arX
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from lib.chunks import Chunk, chunks_of
-from lib.params import Para
-from lib.paraphrasing import Cleaned, clean, seed
-from lib.records import Paraphrase, Request
+from lib.core.params import Para
+from lib.core.records import Paraphrase, Request
+from lib.core.seeds import seed
+from lib.paraphrasing import Cleaned, clean
 
 
 def evaluation_chunks(requests: Sequence[Request], para: Para, folder: Path) -> list[Chunk]:
@@ -29,11 +29,3 @@ def evaluation_paraphrases(requests: Sequence[Request], found: Sequence[Paraphra
 
 def _lacking(requests: Sequence[Request]) -> list[Request]:
     return [request for request in requests if not request.paraphrases]
-
-
-def scored_on(requests: Sequence[Request], found: Sequence[Paraphrase]) -> list[Request]:
-    """The edits, those without generalization prompts with what was found for them."""
-    texts: dict[str, list[str]] = {}
-    for one in found:
-        texts.setdefault(one.edit_id, []).append(one.text)
-    return [one if one.paraphrases else replace(one, paraphrases=tuple(texts.get(one.edit_id, ()))) for one in requests]

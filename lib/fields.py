@@ -5,11 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-FOUND = "; found "
-"""Sets what was wanted apart from what was found, so that reasons can be counted by what was wanted."""
+from lib.core.records import FOUND
+
 WHOLE_ROW = "row"
 """The field of a RowError about the row as a whole."""
-
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _LONGEST_SHOWN = 60
 

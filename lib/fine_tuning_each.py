@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
+from lib.core.records import Request
 from lib.edit import Edit
 from lib.editors import Context
 from lib.fine_tuning import (
@@ -27,7 +28,6 @@ from lib.fine_tuning import (
 )
 from lib.likelihood import token_nll
 from lib.packing import Item, batches, pack, side_by_side
-from lib.records import Request
 
 
 def fine_tuned_each(

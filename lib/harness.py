@@ -22,12 +22,12 @@ from lm_eval.evaluator import evaluate
 from lm_eval.tasks import TaskManager
 from lm_eval.utils import get_rolling_token_windows, handle_non_serializable, make_disjoint_window
 
+from lib.core.params import PRESETS, did_you_mean
+from lib.core.run import progress
 from lib.encoding import encode, prompt_ids
 from lib.greedy import Asked, continuations
 from lib.likelihood import score_targets
 from lib.packing import Item, batches, pack
-from lib.params import PRESETS, did_you_mean
-from lib.stage import progress
 
 TASKS = PRESETS / "abilities"
 _PUBLISHED = "_published"

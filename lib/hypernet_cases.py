@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from lib.core.records import Fact
+from lib.core.texts import normalize
 from lib.encoding import encode
 from lib.packing import Item
-from lib.records import Fact
-from lib.texts import normalize
 
 _Key = tuple[str | None, str | None, str]
 

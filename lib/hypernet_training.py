@@ -24,13 +24,13 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from lib.core.params import Section
+from lib.core.records import Fact
 from lib.editors import Context
 from lib.hypernet_cases import Case, Source, split
 from lib.hypernets import Hypernet, attached, save_hypernet, signals_of, together
 from lib.likelihood import hidden_states
 from lib.packing import Packed, batches, pack
-from lib.params import Section
-from lib.records import Fact
 from lib.training import Checkpoints
 
 _LOG = logging.getLogger(__name__)

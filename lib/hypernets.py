@@ -18,12 +18,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from lib.architecture import architecture
+from lib.core.files import read_json, write_json
+from lib.core.records import Request
 from lib.edit import Dense, Edit, LowRank, check_finite, compose, side_path
 from lib.encoding import encode
 from lib.likelihood import token_nll
 from lib.packing import Item, Packed, batches, pack, side_by_side
-from lib.records import Request
-from lib.stage import read_json, write_json
 
 WEIGHTS = "hypernet.safetensors"
 INFO = "hypernet.json"

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from lib.architecture import architecture, hidden_of
+from lib.core.records import Request
+from lib.core.texts import fill
 from lib.generation import Prompt, Sampling, TransformersGenerator
-from lib.records import Request
-from lib.texts import fill
 
 OPENINGS = ("The", "Therefore", "Because", "I", "You")
 _TOP_K = 5

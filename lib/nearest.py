@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lib.core.tables import Rows
 from lib.encoders import Encoder, Vectors
-from lib.tables import Rows
 
 FLAT = "Flat"
 

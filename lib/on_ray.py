@@ -16,9 +16,10 @@ from typing import Any
 
 from lib.backends import generator
 from lib.chunks import Chunk, store
-from lib.params import ROOT, Para
+from lib.core.params import ROOT, Para
+from lib.core.records import Paraphrase, Request
+from lib.core.tables import from_plain
 from lib.paraphrasing import candidates
-from lib.records import Paraphrase, Request, from_plain
 
 CLUSTER = "ERRATA_RAY"
 _WORKERS = "ERRATA_PROCESSES"

@@ -2,7 +2,7 @@
 
 The paper's rule is that a fact may not contain the subject-relation-object triple of an evaluation prompt
 ("Model Editing by Standard Fine-Tuning", arXiv 2402.11078). Here the relation is left out of that comparison, and
-prompts are compared as well, so that the filter is stricter. Texts are compared by their words (lib.texts).
+prompts are compared as well, so that the filter is stricter. Texts are compared by their words (lib.core.texts).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,9 +12,9 @@ from typing import Literal, get_args
 import numpy as np
 import polars as pl
 
-from lib.records import Request
-from lib.tables import Rows, Streamed
-from lib.texts import normalize
+from lib.core.records import Request
+from lib.core.tables import Rows, Streamed
+from lib.core.texts import normalize
 
 Reason = Literal["triple", "prompt", "contradiction"]
 

@@ -13,9 +13,9 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
+from lib.core.files import read_json, write_json
 from lib.objective import Example
 from lib.packing import Item
-from lib.stage import read_json, write_json
 
 _TOKENS, _ENDS, _COUNTS = "tokens.i32", "ends.i64", "pairs.json"
 _PARTS = 3

@@ -4,9 +4,9 @@ import itertools
 from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Any
 
+from lib.core.records import Neighbor, Paraphrase, Request
 from lib.encoding import encode
 from lib.packing import Item
-from lib.records import Neighbor, Paraphrase, Request
 
 Triple = tuple[str, str, str | None]
 _PART = 1_024

@@ -5,17 +5,17 @@ of worked examples; `prefix`, the prompt after a sentence z that the model sampl
 edit as the paper's formula says (its released code draws the same z for all edits).
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from lib import fewshot
+from lib.core.params import Para
+from lib.core.records import Fact, Paraphrase, Request
+from lib.core.seeds import seed
+from lib.core.texts import contains, fill, normalize, words
 from lib.generation import Generator, Prompt, Sampling
-from lib.params import Para
-from lib.records import Fact, Paraphrase, Request
-from lib.texts import contains, fill, normalize, words
 
 _SPARE_PREFIXES = 4
 """More prefixes are drawn than wanted, for those that cleaning drops."""
@@ -77,11 +77,6 @@ def _prefixed(requests: Sequence[Request], generator: Generator, para: Para) -> 
             sentence = " ".join(text.split()).rstrip(".")
             if sentence:
                 yield Paraphrase(edit_id=request.edit_id, kind="prefix", text=f"{sentence}. {request.prompt}", seed=own)
-
-
-def seed(*parts: object) -> int:
-    """A seed of 31 bits from anything that identifies what is drawn."""
-    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:4], "big") >> 1
 
 
 Reason = Literal["copy", "subject", "target", "evaluation", "duplicate", "sentence"]

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lib import world
-from lib.params import Facts
-from lib.records import Text
+from lib.core.params import Facts
+from lib.core.records import Text
+from lib.core.texts import normalize
 from lib.row_files import decoded
-from lib.texts import normalize
 
 _HELDOUT_PART = 10
 """One in this many of the different pieces is held out."""

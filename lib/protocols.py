@@ -14,10 +14,10 @@ from typing import Any
 import torch
 
 from lib.artefact import read_edit, write_edit
+from lib.core.params import Protocol, Regularize
+from lib.core.records import Request
 from lib.edit import Edit, applied, compose
 from lib.editors import Context
-from lib.params import Protocol, Regularize
-from lib.records import Request
 from lib.regularize import accumulated, regularized
 from lib.training import Checkpoints
 

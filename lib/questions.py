@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from lib.records import Kind, Request, Score, When
+from lib.core.records import Kind, Request, Score, When
 
 Role = Literal["new", "true"]
 

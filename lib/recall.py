@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+from lib.core.records import Fact, Request
 from lib.encoding import encode
 from lib.likelihood import score_targets
 from lib.packing import batches, pack
-from lib.records import Fact, Request
 
 
 def known_facts(requests: Sequence[Request], pool: Sequence[Fact]) -> list[tuple[str, str]]:

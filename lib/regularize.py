@@ -22,8 +22,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lib.core.params import Regularize
 from lib.edit import Dense, Edit, LowRank, Matrix, Sparse, Vector, check_finite, linear_weight
-from lib.params import Regularize
 from lib.singular import largest_singular_value, reweighted
 from lib.weight_change import relative_change
 

@@ -9,9 +9,8 @@ import polars as pl
 
 from lib import ability_lines, pages, published, weight_lines
 from lib.comparison import Comparison
-from lib.fields import FOUND
+from lib.core.records import FOUND, Reject
 from lib.metrics import GENERATION, KINDS, MEASURES, WHENS
-from lib.records import Reject
 from lib.report_examples import Example, Passage
 from lib.report_pictures import Picture
 from lib.report_text import ABSENT, flat, interval, sentence

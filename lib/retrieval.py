@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from lib.core.records import Request
+from lib.core.tables import Rows, Streamed
 from lib.encoders import Encoder
 from lib.nearest import embed, nearest
-from lib.records import Request
-from lib.tables import Rows, Streamed
 
 _EDITS = 20_000
 """Edits whose neighbors are put in words at a time: bounds memory, not the result."""

@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lib.fields import FOUND, WHOLE_ROW, Row, RowError, shown
-from lib.records import Reject
+from lib.core.records import FOUND, Reject
+from lib.fields import WHOLE_ROW, Row, RowError, shown
 
 T = TypeVar("T")
 _LONGEST_BEGINNING = 60

@@ -8,14 +8,15 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from lib import specificity, written
-from lib.distributed import World
+from lib.core.params import Scoring
+from lib.core.records import Divergence, Generation, Request, Score, When
+from lib.core.tables import read, write
 from lib.edit import Edit, applied
 from lib.encoding import encode
 from lib.likelihood import score_targets
 from lib.packing import batches, pack
-from lib.params import Scoring
 from lib.questions import questions
-from lib.records import Divergence, Generation, Request, Score, When, read, write
+from lib.runtime.distributed import World
 from lib.sharding import in_company
 from lib.written import Asking, Wanted
 

@@ -21,7 +21,7 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor
 
 from lib.architecture import architecture
-from lib.distributed import World
+from lib.runtime.distributed import World
 
 
 def sharded(read: Callable[[], Any], where: torch.device, world: World) -> Any:

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib.core.records import Reject
+from lib.core.texts import normalize
 from lib.fields import Row
-from lib.records import Reject
 from lib.row_files import parse, read_json
-from lib.texts import normalize
 
 
 @dataclass(frozen=True, kw_only=True)

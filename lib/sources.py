@@ -13,9 +13,9 @@ from pathlib import Path
 import pooch
 from filelock import FileLock
 
+from lib.core.files import sha256
+from lib.core.params import SourceFile
 from lib.download import Downloader, OtherContentError, refuse_other_content
-from lib.params import SourceFile
-from lib.stage import sha256
 
 RETRIES = 2
 """Further attempts at each mirror."""

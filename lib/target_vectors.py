@@ -18,11 +18,11 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from lib.architecture import hidden_of, with_hidden
+from lib.core.params import Section
+from lib.core.records import Request
+from lib.core.texts import fill
 from lib.encoding import encode
 from lib.located import Token, located, padded, place
-from lib.params import Section
-from lib.records import Request
-from lib.texts import fill
 
 _ESSENCE = "{} is a"
 

@@ -14,9 +14,9 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from lib.base_model import quiet_transformers
+from lib.core.params import Tiny
 from lib.likelihood import token_nll
 from lib.packing import Item, pack
-from lib.params import Tiny
 from lib.tiny_text import Corpus, Document
 
 END = "<|endoftext|>"

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from random import Random
 
 from lib import fewshot
-from lib.records import Fact, Request, Text
-from lib.texts import fill, join
+from lib.core.records import Fact, Request, Text
+from lib.core.texts import fill, join
 
 _STATEMENT_WRAPPERS = (
     "It is known that {}",

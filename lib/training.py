@@ -19,9 +19,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from lib.distributed import World
 from lib.objective import Example, Objective
 from lib.packing import batches
+from lib.runtime.distributed import World
 from lib.sharding import in_company
 
 _KEPT_CHECKPOINTS = 2

@@ -8,11 +8,11 @@ from typing import Any
 
 from safetensors.torch import save_file
 
-from lib.distributed import World
+from lib.core.files import read_json, write_json
+from lib.core.params import Weights
 from lib.edit import Edit, Vector
-from lib.params import Weights
-from lib.scratch import fingerprint
-from lib.stage import read_json, write_json
+from lib.runtime.distributed import World
+from lib.runtime.scratch import fingerprint
 from lib.weight_change import Change, Measure, WeightChange, heat_map
 from lib.weight_lines import ABOVE, TOTAL
 

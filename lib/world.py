@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
-from lib.records import Fact, LocalityPrompt, Request, Text
-from lib.texts import fill
+from lib.core.records import Fact, LocalityPrompt, Request, Text
+from lib.core.texts import fill
 from lib.world_words import RELATIONS, NameParts, Relation, entity_names, name_parts, prose_sentences
 
 Split = Literal["train", "validation", "test"]

@@ -8,16 +8,19 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from lib import ability_tasks, base_model, harness, params
+from lib import ability_tasks, base_model, harness
 from lib.abilities import OF_THE_POOL, PERPLEXITY, Figure, Measured, Measurer, unfit
 from lib.artefact import load_edit, sessions, was_dropped
-from lib.distributed import World, wants_shards, world
+from lib.core import params
+from lib.core.files import rounded, write_json
+from lib.core.records import Ability, Fact, Request, Text
+from lib.core.run import run
+from lib.core.tables import read, write
 from lib.edit import applied
-from lib.launch import relaunch
-from lib.records import Ability, Fact, Request, Text, read, write
-from lib.scratch import code_fingerprint, fingerprint
-from lib.shared_scratch import shared_scratch
-from lib.stage import rounded, run, write_json
+from lib.runtime.distributed import World, wants_shards, world
+from lib.runtime.launch import relaunch
+from lib.runtime.machine import device
+from lib.runtime.scratch import code_fingerprint, fingerprint, shared_scratch
 
 
 def main() -> None:
@@ -30,7 +33,7 @@ def main() -> None:
     with world() as processes:
         measurer, left_out = _measurer(options, settings, processes)
         tokenizer = base_model.load_tokenizer(options.model)
-        model = base_model.load_model(options.model, base_model.device(), processes)
+        model = base_model.load_model(options.model, device(), processes)
         with shared_scratch("abilities", _key(options, settings, measurer), processes) as folder:
             before = measurer.remembered(folder, lambda: (model, tokenizer))
         after = dict(_after(measurer, model, tokenizer, options))

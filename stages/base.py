@@ -6,12 +6,16 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from lib import base_model, params, tiny, tiny_text
-from lib.distributed import wants_shards, world
-from lib.launch import launched, relaunch
+from lib import base_model, tiny, tiny_text
+from lib.core import params
+from lib.core.files import rounded, write_json
+from lib.core.records import Fact, Request, Text
+from lib.core.run import progress, run
+from lib.core.tables import read
 from lib.recall import known_facts, recall
-from lib.records import Fact, Request, Text, read
-from lib.stage import progress, rounded, run, write_json
+from lib.runtime.distributed import wants_shards, world
+from lib.runtime.launch import launched, relaunch
+from lib.runtime.machine import device
 
 
 def main() -> None:
@@ -24,7 +28,7 @@ def main() -> None:
     if shards:
         relaunch("stages.base", sys.argv[1:])
     with world() as processes:
-        model = base_model.load_model(options.model, base_model.device(), processes)
+        model = base_model.load_model(options.model, device(), processes)
         tokenizer = base_model.load_tokenizer(options.model)
         known = recall(model, tokenizer, known_facts(requests, pool), options.micro_tokens)
         if processes.first:

@@ -13,17 +13,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lib import params
 from lib.artefact import checkpoint, clear_edit, save_dropped, save_edit
-from lib.distributed import world
+from lib.core import params
+from lib.core.files import rounded, write_json
+from lib.core.records import Request
+from lib.core.run import run
 from lib.edit import Edit
 from lib.editing import Inputs, editing, model_preset
-from lib.launch import relaunch
-from lib.machine import peak_memory_mib
 from lib.protocols import UNEDITED, Job, checkpoint_numbers, mass, sequential, session_ends
-from lib.records import Request
-from lib.scratch import forget
-from lib.stage import rounded, run, write_json
+from lib.runtime.distributed import world
+from lib.runtime.launch import relaunch
+from lib.runtime.machine import peak_memory_mib
+from lib.runtime.scratch import forget
 from lib.training import Step
 from lib.weight_table import WeightTable, summary, write_weights
 

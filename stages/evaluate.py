@@ -6,8 +6,9 @@ from pathlib import Path
 import polars as pl
 
 from lib import consistency, metrics, plot_data, retention, summaries, text_metrics
-from lib.params import Dataset, preset, read_params
-from lib.stage import run, write_json
+from lib.core.files import write_json
+from lib.core.params import Dataset, preset, read_params
+from lib.core.run import run
 
 
 def main() -> None:

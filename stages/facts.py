@@ -3,9 +3,12 @@
 import argparse
 from pathlib import Path
 
-from lib import dataset, datasets, params
-from lib.records import Fact, Reject, Request, Text, write
-from lib.stage import run, write_json
+from lib import dataset, datasets
+from lib.core import params
+from lib.core.files import write_json
+from lib.core.records import Fact, Reject, Request, Text
+from lib.core.run import run
+from lib.core.tables import write
 
 
 def main() -> None:

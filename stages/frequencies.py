@@ -7,9 +7,12 @@ import argparse
 import time
 from pathlib import Path
 
-from lib import consistency, params
-from lib.records import Request, Text, read
-from lib.stage import rounded, run, write_json
+from lib import consistency
+from lib.core import params
+from lib.core.files import rounded, write_json
+from lib.core.records import Request, Text
+from lib.core.run import run
+from lib.core.tables import read
 
 IDF, VOCABULARY = "idf.npy", "tfidf_vocab.json"
 """As the ROME release's files are called."""

@@ -8,12 +8,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lib import params
+from lib.core import params
+from lib.core.files import rounded, write_json
+from lib.core.records import Fact, Request
+from lib.core.run import progress, run
+from lib.core.tables import Streamed, read
 from lib.editor_needs import defines
 from lib.overlap import without_overlap
-from lib.records import Fact, Request, read
-from lib.stage import progress, rounded, run, write_json
-from lib.tables import Streamed
 
 if TYPE_CHECKING:
     from lib.editors import Context
@@ -31,10 +32,10 @@ def main() -> None:
 
 def _trained(options: argparse.Namespace, editor_name: str, model_name: str) -> dict[str, float | None]:
     # Imported here: most editors have no network and need not wait for these.
-    from lib.base_model import device, load_model, load_tokenizer
+    from lib.base_model import load_model, load_tokenizer
     from lib.editors import editor
-    from lib.machine import peak_memory_mib
-    from lib.scratch import code_fingerprint, fingerprint, forget, scratch
+    from lib.runtime.machine import device, peak_memory_mib
+    from lib.runtime.scratch import code_fingerprint, fingerprint, forget, scratch
 
     began = time.perf_counter()
     chosen = editor(editor_name)
@@ -63,8 +64,8 @@ def usable_facts(pool: Path, edits: Path) -> tuple[list[Fact], int]:
 
 def _context(model: str, folder: Path) -> "Context":
     """Of all this, training a network uses train.micro_tokens and the checkpoints."""
-    from lib.distributed import World
     from lib.editors import Context
+    from lib.runtime.distributed import World
     from lib.training import Checkpoints
 
     train = params.section("train", params.Train)

@@ -4,14 +4,15 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from lib.core.files import rounded, write_json
+from lib.core.params import Neighbors, section
+from lib.core.records import Fact, Neighbor, Request
+from lib.core.run import progress, run
+from lib.core.tables import Rows, Streamed, read, write, write_parts
 from lib.encoders import encoder
 from lib.overlap import without_overlap
-from lib.params import Neighbors, section
-from lib.records import Fact, Neighbor, Request, read, write
 from lib.retrieval import Found, figures, in_words, random_neighbors, similar_neighbors
-from lib.scratch import code_fingerprint, fingerprint, forget, scratch
-from lib.stage import progress, rounded, run, write_json
-from lib.tables import Rows, Streamed, write_parts
+from lib.runtime.scratch import code_fingerprint, fingerprint, forget, scratch
 
 
 def main() -> None:
@@ -35,7 +36,7 @@ def _found(
 ) -> Found:
     if params.kind == "random":
         return random_neighbors(requests, usable, params.n, params.seed)
-    from lib.base_model import device  # here, because it takes seconds that random neighbors need not wait for
+    from lib.runtime.machine import device
 
     key = fingerprint(pool=options.pool, edits=options.edits, encoder=params.encoder, code=code_fingerprint())
     with scratch("neighbors", key) as folder:

@@ -9,14 +9,17 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lib import on_ray, params, paraphrasing
+from lib import on_ray, paraphrasing
 from lib.backends import generator
 from lib.chunks import Chunk, chunks_of, contents, make
-from lib.evaluation_paraphrases import evaluation_chunks, evaluation_paraphrases, scored_on
-from lib.launch import is_first, relaunch, take_own_gpus
-from lib.records import Fact, Paraphrase, Request, read, write
-from lib.scratch import code_fingerprint, fingerprint, scratch
-from lib.stage import progress, rounded, run, write_json
+from lib.core import params
+from lib.core.files import rounded, write_json
+from lib.core.records import Fact, Paraphrase, Request, scored_on
+from lib.core.run import progress, run
+from lib.core.tables import read, write
+from lib.evaluation_paraphrases import evaluation_chunks, evaluation_paraphrases
+from lib.runtime.launch import is_first, relaunch, take_own_gpus
+from lib.runtime.scratch import code_fingerprint, fingerprint, scratch
 
 
 def main() -> None:

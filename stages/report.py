@@ -7,22 +7,15 @@ from pathlib import Path
 import polars as pl
 from safetensors.numpy import load_file
 
-from lib import (
-    consistency,
-    machine,
-    metrics,
-    records,
-    report,
-    report_abilities,
-    report_pictures,
-    report_weights,
-    retention,
-    text_metrics,
-)
-from lib.params import ROOT, Scoring, read_params, section
+from lib import consistency, metrics, report, report_abilities, report_pictures, report_weights, retention, text_metrics
+from lib.core import records
+from lib.core.files import read_json
+from lib.core.params import ROOT, Scoring, read_params, section
+from lib.core.run import run
+from lib.core.tables import read
 from lib.report_examples import Example, examples, passages
 from lib.report_pairs import edited_against_unedited
-from lib.stage import read_json, run
+from lib.runtime import machine
 
 PLOTS = ("scores", "relations", "locality_by_similarity", "retention", "kl")
 PASSAGES = 6
@@ -53,7 +46,7 @@ def main() -> None:
         metrics=stages,
         details=details,
         sources=read_json(options.sources),
-        rejects=records.read(options.rejects, records.Reject),
+        rejects=read(options.rejects, records.Reject),
         examples=_examples(edits, scores, generations, details["headline"]),
         passages=passages(generations, PASSAGES),
         comparison=edited_against_unedited(edits, scores.collect(), others),

@@ -12,19 +12,19 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from lib import params
 from lib.artefact import load_edit, sessions
-from lib.distributed import World, world
+from lib.core import params
+from lib.core.files import rounded, write_json
+from lib.core.records import Paraphrase, scored_on
+from lib.core.run import progress, run
+from lib.core.tables import read
 from lib.editing import Inputs, editing
-from lib.evaluation_paraphrases import scored_on
-from lib.launch import relaunch
-from lib.machine import peak_memory_mib
 from lib.protocols import Job, edits_together, single
-from lib.records import Paraphrase, read
+from lib.runtime.distributed import World, world
+from lib.runtime.launch import relaunch
+from lib.runtime.machine import peak_memory_mib
+from lib.runtime.scratch import code_fingerprint, fingerprint, shared_scratch
 from lib.scoring import Scored, Scorer
-from lib.scratch import code_fingerprint, fingerprint
-from lib.shared_scratch import shared_scratch
-from lib.stage import progress, rounded, run, write_json
 
 
 def main() -> None:

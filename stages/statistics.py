@@ -8,10 +8,12 @@ import time
 from pathlib import Path
 from random import Random
 
-from lib import params
+from lib.core import params
+from lib.core.files import rounded, write_json
+from lib.core.records import Text
+from lib.core.run import progress, run
+from lib.core.tables import read
 from lib.editor_needs import defines
-from lib.records import Text, read
-from lib.stage import progress, rounded, run, write_json
 
 
 def main() -> None:
@@ -26,10 +28,10 @@ def main() -> None:
 def _gathered(options: argparse.Namespace, editor_name: str, model_name: str) -> dict[str, float | None]:
     # Imported here: most editors read no statistics and need not wait for these.
     from lib.architecture import architecture
-    from lib.base_model import device, load_model, load_tokenizer
+    from lib.base_model import load_model, load_tokenizer
     from lib.editors import editor
-    from lib.machine import peak_memory_mib
-    from lib.scratch import code_fingerprint, fingerprint, forget, scratch
+    from lib.runtime.machine import device, peak_memory_mib
+    from lib.runtime.scratch import code_fingerprint, fingerprint, forget, scratch
     from lib.second_moments import save_moment, second_moments
 
     began = time.perf_counter()

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from lib.core.records import Fact, Neighbor, Request
+from lib.core.tables import Streamed, read, write, write_parts
 from lib.encoders import Encoder
 from lib.overlap import without_overlap
-from lib.records import Fact, Neighbor, Request, read, write
 from lib.retrieval import Found, in_words, random_neighbors, similar_neighbors
-from lib.tables import Streamed, write_parts
 
 
 @contextmanager

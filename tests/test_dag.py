@@ -19,7 +19,8 @@ from ruamel.yaml import YAML
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from lib.records import Score, read
+from lib.core.records import Score
+from lib.core.tables import read
 from tests.imports import ROOT, closure
 
 DAG: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")

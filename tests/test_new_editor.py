@@ -12,9 +12,10 @@ import pytest
 from ruamel.yaml import YAML
 
 from lib.artefact import load_edit
+from lib.core.files import read_json
+from lib.core.records import Score
+from lib.core.tables import read
 from lib.edit import LowRank
-from lib.records import Score, read
-from lib.stage import read_json
 from tests.imports import ROOT
 from tests.stages import small
 

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from lib import params, sources
+from lib import sources
+from lib.core import params
+from lib.core.params import Dataset, Facts, Own, SourceFile
 from lib.dataset import Loaded
-from lib.params import Dataset, Facts, Own, SourceFile
 
 NO_POOL = "none"
 _OWN = "own"

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from lib.core.params import Dataset, Facts, Own
+from lib.core.records import Fact, LocalityPrompt, Reject, Request
+from lib.core.texts import fill
 from lib.dataset import Loaded, edited, file_of
 from lib.fields import Row, refuse_repeated
-from lib.params import Dataset, Facts, Own
 from lib.plain_text import plain_text
-from lib.records import Fact, LocalityPrompt, Reject, Request
 from lib.row_files import RowFile, parse, read_json
 from lib.snippets import NO_SNIPPETS, Snippets, snippets
-from lib.texts import fill
 
 
 def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> Loaded:

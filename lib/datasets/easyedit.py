@@ -13,11 +13,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from lib.core.params import Dataset, Facts, Own
+from lib.core.records import FOUND, Fact, LocalityPrompt, Request
 from lib.dataset import Loaded, edited, file_of, template
-from lib.fields import FOUND, Row, RowError, refuse_repeated, shown
-from lib.params import Dataset, Facts, Own
+from lib.fields import Row, RowError, refuse_repeated, shown
 from lib.plain_text import plain_text
-from lib.records import Fact, LocalityPrompt, Request
 from lib.row_files import parse, read_json
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from lib import datasets
+from lib.core.params import Dataset, Facts, Own, did_you_mean
+from lib.core.records import FOUND, LocalityPrompt, Request
 from lib.dataset import Loaded, edited, file_of, template
-from lib.fields import FOUND, Row, RowError, refuse_repeated, shown
-from lib.params import Dataset, Facts, Own, did_you_mean
+from lib.fields import Row, RowError, refuse_repeated, shown
 from lib.plain_text import plain_text
-from lib.records import LocalityPrompt, Request
 from lib.row_files import RowFile, parse, read
 
 COLUMNS = ("prompt", "target_new", "subject", "target_true", "paraphrases", "locality", "relation", "id")

@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 
+from lib.core.params import Dataset, Facts, Neighborhood, Own
+from lib.core.records import Fact, LocalityPrompt, Request
 from lib.dataset import Loaded, edited, file_of
 from lib.datasets import counterfact, easyedit
-from lib.params import Dataset, Facts, Neighborhood, Own
 from lib.plain_text import plain_text
-from lib.records import Fact, LocalityPrompt, Request
 from lib.row_files import parse, read_json
 
 

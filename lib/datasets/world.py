@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lib import world
+from lib.core.params import Dataset, Facts, Own
 from lib.dataset import Loaded
-from lib.params import Dataset, Facts, Own
 from lib.plain_text import plain_text
 
 

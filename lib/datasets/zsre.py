@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
+from lib.core.params import Dataset, Facts, Own
+from lib.core.records import Fact, LocalityPrompt, Request
 from lib.dataset import Loaded, edited, file_of, template
 from lib.fields import Row, RowError
-from lib.params import Dataset, Facts, Own
 from lib.plain_text import plain_text
-from lib.records import Fact, LocalityPrompt, Request
 from lib.row_files import parse, read_json
 
 

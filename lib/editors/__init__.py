@@ -28,9 +28,9 @@ from typing import Any
 
 from torch import Tensor
 
-from lib.distributed import World
-from lib.params import Lora, Train, did_you_mean
-from lib.records import Fact, Neighbor, Paraphrase, Request
+from lib.core.params import Lora, Train, did_you_mean
+from lib.core.records import Fact, Neighbor, Paraphrase, Request
+from lib.runtime.distributed import World
 from lib.training import Checkpoints, Step
 
 

@@ -7,10 +7,10 @@ import torch
 from pydantic import Field
 
 from lib.architecture import architecture
+from lib.core.records import Request
 from lib.edit import Edit
 from lib.editors import Context
 from lib.locate_then_edit import Layered, emmet_keys, layers_of, solve
-from lib.records import Request
 from lib.second_moments import load_moment
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from pydantic import Field
 
+from lib.core.records import Request
 from lib.edit import Edit
 from lib.editors import Context
 from lib.fine_tuning import Tuning, copies, fine_tuned
 from lib.fine_tuning_each import fine_tuned_each
-from lib.records import Request
 
 
 class Settings(Tuning):

@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from lib.core.records import Request
 from lib.edit import Edit
 from lib.editors import Context
 from lib.fine_tuning import Tuning, fine_tuned
-from lib.records import Request
 
 
 class Settings(Tuning):

@@ -24,13 +24,13 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
+from lib.core.params import Section
+from lib.core.records import Fact, Request
+from lib.core.texts import contains, fill, join
 from lib.demonstrations import Kind, Lesson, bank, demonstration, nearest_last, preamble
 from lib.edit import Edit
 from lib.editors import Context
 from lib.encoders import Encoder, encoder
-from lib.params import Section
-from lib.records import Fact, Request
-from lib.texts import contains, fill, join
 
 _SPARE = 4
 """How many times the facts wanted are looked at first: some may not be used, some repeat another."""

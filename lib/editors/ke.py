@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 from torch.nn.utils.rnn import pack_padded_sequence, pad_sequence
 
+from lib.core.records import Fact, Request
 from lib.edit import Edit, LowRank, shape_of
 from lib.editors import Context
 from lib.hypernet_training import Learning, learn
@@ -33,7 +34,6 @@ from lib.hypernets import (
     new_targets,
 )
 from lib.packing import Item
-from lib.records import Fact, Request
 
 
 class Settings(Learning):

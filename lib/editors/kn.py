@@ -21,14 +21,14 @@ from pydantic import Field
 from torch import Tensor
 
 from lib.architecture import architecture
+from lib.core.params import Section
+from lib.core.records import Request
 from lib.edit import Dense, Edit, Sparse, Update, check_finite
 from lib.editors import Context
 from lib.encoding import encode, prompt_ids
 from lib.integrated_gradients import attributions
 from lib.likelihood import score_targets
 from lib.packing import Item, pack
-from lib.params import Section
-from lib.records import Request
 
 
 class Settings(Section):

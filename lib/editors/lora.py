@@ -10,6 +10,8 @@ from typing import Any
 
 from pydantic import Field
 
+from lib.core.params import Section
+from lib.core.records import Request
 from lib.edit import Edit
 from lib.editors import Context
 from lib.lora import Adapter, new_adapter
@@ -17,8 +19,6 @@ from lib.objective import Example, Objective, references, with_reference
 from lib.packing import Item
 from lib.pair_store import StoredExamples, is_whole, write_examples
 from lib.pairs import training_items, training_triples
-from lib.params import Section
-from lib.records import Request
 from lib.training import Schedule, train
 from lib.training_each import train_each
 

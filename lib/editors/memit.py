@@ -6,10 +6,10 @@ from typing import Any
 from pydantic import Field
 
 from lib.architecture import architecture
+from lib.core.records import Request
 from lib.edit import Edit
 from lib.editors import Context
 from lib.locate_then_edit import Layered, layers_of, memit_keys, solve
-from lib.records import Request
 from lib.second_moments import load_moment
 
 

@@ -17,6 +17,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from lib.core.records import Fact, Request
 from lib.edit import Edit, LowRank, shape_of
 from lib.editors import Context
 from lib.hypernet_training import Learning, learn
@@ -30,7 +31,6 @@ from lib.hypernets import (
     load_hypernet,
     new_targets,
 )
-from lib.records import Fact, Request
 
 _TINY = 1e-7
 """Added to a standard deviation before dividing by it."""

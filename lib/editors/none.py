@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+from lib.core.params import Section
+from lib.core.records import Request
 from lib.edit import Edit
 from lib.editors import Context
-from lib.params import Section
-from lib.records import Request
 
 SHARDED = True
 

@@ -6,9 +6,9 @@ from typing import Any, Literal
 from pydantic import Field
 
 from lib import rank_one
+from lib.core.records import Request
 from lib.edit import Edit
 from lib.editors import Context
-from lib.records import Request
 
 
 class Settings(rank_one.RankOne):

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from lib import rank_one
+from lib.core.records import Request
 from lib.edit import Edit
 from lib.editors import Context
-from lib.records import Request
 
 
 class Settings(rank_one.RankOne):

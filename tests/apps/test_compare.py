@@ -10,7 +10,8 @@ from dvc.repo import Repo
 
 from apps import compare
 from lib import consistency
-from lib.records import Divergence, Generation, Request, Score, write
+from lib.core.records import Divergence, Generation, Request, Score
+from lib.core.tables import write
 
 N = 4
 

@@ -1,7 +1,7 @@
 """The table of docs/sizing.md is what the app prints."""
 
 from apps.sizing import CONFIGS, DEVICES, needs
-from lib.params import ROOT
+from lib.core.params import ROOT
 
 
 def test_the_documented_table_is_computed() -> None:

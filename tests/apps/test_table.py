@@ -8,7 +8,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from apps import table
-from lib import editors, params, published
+from lib import editors, published
+from lib.core import params
 
 
 def metrics(score: float) -> dict[str, Any]:

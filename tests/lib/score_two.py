@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from lib.distributed import world
+from lib.runtime.distributed import world
 from tests.lib.test_scoring import edit, plain, scorer
 
 if __name__ == "__main__":

@@ -13,12 +13,12 @@ import pytest
 import torch
 from torch.distributed.tensor import DTensor
 
-from lib.distributed import World, world
+from lib.core.params import Lora, Regularize
 from lib.edit import Dense, Edit, Vector, applied, shape_of
 from lib.lora import new_adapter
 from lib.objective import Example, Objective, with_reference
-from lib.params import Lora, Regularize
 from lib.regularize import regularized
+from lib.runtime.distributed import World, world
 from lib.scoring import Scorer
 from lib.sharding import sharded, whole
 from lib.training import train

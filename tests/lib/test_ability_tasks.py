@@ -8,8 +8,8 @@ import pytest
 
 from lib import ability_metrics, ability_tasks, ability_world, harness
 from lib.abilities import standard_error, unfit
-from lib.records import Fact
-from lib.texts import normalize
+from lib.core.records import Fact
+from lib.core.texts import normalize
 
 
 def mean(values: list[float]) -> float:

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from lib import base_model, launch, params, scratch
+from lib import base_model
 from lib.artefact import load_edit, save_edit
+from lib.core import params
 from lib.edit import Dense, Edit, LowRank, applied
+from lib.runtime import launch, scratch
 from tests.models import tiny_model
 
 PATH = "model.layers.1.mlp.down_proj"

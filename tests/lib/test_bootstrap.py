@@ -11,7 +11,7 @@ import pytest
 
 from lib import bootstrap, metrics, summaries
 from lib.bootstrap import Resampling
-from lib.records import Score
+from lib.core.records import Score
 
 
 def test_the_interval_of_a_mean_is_the_normal_one_where_that_holds() -> None:

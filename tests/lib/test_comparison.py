@@ -12,7 +12,7 @@ from lib import metrics, summaries
 from lib.bootstrap import Resampling
 from lib.comparison import Comparison, Row, Run, compare
 from lib.comparison_table import table
-from lib.records import Score
+from lib.core.records import Score
 
 Correct = Mapping[str, Sequence[int]]
 """By kind, how many of ten target tokens each edit gets right."""

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from lib.core.records import Reject, Request
 from lib.dataset import Loaded, check
-from lib.records import Reject, Request
 from lib.row_files import read_json
 
 EDIT = Request(

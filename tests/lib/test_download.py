@@ -14,7 +14,7 @@ import pooch
 import pytest
 
 from lib import sources
-from lib.params import SourceFile
+from lib.core.params import SourceFile
 
 CONTENT = b"[" + b"1," * 100_000 + b"1]"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -9,8 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib import params
 from lib.artefact import load_edit, read_edit, save_edit, write_edit
+from lib.core import params
 from lib.edit import Dense, Edit, LowRank, Sparse, Update, Vector, applied, compose, tensors_of, tied
 from tests.models import CONFIGS, tiny_model
 

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lib import params, paraphrasing
+from lib import paraphrasing
 from lib.chunks import Chunk, chunks_of, contents, make
-from lib.evaluation_paraphrases import evaluation_chunks, evaluation_paraphrases, scored_on
+from lib.core import params
+from lib.core.records import Paraphrase, Request, scored_on
+from lib.evaluation_paraphrases import evaluation_chunks, evaluation_paraphrases
 from lib.generation import Prompt, Sampling
-from lib.records import Paraphrase, Request
 
 PARA = params.section("para", params.Para).model_copy(update={"method": "fewshot", "n": 3, "evaluation": 2})
 BARE = Request(

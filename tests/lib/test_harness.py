@@ -8,8 +8,9 @@ import torch
 from lm_eval.api.instance import Instance
 
 from lib import ability_tasks, harness
+from lib.core.records import Fact
+from lib.core.tables import write
 from lib.harness import MemoryModel
-from lib.records import Fact, write
 from tests.models import byte_tokenizer, tiny_model
 
 FAMILIES = ["gpt2", "gptj", "llama", "qwen3"]

@@ -4,8 +4,8 @@ from random import Random
 
 import pytest
 
+from lib.core.records import Fact
 from lib.hypernet_cases import Case, Source, split
-from lib.records import Fact
 from tests.models import byte_tokenizer
 
 HOMES = {"Dan": "Riga", "Eva": "Oslo", "Fay": "Bern", "Gus": "Oslo"}

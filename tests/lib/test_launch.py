@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from lib import launch
+from lib.runtime import launch
 
 
 @pytest.fixture(autouse=True)

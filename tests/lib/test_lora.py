@@ -7,9 +7,9 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
+from lib.core.params import Lora
 from lib.edit import Dense, Edit, LowRank, applied, shape_of
 from lib.lora import load_adapter, new_adapter, save_adapter, target_modules
-from lib.params import Lora
 from tests.models import CONFIGS, TARGETS, tiny_model
 
 IDS = torch.tensor([[5, 6, 7, 8, 9, 10]])

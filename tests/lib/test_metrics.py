@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from lib import metrics, summaries
-from lib.records import Score
+from lib.core.records import Score
 
 LN2 = math.log(2)
 

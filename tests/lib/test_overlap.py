@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib import tables, world
+from lib import world
+from lib.core import tables
+from lib.core.records import Fact, LocalityPrompt, Request
+from lib.core.texts import contains, normalize
 from lib.encoders import encoder
 from lib.overlap import without_overlap
-from lib.records import Fact, LocalityPrompt, Request
-from lib.texts import contains, normalize
 from tests.pools import at_random, kept, pool_of, similar
 
 SPELLINGS = ("a", "A", "a,", "b", "ß", "SS", "\N{LATIN SMALL LIGATURE FI}", "fi", "é", "e\N{COMBINING ACUTE ACCENT}")
@@ -51,7 +52,7 @@ def test_the_filter_keeps_and_counts_what_comparing_every_fact_with_every_edit_d
     requests: list[Request], facts: list[Fact]
 ) -> None:
     reasons = [_reason(fact, requests) for fact in facts]
-    with patch.object(tables, "_PART", 3), pool_of(facts) as pool:
+    with patch.object(tables, "_STREAMED_ROWS", 3), pool_of(facts) as pool:
         filtered = without_overlap(requests, pool)
     assert filtered.rows.tolist() == [row for row, reason in enumerate(reasons) if reason is None]
     assert +Counter(filtered.dropped) == Counter(reason for reason in reasons if reason)

@@ -10,12 +10,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.distributed import World
+from lib.core.params import Lora
 from lib.lora import new_adapter
 from lib.objective import Example, Objective, references, with_reference
 from lib.packing import Item
 from lib.pair_store import StoredExamples, is_whole, write_examples
-from lib.params import Lora
+from lib.runtime.distributed import World
 from lib.training import train
 from tests.lib.test_training import schedule
 from tests.models import TARGETS, tiny_model

@@ -3,8 +3,8 @@
 import pytest
 
 from lib import pairs
+from lib.core.records import Neighbor, Paraphrase
 from lib.encoding import encode
-from lib.records import Neighbor, Paraphrase
 from tests.models import byte_tokenizer
 from tests.stages.small import REQUESTS
 

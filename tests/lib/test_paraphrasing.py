@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib import fewshot, paraphrasing
+from lib.core.records import LocalityPrompt, Paraphrase, Request
+from lib.core.texts import normalize
 from lib.generation import Prompt, Sampling, TransformersGenerator
-from lib.records import LocalityPrompt, Paraphrase, Request
-from lib.texts import normalize
 from tests.models import byte_tokenizer, tiny_model
 
 REQUEST = Request(

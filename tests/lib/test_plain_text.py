@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lib.params import Facts
+from lib.core.params import Facts
+from lib.core.records import Reject
 from lib.plain_text import plain_text
-from lib.records import Reject
 from lib.snippets import NO_SNIPPETS, snippets
 
 FACTS = Facts(

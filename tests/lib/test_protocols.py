@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 import torch
 
-from lib.distributed import World
+from lib.core.params import Lora, Protocol, Regularize, Train
+from lib.core.records import Neighbor, Request
 from lib.edit import Dense, Edit, applied
 from lib.editors import Context, editor
-from lib.params import Lora, Protocol, Regularize, Train
 from lib.protocols import UNEDITED, Job, checkpoint_numbers, edits_together, mass, sequential, single
-from lib.records import Neighbor, Request
 from lib.regularize import pruned
-from lib.scratch import forget
+from lib.runtime.distributed import World
+from lib.runtime.scratch import forget
 from tests.models import TARGETS, byte_tokenizer, tiny_model
 
 REQUESTS = [

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lib.core.params import Regularize
 from lib.edit import Dense, Edit, LowRank, Sparse, Vector, applied, compose, linear_weight
-from lib.params import Regularize
 from lib.protocols import UNEDITED
 from lib.regularize import accumulated, largest, pruned, regularized
 from tests.models import tiny_model

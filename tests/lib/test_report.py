@@ -10,7 +10,7 @@ import polars as pl
 from lib import metrics, report
 from lib.bootstrap import Interval
 from lib.comparison import Comparison, Row
-from lib.records import Reject
+from lib.core.records import Reject
 from lib.report_examples import Example, Passage, examples, passages
 from lib.report_pictures import Picture, pictures
 

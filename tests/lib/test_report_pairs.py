@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 import polars as pl
 import pytest
 
-from lib.records import Score
+from lib.core.records import Score
 from lib.report_pairs import edited_against_unedited
 
 ONE = Score(

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from lib import nearest, tables
+from lib import nearest
+from lib.core import tables
+from lib.core.records import Fact, Neighbor, Request
 from lib.encoders import HashingEncoder, Vectors, encoder
-from lib.records import Fact, Neighbor, Request
 from lib.retrieval import Found, figures, random_neighbors, similar_neighbors
 from tests.pools import at_random, pool_of, similar
 
@@ -72,7 +73,7 @@ def test_similar_neighbors_are_those_of_brute_force_however_large_the_parts_are(
     part: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(nearest, "_BATCH", 7)
-    monkeypatch.setattr(tables, "_PART", part)
+    monkeypatch.setattr(tables, "_STREAMED_ROWS", part)
     random = np.random.default_rng(0)
     requests, pool = _requests(20), _facts(300)
     vectors = random.standard_normal((320, 16))
@@ -95,7 +96,7 @@ def test_of_equally_similar_facts_the_earlier_comes_first_however_many_there_are
 ) -> None:
     monkeypatch.setattr(nearest, "_RESULTS", results)
     monkeypatch.setattr(nearest, "_GATHERED", 50)
-    monkeypatch.setattr(tables, "_PART", part)
+    monkeypatch.setattr(tables, "_STREAMED_ROWS", part)
     requests, pool = _requests(3), _facts(2000)
     third = 1 / np.sqrt(3)
     vectors = {fact.prompt: (third, third, third, 0.0) for fact in pool}
@@ -148,7 +149,7 @@ def test_figures_count_what_is_missing_and_leave_out_a_similarity_that_nothing_h
 
 
 def test_vectors_that_an_earlier_run_left_are_not_encoded_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "_PART", 10)
+    monkeypatch.setattr(tables, "_STREAMED_ROWS", 10)
     encoded = []
     whole = HashingEncoder.encode
     monkeypatch.setattr(HashingEncoder, "encode", lambda self, texts: encoded.append(len(texts)) or whole(self, texts))
@@ -183,7 +184,7 @@ def test_sparse_vectors_that_are_equally_similar_by_the_hundred_are_those_of_bru
     cosines = np.round((queries[:, None] * vectors).sum(axis=2), 12)
     best = np.argsort(-cosines, axis=1, kind="stable")[:, :5]
     for part, results, sparse in ((1000, 10_000_000, 1), (100, 700, 1), (3, 700, 1), (100, 10_000_000, 0)):
-        monkeypatch.setattr(tables, "_PART", part)
+        monkeypatch.setattr(tables, "_STREAMED_ROWS", part)
         monkeypatch.setattr(nearest, "_RESULTS", results)
         monkeypatch.setattr(nearest, "_SPARSE", sparse)
         assert [one.fact_id for one in _similar(requests, pool, "Flat")] == [f"f{row}" for row in best.flatten()]

@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from lib import likelihood
-from lib.distributed import World
+from lib.core.params import Generations, Greedy, Scoring
+from lib.core.records import LocalityPrompt, Request
 from lib.edit import Dense, Edit, LowRank, applied
-from lib.params import Generations, Greedy, Scoring
-from lib.records import LocalityPrompt, Request
+from lib.runtime.distributed import World
 from lib.scoring import Scored, Scorer
 from tests.models import VOCABULARY, byte_tokenizer, tiny_model
 

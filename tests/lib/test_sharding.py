@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.distributed import World, wants_shards
+from lib.runtime.distributed import World, wants_shards
 from tests.lib.shard_two import FAMILIES, found
 from tests.lib.test_scoring import alike
 from tests.models import tiny_model

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from lib import shared_scratch as shared
-from lib.distributed import World
-from lib.scratch import lock_of
+from lib.runtime import scratch as shared
+from lib.runtime.distributed import World
+from lib.runtime.scratch import lock_of
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ import pytest
 from transformers import GPT2Config, GPTJConfig, LlamaConfig
 
 from lib import sizing
-from lib.params import Lora
+from lib.core.params import Lora
 
 LORA = Lora(r=32, alpha=64.0, targets=["c_attn", "c_proj", "c_fc"])
 SMALL = GPT2Config()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lib import sources
-from lib.params import SourceFile
+from lib.core.params import SourceFile
 
 CONTENT = b"[1, 2, 3]"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

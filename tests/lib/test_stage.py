@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from lib.stage import run
+from lib.core.run import run
 
 
 @pytest.mark.parametrize("error", [ValueError, FileNotFoundError, FloatingPointError])
@@ -31,6 +31,6 @@ def test_a_mistake_of_ours_is_a_traceback() -> None:
 @pytest.mark.parametrize("with_parent", [True, False])
 def test_a_stage_ends_with_its_parent_and_what_is_left_running_does_not(with_parent: bool) -> None:
     ask = "import ctypes; found = ctypes.c_int(); ctypes.CDLL(None).prctl(2, ctypes.byref(found)); print(found.value)"
-    text = f"from lib.stage import run; run(lambda: exec({ask!r}), with_parent={with_parent})"
+    text = f"from lib.core.run import run; run(lambda: exec({ask!r}), with_parent={with_parent})"
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
     assert int(done.stdout) == (signal.SIGTERM if with_parent else 0)

@@ -4,16 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from lib import stored
-from lib.records import Fact, LocalityPrompt, Request, write
-from lib.stored import Stored
+from lib.core import tables
+from lib.core.records import Fact, LocalityPrompt, Request
+from lib.core.tables import Stored, write
 from tests.stages.small import POOL, REQUESTS
 
 
 def test_its_records_are_those_that_were_written_however_often_and_in_whatever_parts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stored, "_PART", 3)
+    monkeypatch.setattr(tables, "_RECORDS", 3)
     write(tmp_path / "edits.parquet", Request, REQUESTS)
     table = Stored(tmp_path / "edits.parquet", Request)
     assert [list(table), list(table)] == [REQUESTS, REQUESTS]

@@ -7,8 +7,9 @@ import polars as pl
 import pytest
 
 from lib import consistency, metrics, text_metrics
+from lib.core.records import Divergence, Generation
+from lib.core.tables import schema
 from lib.fluency import fluency
-from lib.records import Divergence, Generation, schema
 
 FREQUENCIES = consistency.Frequencies(words=("rome", "gaul", "wine"), idf=(1.0, 2.0, 3.0))
 EDITS = pl.DataFrame({"edit_id": ["a", "b"], "target_new": ["Gaul", "C++"], "references": [["wine of Gaul"], []]})

@@ -7,7 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib import fewshot, params, tiny, tiny_text, world
+from lib import fewshot, tiny, tiny_text, world
+from lib.core import params
 from lib.recall import known_facts, recall
 
 SHAPE = params.Tiny(

@@ -9,12 +9,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from lib.distributed import World
+from lib.core.params import Lora
 from lib.lora import new_adapter
 from lib.objective import Example
 from lib.packing import Item
 from lib.pairs import unmasked
-from lib.params import Lora
+from lib.runtime.distributed import World
 from lib.training import Checkpoints, Schedule, Step, train
 from tests.models import TARGETS, tiny_model
 

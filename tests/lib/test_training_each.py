@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from lib.distributed import World
+from lib.core.params import Lora
 from lib.lora import Adapter, new_adapter
 from lib.objective import Example, Objective
 from lib.packing import Item
-from lib.params import Lora
+from lib.runtime.distributed import World
 from lib.training import train
 from lib.training_each import train_each
 from tests.lib.test_training import schedule

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from lib import metrics
-from lib.records import Score
+from lib.core.records import Score
 
 
 def row(when: str, argmax: tuple[int, ...], **changed: Any) -> Score:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from lib import written
-from lib.params import Generations, Greedy
-from lib.records import Request
+from lib.core.params import Generations, Greedy
+from lib.core.records import Request
 from tests.models import byte_tokenizer, golden_model, tiny_model
 
 TOKENIZER = byte_tokenizer()

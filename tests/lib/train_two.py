@@ -5,9 +5,9 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
-from lib.distributed import world
+from lib.core.params import Lora
 from lib.lora import new_adapter
-from lib.params import Lora
+from lib.runtime.distributed import world
 from lib.training import train
 from tests.lib.test_training import EXAMPLES, schedule
 from tests.models import TARGETS, tiny_model

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from lib.records import Request
-from lib.texts import fill
+from lib.core.records import Request
+from lib.core.texts import fill
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 

@@ -15,11 +15,11 @@ import pytest
 from safetensors.torch import load_file
 
 from lib import metrics, summaries
+from lib.core.records import Score
 from lib.edit import Dense, Edit, applied, own_orientation
 from lib.encoding import encode
 from lib.likelihood import score_targets
 from lib.packing import pack
-from lib.records import Score
 from tests.models import GOLDEN, golden_model
 
 EASYEDIT = json.loads((GOLDEN / "easyedit.json").read_text())

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from lib import locate_then_edit, rank_one
 from lib.architecture import architecture
-from lib.distributed import World
+from lib.core.params import Lora, Train
 from lib.edit import Dense, Edit, applied, compose, own_orientation
 from lib.editors import Context, alphaedit, editor
-from lib.params import Lora, Train
+from lib.runtime.distributed import World
 from lib.second_moments import SecondMoment, save_moment, second_moments
 from tests.models import golden_model
 from tests.parity.editing import requests

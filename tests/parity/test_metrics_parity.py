@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from lib import metrics, summaries
-from lib.records import Kind, Score, When
+from lib.core.records import Kind, Score, When
 
 GOLDEN = json.loads((Path(__file__).parent.parent / "golden" / "metrics.json").read_text())
 MEASURES = {"success": "success", "diff": "magnitude", "acc": "accuracy"}

@@ -11,8 +11,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from lib import params, training
-from lib.stage import run
+from lib import training
+from lib.core import params
+from lib.core.run import run
 from stages import edit
 
 if __name__ == "__main__":

@@ -14,11 +14,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lib import chunks, params
+from lib import chunks
+from lib.core import params
+from lib.core.records import Paraphrase, Request
+from lib.core.run import run
 from lib.generation import Generator
 from lib.paraphrasing import candidates
-from lib.records import Paraphrase, Request
-from lib.stage import run
 from stages import paraphrase
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from lib.records import Fact, LocalityPrompt, Neighbor, Paraphrase, Request, Text, write
-from lib.stage import write_json
+from lib.core.files import write_json
+from lib.core.records import Fact, LocalityPrompt, Neighbor, Paraphrase, Request, Text
+from lib.core.tables import write
 from tests.models import byte_tokenizer, tiny_model
 
 HOMES = {"Ada": ("Rome", "Oslo"), "Ben": ("Oslo", "Rome"), "Cy": ("Bonn", "Rome"), "Di": ("Rome", "Bonn")}

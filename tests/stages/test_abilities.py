@@ -14,13 +14,14 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig
 
-from lib import params
 from lib.abilities import Measurer
 from lib.artefact import save_edit
 from lib.base_model import MANIFEST
+from lib.core import params
+from lib.core.files import write_json
+from lib.core.records import Ability, Fact, Request, Text
+from lib.core.tables import read, write
 from lib.edit import Dense, Edit
-from lib.records import Ability, Fact, Request, Text, read, write
-from lib.stage import write_json
 from stages import abilities
 from tests.models import VOCABULARY, byte_tokenizer
 

@@ -11,11 +11,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from lib import params
 from lib.artefact import load_edit
-from lib.distributed import World
+from lib.core import params
 from lib.edit import Vector
 from lib.editing import Inputs, editing
+from lib.runtime.distributed import World
 from lib.weight_change import Measure, heat_map
 from stages import edit as stage
 from tests.models import tiny_model

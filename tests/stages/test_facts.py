@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from lib.records import Fact, Reject, Request, Text, read
+from lib.core.records import Fact, Reject, Request, Text
+from lib.core.tables import read
 
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUTS = {

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lib import consistency, params
-from lib.records import Request, Text, write
+from lib import consistency
+from lib.core import params
+from lib.core.records import Request, Text
+from lib.core.tables import write
 from stages import frequencies
 
 

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from lib import base_model, params
-from lib.records import Fact, Request, write
+from lib import base_model
+from lib.core import params
+from lib.core.records import Fact, Request
+from lib.core.tables import write
 from stages import hypernet as stage
 from tests.lib.editors.baselines import REQUESTS
 from tests.lib.editors.hypernets import NAMES, POOL, quick

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from lib.params import Neighbors
-from lib.records import Fact, Neighbor, Request, read, write
+from lib.core.params import Neighbors
+from lib.core.records import Fact, Neighbor, Request
+from lib.core.tables import read, write
 from stages import neighbors as stage
 
 Run = Callable[..., tuple[list[Neighbor], dict[str, Any]]]

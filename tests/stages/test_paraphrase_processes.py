@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from lib import on_ray
-from lib.params import Para, section
-from lib.records import Paraphrase, read, write
-from lib.records import Request as Edit
+from lib.core.params import Para, section
+from lib.core.records import Paraphrase
+from lib.core.records import Request as Edit
+from lib.core.tables import read, write
 from tests.stages import small
 
 CHANGES = {"para": {"n": 3, "max_tokens": 16, "samples": 1, "prefix_tokens": [4], "evaluation": 1}}

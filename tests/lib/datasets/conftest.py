@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lib.params import Facts, Own
+from lib.core.params import Facts, Own
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 import pytest
 
+from lib.core.params import Dataset, Facts, Own
+from lib.core.records import Fact, LocalityPrompt, Reject, Request
 from lib.dataset import check
 from lib.datasets.counterfact import load
-from lib.params import Dataset, Facts, Own
-from lib.records import Fact, LocalityPrompt, Reject, Request
 
 PRESET = Dataset(loader="counterfact", metric="success", target=None, neighborhood=None, files={}, extras={})
 ABSENT = object()

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from lib.core.params import Dataset, Facts, Own
+from lib.core.records import Fact, LocalityPrompt, Reject, Request
 from lib.datasets.easyedit import load
-from lib.params import Dataset, Facts, Own
-from lib.records import Fact, LocalityPrompt, Reject, Request
 
 PRESET = Dataset(loader="easyedit", metric="success", target=None, neighborhood=None, files={}, extras={})
 FLAT = {

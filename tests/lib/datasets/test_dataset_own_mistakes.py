@@ -8,10 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from lib import datasets
+from lib.core.params import Dataset, Facts, Own
+from lib.core.records import Reject
 from lib.dataset import Loaded
 from lib.datasets.own import load
-from lib.params import Dataset, Facts, Own
-from lib.records import Reject
 
 PRESET = Dataset(loader="own", metric="accuracy", target=None, neighborhood=None, files={}, extras={})
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from lib import datasets, params
-from lib.params import Dataset, Facts, Own
+from lib import datasets
+from lib.core import params
+from lib.core.params import Dataset, Facts, Own
 
 
 def test_every_dataset_has_a_preset_that_names_its_module() -> None:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from lib import params
+from lib.core import params
+from lib.core.params import Dataset, Facts, Neighborhood, Own
 from lib.datasets import load
-from lib.params import Dataset, Facts, Neighborhood, Own
 
 SHARES = Neighborhood(n=3, test=0.5, validation=0.25)
 PRESET = Dataset(loader="wikirecent", metric="accuracy", target=None, neighborhood=SHARES, files={}, extras={})

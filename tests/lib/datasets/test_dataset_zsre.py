@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from lib.core.params import Dataset, Facts, Own
+from lib.core.records import Fact, LocalityPrompt, Reject, Request
 from lib.dataset import check
 from lib.datasets.zsre import load
-from lib.params import Dataset, Facts, Own
-from lib.records import Fact, LocalityPrompt, Reject, Request
 
 ROME = Dataset(loader="zsre", metric="accuracy", target="answers", neighborhood=None, files={}, extras={})
 RECT = ROME.model_copy(update={"target": "alt"})

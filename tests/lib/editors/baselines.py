@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from lib.distributed import World
+from lib.core.params import Lora, Section, Train, editor_preset, section
+from lib.core.records import Fact, Request
 from lib.edit import Edit, applied, tensors_of
 from lib.editors import Context
 from lib.encoding import encode
 from lib.likelihood import score_targets
 from lib.packing import pack
-from lib.params import Lora, Section, Train, editor_preset, section
-from lib.records import Fact, Request
+from lib.runtime.distributed import World
 from lib.training import Step
 
 REQUESTS = [

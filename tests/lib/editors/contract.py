@@ -10,10 +10,10 @@ import torch
 from transformers import AutoModelForCausalLM, OPTConfig
 
 from lib.architecture import architecture
+from lib.core.params import Lora, Model, Train, section
+from lib.core.records import Request
 from lib.edit import Edit
 from lib.editors import Context, editor
-from lib.params import Lora, Model, Train, section
-from lib.records import Request
 from lib.second_moments import save_moment, second_moments
 from tests.lib.editors.baselines import REQUESTS, context, nothing_left_behind, settings
 from tests.lib.editors.hypernets import POOL

@@ -4,8 +4,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from lib.core.records import Fact
 from lib.editors import ke, mend
-from lib.records import Fact
 from tests.lib.editors.baselines import context, settings
 from tests.models import byte_tokenizer
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from lib import params
 from lib.artefact import load_edit, save_edit
+from lib.core import params
 from lib.edit import Edit, applied, tensors_of
 from lib.editors import names
 from tests.lib.editors.baselines import REQUESTS, nll, nothing_left_behind, same

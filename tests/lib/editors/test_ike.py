@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from lib.core.records import Fact, LocalityPrompt
 from lib.editors import ike
-from lib.records import Fact, LocalityPrompt
 from tests.lib.editors.baselines import REQUESTS, context, nll, same, settings
 from tests.models import byte_tokenizer, tiny_model
 

@@ -49,3 +49,8 @@ def peak_memory_mib() -> dict[str, int]:
     if torch.cuda.is_available():
         peak["peak_gpu_memory_mib"] = torch.cuda.max_memory_allocated() // 2**20
     return peak
+
+
+def device() -> torch.device:
+    """The device that models run on here: this process's GPU where there is one, else the CPU."""
+    return torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")

@@ -1,26 +1,15 @@
-"""The records that travel between stages, their Parquet schemas, and how they are read and written.
+"""The records that travel between stages: one frozen dataclass a table (lib/core/tables.py reads and writes them).
 
-One frozen dataclass a table. A field's type declares its column: str, int, float, bool, tuples of strings or of a
-nested record; "| None" makes it nullable. The schema is checked both ways, so that a file written by another version,
-or by hand, is refused with the column that differs rather than read wrongly.
+A field's type declares its column: str, int, float, bool, tuples of strings or of a nested record; "| None" makes it
+nullable.
 """
 
-import dataclasses
-import functools
-import os
-import types
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
 When = Literal["before", "after"]
 Kind = Literal["efficacy", "generalization", "locality", "pool"]
-
-R = TypeVar("R")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,84 +189,13 @@ class Ability:
     """Whether the prompt was too long for the model and lost its beginning (perplexity: the text lost its end)."""
 
 
-def schema(kind: type) -> pa.Schema:
-    """The Parquet schema that the fields of a record class declare."""
-    hints = get_type_hints(kind)
-    return pa.schema([_column(field.name, hints[field.name]) for field in dataclasses.fields(kind)])
+FOUND = "; found "
+"""Sets what was wanted apart from what was found, so that reasons can be counted by what was wanted."""
 
 
-def write(path: Path, kind: type[R], rows: Iterable[R]) -> int:
-    """Write `rows` to a Parquet file, whole or not at all; return how many there were.
-
-    Raises pyarrow.ArrowInvalid or ArrowTypeError where a row does not fit the schema.
-    """
-    table = pa.Table.from_pylist([dataclasses.asdict(cast(Any, row)) for row in rows], schema=schema(kind))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    pq.write_table(table, unfinished, compression="zstd")
-    os.replace(unfinished, path)
-    return int(table.num_rows)
-
-
-def read(path: Path, kind: type[R]) -> list[R]:
-    """Read every row of a Parquet file written by `write`.
-
-    Raises ValueError naming the file and the columns where its schema is another one.
-    """
-    table = pq.read_table(path)
-    check_schema(path, table.schema, kind)
-    return [from_plain(kind, row) for row in table.to_pylist()]
-
-
-def check_schema(path: Path, actual: pa.Schema, kind: type) -> None:
-    """Raise ValueError naming the file and the columns that differ from what the fields of `kind` declare."""
-    if not actual.equals(schema(kind)):
-        wanted, found = _described(schema(kind)), _described(actual)
-        raise ValueError(
-            f"{path}: not a table of {kind.__name__}: wanted but absent or of another type: "
-            f"{sorted(wanted - found) or 'none'}; found instead: {sorted(found - wanted) or 'none'}. "
-            "Run the stage that writes it again (dvc repro)."
-        )
-
-
-def from_plain(kind: type[R], values: Mapping[str, Any]) -> R:
-    """The record with these fields as plain lists and dictionaries, as dataclasses.asdict or JSON give them."""
-    nested = _nested_fields(cast(Any, kind))
-    return kind(**{name: _value(value, nested.get(name)) for name, value in values.items()})
-
-
-@functools.cache
-def _nested_fields(kind: type) -> dict[str, type[Any]]:
-    return {name: inner for name, hint in get_type_hints(kind).items() if (inner := _nested(hint))}
-
-
-def _column(name: str, hint: Any) -> pa.Field:
-    nullable = get_origin(hint) in (Union, types.UnionType)
-    if nullable:
-        (hint,) = (one for one in get_args(hint) if one is not type(None))
-    return pa.field(name, _arrow_type(hint), nullable=nullable)
-
-
-def _arrow_type(hint: Any) -> pa.DataType:
-    if get_origin(hint) is Literal or hint is str:
-        return pa.string()
-    if get_origin(hint) is tuple:
-        return pa.list_(_arrow_type(get_args(hint)[0]))
-    if dataclasses.is_dataclass(hint):
-        return pa.struct([(field.name, _arrow_type(field.type)) for field in dataclasses.fields(hint)])
-    return {int: pa.int64(), float: pa.float64(), bool: pa.bool_()}[hint]
-
-
-def _nested(hint: Any) -> type[Any] | None:
-    inner = get_args(hint)[0] if get_origin(hint) is tuple else None
-    return inner if isinstance(inner, type) and dataclasses.is_dataclass(inner) else None
-
-
-def _value(value: Any, nested: type[Any] | None) -> Any:
-    if not isinstance(value, list | tuple):
-        return value
-    return tuple(nested(**one) for one in value) if nested else tuple(value)
-
-
-def _described(columns: pa.Schema) -> set[str]:
-    return {f"{field.name}: {field.type}{'' if field.nullable else ' not null'}" for field in columns}
+def scored_on(requests: Sequence[Request], found: Sequence[Paraphrase]) -> list[Request]:
+    """The edits, those without generalization prompts with what was found for them."""
+    texts: dict[str, list[str]] = {}
+    for one in found:
+        texts.setdefault(one.edit_id, []).append(one.text)
+    return [one if one.paraphrases else replace(one, paraphrases=tuple(texts.get(one.edit_id, ()))) for one in requests]

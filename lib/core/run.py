@@ -1,21 +1,16 @@
-"""What every stage shares: how it starts, how it says what went wrong, its progress, and its small JSON files."""
+"""What every stage shares: how it starts, how it says what went wrong, and its progress."""
 
 import ctypes
-import hashlib
-import json
 import logging
-import math
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
-from pathlib import Path
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sized
+from typing import TypeVar
 
 from tqdm import tqdm
 
 T = TypeVar("T")
-
 _PR_SET_PDEATHSIG = 1
 _LINES_IN_A_LOG = 10
 """Without a terminal, progress is a plain line about every tenth of the way."""
@@ -52,27 +47,3 @@ def progress(items: Iterable[T], description: str, total: int | None = None) -> 
         if count and (part := done * _LINES_IN_A_LOG // count) > said:
             said = part
             logging.getLogger(__name__).info("%s: %d of %d", description, done, count)
-
-
-def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Write sorted JSON, whole or not at all. Raises ValueError where a number is NaN or infinite."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_text(json.dumps(values, indent=2, sort_keys=True, allow_nan=False) + "\n")
-    os.replace(unfinished, path)
-
-
-def read_json(path: Path) -> Any:
-    """The values of a JSON file."""
-    return json.loads(path.read_text())
-
-
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file's content, in hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def rounded(value: float | None, digits: int = 4) -> float | None:
-    """`value` rounded for a metrics file; None for a value that is absent or not finite."""
-    return None if value is None or not math.isfinite(value) else round(value, digits)

@@ -1,0 +1,1 @@
+"""What everything stands on: parameters, records, files. Knows no model and imports no torch."""

@@ -1,0 +1,33 @@
+"""JSON and hashes: written whole or not at all."""
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write sorted JSON, whole or not at all. Raises ValueError where a number is NaN or infinite."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    unfinished.write_text(json.dumps(values, indent=2, sort_keys=True, allow_nan=False) + "\n")
+    os.replace(unfinished, path)
+
+
+def read_json(path: Path) -> Any:
+    """The values of a JSON file."""
+    return json.loads(path.read_text())
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def rounded(value: float | None, digits: int = 4) -> float | None:
+    """`value` rounded for a metrics file; None for a value that is absent or not finite."""
+    return None if value is None or not math.isfinite(value) else round(value, digits)

@@ -1,0 +1,190 @@
+"""Records in Parquet: their schema, how they are read and written, whole or in parts for tables beyond memory.
+
+The schema is checked both ways, so that a file written by another version, or by hand, is refused with the column that
+differs rather than read wrongly.
+"""
+
+import dataclasses
+import functools
+import os
+import types
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints, overload
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+Rows = npt.NDArray[np.int64]
+R = TypeVar("R")
+_STREAMED_ROWS = 65_536
+_RECORDS = 1_024
+"""Rows held at a time, as columns and as records: bounds memory, not the result."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Streamed:
+    """A Parquet file of records of class `kind`, as `write` writes it, of which only parts are ever held."""
+
+    path: Path
+    kind: type
+
+    def __len__(self) -> int:
+        """How many rows it has."""
+        return int(pq.ParquetFile(self.path).metadata.num_rows)
+
+    def parts(self, *columns: str) -> Iterator[tuple[int, pl.DataFrame]]:
+        """All rows of these columns in order, each part with the place of its first row.
+
+        Raises ValueError where the file is no table of `kind`.
+        """
+        with pq.ParquetFile(self.path) as file:
+            check_schema(self.path, file.schema_arrow, self.kind)
+            start = 0
+            for batch in file.iter_batches(batch_size=_STREAMED_ROWS, columns=list(columns)):
+                part = pl.DataFrame(pa.Table.from_batches([batch]).select(list(columns)))
+                yield start, part
+                start += part.height
+
+    def take(self, rows: Rows, *columns: str) -> pl.DataFrame:
+        """These columns of these rows, in the order of `rows` [m], in which a row may occur again."""
+        wanted, places = np.unique(rows, return_inverse=True)
+        found = []
+        for start, part in self.parts(*columns):
+            first, last = np.searchsorted(wanted, (start, start + part.height))
+            found.append(part[wanted[first:last] - start])
+        return pl.concat(found)[places] if found else pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
+
+
+def write_parts(path: Path, kind: type, parts: Iterable[pl.DataFrame]) -> int:
+    """Write a table of `kind` from parts that have its columns, whole or not at all; return its number of rows."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    rows = 0
+    with pq.ParquetWriter(unfinished, schema(kind), compression="zstd") as writer:
+        for part in parts:
+            writer.write_table(part.select(schema(kind).names).to_arrow().cast(schema(kind)))
+            rows += part.height
+    os.replace(unfinished, path)
+    return rows
+
+
+def schema(kind: type) -> pa.Schema:
+    """The Parquet schema that the fields of a record class declare."""
+    hints = get_type_hints(kind)
+    return pa.schema([_column(field.name, hints[field.name]) for field in dataclasses.fields(kind)])
+
+
+def write(path: Path, kind: type[R], rows: Iterable[R]) -> int:
+    """Write `rows` to a Parquet file, whole or not at all; return how many there were.
+
+    Raises pyarrow.ArrowInvalid or ArrowTypeError where a row does not fit the schema.
+    """
+    table = pa.Table.from_pylist([dataclasses.asdict(cast(Any, row)) for row in rows], schema=schema(kind))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    pq.write_table(table, unfinished, compression="zstd")
+    os.replace(unfinished, path)
+    return int(table.num_rows)
+
+
+def read(path: Path, kind: type[R]) -> list[R]:
+    """Read every row of a Parquet file written by `write`.
+
+    Raises ValueError naming the file and the columns where its schema is another one.
+    """
+    table = pq.read_table(path)
+    check_schema(path, table.schema, kind)
+    return [from_plain(kind, row) for row in table.to_pylist()]
+
+
+def check_schema(path: Path, actual: pa.Schema, kind: type) -> None:
+    """Raise ValueError naming the file and the columns that differ from what the fields of `kind` declare."""
+    if not actual.equals(schema(kind)):
+        wanted, found = _described(schema(kind)), _described(actual)
+        raise ValueError(
+            f"{path}: not a table of {kind.__name__}: wanted but absent or of another type: "
+            f"{sorted(wanted - found) or 'none'}; found instead: {sorted(found - wanted) or 'none'}. "
+            "Run the stage that writes it again (dvc repro)."
+        )
+
+
+def from_plain(kind: type[R], values: Mapping[str, Any]) -> R:
+    """The record with these fields as plain lists and dictionaries, as dataclasses.asdict or JSON give them."""
+    nested = _nested_fields(cast(Any, kind))
+    return kind(**{name: _value(value, nested.get(name)) for name, value in values.items()})
+
+
+@functools.cache
+def _nested_fields(kind: type) -> dict[str, type[Any]]:
+    return {name: inner for name, hint in get_type_hints(kind).items() if (inner := _nested(hint))}
+
+
+def _column(name: str, hint: Any) -> pa.Field:
+    nullable = get_origin(hint) in (Union, types.UnionType)
+    if nullable:
+        (hint,) = (one for one in get_args(hint) if one is not type(None))
+    return pa.field(name, _arrow_type(hint), nullable=nullable)
+
+
+def _arrow_type(hint: Any) -> pa.DataType:
+    if get_origin(hint) is Literal or hint is str:
+        return pa.string()
+    if get_origin(hint) is tuple:
+        return pa.list_(_arrow_type(get_args(hint)[0]))
+    if dataclasses.is_dataclass(hint):
+        return pa.struct([(field.name, _arrow_type(field.type)) for field in dataclasses.fields(hint)])
+    return {int: pa.int64(), float: pa.float64(), bool: pa.bool_()}[hint]
+
+
+def _nested(hint: Any) -> type[Any] | None:
+    inner = get_args(hint)[0] if get_origin(hint) is tuple else None
+    return inner if isinstance(inner, type) and dataclasses.is_dataclass(inner) else None
+
+
+def _value(value: Any, nested: type[Any] | None) -> Any:
+    if not isinstance(value, list | tuple):
+        return value
+    return tuple(nested(**one) for one in value) if nested else tuple(value)
+
+
+def _described(columns: pa.Schema) -> set[str]:
+    return {f"{field.name}: {field.type}{'' if field.nullable else ' not null'}" for field in columns}
+
+
+@dataclass(frozen=True)
+class Stored(Sequence[R], Generic[R]):
+    """The records of class `kind` in a Parquet file, as `read` gives them.
+
+    Going through them holds a part of them at a time. Asking for one by its place, as few do, reads and keeps them all.
+    Raises ValueError where the file is of another kind.
+    """
+
+    path: Path
+    kind: type[R]
+
+    def __len__(self) -> int:
+        return int(pq.read_metadata(self.path).num_rows)
+
+    def __iter__(self) -> Iterator[R]:
+        with pq.ParquetFile(self.path) as file:
+            check_schema(self.path, file.schema_arrow, self.kind)
+            for batch in file.iter_batches(batch_size=_RECORDS):
+                for row in batch.to_pylist():
+                    yield from_plain(self.kind, row)
+
+    @overload
+    def __getitem__(self, index: int) -> R: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[R]: ...
+    def __getitem__(self, index: int | slice) -> R | Sequence[R]:
+        return self._all[index]
+
+    @cached_property
+    def _all(self) -> list[R]:
+        return read(self.path, self.kind)

@@ -1,0 +1,1 @@
+"""The processes and the machine that a stage runs on."""

@@ -1,0 +1,122 @@
+"""Scratch space for work that may be killed: finished pieces survive and are found again by what they were made from.
+
+It lies outside of DVC's outputs, in .scratch/<stage>/<fingerprint>/ of the main repository, also when DVC runs an
+experiment in a temporary copy. The fingerprint covers inputs, parameters and code, so a stale piece is never found.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from filelock import FileLock, Timeout
+
+from lib.core.files import sha256
+from lib.core.params import ROOT
+from lib.runtime.distributed import World
+
+
+def fingerprint(**parts: Any) -> str:
+    """A short hash of named values; a Path stands for the content of its file or folder."""
+    return _hash(json.dumps({name: _content(value) for name, value in parts.items()}, sort_keys=True))
+
+
+def code_fingerprint() -> str:
+    """A hash of the library's source: another version of the code never continues this version's work."""
+    return fingerprint(**{str(path.relative_to(ROOT)): path for path in (ROOT / "lib").rglob("*.py")})
+
+
+def _content(value: Any) -> Any:
+    if isinstance(value, Path):
+        files = sorted(one for one in value.rglob("*") if one.is_file()) if value.is_dir() else [value]
+        return [(one.name, sha256(one)) for one in files]
+    return value
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+@contextmanager
+def scratch(stage: str, key: str, lock: bool = True) -> Iterator[Path]:
+    """The folder of this piece of work, under a lock: two runs of the same work take turns.
+
+    Without `lock` the caller sees to that (`shared_scratch`, for several processes).
+    """
+    folder = Path(os.environ.get("DVC_ROOT", ROOT)) / ".scratch" / stage / key
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock_of(folder)) if lock else nullcontext():
+        yield folder
+
+
+def lock_of(folder: Path) -> Path:
+    """The file whose lock a piece of work runs under."""
+    return folder.with_name(f"{folder.name}.lock")
+
+
+def forget(folder: Path) -> None:
+    """Remove the pieces of finished work; the folder stays for whoever waits for its lock."""
+    for piece in folder.iterdir():
+        shutil.rmtree(piece) if piece.is_dir() else piece.unlink()
+
+
+_WORD_SECONDS = 60
+_SEEN_SECONDS = 30
+"""A network's file system may show a new file late."""
+_MARK = "written-by-the-first"
+
+
+@contextmanager
+def shared_scratch(stage: str, key: str, world: World) -> Iterator[Path]:
+    """The folder of this piece of work, under a lock: two runs of the same work take turns, however many processes.
+
+    Raises FileNotFoundError where a process does not see what the first one writes there.
+    """
+    with scratch(stage, key, lock=False) as folder:
+        lock = FileLock(lock_of(folder))
+        while not any(world.gather([world.first and _taken(lock)])):
+            logging.getLogger(__name__).info("%s: waiting for another run of the same work (%s)", stage, lock.lock_file)
+        try:
+            _check_seen_by_all(folder, world)
+            yield folder
+        finally:
+            lock.release()
+
+
+def _taken(lock: FileLock) -> bool:
+    try:
+        lock.acquire(timeout=_WORD_SECONDS)
+    except Timeout:
+        return False
+    return True
+
+
+def _check_seen_by_all(folder: Path, world: World) -> None:
+    if world.size == 1:
+        return
+    mark = str(uuid4()) if world.first else ""
+    if world.first:
+        (folder / _MARK).write_text(mark)
+    wanted = world.gather([mark])[0]
+    blind = [rank for rank, sees in enumerate(world.gather([_sees(folder / _MARK, wanted)])) if not sees]
+    if blind:
+        raise FileNotFoundError(
+            f"{folder}: the processes {', '.join(map(str, blind))} of {world.size} do not see what process 0 writes "
+            "there. Run from a folder that all machines share, or set DVC_ROOT to one on every machine."
+        )
+
+
+def _sees(path: Path, wanted: str) -> bool:
+    until = time.monotonic() + _SEEN_SECONDS
+    while not (path.is_file() and path.read_text() == wanted):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.1)
+    return True
