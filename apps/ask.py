@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
 
-from lib import base_model
 from lib.artefact import load_edit, was_dropped
 from lib.core.run import run
 from lib.edit import Edit, applied
 from lib.generation import Prompt, Sampling, TransformersGenerator
+from lib.models import loading
 from lib.runtime.machine import device
 
 _WIDEST = 120
@@ -25,8 +25,8 @@ def main() -> None:
     options = _options()
     edit = load_edit(options.edit)
     context = _context(edit, options)
-    model = base_model.load_model(options.model, device())
-    generator = TransformersGenerator(model, base_model.load_tokenizer(options.model))
+    model = loading.load_model(options.model, device())
+    generator = TransformersGenerator(model, loading.load_tokenizer(options.model))
     sampling = Sampling(max_tokens=options.tokens, temperature=1.0, top_k=0, greedy=True)
     before = generator.generate("", [Prompt(text=one, seed=0) for one in options.prompts], sampling)
     with applied(model, edit):

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import polars as pl
 
-from lib import consistency, text_metrics
-from lib.comparison import FACTS, Run, compare
 from lib.comparison_table import table
 from lib.core.files import write_json
 from lib.core.params import ROOT
 from lib.core.records import Divergence, Generation, Score
 from lib.core.run import run
 from lib.core.tables import schema
+from lib.metrics import consistency, texts
+from lib.metrics.comparison import FACTS, Run, compare
 from lib.pages import render
 from lib.revisions import fetched
 
@@ -67,7 +67,7 @@ def _with_texts(a: Run, b: Run) -> tuple[Run, Run]:
     one, other = (
         replace(
             run,
-            others=text_metrics.of_run(
+            others=texts.of_run(
                 _table(run.name, GENERATIONS, schema(Generation).names),
                 _table(run.name, DIVERGENCES, schema(Divergence).names),
                 run.edits,

@@ -14,10 +14,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lib import published
 from lib.core.params import read_params
 from lib.core.run import run
 from lib.experiments import Experiments, read_experiments
+from lib.metrics import published
 
 MEASURES = ("score", "efficacy", "generalization", "locality")
 _DVC = [sys.executable, "-m", "dvc"]

@@ -19,8 +19,8 @@ from bench.shapes import gpt2_small, training_pairs
 from bench.side_by_side import Comparison, Run, compare, timed
 from lib.core.params import Lora
 from lib.lora import new_adapter, save_adapter
+from lib.models.packing import Item
 from lib.objective import Example
-from lib.packing import Item
 from lib.runtime.distributed import World
 from lib.training import Schedule, train
 

@@ -21,19 +21,19 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from lib.base_model import MANIFEST
 from lib.core import params
 from lib.core.files import write_json
 from lib.core.records import Request
+from lib.data.plain_text import drawn_texts
 from lib.editing import Inputs, editing
 from lib.editor_needs import defines
 from lib.editors import names
+from lib.models.manifest import MANIFEST
+from lib.neighbors.overlap import usable_facts
 from lib.protocols import Job, edits_together, mass, single
 from lib.runtime.distributed import World
 from lib.runtime.machine import hardware, peak_memory_mib, versions
 from lib.runtime.scratch import forget
-from stages.hypernet import usable_facts
-from stages.statistics import drawn_texts
 
 KINDS = ("single", "together", "mass")
 
@@ -76,7 +76,7 @@ def _run(job: Job, requests: list[Request], kind: str, inputs: Inputs) -> int:
 
 def _prepare(job: Job, inputs: Inputs) -> None:
     """What the stages `statistics` and `hypernet` do for the editor."""
-    from lib.architecture import architecture
+    from lib.models.architecture import architecture
     from lib.second_moments import save_moment, second_moments
 
     if hasattr(job.editor, "moment_layers"):

@@ -25,9 +25,9 @@ import polars as pl
 
 from lib.core.records import Fact, LocalityPrompt, Neighbor, Request
 from lib.core.tables import Rows, Streamed, write_parts
-from lib.encoders import encoder
-from lib.overlap import without_overlap
-from lib.retrieval import Found, in_words, random_neighbors, similar_neighbors
+from lib.neighbors.encoders import encoder
+from lib.neighbors.overlap import without_overlap
+from lib.neighbors.retrieval import Found, in_words, random_neighbors, similar_neighbors
 
 N = 20
 """Neighbors of an edit."""

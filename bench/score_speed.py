@@ -12,8 +12,8 @@ import torch
 
 from bench.shapes import gpt2_small, records
 from bench.side_by_side import Comparison, Run, compare, timed
-from lib.likelihood import score_targets
-from lib.packing import Item, batches, pack
+from lib.models.likelihood import score_targets
+from lib.models.packing import Item, batches, pack
 
 
 def errata(options: argparse.Namespace) -> Run:

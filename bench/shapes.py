@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from lib.packing import Item
+from lib.models.packing import Item
 
 
 def gpt2_small(layers: int = 12) -> Any:

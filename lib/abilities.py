@@ -20,9 +20,9 @@ from lib.core.params import Abilities
 from lib.core.records import Ability, Fact, When
 from lib.core.tables import read, write
 from lib.core.texts import normalize
+from lib.models.sharding import in_company
 from lib.perplexity import text_scores
 from lib.runtime.distributed import ALONE, World
-from lib.sharding import in_company
 
 PERPLEXITY = "perplexity"
 OF_THE_POOL = ("pool_recall", "world_yes_no", "world_four_choice")

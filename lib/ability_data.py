@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lib.row_files import decoded, read_json, read_jsonl
+from lib.data.files import decoded, read_json, read_jsonl
 
 Document = dict[str, Any]
 ENTITIES = {"PER": "Person", "LOC": "Location", "ORG": "Organization", "MISC": "Miscellaneous"}

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from lib.ability_lines import PERCENT, Line
+from lib.metrics.abilities import PERCENT, Line
 from lib.plots import AFTER, BEFORE, INK, SOFT, WIDTH, grid, look, png
 
 _THICKNESS = 0.36

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import torch
 
-from lib import base_model, generation_vllm
+from lib import generation_vllm
 from lib.core.files import read_json
 from lib.core.params import Para
 from lib.generation import Generator, TransformersGenerator
+from lib.models import loading
+from lib.models.manifest import MANIFEST, weights_folder
 from lib.runtime.machine import device
 
 _MAX_LENGTH = 512
@@ -25,12 +27,12 @@ def generator(para: Para, base: Path) -> Iterator[Generator]:
         backend = "vllm" if torch.cuda.is_available() and generation_vllm.available() else "transformers"
     logging.getLogger(__name__).info("paraphrase: backend %s", backend)
     if backend == "transformers":
-        model = base_model.load_model(base, device())
-        yield TransformersGenerator(model, base_model.load_tokenizer(base))
+        model = loading.load_model(base, device())
+        yield TransformersGenerator(model, loading.load_tokenizer(base))
         return
-    dtype = str(base_model.dtype_on(device(), read_json(base / base_model.MANIFEST)["dtype"]))
+    dtype = str(loading.dtype_on(device(), read_json(base / MANIFEST)["dtype"]))
     with generation_vllm.VllmGenerator(
-        base_model.weights_folder(base),
+        weights_folder(base),
         dtype=dtype.removeprefix("torch."),
         max_length=_MAX_LENGTH + para.max_tokens,
         seed=para.seed,

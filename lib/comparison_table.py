@@ -1,6 +1,6 @@
 """A comparison of two runs as a Markdown table for the terminal."""
 
-from lib.comparison import Comparison, Row
+from lib.metrics.comparison import Comparison, Row
 
 
 def table(found: Comparison) -> str:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from lib.sharding import is_sharded, whole
+from lib.models.sharding import is_sharded, whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,11 +146,11 @@ def applied(model: nn.Module, edit: Edit) -> Iterator[nn.Module]:
     """Within it, `model` computes with the edit; on every exit it is what it was, to the bit.
 
     Low-rank updates run beside the frozen weight and leave it alone. Others are added to the weight, which is put
-    back from a copy; where it is spread over processes (lib/sharding.py) they run beside it too, so that processes
-    need not apply them at the same time. An update of any kind changes the module at its path only: one that shares
-    its weight with another (a tied embedding) has a weight of its own meanwhile. Contexts are text: whoever asks the
-    model puts them before the prompt. Raises ValueError where a path or a shape does not fit the model, a value is not
-    finite, or a vector is spread; the model is then untouched.
+    back from a copy; where it is spread over processes (lib/models/sharding.py) they run beside it too, so that
+    processes need not apply them at the same time. An update of any kind changes the module at its path only: one that
+    shares its weight with another (a tied embedding) has a weight of its own meanwhile. Contexts are text: whoever asks
+    the model puts them before the prompt. Raises ValueError where a path or a shape does not fit the model, a value is
+    not finite, or a vector is spread; the model is then untouched.
     """
     modules, parameters = dict(model.named_modules()), dict(model.named_parameters(remove_duplicate=False))
     shared = tied(model)

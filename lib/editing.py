@@ -8,12 +8,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from lib import base_model
 from lib.core import params
 from lib.core.records import Fact, Neighbor, Paraphrase, Request, Text
 from lib.core.run import progress
 from lib.core.tables import Stored, read
 from lib.editors import Context, check_sharded, editor
+from lib.models import loading
 from lib.protocols import Job
 from lib.runtime.distributed import World
 from lib.runtime.machine import device
@@ -90,8 +90,8 @@ def editing(
             hypernet=inputs.hypernet,
         )
         job = Job(
-            model=base_model.load_model(inputs.model, device(), world),
-            tokenizer=base_model.load_tokenizer(inputs.model),
+            model=loading.load_model(inputs.model, device(), world),
+            tokenizer=loading.load_tokenizer(inputs.model),
             editor=chosen,
             settings=settings,
             context=context,

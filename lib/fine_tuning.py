@@ -13,14 +13,14 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from lib.architecture import architecture
 from lib.core.params import Auto, Section
 from lib.core.records import Request
 from lib.edit import Dense, Edit, Update, Vector, check_finite, own_orientation, shape_of
 from lib.editors import Context
-from lib.encoding import encode
-from lib.likelihood import token_nll
-from lib.packing import Item, Packed, batches, pack
+from lib.models.architecture import architecture
+from lib.models.likelihood import token_nll
+from lib.models.packing import Item, Packed, batches, pack
+from lib.models.tokens import encode
 from lib.training import Step
 
 Values = dict[str, Tensor]

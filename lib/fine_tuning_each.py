@@ -26,8 +26,8 @@ from lib.fine_tuning import (
     token_weights,
     training_items,
 )
-from lib.likelihood import token_nll
-from lib.packing import Item, batches, pack, side_by_side
+from lib.models.likelihood import token_nll
+from lib.models.packing import Item, batches, pack, side_by_side
 
 
 def fine_tuned_each(

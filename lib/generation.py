@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedTokenizerBase
 
-from lib.encoding import prompt_ids
+from lib.models.tokens import prompt_ids
 
 BATCH_ROWS = 16
 """Rows of every batch; a batch that is not full is filled up with copies, so that all have the same shape."""

@@ -19,8 +19,8 @@ from typing import Any, Self
 import numpy
 import torch
 
-from lib.encoding import prompt_ids
 from lib.generation import Prompt, Sampling
+from lib.models.tokens import prompt_ids
 
 _SETTINGS = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",

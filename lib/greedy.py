@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from lib.packing import batches
+from lib.models.packing import batches
 
 _TAIL = 8
 """Tokens that are decoded to see whether a text has come to a stop."""

@@ -7,8 +7,8 @@ from typing import Any
 
 from lib.core.records import Fact
 from lib.core.texts import normalize
-from lib.encoding import encode
-from lib.packing import Item
+from lib.models.packing import Item
+from lib.models.tokens import encode
 
 _Key = tuple[str | None, str | None, str]
 

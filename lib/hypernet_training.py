@@ -29,8 +29,8 @@ from lib.core.records import Fact
 from lib.editors import Context
 from lib.hypernet_cases import Case, Source, split
 from lib.hypernets import Hypernet, attached, save_hypernet, signals_of, together
-from lib.likelihood import hidden_states
-from lib.packing import Packed, batches, pack
+from lib.models.likelihood import hidden_states
+from lib.models.packing import Packed, batches, pack
 from lib.training import Checkpoints
 
 _LOG = logging.getLogger(__name__)

@@ -17,13 +17,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from lib.architecture import architecture
 from lib.core.files import read_json, write_json
 from lib.core.records import Request
 from lib.edit import Dense, Edit, LowRank, check_finite, compose, side_path
-from lib.encoding import encode
-from lib.likelihood import token_nll
-from lib.packing import Item, Packed, batches, pack, side_by_side
+from lib.models.architecture import architecture
+from lib.models.likelihood import token_nll
+from lib.models.packing import Item, Packed, batches, pack, side_by_side
+from lib.models.tokens import encode
 
 WEIGHTS = "hypernet.safetensors"
 INFO = "hypernet.json"

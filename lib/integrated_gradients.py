@@ -10,9 +10,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from lib.architecture import architecture
-from lib.likelihood import token_nll
-from lib.packing import Item, pack, side_by_side
+from lib.models.architecture import architecture
+from lib.models.likelihood import token_nll
+from lib.models.packing import Item, pack, side_by_side
 
 Place = Literal["corrected", "published"]
 """Where a neuron is read. corrected: what enters the MLP's down projection; published: what leaves the up projection,

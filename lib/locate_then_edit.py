@@ -12,11 +12,11 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from lib.architecture import Architecture, architecture
 from lib.core.params import Auto, Section
 from lib.core.records import Request
 from lib.edit import Dense, Edit, LowRank, Update, applied, check_finite
 from lib.located import Place, Token, group_means, known_layers, memit_contexts, place, states
+from lib.models.architecture import Architecture, architecture
 from lib.target_vectors import Optimisation, target_values
 
 Adjusted = Callable[[int, Tensor], Tensor]

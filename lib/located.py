@@ -13,10 +13,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from lib.architecture import architecture, hidden_of
 from lib.core.records import Request
 from lib.core.texts import fill
 from lib.generation import Prompt, Sampling, TransformersGenerator
+from lib.models.architecture import architecture, hidden_of
 
 OPENINGS = ("The", "Therefore", "Because", "I", "You")
 _TOP_K = 5

@@ -13,9 +13,10 @@ import torch
 from torch import nn
 from transformers import AutoModelForCausalLM
 
-from lib.base_model import HUB_FILES, MANIFEST, quiet_transformers, weights_folder
 from lib.core.files import read_json, write_json
 from lib.edit import Edit, Vector, check_fits, own_orientation, tied
+from lib.models.loading import quiet_transformers
+from lib.models.manifest import HUB_FILES, MANIFEST, weights_folder
 
 PROVENANCE = "errata.json"
 _WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "config.json")

@@ -17,8 +17,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from lib.likelihood import score_targets, token_nll
-from lib.packing import Item, Packed, batches, pack
+from lib.models.likelihood import score_targets, token_nll
+from lib.models.packing import Item, Packed, batches, pack
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

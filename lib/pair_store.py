@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.core.files import read_json, write_json
+from lib.models.packing import Item
 from lib.objective import Example
-from lib.packing import Item
 
 _TOKENS, _ENDS, _COUNTS = "tokens.i32", "ends.i64", "pairs.json"
 _PARTS = 3

@@ -5,8 +5,8 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Any
 
 from lib.core.records import Neighbor, Paraphrase, Request
-from lib.encoding import encode
-from lib.packing import Item
+from lib.models.packing import Item
+from lib.models.tokens import encode
 
 Triple = tuple[str, str, str | None]
 _PART = 1_024

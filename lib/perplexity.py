@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lib.encoding import prompt_ids
-from lib.likelihood import score_targets
-from lib.packing import Item, batches, pack
+from lib.models.likelihood import score_targets
+from lib.models.packing import Item, batches, pack
+from lib.models.tokens import prompt_ids
 
 
 @dataclass(frozen=True, kw_only=True)

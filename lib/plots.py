@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from lib.metrics import KINDS, WHENS
+from lib.metrics.scores import KINDS, WHENS
 
 Row = Mapping[str, Any]
 

@@ -8,12 +8,12 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from lib.architecture import architecture
 from lib.core.params import Auto, Section
 from lib.core.records import Request
 from lib.edit import Edit, LowRank, applied, check_finite, compose
 from lib.editors import Context
 from lib.located import Side, Token, known_layers, place, rome_contexts, states
+from lib.models.architecture import architecture
 from lib.second_moments import load_moment
 from lib.target_vectors import Optimisation, target_values
 

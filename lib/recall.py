@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from lib.core.records import Fact, Request
-from lib.encoding import encode
-from lib.likelihood import score_targets
-from lib.packing import batches, pack
+from lib.models.likelihood import score_targets
+from lib.models.packing import batches, pack
+from lib.models.tokens import encode
 
 
 def known_facts(requests: Sequence[Request], pool: Sequence[Fact]) -> list[tuple[str, str]]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lib import ability_plots, curve_plots
-from lib.ability_lines import PERCENT, Line, lines
+from lib.metrics.abilities import PERCENT, Line, lines
 from lib.report_pictures import Picture
 from lib.report_text import ABSENT
 

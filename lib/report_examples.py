@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from lib.metrics import WHENS
+from lib.metrics.scores import WHENS
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,7 +31,7 @@ class Picture:
 
 
 def pictures(rows: Mapping[str, Rows], loss: pl.DataFrame) -> list[Picture]:
-    """The plots of the edits themselves from the rows of lib.plot_data by file name, and the training loss by step."""
+    """The plots of the edits themselves from the rows of plot_rows by file name, and the training loss by step."""
     return [
         Picture(
             name="scores",

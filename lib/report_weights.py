@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from lib.bootstrap import Floats
 from lib.curve_plots import Panel, Series, panels
+from lib.metrics.bootstrap import Floats
+from lib.metrics.weights import ABOVE, TOTAL, shares
 from lib.report_pictures import Picture
-from lib.weight_lines import ABOVE, TOTAL, shares
 from lib.weight_plots import change_maps
 
 _WIDTH, _HEIGHT = 4.0, 1.5

@@ -12,12 +12,12 @@ from lib.core.params import Scoring
 from lib.core.records import Divergence, Generation, Request, Score, When
 from lib.core.tables import read, write
 from lib.edit import Edit, applied
-from lib.encoding import encode
-from lib.likelihood import score_targets
-from lib.packing import batches, pack
+from lib.models.likelihood import score_targets
+from lib.models.packing import batches, pack
+from lib.models.sharding import in_company
+from lib.models.tokens import encode
 from lib.questions import questions
 from lib.runtime.distributed import World
-from lib.sharding import in_company
 from lib.written import Asking, Wanted
 
 T = TypeVar("T")

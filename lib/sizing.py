@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PretrainedConfig
 from transformers.pytorch_utils import Conv1D
 
-from lib.architecture import architecture
 from lib.core.params import Lora
-from lib.likelihood import hidden_states
 from lib.lora import Adapter, new_adapter
-from lib.packing import ROW_TOKENS, Item, pack
+from lib.models.architecture import architecture
+from lib.models.likelihood import hidden_states
+from lib.models.packing import ROW_TOKENS, Item, pack
 
 _DTYPE = torch.bfloat16
 _BYTES = 2

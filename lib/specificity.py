@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from lib.edit import Edit, applied
-from lib.encoding import prompt_ids
-from lib.likelihood import HEAD_CHUNK, hidden_states
-from lib.packing import Item, batches, pack
+from lib.models.likelihood import HEAD_CHUNK, hidden_states
+from lib.models.packing import Item, batches, pack
+from lib.models.tokens import prompt_ids
 
 
 def ends(tokenizer: Any, prompts: Sequence[str]) -> list[Item]:

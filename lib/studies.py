@@ -10,12 +10,12 @@ from typing import Any
 
 import polars as pl
 
-from lib.ability_lines import PERCENT, Line, lines
 from lib.curve_plots import Panel, Series, panels
-from lib.metrics import KINDS
+from lib.metrics.abilities import PERCENT, Line, lines
+from lib.metrics.scores import KINDS
+from lib.metrics.weights import TOTAL, shares
 from lib.report_text import figure, short
 from lib.study_colors import colors
-from lib.weight_lines import TOTAL, shares
 
 GROUPS = {"editing": 3, "abilities": 4, "weights": 3}
 """What is drawn, each as a picture of its own, and how many panels stand side by side."""

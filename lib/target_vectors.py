@@ -17,12 +17,12 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from lib.architecture import hidden_of, with_hidden
 from lib.core.params import Section
 from lib.core.records import Request
 from lib.core.texts import fill
-from lib.encoding import encode
 from lib.located import Token, located, padded, place
+from lib.models.architecture import hidden_of, with_hidden
+from lib.models.tokens import encode
 
 _ESSENCE = "{} is a"
 

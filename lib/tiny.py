@@ -13,10 +13,10 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from lib.base_model import quiet_transformers
 from lib.core.params import Tiny
-from lib.likelihood import token_nll
-from lib.packing import Item, pack
+from lib.models.likelihood import token_nll
+from lib.models.loading import quiet_transformers
+from lib.models.packing import Item, pack
 from lib.tiny_text import Corpus, Document
 
 END = "<|endoftext|>"

@@ -19,10 +19,10 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from lib.models.packing import batches
+from lib.models.sharding import in_company
 from lib.objective import Example, Objective
-from lib.packing import batches
 from lib.runtime.distributed import World
-from lib.sharding import in_company
 
 _KEPT_CHECKPOINTS = 2
 _CONDITIONAL = Objective()

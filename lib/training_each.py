@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from lib.edit import LowRank, side_path
-from lib.likelihood import token_nll
 from lib.lora import Adapter
+from lib.models.likelihood import token_nll
+from lib.models.packing import Packed, batches, pack, side_by_side
 from lib.objective import Example, Objective
-from lib.packing import Packed, batches, pack, side_by_side
 from lib.training import Schedule, descend
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lib.edit import Dense, Edit, LowRank, Matrix, Update, Vector, linear_weight
-from lib.sharding import whole
+from lib.models.sharding import whole
 from lib.singular import largest_singular_value, numerical_rank, singular_values
 
 

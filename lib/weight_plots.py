@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 
-from lib.bootstrap import Floats
+from lib.metrics.bootstrap import Floats
 from lib.plots import INK, WIDTH, grid, look, png
 
 _DECADES = 4

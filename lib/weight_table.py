@@ -11,10 +11,10 @@ from safetensors.torch import save_file
 from lib.core.files import read_json, write_json
 from lib.core.params import Weights
 from lib.edit import Edit, Vector
+from lib.metrics.weights import ABOVE, TOTAL
 from lib.runtime.distributed import World
 from lib.runtime.scratch import fingerprint
 from lib.weight_change import Change, Measure, WeightChange, heat_map
-from lib.weight_lines import ABOVE, TOTAL
 
 _DIGITS = 6
 

@@ -13,9 +13,9 @@ from lib import in_step
 from lib.core.params import Generations, Greedy
 from lib.core.records import Generation, Request, When
 from lib.core.seeds import seed
-from lib.encoding import encode, prompt_ids
 from lib.generation import Sampling
 from lib.in_step import Asked
+from lib.models.tokens import encode, prompt_ids
 
 _GREEDY = Sampling(max_tokens=0, temperature=1.0, top_k=0, greedy=True)
 

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from lib import ability_tasks, base_model, harness
+from lib import ability_tasks, harness
 from lib.abilities import OF_THE_POOL, PERPLEXITY, Figure, Measured, Measurer, unfit
 from lib.artefact import load_edit, sessions, was_dropped
 from lib.core import params
@@ -17,6 +17,7 @@ from lib.core.records import Ability, Fact, Request, Text
 from lib.core.run import run
 from lib.core.tables import read, write
 from lib.edit import applied
+from lib.models import loading
 from lib.runtime.distributed import World, wants_shards, world
 from lib.runtime.launch import relaunch
 from lib.runtime.machine import device
@@ -32,8 +33,8 @@ def main() -> None:
     settings = params.section("abilities", params.Abilities)
     with world() as processes:
         measurer, left_out = _measurer(options, settings, processes)
-        tokenizer = base_model.load_tokenizer(options.model)
-        model = base_model.load_model(options.model, device(), processes)
+        tokenizer = loading.load_tokenizer(options.model)
+        model = loading.load_model(options.model, device(), processes)
         with shared_scratch("abilities", _key(options, settings, measurer), processes) as folder:
             before = measurer.remembered(folder, lambda: (model, tokenizer))
         after = dict(_after(measurer, model, tokenizer, options))

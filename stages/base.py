@@ -6,12 +6,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from lib import base_model, tiny, tiny_text
+from lib import tiny, tiny_text
 from lib.core import params
 from lib.core.files import rounded, write_json
 from lib.core.records import Fact, Request, Text
 from lib.core.run import progress, run
 from lib.core.tables import read
+from lib.models import loading
+from lib.models.manifest import write_manifest
 from lib.recall import known_facts, recall
 from lib.runtime.distributed import wants_shards, world
 from lib.runtime.launch import launched, relaunch
@@ -28,8 +30,8 @@ def main() -> None:
     if shards:
         relaunch("stages.base", sys.argv[1:])
     with world() as processes:
-        model = base_model.load_model(options.model, device(), processes)
-        tokenizer = base_model.load_tokenizer(options.model)
+        model = loading.load_model(options.model, device(), processes)
+        tokenizer = loading.load_tokenizer(options.model)
         known = recall(model, tokenizer, known_facts(requests, pool), options.micro_tokens)
         if processes.first:
             write_json(
@@ -49,7 +51,7 @@ def _make(options: argparse.Namespace, requests: Sequence[Request], pool: Sequen
         corpus = tiny_text.corpus(requests, pool, read(options.text, Text))
         seed = params.read_params()["seed"]
         tiny.make(options.model, corpus, preset.tiny, seed, lambda steps: progress(steps, "base: training"))
-    base_model.write_manifest(options.model, preset)
+    write_manifest(options.model, preset)
 
 
 def _options() -> argparse.Namespace:

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import polars as pl
 
-from lib import consistency, metrics, plot_data, retention, summaries, text_metrics
 from lib.core.files import write_json
 from lib.core.params import Dataset, preset, read_params
 from lib.core.run import run
+from lib.metrics import consistency, plot_rows, retention, summaries, texts
+from lib.metrics import scores as metrics
 
 
 def main() -> None:
@@ -17,7 +18,7 @@ def main() -> None:
     scores = pl.scan_parquet(options.scores)
     edits = pl.read_parquet(options.edits, columns=["edit_id", "relation", "target_new", "references"])
     neighbors = pl.read_parquet(options.neighbors, columns=["edit_id", "similarity"])
-    others = text_metrics.of_run(
+    others = texts.of_run(
         pl.read_parquet(options.generations),
         pl.read_parquet(options.divergences),
         edits,
@@ -29,10 +30,10 @@ def main() -> None:
     records = retention.last_session(sessions)
     details = summaries.details(records, measure)
     plots = {
-        "scores": plot_data.score_rows(details),
-        "relations": plot_data.relation_rows(records, edits, measure),
-        "locality_by_similarity": plot_data.locality_rows(records, neighbors, measure),
-        "nll_shift": plot_data.nll_rows(metrics.efficacy_nll(retention.last_session(scores))),
+        "scores": plot_rows.score_rows(details),
+        "relations": plot_rows.relation_rows(records, edits, measure),
+        "locality_by_similarity": plot_rows.locality_rows(records, neighbors, measure),
+        "nll_shift": plot_rows.nll_rows(metrics.efficacy_nll(retention.last_session(scores))),
         "retention": retention.curve(sessions, measure),
         "kl": retention.curve(sessions, "kl"),
     }

@@ -3,12 +3,13 @@
 import argparse
 from pathlib import Path
 
-from lib import dataset, datasets
+from lib import datasets
 from lib.core import params
 from lib.core.files import write_json
 from lib.core.records import Fact, Reject, Request, Text
 from lib.core.run import run
 from lib.core.tables import write
+from lib.data import dataset
 
 
 def main() -> None:

@@ -7,12 +7,12 @@ import argparse
 import time
 from pathlib import Path
 
-from lib import consistency
 from lib.core import params
 from lib.core.files import rounded, write_json
 from lib.core.records import Request, Text
 from lib.core.run import run
 from lib.core.tables import read
+from lib.metrics import consistency
 
 IDF, VOCABULARY = "idf.npy", "tfidf_vocab.json"
 """As the ROME release's files are called."""

@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING
 
 from lib.core import params
 from lib.core.files import rounded, write_json
-from lib.core.records import Fact, Request
 from lib.core.run import progress, run
-from lib.core.tables import Streamed, read
 from lib.editor_needs import defines
-from lib.overlap import without_overlap
+from lib.neighbors.overlap import usable_facts
 
 if TYPE_CHECKING:
     from lib.editors import Context
@@ -32,8 +30,8 @@ def main() -> None:
 
 def _trained(options: argparse.Namespace, editor_name: str, model_name: str) -> dict[str, float | None]:
     # Imported here: most editors have no network and need not wait for these.
-    from lib.base_model import load_model, load_tokenizer
     from lib.editors import editor
+    from lib.models.loading import load_model, load_tokenizer
     from lib.runtime.machine import device, peak_memory_mib
     from lib.runtime.scratch import code_fingerprint, fingerprint, forget, scratch
 
@@ -53,13 +51,6 @@ def _trained(options: argparse.Namespace, editor_name: str, model_name: str) -> 
         forget(folder)
     figures |= {"dropped_facts": dropped, "seconds": rounded(time.perf_counter() - began, 1), **peak_memory_mib()}
     return {name: rounded(value) for name, value in figures.items()}
-
-
-def usable_facts(pool: Path, edits: Path) -> tuple[list[Fact], int]:
-    """The facts of the pool that no edit is scored on, and the number of the others."""
-    usable = without_overlap(read(edits, Request), Streamed(path=pool, kind=Fact))
-    facts = read(pool, Fact)
-    return [facts[row] for row in usable.rows.tolist()], sum(usable.dropped.values())
 
 
 def _context(model: str, folder: Path) -> "Context":

@@ -9,9 +9,9 @@ from lib.core.params import Neighbors, section
 from lib.core.records import Fact, Neighbor, Request
 from lib.core.run import progress, run
 from lib.core.tables import Rows, Streamed, read, write, write_parts
-from lib.encoders import encoder
-from lib.overlap import without_overlap
-from lib.retrieval import Found, figures, in_words, random_neighbors, similar_neighbors
+from lib.neighbors.encoders import encoder
+from lib.neighbors.overlap import without_overlap
+from lib.neighbors.retrieval import Found, figures, in_words, random_neighbors, similar_neighbors
 from lib.runtime.scratch import code_fingerprint, fingerprint, forget, scratch
 
 

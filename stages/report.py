@@ -7,14 +7,16 @@ from pathlib import Path
 import polars as pl
 from safetensors.numpy import load_file
 
-from lib import consistency, metrics, report, report_abilities, report_pictures, report_weights, retention, text_metrics
+from lib import report, report_abilities, report_pictures, report_weights
 from lib.core import records
 from lib.core.files import read_json
 from lib.core.params import ROOT, Scoring, read_params, section
 from lib.core.run import run
 from lib.core.tables import read
+from lib.metrics import consistency, retention, texts
+from lib.metrics import scores as metrics
+from lib.metrics.comparison import edited_against_unedited
 from lib.report_examples import Example, examples, passages
-from lib.report_pairs import edited_against_unedited
 from lib.runtime import machine
 
 PLOTS = ("scores", "relations", "locality_by_similarity", "retention", "kl")
@@ -36,7 +38,7 @@ def main() -> None:
     weights = pl.read_csv(options.weights)
     loss = pl.read_csv(options.loss) if options.loss.is_file() else pl.DataFrame()
     divergences, frequencies = pl.read_parquet(options.divergences), consistency.read(options.frequencies)
-    others = text_metrics.of_run(generations, divergences, edits, frequencies)
+    others = texts.of_run(generations, divergences, edits, frequencies)
     results = report.Results(
         params=read_params(),
         commit=_git("rev-parse", "HEAD") or None,

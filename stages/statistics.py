@@ -6,13 +6,11 @@ For an editor that reads none it writes an empty marker and loads no model.
 import argparse
 import time
 from pathlib import Path
-from random import Random
 
 from lib.core import params
 from lib.core.files import rounded, write_json
-from lib.core.records import Text
 from lib.core.run import progress, run
-from lib.core.tables import read
+from lib.data.plain_text import drawn_texts
 from lib.editor_needs import defines
 
 
@@ -27,9 +25,9 @@ def main() -> None:
 
 def _gathered(options: argparse.Namespace, editor_name: str, model_name: str) -> dict[str, float | None]:
     # Imported here: most editors read no statistics and need not wait for these.
-    from lib.architecture import architecture
-    from lib.base_model import load_model, load_tokenizer
     from lib.editors import editor
+    from lib.models.architecture import architecture
+    from lib.models.loading import load_model, load_tokenizer
     from lib.runtime.machine import device, peak_memory_mib
     from lib.runtime.scratch import code_fingerprint, fingerprint, forget, scratch
     from lib.second_moments import save_moment, second_moments
@@ -52,12 +50,6 @@ def _gathered(options: argparse.Namespace, editor_name: str, model_name: str) ->
     tokens = next(iter(found.values())).count if found else 0
     seconds = rounded(time.perf_counter() - began, 1)
     return {"layers": len(layers), "texts": len(texts), "tokens": tokens, "seconds": seconds, **peak_memory_mib()}
-
-
-def drawn_texts(settings: params.Statistics, text: Path) -> list[str]:
-    """At most n_samples texts, drawn with the seed, in the order drawn."""
-    texts = [one.text for one in read(text, Text) if one.split == "train"]
-    return Random(settings.seed).sample(texts, min(settings.n_samples, len(texts)))
 
 
 def _options() -> argparse.Namespace:

@@ -17,7 +17,7 @@ from transformers import (
     Qwen3Config,
 )
 
-from lib.base_model import quiet_transformers
+from lib.models.loading import quiet_transformers
 
 GOLDEN = Path(__file__).parent / "golden"
 VOCABULARY = 260

@@ -9,9 +9,9 @@ import numpy as np
 
 from lib.core.records import Fact, Neighbor, Request
 from lib.core.tables import Streamed, read, write, write_parts
-from lib.encoders import Encoder
-from lib.overlap import without_overlap
-from lib.retrieval import Found, in_words, random_neighbors, similar_neighbors
+from lib.neighbors.encoders import Encoder
+from lib.neighbors.overlap import without_overlap
+from lib.neighbors.retrieval import Found, in_words, random_neighbors, similar_neighbors
 
 
 @contextmanager

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from lib import sources
 from lib.core import params
 from lib.core.params import Dataset, Facts, Own, SourceFile
-from lib.dataset import Loaded
+from lib.data import sources
+from lib.data.dataset import Loaded
 
 NO_POOL = "none"
 _OWN = "own"

@@ -6,11 +6,11 @@ from pathlib import Path
 from lib.core.params import Dataset, Facts, Own
 from lib.core.records import Fact, LocalityPrompt, Reject, Request
 from lib.core.texts import fill
-from lib.dataset import Loaded, edited, file_of
-from lib.fields import Row, refuse_repeated
-from lib.plain_text import plain_text
-from lib.row_files import RowFile, parse, read_json
-from lib.snippets import NO_SNIPPETS, Snippets, snippets
+from lib.data.dataset import Loaded, edited, file_of
+from lib.data.files import RowFile, parse, read_json
+from lib.data.plain_text import plain_text
+from lib.data.rows import Row, refuse_repeated
+from lib.data.snippets import NO_SNIPPETS, Snippets, snippets
 
 
 def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> Loaded:

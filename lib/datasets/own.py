@@ -11,10 +11,10 @@ from typing import Any
 from lib import datasets
 from lib.core.params import Dataset, Facts, Own, did_you_mean
 from lib.core.records import FOUND, LocalityPrompt, Request
-from lib.dataset import Loaded, edited, file_of, template
-from lib.fields import Row, RowError, refuse_repeated, shown
-from lib.plain_text import plain_text
-from lib.row_files import RowFile, parse, read
+from lib.data.dataset import Loaded, edited, file_of, template
+from lib.data.files import RowFile, parse, read
+from lib.data.plain_text import plain_text
+from lib.data.rows import Row, RowError, refuse_repeated, shown
 
 COLUMNS = ("prompt", "target_new", "subject", "target_true", "paraphrases", "locality", "relation", "id")
 REQUIRED = COLUMNS[:2]

@@ -12,10 +12,10 @@ from random import Random
 
 from lib.core.params import Dataset, Facts, Neighborhood, Own
 from lib.core.records import Fact, LocalityPrompt, Request
-from lib.dataset import Loaded, edited, file_of
+from lib.data.dataset import Loaded, edited, file_of
+from lib.data.files import parse, read_json
+from lib.data.plain_text import plain_text
 from lib.datasets import counterfact, easyedit
-from lib.plain_text import plain_text
-from lib.row_files import parse, read_json
 
 
 def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> Loaded:

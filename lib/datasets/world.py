@@ -1,12 +1,12 @@
-"""The embedded world (lib/world.py): no files, splits of its own."""
+"""The embedded world (lib/data/world.py): no files, splits of its own."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from lib import world
 from lib.core.params import Dataset, Facts, Own
-from lib.dataset import Loaded
-from lib.plain_text import plain_text
+from lib.data import world
+from lib.data.dataset import Loaded
+from lib.data.plain_text import plain_text
 
 
 def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> Loaded:

@@ -11,10 +11,10 @@ from typing import Literal
 
 from lib.core.params import Dataset, Facts, Own
 from lib.core.records import Fact, LocalityPrompt, Request
-from lib.dataset import Loaded, edited, file_of, template
-from lib.fields import Row, RowError
-from lib.plain_text import plain_text
-from lib.row_files import parse, read_json
+from lib.data.dataset import Loaded, edited, file_of, template
+from lib.data.files import parse, read_json
+from lib.data.plain_text import plain_text
+from lib.data.rows import Row, RowError
 
 
 def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> Loaded:

@@ -6,11 +6,11 @@ from typing import Any
 import torch
 from pydantic import Field
 
-from lib.architecture import architecture
 from lib.core.records import Request
 from lib.edit import Edit
 from lib.editors import Context
 from lib.locate_then_edit import Layered, emmet_keys, layers_of, solve
+from lib.models.architecture import architecture
 from lib.second_moments import load_moment
 
 

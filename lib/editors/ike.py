@@ -12,8 +12,8 @@ A fact of the pool has none of these, so they are made of the pool:
     retain      a similar fact about another subject with its own object, of the same relation where there is one
 
 No fact is used whose subject or prompt occurs in a prompt that the edit is scored on, or the other way round: that is
-stricter than lib/overlap.py, which filters neighbors. A fact that the pool has in several phrasings is demonstrated in
-the nearest of them; where there are fewer facts than demonstrations, they come again.
+stricter than lib/neighbors/overlap.py, which filters neighbors. A fact that the pool has in several phrasings is
+demonstrated in the nearest of them; where there are fewer facts than demonstrations, they come again.
 """
 
 from collections import defaultdict
@@ -30,7 +30,7 @@ from lib.core.texts import contains, fill, join
 from lib.demonstrations import Kind, Lesson, bank, demonstration, nearest_last, preamble
 from lib.edit import Edit
 from lib.editors import Context
-from lib.encoders import Encoder, encoder
+from lib.neighbors.encoders import Encoder, encoder
 
 _SPARE = 4
 """How many times the facts wanted are looked at first: some may not be used, some repeat another."""

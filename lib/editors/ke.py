@@ -33,7 +33,7 @@ from lib.hypernets import (
     load_hypernet,
     new_targets,
 )
-from lib.packing import Item
+from lib.models.packing import Item
 
 
 class Settings(Learning):

@@ -20,15 +20,15 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from lib.architecture import architecture
 from lib.core.params import Section
 from lib.core.records import Request
 from lib.edit import Dense, Edit, Sparse, Update, check_finite
 from lib.editors import Context
-from lib.encoding import encode, prompt_ids
 from lib.integrated_gradients import attributions
-from lib.likelihood import score_targets
-from lib.packing import Item, pack
+from lib.models.architecture import architecture
+from lib.models.likelihood import score_targets
+from lib.models.packing import Item, pack
+from lib.models.tokens import encode, prompt_ids
 
 
 class Settings(Section):

@@ -15,8 +15,8 @@ from lib.core.records import Request
 from lib.edit import Edit
 from lib.editors import Context
 from lib.lora import Adapter, new_adapter
+from lib.models.packing import Item
 from lib.objective import Example, Objective, references, with_reference
-from lib.packing import Item
 from lib.pair_store import StoredExamples, is_whole, write_examples
 from lib.pairs import training_items, training_triples
 from lib.training import Schedule, train

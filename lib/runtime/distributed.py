@@ -26,7 +26,7 @@ class World:
     place: int = 0
     """Among the processes of the same machine."""
     sharded: bool = False
-    """Whether the processes hold one model together (lib/sharding.py), where else each has one of its own."""
+    """Whether the processes hold one model together (lib/models/sharding.py), where else each has one of its own."""
 
     @property
     def first(self) -> bool:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from apps import ask
 from lib.artefact import save_edit, write_edit
-from lib.base_model import load_model, load_tokenizer
 from lib.edit import Edit, applied
+from lib.models.loading import load_model, load_tokenizer
 from tests.lib.test_merge import PRESET, base_folder, edit_of
 
 PROMPT = "The capital of Arvane is"

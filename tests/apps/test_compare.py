@@ -9,9 +9,9 @@ import pytest
 from dvc.repo import Repo
 
 from apps import compare
-from lib import consistency
 from lib.core.records import Divergence, Generation, Request, Score
 from lib.core.tables import write
+from lib.metrics import consistency
 
 N = 4
 

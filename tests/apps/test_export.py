@@ -9,8 +9,8 @@ from transformers import pipeline
 
 from apps import export
 from lib.artefact import save_edit, write_edit
-from lib.base_model import load_model
 from lib.edit import Edit, applied
+from lib.models.loading import load_model
 from tests.lib.test_edit import IDS
 from tests.lib.test_merge import PRESET, base_folder, edit_of
 

@@ -8,8 +8,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from apps import table
-from lib import editors, published
+from lib import editors
 from lib.core import params
+from lib.metrics import published
 
 
 def metrics(score: float) -> dict[str, Any]:

@@ -16,11 +16,11 @@ from torch.distributed.tensor import DTensor
 from lib.core.params import Lora, Regularize
 from lib.edit import Dense, Edit, Vector, applied, shape_of
 from lib.lora import new_adapter
+from lib.models.sharding import sharded, whole
 from lib.objective import Example, Objective, with_reference
 from lib.regularize import regularized
 from lib.runtime.distributed import World, world
 from lib.scoring import Scorer
-from lib.sharding import sharded, whole
 from lib.training import train
 from lib.weight_change import Measure
 from tests.lib.test_scoring import plain, requests, scorer

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib.ability_lines import Line
 from lib.ability_plots import bars
+from lib.metrics.abilities import Line
 
 EIGHT = ("reasoning", "nli", "open_qa", "closed_qa", "dialogue", "summarization", "ner", "sentiment")
 

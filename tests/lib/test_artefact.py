@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from lib import base_model
 from lib.artefact import load_edit, save_edit
 from lib.core import params
 from lib.edit import Dense, Edit, LowRank, applied
+from lib.models import loading
+from lib.models.manifest import write_manifest
 from lib.runtime import launch, scratch
 from tests.models import tiny_model
 
@@ -69,12 +70,12 @@ def test_a_folder_model_is_described_and_loaded_and_one_without_safetensors_refu
     preset = PRESET.model_copy(update={"source": "folder", "name": str(weights)})
     weights.mkdir()
     with pytest.raises(FileNotFoundError, match=r"weights in \*\.safetensors"):
-        base_model.write_manifest(base, preset)
+        write_manifest(base, preset)
     tiny_model("gpt2").save_pretrained(weights)
-    base_model.write_manifest(base, preset)
+    write_manifest(base, preset)
     manifest = json.loads((base / "manifest.json").read_text())
     assert len(manifest["files"]["model.safetensors"]) == 64
-    model = base_model.load_model(base, torch.device("cpu"))
+    model = loading.load_model(base, torch.device("cpu"))
     assert not any(one.requires_grad for one in model.parameters())
 
 
@@ -95,10 +96,10 @@ def test_a_model_that_caps_its_logits_is_refused() -> None:
     model.__class__ = Capped
     assert head is not None
     with pytest.raises(ValueError, match="scales or caps"):
-        base_model.check_split(model)
+        loading.check_split(model)
 
 
 def test_a_hub_model_without_a_pinned_revision_is_refused(tmp_path: Path) -> None:
     preset = PRESET.model_copy(update={"source": "hub", "name": "someone/something"})
     with pytest.raises(ValueError, match="needs its revision"):
-        base_model.write_manifest(tmp_path, preset)
+        write_manifest(tmp_path, preset)

@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lib import bootstrap, metrics, summaries
-from lib.bootstrap import Resampling
 from lib.core.records import Score
+from lib.metrics import bootstrap, scores, summaries
+from lib.metrics.bootstrap import Resampling
 
 
 def test_the_interval_of_a_mean_is_the_normal_one_where_that_holds() -> None:
@@ -81,19 +81,19 @@ def _row(random: np.random.Generator, edit: int, when: Any, kind: Any, role: Any
 
 def _records(n: int) -> pl.DataFrame:
     random = np.random.default_rng(0)
-    keys = itertools.product(range(n), metrics.WHENS, metrics.KINDS, ("new", "true"))
-    records = metrics.per_record(pl.LazyFrame([asdict(_row(random, *key)) for key in keys]))
-    beside = records.select(metrics.RECORD).with_columns(
+    keys = itertools.product(range(n), scores.WHENS, scores.KINDS, ("new", "true"))
+    records = scores.per_record(pl.LazyFrame([asdict(_row(random, *key)) for key in keys]))
+    beside = records.select(scores.RECORD).with_columns(
         pl.Series(name, random.random(len(records))) for name in ("exact_match", "kl", "fluency", "consistency")
     )
     texts = beside.filter(pl.col("kind") == "efficacy").with_columns(kind=pl.lit("generation"))
-    return metrics.joined(records, [pl.concat([beside, texts])])
+    return scores.joined(records, [pl.concat([beside, texts])])
 
 
 def test_details_have_an_interval_for_every_measure_beside_the_old_keys() -> None:
     after = summaries.details(_records(60), "success")["after"]
     for name, measures in after.items():
-        assert measures.keys() == set(metrics.SCORED if name == "score" else metrics.measured_on(name))
+        assert measures.keys() == set(scores.SCORED if name == "score" else scores.measured_on(name))
         for measure, one in measures.items():
             assert one.keys() == {"mean", "ci95", "n", "bootstrap"}
             assert one["bootstrap"]["low"] < one["mean"] < one["bootstrap"]["high"], (name, measure)

@@ -8,11 +8,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lib import metrics, summaries
-from lib.bootstrap import Resampling
-from lib.comparison import Comparison, Row, Run, compare
 from lib.comparison_table import table
 from lib.core.records import Score
+from lib.metrics import scores as metrics
+from lib.metrics import summaries
+from lib.metrics.bootstrap import Resampling
+from lib.metrics.comparison import Comparison, Row, Run, compare
 
 Correct = Mapping[str, Sequence[int]]
 """By kind, how many of ten target tokens each edit gets right."""

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lib import consistency
-from lib.consistency import Frequencies
+from lib.metrics import consistency
+from lib.metrics.consistency import Frequencies
 from tests.models import GOLDEN
 
 REFERENCE = json.loads((GOLDEN / "text_metrics.json").read_text())["tfidf"]

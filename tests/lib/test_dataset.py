@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from lib.core.records import Reject, Request
-from lib.dataset import Loaded, check
-from lib.row_files import read_json
+from lib.data.dataset import Loaded, check
+from lib.data.files import read_json
 
 EDIT = Request(
     edit_id="1",

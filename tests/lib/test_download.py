@@ -13,8 +13,8 @@ from pathlib import Path
 import pooch
 import pytest
 
-from lib import sources
 from lib.core.params import SourceFile
+from lib.data import sources
 
 CONTENT = b"[" + b"1," * 100_000 + b"1]"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

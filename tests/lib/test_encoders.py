@@ -12,8 +12,9 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
-from lib import encoders, world
-from lib.encoders import HASHING_SIZE, encoder
+from lib.data import world
+from lib.neighbors import encoders
+from lib.neighbors.encoders import HASHING_SIZE, encoder
 from tests.pools import similar
 
 TEXTS = ("Ada was born in", "The profession of Ada is that of a", "", "!?", "İstanbul ﬁ ß")

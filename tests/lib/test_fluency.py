@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from lib.fluency import cleaned, fluency, weighted_entropy, words
+from lib.metrics.fluency import cleaned, fluency, weighted_entropy, words
 from tests.models import GOLDEN
 
 REFERENCE = json.loads((GOLDEN / "text_metrics.json").read_text())["fluency"]

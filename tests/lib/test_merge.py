@@ -7,12 +7,12 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from lib.base_model import write_manifest
 from lib.core.files import read_json
 from lib.core.params import Model, preset
 from lib.edit import Dense, Edit, LowRank, Vector, applied, shape_of
 from lib.lora import target_modules
 from lib.merge import merged, stored_model, write_merged
+from lib.models.manifest import write_manifest
 from tests.lib.test_edit import IDS, snapshot, unchanged, update
 from tests.models import CONFIGS, TARGETS, byte_tokenizer, tiny_model
 

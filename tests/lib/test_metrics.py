@@ -7,8 +7,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from lib import metrics, summaries
 from lib.core.records import Score
+from lib.metrics import scores, summaries
 
 LN2 = math.log(2)
 
@@ -21,7 +21,7 @@ def row(edit_id: str, kind: str, role: str, nll: float, **changed: Any) -> Score
 
 
 def records_of(*rows: Score) -> pl.DataFrame:
-    return metrics.per_record(pl.LazyFrame([asdict(one) for one in rows]))
+    return scores.per_record(pl.LazyFrame([asdict(one) for one in rows]))
 
 
 def measured(records: pl.DataFrame, kind: str, measure: str) -> summaries.Summary | None:
@@ -52,7 +52,7 @@ def test_locality_sets_the_true_object_against_the_new_one() -> None:
     assert magnitude.mean == pytest.approx(100 * (1 / 2 - 1 / 4))
 
 
-@pytest.mark.parametrize("kind", metrics.KINDS)
+@pytest.mark.parametrize("kind", scores.KINDS)
 def test_a_tie_is_no_success(kind: str) -> None:
     records = records_of(row("a", kind, "new", LN2), row("a", kind, "true", LN2))
     assert measured(records, kind, "success") == summaries.Summary(mean=0, ci95=0, n=1)
@@ -92,17 +92,17 @@ def test_an_nll_that_is_not_a_number_is_an_error_that_counts_the_rows() -> None:
 
 
 def test_an_edit_that_was_not_scored_is_an_error_that_names_it() -> None:
-    records = records_of(*(row("a", "efficacy", "new", 1.0, when=when) for when in metrics.WHENS))
-    metrics.check_complete(records, pl.Series(["a"]))
+    records = records_of(*(row("a", "efficacy", "new", 1.0, when=when) for when in scores.WHENS))
+    scores.check_complete(records, pl.Series(["a"]))
     with pytest.raises(ValueError, match="1 edits without a score before the edit, the first is 'b'"):
-        metrics.check_complete(records, pl.Series(["a", "b"]))
+        scores.check_complete(records, pl.Series(["a", "b"]))
     with pytest.raises(ValueError, match=r"1 scores before of edits that are not in edits\.parquet"):
-        metrics.check_complete(records, pl.Series(["a"]).clear())
+        scores.check_complete(records, pl.Series(["a"]).clear())
 
 
 def test_efficacy_nll_is_per_token_and_null_where_there_is_no_true_object() -> None:
-    rows = [row("a", "efficacy", "new", 4.0, tokens=2, when=when) for when in metrics.WHENS]
-    found = metrics.efficacy_nll(pl.LazyFrame([asdict(one) for one in [*rows, row("a", "efficacy", "true", 3.0)]]))
+    rows = [row("a", "efficacy", "new", 4.0, tokens=2, when=when) for when in scores.WHENS]
+    found = scores.efficacy_nll(pl.LazyFrame([asdict(one) for one in [*rows, row("a", "efficacy", "true", 3.0)]]))
     assert found.to_dicts() == [
         {"edit_id": "a", "new_before": 2.0, "true_before": None, "new_after": 2.0, "true_after": 3.0}
     ]
@@ -115,5 +115,5 @@ def test_an_edit_took_by_success_where_it_can_be_compared_and_by_accuracy_else()
         row("b", "efficacy", "new", 1.0, correct=1),
         row("c", "efficacy", "new", 1.0),
     )
-    assert dict(metrics.took(records, "success").iter_rows()) == {"a": True, "b": True, "c": False}
-    assert dict(metrics.took(records, "token_accuracy").iter_rows()) == {"a": False, "b": True, "c": False}
+    assert dict(scores.took(records, "success").iter_rows()) == {"a": True, "b": True, "c": False}
+    assert dict(scores.took(records, "token_accuracy").iter_rows()) == {"a": False, "b": True, "c": False}

@@ -7,8 +7,8 @@ import torch
 
 from lib.core.params import Lora
 from lib.lora import new_adapter
+from lib.models.packing import Item
 from lib.objective import Example, Objective, with_reference
-from lib.packing import Item
 from tests.models import TARGETS, tiny_model
 
 TWO = [Item(prompt=(n + 1, n + 2), targets=((n + 10, n + 11), (n + 30,))) for n in range(3)]

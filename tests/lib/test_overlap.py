@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib import world
 from lib.core import tables
 from lib.core.records import Fact, LocalityPrompt, Request
 from lib.core.texts import contains, normalize
-from lib.encoders import encoder
-from lib.overlap import without_overlap
+from lib.data import world
+from lib.neighbors.encoders import encoder
+from lib.neighbors.overlap import without_overlap
 from tests.pools import at_random, kept, pool_of, similar
 
 SPELLINGS = ("a", "A", "a,", "b", "ß", "SS", "\N{LATIN SMALL LIGATURE FI}", "fi", "é", "e\N{COMBINING ACUTE ACCENT}")

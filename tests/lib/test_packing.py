@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.likelihood import score_targets, token_nll
-from lib.packing import Item, batches, pack
+from lib.models.likelihood import score_targets, token_nll
+from lib.models.packing import Item, batches, pack
 from tests.models import CONFIGS, VOCABULARY, tiny_model
 
 tokens = st.integers(0, VOCABULARY - 1)

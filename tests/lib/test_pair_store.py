@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from lib.core.params import Lora
 from lib.lora import new_adapter
+from lib.models.packing import Item
 from lib.objective import Example, Objective, references, with_reference
-from lib.packing import Item
 from lib.pair_store import StoredExamples, is_whole, write_examples
 from lib.runtime.distributed import World
 from lib.training import train

@@ -4,7 +4,7 @@ import pytest
 
 from lib import pairs
 from lib.core.records import Neighbor, Paraphrase
-from lib.encoding import encode
+from lib.models.tokens import encode
 from tests.models import byte_tokenizer
 from tests.stages.small import REQUESTS
 

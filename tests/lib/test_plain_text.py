@@ -9,8 +9,8 @@ import pytest
 
 from lib.core.params import Facts
 from lib.core.records import Reject
-from lib.plain_text import plain_text
-from lib.snippets import NO_SNIPPETS, snippets
+from lib.data.plain_text import plain_text
+from lib.data.snippets import NO_SNIPPETS, snippets
 
 FACTS = Facts(
     split="test", limit=None, pool_limit=None, folder="", extras=[], text_limit=None, max_reject_share=0, seed=0

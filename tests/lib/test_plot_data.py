@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from lib import plot_data
+from lib.metrics import plot_rows
 
 
 def per_record(*rows: tuple[str, str, str, float | None]) -> pl.DataFrame:
@@ -15,7 +15,7 @@ def test_scores_have_a_row_for_what_was_measured_and_none_for_what_was_not() -> 
     one = {"success": {"mean": 12.34567, "ci95": 1.0, "n": 7}}
     none = {"success": None}
     kinds = {"score": none, "efficacy": one, "generalization": none, "locality": none}
-    rows = plot_data.score_rows({"headline": "success", "before": kinds, "after": kinds})
+    rows = plot_rows.score_rows({"headline": "success", "before": kinds, "after": kinds})
     assert [(row["label"], row["value"], row["n"]) for row in rows] == [
         ("efficacy, before", 12.3457, 7),
         ("efficacy, after", 12.3457, 7),
@@ -29,7 +29,7 @@ def test_relations_come_with_most_edits_first_and_say_what_they_lack() -> None:
         ("after", "efficacy", "e", None),
     )  # fmt: skip
     edits = pl.DataFrame({"edit_id": list("abcde"), "relation": ["rare", "most", "most", None, "unmeasured"]})
-    assert plot_data.relation_rows(records, edits, "success") == [
+    assert plot_rows.relation_rows(records, edits, "success") == [
         {"relation": "most", "n": 2, "efficacy": 50, "generalization": None, "locality": 40},
         {"relation": "rare", "n": 1, "efficacy": 100, "generalization": None, "locality": None},
     ]
@@ -41,7 +41,7 @@ def test_locality_stands_beside_the_mean_similarity_of_the_edits_own_neighbors()
         ("after", "efficacy", "a", 0),
     )  # fmt: skip
     neighbors = pl.DataFrame({"edit_id": ["a", "a", "c"], "similarity": [0.2, 0.6, 0.9]})
-    assert plot_data.locality_rows(records, neighbors, "success") == [
+    assert plot_rows.locality_rows(records, neighbors, "success") == [
         {"edit_id": "a", "before": 100, "after": 80, "similarity": 0.4},
         {"edit_id": "b", "before": None, "after": 60, "similarity": None},
     ]
@@ -52,13 +52,13 @@ def test_nll_shift_is_above_zero_where_the_new_object_is_ahead() -> None:
         {"edit_id": ["a", "b"], "new_before": [3.0, 1.0], "true_before": [1.0, None], "new_after": [0.5, 1.0],
          "true_after": [2.0, None]}
     )  # fmt: skip
-    assert plot_data.nll_rows(nll) == [{"edit_id": "a", "before": -2.0, "after": 1.5}]
+    assert plot_rows.nll_rows(nll) == [{"edit_id": "a", "before": -2.0, "after": 1.5}]
 
 
 def test_many_edits_are_thinned_evenly() -> None:
-    count = plot_data.POINTS * 2 + 1
+    count = plot_rows.POINTS * 2 + 1
     nll = pl.DataFrame({"edit_id": range(count), **{f"{name}_{when}": [0.0] * count for name in ("new", "true")
                                                      for when in ("before", "after")}})  # fmt: skip
-    rows = plot_data.nll_rows(nll)
+    rows = plot_rows.nll_rows(nll)
     assert [row["edit_id"] for row in rows] == list(range(0, count, 3))
-    assert len(rows) <= plot_data.POINTS
+    assert len(rows) <= plot_rows.POINTS

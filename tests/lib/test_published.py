@@ -4,8 +4,8 @@ from statistics import harmonic_mean
 
 import pytest
 
-from lib import published
-from lib.published import Table
+from lib.metrics import published
+from lib.metrics.published import Table
 
 
 @pytest.mark.parametrize("table", [*published.MASS.values(), *published.SINGLE.values()], ids=repr)

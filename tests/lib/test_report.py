@@ -7,10 +7,11 @@ from typing import Any
 
 import polars as pl
 
-from lib import metrics, report
-from lib.bootstrap import Interval
-from lib.comparison import Comparison, Row
+from lib import report
 from lib.core.records import Reject
+from lib.metrics import scores
+from lib.metrics.bootstrap import Interval
+from lib.metrics.comparison import Comparison, Row
 from lib.report_examples import Example, Passage, examples, passages
 from lib.report_pictures import Picture, pictures
 
@@ -35,12 +36,12 @@ def details(missing: tuple[str, ...] = ()) -> dict[str, Any]:
     """All measures at 50 %, but those of the kinds in `missing`."""
     one = {"mean": 50.0, "ci95": 5.0, "n": 4}
     kinds = {
-        kind: dict.fromkeys(metrics.SCORED if kind == "score" else metrics.MEASURES, None if kind in missing else one)
-        for kind in ("score", *metrics.KINDS)
+        kind: dict.fromkeys(scores.SCORED if kind == "score" else scores.MEASURES, None if kind in missing else one)
+        for kind in ("score", *scores.KINDS)
     }
     texts = {"exact_match": {**one, "mean": 12.5}, "kl": {**one, "mean": 0.1234}, "fluency": {**one, "mean": 520.4},
              "consistency": None if missing else {**one, "mean": 17.06}}  # fmt: skip
-    for kind, measures in metrics.BESIDE.items():
+    for kind, measures in scores.BESIDE.items():
         kinds.setdefault(kind, {})
         kinds[kind] |= {measure: texts[measure] for measure in measures}
     return {"headline": "success", "n": 4, "before": kinds, "after": kinds}
@@ -138,7 +139,7 @@ def test_a_measure_that_is_missing_is_said_to_be_so() -> None:
     page = text_of(report.page(results(details=details(missing=("score", "generalization")))))
     assert "not measured" not in whole
     assert "Generalization was not measured" in page
-    assert page.count("not measured") >= 2 + 2 * len(metrics.MEASURES)
+    assert page.count("not measured") >= 2 + 2 * len(scores.MEASURES)
 
 
 def test_stages_without_metrics_or_device_are_said_to_be_missing() -> None:
@@ -291,7 +292,7 @@ def test_locality_is_drawn_by_similarity_only_where_neighbors_have_one() -> None
 
 
 def test_the_terminal_table_has_a_line_a_metric_and_says_what_is_missing() -> None:
-    before = {"n": 4, **{f"{name}{end}": 5.0 for name in ("score", *metrics.KINDS) for end in ("", "_ci95")}}
+    before = {"n": 4, **{f"{name}{end}": 5.0 for name in ("score", *scores.KINDS) for end in ("", "_ci95")}}
     after = {**before, "efficacy": 97.444, "generalization": None, "generalization_ci95": None, "before": before}
     assert report.headline_text(after).splitlines() == [
         "                         before          after",

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from lib import curve_plots, report_abilities
-from lib.ability_lines import lines
+from lib.metrics.abilities import lines
 
 
 def entry(before: float, after: float | None, **changed: Any) -> dict[str, Any]:

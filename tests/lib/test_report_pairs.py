@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from lib.core.records import Score
-from lib.report_pairs import edited_against_unedited
+from lib.metrics.comparison import edited_against_unedited
 
 ONE = Score(
     edit_id="a", session=0, when="before", kind="efficacy", prompt_index=0, role="new", prompt="p", target="t",

@@ -8,7 +8,7 @@ import pytest
 
 from lib import report_weights
 from lib.curve_plots import Panel
-from lib.weight_lines import last_rows, shares
+from lib.metrics.weights import last_rows, shares
 
 
 def table(*rows: tuple[int, str, float]) -> pl.DataFrame:

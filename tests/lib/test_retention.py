@@ -5,8 +5,8 @@ from dataclasses import asdict
 import polars as pl
 import pytest
 
-from lib import retention
-from lib.metrics import per_record
+from lib.metrics import retention
+from lib.metrics.scores import per_record
 from tests.lib.test_metrics import row
 
 

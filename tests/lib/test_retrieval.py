@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from lib import nearest
 from lib.core import tables
 from lib.core.records import Fact, Neighbor, Request
-from lib.encoders import HashingEncoder, Vectors, encoder
-from lib.retrieval import Found, figures, random_neighbors, similar_neighbors
+from lib.neighbors import search
+from lib.neighbors.encoders import HashingEncoder, Vectors, encoder
+from lib.neighbors.retrieval import Found, figures, random_neighbors, similar_neighbors
 from tests.pools import at_random, pool_of, similar
 
 
@@ -72,7 +72,7 @@ def test_a_pool_that_is_too_small_is_used_up_and_what_is_missing_is_counted(size
 def test_similar_neighbors_are_those_of_brute_force_however_large_the_parts_are(
     part: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(nearest, "_BATCH", 7)
+    monkeypatch.setattr(search, "_BATCH", 7)
     monkeypatch.setattr(tables, "_STREAMED_ROWS", part)
     random = np.random.default_rng(0)
     requests, pool = _requests(20), _facts(300)
@@ -94,8 +94,8 @@ def test_similar_neighbors_are_those_of_brute_force_however_large_the_parts_are(
 def test_of_equally_similar_facts_the_earlier_comes_first_however_many_there_are(
     results: int, part: int, index: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(nearest, "_RESULTS", results)
-    monkeypatch.setattr(nearest, "_GATHERED", 50)
+    monkeypatch.setattr(search, "_RESULTS", results)
+    monkeypatch.setattr(search, "_GATHERED", 50)
     monkeypatch.setattr(tables, "_STREAMED_ROWS", part)
     requests, pool = _requests(3), _facts(2000)
     third = 1 / np.sqrt(3)
@@ -185,8 +185,8 @@ def test_sparse_vectors_that_are_equally_similar_by_the_hundred_are_those_of_bru
     best = np.argsort(-cosines, axis=1, kind="stable")[:, :5]
     for part, results, sparse in ((1000, 10_000_000, 1), (100, 700, 1), (3, 700, 1), (100, 10_000_000, 0)):
         monkeypatch.setattr(tables, "_STREAMED_ROWS", part)
-        monkeypatch.setattr(nearest, "_RESULTS", results)
-        monkeypatch.setattr(nearest, "_SPARSE", sparse)
+        monkeypatch.setattr(search, "_RESULTS", results)
+        monkeypatch.setattr(search, "_SPARSE", sparse)
         assert [one.fact_id for one in _similar(requests, pool, "Flat")] == [f"f{row}" for row in best.flatten()]
 
 

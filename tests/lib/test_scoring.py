@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import torch
 
-from lib import likelihood
 from lib.core.params import Generations, Greedy, Scoring
 from lib.core.records import LocalityPrompt, Request
 from lib.edit import Dense, Edit, LowRank, applied
+from lib.models import likelihood
 from lib.runtime.distributed import World
 from lib.scoring import Scored, Scorer
 from tests.models import VOCABULARY, byte_tokenizer, tiny_model

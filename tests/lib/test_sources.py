@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lib import sources
 from lib.core.params import SourceFile
+from lib.data import sources
 
 CONTENT = b"[1, 2, 3]"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

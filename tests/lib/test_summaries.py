@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib import metrics, summaries
+from lib.metrics import scores, summaries
 from tests.lib.test_metrics import records_of, row
 
 
@@ -16,7 +16,7 @@ def three_kinds(values: np.ndarray) -> pl.DataFrame:
         pl.DataFrame({"edit_id": [str(index) for index in range(len(column))], "success": column}).with_columns(
             kind=pl.lit(kind), session=pl.lit(0)
         )
-        for kind, column in zip(metrics.KINDS, values.T, strict=True)
+        for kind, column in zip(scores.KINDS, values.T, strict=True)
     ]
     return pl.concat(kinds)
 
@@ -78,7 +78,7 @@ def test_headline_rounds_to_two_decimals_and_repeats_itself_for_before() -> None
         row(edit_id, kind, role, nll, when=when)
         for when, edits in nll_of_new.items()
         for edit_id, new in edits.items()
-        for kind in metrics.KINDS
+        for kind in scores.KINDS
         for role, nll in (("new", new), ("true", 1.5))
     ]
     headline = summaries.headline(summaries.details(records_of(*rows), "success"))

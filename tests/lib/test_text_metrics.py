@@ -6,10 +6,11 @@ from typing import Any
 import polars as pl
 import pytest
 
-from lib import consistency, metrics, text_metrics
 from lib.core.records import Divergence, Generation
 from lib.core.tables import schema
-from lib.fluency import fluency
+from lib.metrics import consistency, scores
+from lib.metrics import texts as text_metrics
+from lib.metrics.fluency import fluency
 
 FREQUENCIES = consistency.Frequencies(words=("rome", "gaul", "wine"), idf=(1.0, 2.0, 3.0))
 EDITS = pl.DataFrame({"edit_id": ["a", "b"], "target_new": ["Gaul", "C++"], "references": [["wine of Gaul"], []]})
@@ -90,7 +91,7 @@ def test_without_texts_nothing_is_measured_and_nothing_fails() -> None:
         {"when": ["after"], "kind": ["efficacy"], "session": [0], "edit_id": ["a"], "success": [1.0]}
     )
     others = text_metrics.of_run(texts(("a", "efficacy", "")).clear(), _no_divergences(), EDITS, FREQUENCIES)
-    found = metrics.joined(records, others)
+    found = scores.joined(records, others)
     assert found.to_dicts() == [
         records.row(0, named=True) | dict.fromkeys(("exact_match", "fluency", "consistency", "kl"))
     ]

@@ -7,8 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib import fewshot, tiny, tiny_text, world
+from lib import fewshot, tiny, tiny_text
 from lib.core import params
+from lib.data import world
 from lib.recall import known_facts, recall
 
 SHAPE = params.Tiny(

@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 
 from lib.core.params import Lora
 from lib.lora import new_adapter
+from lib.models.packing import Item
 from lib.objective import Example
-from lib.packing import Item
 from lib.pairs import unmasked
 from lib.runtime.distributed import World
 from lib.training import Checkpoints, Schedule, Step, train

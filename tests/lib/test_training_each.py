@@ -5,8 +5,8 @@ import torch
 
 from lib.core.params import Lora
 from lib.lora import Adapter, new_adapter
+from lib.models.packing import Item
 from lib.objective import Example, Objective
-from lib.packing import Item
 from lib.runtime.distributed import World
 from lib.training import train
 from lib.training_each import train_each

@@ -6,8 +6,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from lib import metrics
 from lib.core.records import Score
+from lib.metrics import scores
 
 
 def row(when: str, argmax: tuple[int, ...], **changed: Any) -> Score:
@@ -18,7 +18,7 @@ def row(when: str, argmax: tuple[int, ...], **changed: Any) -> Score:
 
 
 def unchanged(*rows: Score, measure: str = "unchanged", kind: str = "locality") -> float | None:
-    records = metrics.per_record(pl.LazyFrame([asdict(one) for one in rows], schema_overrides=_TYPES))
+    records = scores.per_record(pl.LazyFrame([asdict(one) for one in rows], schema_overrides=_TYPES))
     found: float | None = records.filter(when="after", kind=kind)[measure].item()
     return found
 
@@ -55,14 +55,14 @@ def test_another_number_of_tokens_than_before_is_not_measured() -> None:
 
 
 def test_scores_of_an_older_run_without_the_tokens_said_are_measured_in_everything_else() -> None:
-    rows = [asdict(row(when, (1,), correct=1)) for when in metrics.WHENS]
-    records = metrics.per_record(pl.LazyFrame(rows).drop("argmax"))
+    rows = [asdict(row(when, (1,), correct=1)) for when in scores.WHENS]
+    records = scores.per_record(pl.LazyFrame(rows).drop("argmax"))
     after = records.filter(when="after")
     assert (after["unchanged"].item(), after["token_accuracy"].item()) == (None, 100)
 
 
 @pytest.mark.parametrize("kind", ["efficacy", "generalization"])
 def test_easyedit_is_token_accuracy_where_the_edit_is_meant_to_change_something(kind: str) -> None:
-    rows = [row(when, (1, 2), kind=kind, role="new", correct=1) for when in metrics.WHENS]
+    rows = [row(when, (1, 2), kind=kind, role="new", correct=1) for when in scores.WHENS]
     assert unchanged(*rows, measure="easyedit", kind=kind) == 50
     assert unchanged(*rows, kind=kind) is None

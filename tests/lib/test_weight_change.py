@@ -10,8 +10,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.architecture import architecture
 from lib.edit import Dense, Edit, LowRank, Vector, linear_weight, own_orientation
+from lib.models.architecture import architecture
 from lib.singular import largest_singular_value
 from lib.weight_change import Measure, WeightChange, heat_map, relative_change
 from tests.lib.test_edit import KINDS, snapshot, unchanged, update

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib.bootstrap import Floats
+from lib.metrics.bootstrap import Floats
 from lib.weight_plots import change_maps
 
 PATH = "model.layers.0.mlp.down_proj"

@@ -8,10 +8,10 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
-from lib.base_model import quiet_transformers
-from lib.likelihood import token_nll
 from lib.lora import Adapter, load_adapter
-from lib.packing import Item, pack
+from lib.models.likelihood import token_nll
+from lib.models.loading import quiet_transformers
+from lib.models.packing import Item, pack
 from lib.pairs import unmasked
 
 GOLDEN = Path(__file__).parent.parent / "golden"

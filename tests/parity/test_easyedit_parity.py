@@ -14,12 +14,12 @@ import polars as pl
 import pytest
 from safetensors.torch import load_file
 
-from lib import metrics, summaries
 from lib.core.records import Score
 from lib.edit import Dense, Edit, applied, own_orientation
-from lib.encoding import encode
-from lib.likelihood import score_targets
-from lib.packing import pack
+from lib.metrics import scores, summaries
+from lib.models.likelihood import score_targets
+from lib.models.packing import pack
+from lib.models.tokens import encode
 from tests.models import GOLDEN, golden_model
 
 EASYEDIT = json.loads((GOLDEN / "easyedit.json").read_text())
@@ -33,7 +33,7 @@ models = pytest.mark.parametrize("model", sorted(EASYEDIT))
 
 @models
 def test_easyedit_is_token_accuracy_and_on_locality_prompts_the_share_of_tokens_unchanged(model: str) -> None:
-    records = metrics.per_record(pl.LazyFrame([asdict(one) for one in _rows(EASYEDIT[model])]))
+    records = scores.per_record(pl.LazyFrame([asdict(one) for one in _rows(EASYEDIT[model])]))
     found = {(row["edit_id"], row["kind"]): row["easyedit"] for row in records.filter(when="after").to_dicts()}
     for case, wanted in EASYEDIT[model]["post"].items():
         for kind, name in (
@@ -48,7 +48,7 @@ def test_easyedit_is_token_accuracy_and_on_locality_prompts_the_share_of_tokens_
 @models
 def test_the_mean_over_edits_is_easyedits(model: str) -> None:
     details = summaries.details(
-        metrics.per_record(pl.LazyFrame([asdict(one) for one in _rows(EASYEDIT[model])])), "token_accuracy"
+        scores.per_record(pl.LazyFrame([asdict(one) for one in _rows(EASYEDIT[model])])), "token_accuracy"
     )
     every = [sum(one["locality_acc"]) / len(one["locality_acc"]) for one in EASYEDIT[model]["post"].values()]
     assert details["after"]["locality"]["unchanged"]["mean"] == pytest.approx(100 * sum(every) / len(every), abs=1e-6)

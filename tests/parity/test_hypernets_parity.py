@@ -14,9 +14,9 @@ from torch import Tensor
 from lib.core.texts import fill
 from lib.edit import Edit, own_orientation, shape_of
 from lib.editors import ke, mend
-from lib.encoding import encode
 from lib.hypernets import edit_together, signals_of
-from lib.packing import Item
+from lib.models.packing import Item
+from lib.models.tokens import encode
 from tests.lib.editors.baselines import settings
 from tests.models import golden_model
 

@@ -9,11 +9,11 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from lib.base_model import check_split, quiet_transformers
 from lib.core import params
 from lib.core.records import Request, Score
 from lib.datasets import counterfact
 from lib.edit import Dense, Edit, own_orientation
+from lib.models.loading import check_split, quiet_transformers
 from lib.runtime.distributed import World
 from lib.scoring import Scorer
 

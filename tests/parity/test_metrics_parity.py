@@ -11,8 +11,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from lib import metrics, summaries
 from lib.core.records import Kind, Score, When
+from lib.metrics import scores, summaries
 
 GOLDEN = json.loads((Path(__file__).parent.parent / "golden" / "metrics.json").read_text())
 MEASURES = {"success": "success", "diff": "magnitude", "acc": "accuracy"}
@@ -21,12 +21,12 @@ HALF_A_HUNDREDTH = 0.005001
 """What rounding to two decimals may take away: theirs are rounded before (CounterFact) or after (ZsRE) the score."""
 
 pytestmark = pytest.mark.parametrize("model", sorted(GOLDEN))
-whens = pytest.mark.parametrize("when", metrics.WHENS)
+whens = pytest.mark.parametrize("when", scores.WHENS)
 
 
 @whens
 def test_counterfact_means_intervals_and_per_record_values_are_those_of_the_originals(model: str, when: When) -> None:
-    records = metrics.per_record(_frame(_counterfact(GOLDEN[model]["counterfact"])))
+    records = scores.per_record(_frame(_counterfact(GOLDEN[model]["counterfact"])))
     for name, expected in GOLDEN[model]["expected"]["counterfact"][when].items():
         if name != "score":
             kind, measure = name.split("_")
@@ -35,7 +35,7 @@ def test_counterfact_means_intervals_and_per_record_values_are_those_of_the_orig
 
 @whens
 def test_zsre_accuracy_is_the_originals_with_the_interval_and_per_record_values(model: str, when: When) -> None:
-    records = metrics.per_record(_frame(_zsre(GOLDEN[model]["zsre"])))
+    records = scores.per_record(_frame(_zsre(GOLDEN[model]["zsre"])))
     for name, expected in GOLDEN[model]["expected"]["zsre"][when].items():
         if name != "score":
             _assert_equal(records, when, name.split("_")[0], "token_accuracy", expected)
@@ -43,8 +43,8 @@ def test_zsre_accuracy_is_the_originals_with_the_interval_and_per_record_values(
 
 @whens
 def test_scores_are_those_of_the_originals(model: str, when: When) -> None:
-    counterfact = metrics.per_record(_frame(_counterfact(GOLDEN[model]["counterfact"])))
-    zsre = metrics.per_record(_frame(_zsre(GOLDEN[model]["zsre"])))
+    counterfact = scores.per_record(_frame(_counterfact(GOLDEN[model]["counterfact"])))
+    zsre = scores.per_record(_frame(_zsre(GOLDEN[model]["zsre"])))
     expected = {name: values[when]["score"]["mean"] for name, values in GOLDEN[model]["expected"].items()}
     assert _score(counterfact, when, "success") == pytest.approx(expected["counterfact"], abs=HALF_A_HUNDREDTH)
     assert _score(zsre, when, "token_accuracy") == pytest.approx(expected["zsre"], abs=HALF_A_HUNDREDTH)
@@ -54,8 +54,8 @@ def test_scores_are_those_of_the_originals(model: str, when: When) -> None:
 def test_the_counterfact_score_is_exactly_the_originals_once_means_are_rounded_first_as_there(
     model: str, when: When
 ) -> None:
-    records = metrics.per_record(_frame(_counterfact(GOLDEN[model]["counterfact"]))).filter(pl.col("when") == when)
-    means = [summaries.summary(records.filter(pl.col("kind") == kind), "success") for kind in metrics.KINDS]
+    records = scores.per_record(_frame(_counterfact(GOLDEN[model]["counterfact"]))).filter(pl.col("when") == when)
+    means = [summaries.summary(records.filter(pl.col("kind") == kind), "success") for kind in scores.KINDS]
     rounded = [round(one.mean, 2) for one in means if one is not None]
     expected = GOLDEN[model]["expected"]["counterfact"][when]["score"]["mean"]
     assert harmonic_mean(rounded) == pytest.approx(expected, abs=1e-9)

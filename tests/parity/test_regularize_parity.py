@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from lib.architecture import architecture
 from lib.core.params import Regularize
 from lib.edit import Dense, Edit, LowRank, linear_weight, own_orientation
+from lib.models.architecture import architecture
 from lib.protocols import UNEDITED
 from lib.regularize import accumulated, drawn, principal, regularized
 from tests.models import GOLDEN, golden_model

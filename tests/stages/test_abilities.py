@@ -16,12 +16,12 @@ from transformers import AutoModelForCausalLM, LlamaConfig
 
 from lib.abilities import Measurer
 from lib.artefact import save_edit
-from lib.base_model import MANIFEST
 from lib.core import params
 from lib.core.files import write_json
 from lib.core.records import Ability, Fact, Request, Text
 from lib.core.tables import read, write
 from lib.edit import Dense, Edit
+from lib.models.manifest import MANIFEST
 from stages import abilities
 from tests.models import VOCABULARY, byte_tokenizer
 

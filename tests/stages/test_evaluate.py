@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from safetensors.numpy import save_file
 
-from lib import consistency
 from lib.core import params
 from lib.core.records import Divergence, Generation, LocalityPrompt, Neighbor, Reject, Request, Score
 from lib.core.tables import write
+from lib.metrics import consistency
 from stages import evaluate, report
 
 KINDS = {"efficacy": 1, "generalization": 2, "locality": 3}

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lib import consistency
 from lib.core import params
 from lib.core.records import Request, Text
 from lib.core.tables import write
+from lib.metrics import consistency
 from stages import frequencies
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from lib import base_model
 from lib.core import params
 from lib.core.records import Fact, Request
 from lib.core.tables import write
+from lib.models import loading
 from stages import hypernet as stage
 from tests.lib.editors.baselines import REQUESTS
 from tests.lib.editors.hypernets import NAMES, POOL, quick
@@ -33,8 +33,8 @@ def run_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         monkeypatch.setenv("DVC_ROOT", str(tmp_path))
         monkeypatch.setattr(params, "read_params", partial(_read, params.read_params, {"editor": name}))
         monkeypatch.setattr(params, "editor_preset", lambda name, model, kind: made)
-        monkeypatch.setattr(base_model, "load_model", lambda folder, where: tiny_model("llama"))
-        monkeypatch.setattr(base_model, "load_tokenizer", lambda folder: byte_tokenizer())
+        monkeypatch.setattr(loading, "load_model", lambda folder, where: tiny_model("llama"))
+        monkeypatch.setattr(loading, "load_tokenizer", lambda folder: byte_tokenizer())
         paths = {one: tmp_path / one for one in ("edits", "pool", "model", "hypernet", "metrics")}
         paths["model"].mkdir(exist_ok=True)
         write(paths["edits"], Request, REQUESTS)

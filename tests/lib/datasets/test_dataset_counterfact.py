@@ -8,7 +8,7 @@ import pytest
 
 from lib.core.params import Dataset, Facts, Own
 from lib.core.records import Fact, LocalityPrompt, Reject, Request
-from lib.dataset import check
+from lib.data.dataset import check
 from lib.datasets.counterfact import load
 
 PRESET = Dataset(loader="counterfact", metric="success", target=None, neighborhood=None, files={}, extras={})

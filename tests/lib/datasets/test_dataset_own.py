@@ -13,12 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib import datasets, world
+from lib import datasets
 from lib.core import params
 from lib.core.params import Dataset, Facts, Own
 from lib.core.records import LocalityPrompt, Request
 from lib.core.texts import fill
-from lib.dataset import Loaded
+from lib.data import world
+from lib.data.dataset import Loaded
 from lib.datasets.own import load
 
 PRESET = Dataset(loader="own", metric="accuracy", target=None, neighborhood=None, files={}, extras={})

@@ -10,7 +10,7 @@ import pytest
 from lib import datasets
 from lib.core.params import Dataset, Facts, Own
 from lib.core.records import Reject
-from lib.dataset import Loaded
+from lib.data.dataset import Loaded
 from lib.datasets.own import load
 
 PRESET = Dataset(loader="own", metric="accuracy", target=None, neighborhood=None, files={}, extras={})

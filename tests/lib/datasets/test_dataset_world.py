@@ -4,9 +4,9 @@ from typing import Literal
 
 import pytest
 
-from lib import world
 from lib.core.params import Dataset, Facts, Own
-from lib.dataset import Loaded
+from lib.data import world
+from lib.data.dataset import Loaded
 from lib.datasets.world import load
 
 PRESET = Dataset(loader="world", metric="success", target=None, neighborhood=None, files={}, extras={})

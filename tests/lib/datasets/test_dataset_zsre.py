@@ -8,7 +8,7 @@ import pytest
 
 from lib.core.params import Dataset, Facts, Own
 from lib.core.records import Fact, LocalityPrompt, Reject, Request
-from lib.dataset import check
+from lib.data.dataset import check
 from lib.datasets.zsre import load
 
 ROME = Dataset(loader="zsre", metric="accuracy", target="answers", neighborhood=None, files={}, extras={})

@@ -12,9 +12,9 @@ from lib.core.params import Lora, Section, Train, editor_preset, section
 from lib.core.records import Fact, Request
 from lib.edit import Edit, applied, tensors_of
 from lib.editors import Context
-from lib.encoding import encode
-from lib.likelihood import score_targets
-from lib.packing import pack
+from lib.models.likelihood import score_targets
+from lib.models.packing import pack
+from lib.models.tokens import encode
 from lib.runtime.distributed import World
 from lib.training import Step
 

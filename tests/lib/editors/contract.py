@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, OPTConfig
 
-from lib.architecture import architecture
 from lib.core.params import Lora, Model, Train, section
 from lib.core.records import Request
 from lib.edit import Edit
 from lib.editors import Context, editor
+from lib.models.architecture import architecture
 from lib.second_moments import save_moment, second_moments
 from tests.lib.editors.baselines import REQUESTS, context, nothing_left_behind, settings
 from tests.lib.editors.hypernets import POOL
@@ -126,7 +126,7 @@ def _prepare(model: Any, chosen: Any, how: Any, ours: Context, folder: Path) -> 
 
 
 def stranger() -> Any:
-    """A random model of a family that lib/architecture.py does not know."""
+    """A random model of a family that lib/models/architecture.py does not know."""
     config = OPTConfig(
         vocab_size=VOCABULARY, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, ffn_dim=48,
         max_position_embeddings=128, word_embed_proj_dim=32,

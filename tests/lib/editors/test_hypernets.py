@@ -9,8 +9,8 @@ import torch
 
 from lib.edit import Dense, LowRank, linear_weight
 from lib.hypernets import edit_apart, edit_together, edited_modules, load_hypernet, new_targets, signals_of
-from lib.likelihood import token_nll
-from lib.packing import Item, pack
+from lib.models.likelihood import token_nll
+from lib.models.packing import Item, pack
 from lib.training import Checkpoints
 from tests.lib.editors.baselines import REQUESTS, context
 from tests.lib.editors.hypernets import NAMES, POOL, quick, trained

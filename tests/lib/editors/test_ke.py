@@ -5,7 +5,7 @@ import torch
 from lib.edit import own_orientation
 from lib.editors import ke
 from lib.hypernets import signals_of
-from lib.packing import Item
+from lib.models.packing import Item
 from tests.lib.editors.hypernets import quick
 from tests.models import tiny_model
 

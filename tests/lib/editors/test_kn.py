@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lib.architecture import architecture
 from lib.edit import Dense, Sparse
 from lib.editors import kn
 from lib.integrated_gradients import attributions
-from lib.packing import Item
+from lib.models.architecture import architecture
+from lib.models.packing import Item
 from tests.lib.editors.baselines import REQUESTS, context, nothing_left_behind, same, settings
 from tests.models import CONFIGS, byte_tokenizer, tiny_model
 

@@ -9,7 +9,7 @@ import torch
 from lib.edit import Edit
 from lib.editors import mend
 from lib.hypernets import signals_of
-from lib.packing import Item
+from lib.models.packing import Item
 from tests.lib.editors.baselines import REQUESTS, context, same
 from tests.lib.editors.hypernets import quick, trained
 from tests.models import byte_tokenizer, tiny_model

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lib.packing import Packed
+from lib.models.packing import Packed
 
 HEAD_CHUNK = 2_048
 """Rows of hidden states that meet the output embedding at a time: bounds memory at chunk x vocabulary."""

@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from lib.core.files import sha256
 from lib.core.params import SourceFile
-from lib.download import Downloader, OtherContentError, refuse_other_content
+from lib.data.download import Downloader, OtherContentError, refuse_other_content
 
 RETRIES = 2
 """Further attempts at each mirror."""

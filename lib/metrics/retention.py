@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 import polars as pl
 
-from lib.metrics import KINDS
-from lib.summaries import score, summary
+from lib.metrics.scores import KINDS
+from lib.metrics.summaries import score, summary
 
 Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 

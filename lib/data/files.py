@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lib.core.records import FOUND, Reject
-from lib.fields import WHOLE_ROW, Row, RowError, shown
+from lib.data.rows import WHOLE_ROW, Row, RowError, shown
 
 T = TypeVar("T")
 _LONGEST_BEGINNING = 60

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lib.core.texts import join
-from lib.packing import Item
+from lib.models.packing import Item
 
 _TEXTS = 1024
 """Tokenized in one call: beside the ids a tokenizer makes offsets, masks and more of each text, which take memory."""

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from lib.core.records import Reject
 from lib.core.texts import normalize
-from lib.fields import Row
-from lib.row_files import parse, read_json
+from lib.data.files import parse, read_json
+from lib.data.rows import Row
 
 
 @dataclass(frozen=True, kw_only=True)

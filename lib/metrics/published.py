@@ -34,7 +34,7 @@ class Table:
 def table(dataset: str, protocol: str, measure: str) -> Table:
     """The published table nearest to a run: of its dataset if there is one, else of the one with its headline measure.
 
-    `dataset` is a preset's name, `protocol` is params.yaml's protocol.kind, `measure` is a headline of lib.metrics.
+    `dataset` is a preset's name, `protocol` is params.yaml's protocol.kind, `measure` a headline of scores.
     """
     family = dataset if dataset in MASS else {"success": "counterfact"}.get(measure, "zsre")
     return SINGLE[family] if protocol == "single" and family in SINGLE else MASS[family]

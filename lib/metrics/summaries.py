@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from lib import bootstrap
-from lib.metrics import BESIDE, KINDS, SCORED, WHENS, by_edit, measured_on
+from lib.metrics import bootstrap
+from lib.metrics.scores import BESIDE, KINDS, SCORED, WHENS, by_edit, measured_on
 
 _Z95 = 1.96
 _DECIMALS = {"kl": 4}

@@ -20,7 +20,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor
 
-from lib.architecture import architecture
+from lib.models.architecture import architecture
 from lib.runtime.distributed import World
 
 

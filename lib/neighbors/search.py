@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.core.tables import Rows
-from lib.encoders import Encoder, Vectors
+from lib.neighbors.encoders import Encoder, Vectors
 
 FLAT = "Flat"
 

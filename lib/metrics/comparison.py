@@ -12,10 +12,10 @@ import numpy as np
 import polars as pl
 from scipy.stats import binomtest
 
-from lib import bootstrap
-from lib.metrics import KINDS, SCORED, by_edit, joined, per_record
-from lib.retention import last_session
-from lib.summaries import summarized
+from lib.metrics import bootstrap
+from lib.metrics.retention import last_session
+from lib.metrics.scores import KINDS, SCORED, by_edit, joined, per_record
+from lib.metrics.summaries import summarized
 
 FACTS = ("prompt", "target_new", "target_true")
 """What makes an edit the same in both runs, beside its edit_id."""
@@ -33,7 +33,7 @@ class Run:
     scores: pl.DataFrame
     """scores.parquet."""
     others: Sequence[pl.DataFrame] = ()
-    """Of lib.text_metrics, as far as the run left what they are computed from."""
+    """Of lib.metrics.texts, as far as the run left what they are computed from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,3 +206,27 @@ def _other_prompts(a: Run, b: Run) -> dict[str, int]:
     unlike = pl.concat([ours.join(theirs, on=asked, how="anti"), theirs.join(ours, on=asked, how="anti")])
     counts = unlike.group_by("kind").agg(pl.col("edit_id").n_unique()).sort("kind")
     return {kind: count for kind, count in counts.iter_rows() if kind in KINDS}
+
+
+UNEDITED, EDITED = "unedited", "edited"
+
+
+def edited_against_unedited(
+    edits: pl.DataFrame, scores: pl.DataFrame, others: Sequence[pl.DataFrame] = ()
+) -> Comparison:
+    """What the edit changes: A is the unedited model, B the edited one, of a sequential run after the last edit.
+
+    `edits` has the columns edit_id and FACTS of edits.parquet, `scores` those of scores.parquet; `others` are
+    lib.metrics.texts'. A measure that only an edited model can have is not compared.
+    """
+    facts = edits.select("edit_id", *FACTS)
+    return compare(
+        Run(name=UNEDITED, edits=facts, scores=_unchanged(scores), others=[_unchanged(one) for one in others]),
+        Run(name=EDITED, edits=facts, scores=scores, others=others),
+    )
+
+
+def _unchanged(rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows before the edit, and the same again as those after it."""
+    before = rows.filter(pl.col("when") == "before")
+    return pl.concat([before, before.with_columns(when=pl.lit("after"), session=pl.lit(0, dtype=pl.Int64))])

@@ -85,7 +85,7 @@ def architecture(model: Any) -> Architecture:
     if missing := [path for path in wanted if path not in present]:
         raise ValueError(
             f"{type(model).__name__} (model_type {family!r}): this editor needs the modules {', '.join(missing)}, "
-            f"which it lacks. Known families: {', '.join(FAMILIES)}; a new one is a record in lib/architecture.py"
+            f"which it lacks. Known families: {', '.join(FAMILIES)}; a new one is a record in architecture.py"
         )
     return found
 

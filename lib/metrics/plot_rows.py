@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from lib.metrics import KINDS, WHENS
+from lib.metrics.scores import KINDS, WHENS
 
 Rows = list[dict[str, Any]]
 

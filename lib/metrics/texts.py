@@ -1,6 +1,6 @@
 """What texts and distributions say of each edit: exact match, fluency, consistency, and KL to the unedited model.
 
-Each function returns one row for every edit, time and session that it has rows of, under the columns of lib.metrics'
+Each function returns one row for every edit, time and session that it has rows of, under the columns of scores.py's
 records, to which its `joined` adds them. A value is a mean over the edit's prompts of a kind.
 """
 
@@ -10,9 +10,9 @@ from typing import Any
 
 import polars as pl
 
-from lib.consistency import Frequencies, consistency
-from lib.fluency import cleaned, fluency
-from lib.metrics import RECORD
+from lib.metrics.consistency import Frequencies, consistency
+from lib.metrics.fluency import cleaned, fluency
+from lib.metrics.scores import RECORD
 
 
 def of_run(

@@ -12,7 +12,7 @@ from typing import Literal
 
 from lib.core.records import Fact, LocalityPrompt, Request, Text
 from lib.core.texts import fill
-from lib.world_words import RELATIONS, NameParts, Relation, entity_names, name_parts, prose_sentences
+from lib.data.world_words import RELATIONS, NameParts, Relation, entity_names, name_parts, prose_sentences
 
 Split = Literal["train", "validation", "test"]
 ENTITIES = {"train": 24, "validation": 18, "test": 18}

@@ -10,7 +10,7 @@ the new object and the rival the true one; on a locality prompt it is the other 
     unchanged       share of the argmax tokens at the target's places that are what they were before; locality only
     easyedit        token_accuracy, and on locality prompts unchanged           (EasyEdit)
 
-docs/metrics.md has a card for each. A measure is averaged over a record's prompts here, over records in lib.summaries.
+docs/metrics.md has a card for each. A measure is averaged over a record's prompts here, over records in summaries.py.
 What was not measured is null: the comparison with a true object that a record does not have, a change before there is
 one.
 """
@@ -34,7 +34,7 @@ BESIDE = {
     "locality": ("kl",),
     GENERATION: ("fluency", "consistency"),
 }
-"""Measures of each kind that do not come from scores: see lib.text_metrics."""
+"""Measures of each kind that do not come from scores: see lib.metrics.texts."""
 
 RECORD = ("when", "kind", "session", "edit_id")
 """What a row of per_record's frame is about."""

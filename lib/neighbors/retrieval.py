@@ -11,8 +11,8 @@ import polars as pl
 
 from lib.core.records import Request
 from lib.core.tables import Rows, Streamed
-from lib.encoders import Encoder
-from lib.nearest import embed, nearest
+from lib.neighbors.encoders import Encoder
+from lib.neighbors.search import embed, nearest
 
 _EDITS = 20_000
 """Edits whose neighbors are put in words at a time: bounds memory, not the result."""

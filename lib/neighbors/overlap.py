@@ -7,17 +7,17 @@ prompts are compared as well, so that the filter is stricter. Texts are compared
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 import polars as pl
 
-from lib.core.records import Request
-from lib.core.tables import Rows, Streamed
+from lib.core.records import Fact, Request
+from lib.core.tables import Rows, Streamed, read
 from lib.core.texts import normalize
 
 Reason = Literal["triple", "prompt", "contradiction"]
-
 _TRIPLE = {"subject": pl.String, "relation": pl.String, "target": pl.String}
 
 
@@ -146,3 +146,10 @@ def _down(rows: pl.DataFrame, edges: pl.DataFrame) -> pl.DataFrame:
     """One word on: the rows whose word leads to a node, there."""
     on = rows.join(edges, on=["node", "word"])
     return on.select("of", pl.col("place") + 1, node="next")
+
+
+def usable_facts(pool: Path, edits: Path) -> tuple[list[Fact], int]:
+    """The facts of the pool that no edit is scored on, and the number of the others."""
+    usable = without_overlap(read(edits, Request), Streamed(path=pool, kind=Fact))
+    facts = read(pool, Fact)
+    return [facts[row] for row in usable.rows.tolist()], sum(usable.dropped.values())

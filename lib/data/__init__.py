@@ -1,0 +1,1 @@
+"""From files to records: what every dataset reader uses."""

@@ -1,0 +1,1 @@
+"""Arithmetic on tables; loads no model."""

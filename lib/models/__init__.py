@@ -1,0 +1,1 @@
+"""A decoder, and what it says of tokens."""

@@ -1,0 +1,73 @@
+"""The unedited model and its tokenizer: loaded, frozen, checked."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from lib.core.files import read_json
+from lib.models.manifest import MANIFEST, weights_folder
+from lib.models.sharding import sharded
+from lib.runtime.distributed import ALONE, World
+
+
+def dtype_on(where: torch.device, preset: str) -> torch.dtype:
+    """The dtype that a model computes in: the preset's on a GPU, float32 on a CPU."""
+    return torch.float32 if where.type == "cpu" else getattr(torch, preset)
+
+
+def load_tokenizer(base: Path) -> Any:
+    """The model's tokenizer. It is only ever asked for input ids: token_type_ids would change GPT-2's answers."""
+    return AutoTokenizer.from_pretrained(weights_folder(base), local_files_only=True)
+
+
+def load_model(base: Path, where: torch.device, world: World = ALONE) -> Any:
+    """The model in evaluation mode on `where`, every parameter frozen; spread over the processes of a sharded world.
+
+    Raises ValueError where it does not split into a decoder and an output embedding as the library needs.
+    """
+    folder = weights_folder(base)
+    dtype = dtype_on(where, read_json(base / MANIFEST)["dtype"])
+
+    def read() -> Any:
+        with quiet_transformers():
+            found = AutoModelForCausalLM.from_pretrained(
+                folder, dtype=dtype, local_files_only=True, use_safetensors=True
+            )
+        return found.eval().requires_grad_(False)
+
+    model = sharded(read, where, world) if world.sharded else read().to(where)
+    check_split(model)
+    return model
+
+
+@torch.inference_mode()
+def check_split(model: Any) -> None:
+    """Raise ValueError unless output embedding(decoder(x)) are the model's own logits.
+
+    Everything here computes logits only where they are needed, so a model that does more between the two (a scale, a
+    soft cap) would be scored wrongly without a word.
+    """
+    ids = torch.arange(1, 5, device=model.device)[None]
+    own = model(ids).logits.float()
+    split = model.get_output_embeddings()(model.base_model(ids).last_hidden_state).float()
+    difference = (own - split).abs().max().item()
+    if not difference <= 1e-2 * own.abs().max().clamp(min=1).item():
+        raise ValueError(
+            f"{type(model).__name__}: its logits differ from output_embedding(decoder(x)) by {difference:.3g}; "
+            "the model scales or caps them, which is not supported"
+        )
+
+
+class quiet_transformers:  # noqa: N801 - reads as the statement it is
+    """Within it, transformers shows no progress bars of its own; restored on exit."""
+
+    def __enter__(self) -> None:
+        self._shown = transformers.utils.logging.is_progress_bar_enabled()
+        transformers.utils.logging.disable_progress_bar()
+
+    def __exit__(self, *_: object) -> None:
+        if self._shown:
+            transformers.utils.logging.enable_progress_bar()

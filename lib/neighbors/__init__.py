@@ -1,0 +1,1 @@
+"""Stage `neighbors`: the unedited facts that are trained on beside the edits."""
