@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
 
-from lib.artefact import load_edit, was_dropped
 from lib.core.run import run
-from lib.edit import Edit, applied
-from lib.generation import Prompt, Sampling, TransformersGenerator
+from lib.edits.apply import applied
+from lib.edits.edit import Edit
+from lib.edits.store import load_edit, was_dropped
+from lib.generation.engine import Prompt, Sampling
+from lib.generation.equal_length import TransformersGenerator
 from lib.models import loading
 from lib.runtime.machine import device
 

@@ -20,7 +20,7 @@ from lib.core.run import run
 from lib.core.tables import schema
 from lib.metrics import consistency, texts
 from lib.metrics.comparison import FACTS, Run, compare
-from lib.pages import render
+from lib.report.pages import render
 from lib.revisions import fetched
 
 SCORES = "results/scores.parquet"

@@ -8,8 +8,8 @@ floating-point subtraction does not give back the same bits: to undo it, use the
 import argparse
 from pathlib import Path
 
-from lib.artefact import load_edit, was_dropped
 from lib.core.run import run
+from lib.edits.store import load_edit, was_dropped
 from lib.merge import stored_model, write_merged
 
 

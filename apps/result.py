@@ -3,7 +3,7 @@
 from lib.core.files import read_json
 from lib.core.params import ROOT
 from lib.core.run import run
-from lib.report import headline_text
+from lib.report.page import headline_text
 
 EVALUATE = "metrics/evaluate.json"
 REPORT = "report/index.html"

@@ -18,7 +18,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from bench.shapes import gpt2_small, training_pairs
 from bench.side_by_side import Comparison, Run, compare, timed
 from lib.core.params import Lora
-from lib.lora import new_adapter, save_adapter
+from lib.edits.adapter import new_adapter, save_adapter
 from lib.models.packing import Item
 from lib.objective import Example
 from lib.runtime.distributed import World

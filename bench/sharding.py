@@ -21,7 +21,7 @@ import torch
 
 from bench.shapes import gpt2_small, training_pairs
 from lib.core.params import Lora
-from lib.lora import new_adapter
+from lib.edits.adapter import new_adapter
 from lib.models.sharding import sharded
 from lib.objective import Example
 from lib.runtime.distributed import World, world

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from lib.core.params import Para
 from lib.core.records import Paraphrase, Request
 from lib.core.tables import read, write
-from lib.generation import Generator
+from lib.generation.engine import Generator
 from lib.paraphrasing import candidates
 from lib.runtime.scratch import fingerprint
 

@@ -15,8 +15,10 @@ from torch import Tensor, nn
 
 from lib.core.params import Auto, Section
 from lib.core.records import Request
-from lib.edit import Dense, Edit, Update, Vector, check_finite, own_orientation, shape_of
 from lib.editors import Context
+from lib.edits.apply import own_orientation, shape_of
+from lib.edits.edit import Edit
+from lib.edits.updates import Dense, Update, Vector, check_finite
 from lib.models.architecture import architecture
 from lib.models.likelihood import token_nll
 from lib.models.packing import Item, Packed, batches, pack

@@ -24,7 +24,7 @@ from lm_eval.utils import get_rolling_token_windows, handle_non_serializable, ma
 
 from lib.core.params import PRESETS, did_you_mean
 from lib.core.run import progress
-from lib.greedy import Asked, continuations
+from lib.generation.padded import Asked, continuations
 from lib.models.likelihood import score_targets
 from lib.models.packing import Item, batches, pack
 from lib.models.tokens import encode, prompt_ids

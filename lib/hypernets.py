@@ -19,7 +19,9 @@ from torch import Tensor, nn
 
 from lib.core.files import read_json, write_json
 from lib.core.records import Request
-from lib.edit import Dense, Edit, LowRank, check_finite, compose, side_path
+from lib.edits.apply import side_path
+from lib.edits.edit import Edit, compose
+from lib.edits.updates import Dense, LowRank, check_finite
 from lib.models.architecture import architecture
 from lib.models.likelihood import token_nll
 from lib.models.packing import Item, Packed, batches, pack, side_by_side

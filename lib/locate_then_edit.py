@@ -14,7 +14,9 @@ from torch import Tensor
 
 from lib.core.params import Auto, Section
 from lib.core.records import Request
-from lib.edit import Dense, Edit, LowRank, Update, applied, check_finite
+from lib.edits.apply import applied
+from lib.edits.edit import Edit
+from lib.edits.updates import Dense, LowRank, Update, check_finite
 from lib.located import Place, Token, group_means, known_layers, memit_contexts, place, states
 from lib.models.architecture import Architecture, architecture
 from lib.target_vectors import Optimisation, target_values

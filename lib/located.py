@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from lib.core.records import Request
 from lib.core.texts import fill
-from lib.generation import Prompt, Sampling, TransformersGenerator
+from lib.generation.engine import Prompt, Sampling
+from lib.generation.equal_length import TransformersGenerator
 from lib.models.architecture import architecture, hidden_of
 
 OPENINGS = ("The", "Therefore", "Because", "I", "You")

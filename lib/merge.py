@@ -14,7 +14,9 @@ from torch import nn
 from transformers import AutoModelForCausalLM
 
 from lib.core.files import read_json, write_json
-from lib.edit import Edit, Vector, check_fits, own_orientation, tied
+from lib.edits.apply import check_fits, own_orientation, tied
+from lib.edits.edit import Edit
+from lib.edits.updates import Vector
 from lib.models.loading import quiet_transformers
 from lib.models.manifest import HUB_FILES, MANIFEST, weights_folder
 

@@ -14,11 +14,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lib.backends import generator
 from lib.chunks import Chunk, store
 from lib.core.params import ROOT, Para
 from lib.core.records import Paraphrase, Request
 from lib.core.tables import from_plain
+from lib.generation.backends import generator
 from lib.paraphrasing import candidates
 
 CLUSTER = "ERRATA_RAY"

@@ -15,7 +15,7 @@ from lib.core.params import Para
 from lib.core.records import Fact, Paraphrase, Request
 from lib.core.seeds import seed
 from lib.core.texts import contains, fill, normalize, words
-from lib.generation import Generator, Prompt, Sampling
+from lib.generation.engine import Generator, Prompt, Sampling
 
 _SPARE_PREFIXES = 4
 """More prefixes are drawn than wanted, for those that cleaning drops."""

@@ -13,12 +13,13 @@ from typing import Any
 
 import torch
 
-from lib.artefact import read_edit, write_edit
 from lib.core.params import Protocol, Regularize
 from lib.core.records import Request
-from lib.edit import Edit, applied, compose
 from lib.editors import Context
-from lib.regularize import accumulated, regularized
+from lib.edits.apply import applied
+from lib.edits.edit import Edit, compose
+from lib.edits.regularize import accumulated, regularized
+from lib.edits.store import read_edit, write_edit
 from lib.training import Checkpoints
 
 _SECONDS_BETWEEN_SAVES = 60

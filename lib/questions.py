@@ -49,7 +49,7 @@ class Question:
 def questions(requests: Sequence[Request], contexts: Mapping[str, str]) -> Iterator[Question]:
     """Every evaluation prompt of every edit: the edit, its paraphrases, its locality prompts.
 
-    An edit that is a context (lib.edit.Edit.contexts, by edit_id) comes before each of its request's prompts.
+    An edit that is a context (lib.edits.apply.Edit.contexts, by edit_id) comes before each of its request's prompts.
 
     The first two are scored on the new and the true object (where known); locality prompts on their own answer (as
     `true`) and on the edit's new object.

@@ -10,8 +10,10 @@ from torch import Tensor
 
 from lib.core.params import Auto, Section
 from lib.core.records import Request
-from lib.edit import Edit, LowRank, applied, check_finite, compose
 from lib.editors import Context
+from lib.edits.apply import applied
+from lib.edits.edit import Edit, compose
+from lib.edits.updates import LowRank, check_finite
 from lib.located import Side, Token, known_layers, place, rome_contexts, states
 from lib.models.architecture import architecture
 from lib.second_moments import load_moment

@@ -11,7 +11,8 @@ from lib import specificity, written
 from lib.core.params import Scoring
 from lib.core.records import Divergence, Generation, Request, Score, When
 from lib.core.tables import read, write
-from lib.edit import Edit, applied
+from lib.edits.apply import applied
+from lib.edits.edit import Edit
 from lib.models.likelihood import score_targets
 from lib.models.packing import batches, pack
 from lib.models.sharding import in_company

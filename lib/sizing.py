@@ -17,7 +17,7 @@ from transformers import AutoModelForCausalLM, PretrainedConfig
 from transformers.pytorch_utils import Conv1D
 
 from lib.core.params import Lora
-from lib.lora import Adapter, new_adapter
+from lib.edits.adapter import Adapter, new_adapter
 from lib.models.architecture import architecture
 from lib.models.likelihood import hidden_states
 from lib.models.packing import ROW_TOKENS, Item, pack

@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lib.edit import Edit, applied
+from lib.edits.apply import applied
+from lib.edits.edit import Edit
 from lib.models.likelihood import HEAD_CHUNK, hidden_states
 from lib.models.packing import Item, batches, pack
 from lib.models.tokens import prompt_ids

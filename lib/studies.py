@@ -10,11 +10,11 @@ from typing import Any
 
 import polars as pl
 
-from lib.curve_plots import Panel, Series, panels
 from lib.metrics.abilities import PERCENT, Line, lines
 from lib.metrics.scores import KINDS
 from lib.metrics.weights import TOTAL, shares
-from lib.report_text import figure, short
+from lib.report.plots.panels import Panel, Series, panels
+from lib.report.wording import figure, short
 from lib.study_colors import colors
 
 GROUPS = {"editing": 3, "abilities": 4, "weights": 3}

@@ -10,8 +10,9 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch import Tensor, nn
 
-from lib.edit import LowRank, side_path
-from lib.lora import Adapter
+from lib.edits.adapter import Adapter
+from lib.edits.apply import side_path
+from lib.edits.updates import LowRank
 from lib.models.likelihood import token_nll
 from lib.models.packing import Packed, batches, pack, side_by_side
 from lib.objective import Example, Objective

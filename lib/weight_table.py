@@ -10,11 +10,12 @@ from safetensors.torch import save_file
 
 from lib.core.files import read_json, write_json
 from lib.core.params import Weights
-from lib.edit import Edit, Vector
+from lib.edits.edit import Edit
+from lib.edits.updates import Vector
+from lib.edits.weight_change import Change, Measure, WeightChange, heat_map
 from lib.metrics.weights import ABOVE, TOTAL
 from lib.runtime.distributed import World
 from lib.runtime.scratch import fingerprint
-from lib.weight_change import Change, Measure, WeightChange, heat_map
 
 _DIGITS = 6
 

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from lib import in_step
 from lib.core.params import Generations, Greedy
 from lib.core.records import Generation, Request, When
 from lib.core.seeds import seed
-from lib.generation import Sampling
-from lib.in_step import Asked
+from lib.generation import token_by_token
+from lib.generation.engine import Sampling
+from lib.generation.token_by_token import Asked
 from lib.models.tokens import encode, prompt_ids
 
 _GREEDY = Sampling(max_tokens=0, temperature=1.0, top_k=0, greedy=True)
@@ -128,7 +128,7 @@ def cut(wanted: Sequence[Wanted], rows: int) -> list[list[int]]:
     return [
         [group[place] for place in batch]
         for group in groups.values()
-        for batch in in_step.cut([wanted[place].asked for place in group], rows)
+        for batch in token_by_token.cut([wanted[place].asked for place in group], rows)
     ]
 
 
@@ -136,7 +136,7 @@ def texts(model: Any, tokenizer: Any, wanted: Sequence[Wanted], top_k: int | Non
     """What `model` writes after each prompt of one batch: greedily, or drawn from the `top_k` likeliest tokens."""
     sampling = _GREEDY if top_k is None else Sampling(max_tokens=0, temperature=1.0, top_k=top_k)
     asked = [one.asked for one in wanted]
-    drawn = in_step.continued(model, asked, sampling, rows=rows, together=_together(wanted))
+    drawn = token_by_token.continued(model, asked, sampling, rows=rows, together=_together(wanted))
     return [_text(tokenizer, one.ids, tokens) for one, tokens in zip(asked, drawn, strict=True)]
 
 

@@ -10,13 +10,13 @@ from typing import Any
 
 from lib import ability_tasks, harness
 from lib.abilities import OF_THE_POOL, PERPLEXITY, Figure, Measured, Measurer, unfit
-from lib.artefact import load_edit, sessions, was_dropped
 from lib.core import params
 from lib.core.files import rounded, write_json
 from lib.core.records import Ability, Fact, Request, Text
 from lib.core.run import run
 from lib.core.tables import read, write
-from lib.edit import applied
+from lib.edits.apply import applied
+from lib.edits.store import load_edit, sessions, was_dropped
 from lib.models import loading
 from lib.runtime.distributed import World, wants_shards, world
 from lib.runtime.launch import relaunch

@@ -13,13 +13,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lib.artefact import checkpoint, clear_edit, save_dropped, save_edit
 from lib.core import params
 from lib.core.files import rounded, write_json
 from lib.core.records import Request
 from lib.core.run import run
-from lib.edit import Edit
 from lib.editing import Inputs, editing, model_preset
+from lib.edits.edit import Edit
+from lib.edits.store import checkpoint, clear_edit, save_dropped, save_edit
 from lib.protocols import UNEDITED, Job, checkpoint_numbers, mass, sequential, session_ends
 from lib.runtime.distributed import world
 from lib.runtime.launch import relaunch

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lib import on_ray, paraphrasing
-from lib.backends import generator
 from lib.chunks import Chunk, chunks_of, contents, make
 from lib.core import params
 from lib.core.files import rounded, write_json
@@ -18,6 +17,7 @@ from lib.core.records import Fact, Paraphrase, Request, scored_on
 from lib.core.run import progress, run
 from lib.core.tables import read, write
 from lib.evaluation_paraphrases import evaluation_chunks, evaluation_paraphrases
+from lib.generation.backends import generator
 from lib.runtime.launch import is_first, relaunch, take_own_gpus
 from lib.runtime.scratch import code_fingerprint, fingerprint, scratch
 

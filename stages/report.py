@@ -7,7 +7,6 @@ from pathlib import Path
 import polars as pl
 from safetensors.numpy import load_file
 
-from lib import report, report_abilities, report_pictures, report_weights
 from lib.core import records
 from lib.core.files import read_json
 from lib.core.params import ROOT, Scoring, read_params, section
@@ -16,7 +15,8 @@ from lib.core.tables import read
 from lib.metrics import consistency, retention, texts
 from lib.metrics import scores as metrics
 from lib.metrics.comparison import edited_against_unedited
-from lib.report_examples import Example, examples, passages
+from lib.report import page, pictures
+from lib.report.examples import Example, examples, passages
 from lib.runtime import machine
 
 PLOTS = ("scores", "relations", "locality_by_similarity", "retention", "kl")
@@ -39,7 +39,7 @@ def main() -> None:
     loss = pl.read_csv(options.loss) if options.loss.is_file() else pl.DataFrame()
     divergences, frequencies = pl.read_parquet(options.divergences), consistency.read(options.frequencies)
     others = texts.of_run(generations, divergences, edits, frequencies)
-    results = report.Results(
+    results = page.Results(
         params=read_params(),
         commit=_git("rev-parse", "HEAD") or None,
         changed=[line[3:] for line in _git("status", "--porcelain", "--", *NOT_OUTPUTS).splitlines()],
@@ -54,16 +54,16 @@ def main() -> None:
         comparison=edited_against_unedited(edits, scores.collect(), others),
         weights=weights,
         pictures={
-            "edits": report_pictures.pictures(rows, loss),
-            "abilities": report_abilities.pictures(stages.get("abilities", {}), details["n"]),
-            "weights": report_weights.pictures(weights, load_file(options.maps)),
+            "edits": pictures.edit_pictures(rows, loss),
+            "abilities": pictures.ability_pictures(stages.get("abilities", {}), details["n"]),
+            "weights": pictures.weight_pictures(weights, load_file(options.maps)),
         },
     )
     options.report.mkdir(parents=True, exist_ok=True)
     for picture in (one for some in results.pictures.values() for one in some):
         if picture.png:
             (options.report / f"{picture.name}.png").write_bytes(picture.png)
-    (options.report / "index.html").write_text(report.page(results), encoding="utf-8")
+    (options.report / "index.html").write_text(page.page(results), encoding="utf-8")
 
 
 def _examples(edits: pl.DataFrame, scores: pl.LazyFrame, generations: pl.DataFrame, measure: str) -> list[Example]:

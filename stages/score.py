@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from lib.artefact import load_edit, sessions
 from lib.core import params
 from lib.core.files import rounded, write_json
 from lib.core.records import Paraphrase, scored_on
 from lib.core.run import progress, run
 from lib.core.tables import read
 from lib.editing import Inputs, editing
+from lib.edits.store import load_edit, sessions
 from lib.protocols import Job, edits_together, single
 from lib.runtime.distributed import World, world
 from lib.runtime.launch import relaunch

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from lib.artefact import load_edit
 from lib.core.files import read_json
 from lib.core.records import Score
 from lib.core.tables import read
-from lib.edit import LowRank
+from lib.edits.store import load_edit
+from lib.edits.updates import LowRank
 from tests.imports import ROOT
 from tests.stages import small
 

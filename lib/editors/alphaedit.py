@@ -10,8 +10,9 @@ import torch
 from pydantic import Field
 
 from lib.core.records import Request
-from lib.edit import Edit, applied
 from lib.editors import Context
+from lib.edits.apply import applied
+from lib.edits.edit import Edit
 from lib.locate_then_edit import Layered, alphaedit_keys, layers_of, null_space, request_keys, solve
 from lib.models.architecture import architecture
 from lib.second_moments import load_moment

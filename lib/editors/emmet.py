@@ -7,8 +7,8 @@ import torch
 from pydantic import Field
 
 from lib.core.records import Request
-from lib.edit import Edit
 from lib.editors import Context
+from lib.edits.edit import Edit
 from lib.locate_then_edit import Layered, emmet_keys, layers_of, solve
 from lib.models.architecture import architecture
 from lib.second_moments import load_moment

@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import Field
 
 from lib.core.records import Request
-from lib.edit import Edit
 from lib.editors import Context
+from lib.edits.edit import Edit
 from lib.fine_tuning import Tuning, copies, fine_tuned
 from lib.fine_tuning_each import fine_tuned_each
 

@@ -8,8 +8,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from lib.core.records import Request
-from lib.edit import Edit
 from lib.editors import Context
+from lib.edits.edit import Edit
 from lib.fine_tuning import Tuning, fine_tuned
 
 

@@ -28,8 +28,8 @@ from lib.core.params import Section
 from lib.core.records import Fact, Request
 from lib.core.texts import contains, fill, join
 from lib.demonstrations import Kind, Lesson, bank, demonstration, nearest_last, preamble
-from lib.edit import Edit
 from lib.editors import Context
+from lib.edits.edit import Edit
 from lib.neighbors.encoders import Encoder, encoder
 
 _SPARE = 4

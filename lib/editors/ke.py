@@ -20,8 +20,10 @@ from torch.nn.utils.parametrizations import weight_norm
 from torch.nn.utils.rnn import pack_padded_sequence, pad_sequence
 
 from lib.core.records import Fact, Request
-from lib.edit import Edit, LowRank, shape_of
 from lib.editors import Context
+from lib.edits.apply import shape_of
+from lib.edits.edit import Edit
+from lib.edits.updates import LowRank
 from lib.hypernet_training import Learning, learn
 from lib.hypernets import (
     Hypernet,

@@ -22,8 +22,9 @@ from torch import Tensor
 
 from lib.core.params import Section
 from lib.core.records import Request
-from lib.edit import Dense, Edit, Sparse, Update, check_finite
 from lib.editors import Context
+from lib.edits.edit import Edit
+from lib.edits.updates import Dense, Sparse, Update, check_finite
 from lib.integrated_gradients import attributions
 from lib.models.architecture import architecture
 from lib.models.likelihood import score_targets

@@ -12,9 +12,9 @@ from pydantic import Field
 
 from lib.core.params import Section
 from lib.core.records import Request
-from lib.edit import Edit
 from lib.editors import Context
-from lib.lora import Adapter, new_adapter
+from lib.edits.adapter import Adapter, new_adapter
+from lib.edits.edit import Edit
 from lib.models.packing import Item
 from lib.objective import Example, Objective, references, with_reference
 from lib.pair_store import StoredExamples, is_whole, write_examples

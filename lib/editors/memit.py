@@ -6,8 +6,8 @@ from typing import Any
 from pydantic import Field
 
 from lib.core.records import Request
-from lib.edit import Edit
 from lib.editors import Context
+from lib.edits.edit import Edit
 from lib.locate_then_edit import Layered, layers_of, memit_keys, solve
 from lib.models.architecture import architecture
 from lib.second_moments import load_moment

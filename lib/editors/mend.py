@@ -18,8 +18,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from lib.core.records import Fact, Request
-from lib.edit import Edit, LowRank, shape_of
 from lib.editors import Context
+from lib.edits.apply import shape_of
+from lib.edits.edit import Edit
+from lib.edits.updates import LowRank
 from lib.hypernet_training import Learning, learn
 from lib.hypernets import (
     Hypernet,

@@ -7,8 +7,8 @@ from pydantic import Field
 
 from lib import rank_one
 from lib.core.records import Request
-from lib.edit import Edit
 from lib.editors import Context
+from lib.edits.edit import Edit
 
 
 class Settings(rank_one.RankOne):

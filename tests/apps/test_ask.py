@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps import ask
-from lib.artefact import save_edit, write_edit
-from lib.edit import Edit, applied
+from lib.edits.apply import applied
+from lib.edits.edit import Edit
+from lib.edits.store import save_edit, write_edit
 from lib.models.loading import load_model, load_tokenizer
 from tests.lib.test_merge import PRESET, base_folder, edit_of
 

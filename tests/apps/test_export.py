@@ -8,8 +8,9 @@ import torch
 from transformers import pipeline
 
 from apps import export
-from lib.artefact import save_edit, write_edit
-from lib.edit import Edit, applied
+from lib.edits.apply import applied
+from lib.edits.edit import Edit
+from lib.edits.store import save_edit, write_edit
 from lib.models.loading import load_model
 from tests.lib.test_edit import IDS
 from tests.lib.test_merge import PRESET, base_folder, edit_of

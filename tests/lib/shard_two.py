@@ -14,15 +14,17 @@ import torch
 from torch.distributed.tensor import DTensor
 
 from lib.core.params import Lora, Regularize
-from lib.edit import Dense, Edit, Vector, applied, shape_of
-from lib.lora import new_adapter
+from lib.edits.adapter import new_adapter
+from lib.edits.apply import applied, shape_of
+from lib.edits.edit import Edit
+from lib.edits.regularize import regularized
+from lib.edits.updates import Dense, Vector
+from lib.edits.weight_change import Measure
 from lib.models.sharding import sharded, whole
 from lib.objective import Example, Objective, with_reference
-from lib.regularize import regularized
 from lib.runtime.distributed import World, world
 from lib.scoring import Scorer
 from lib.training import train
-from lib.weight_change import Measure
 from tests.lib.test_scoring import plain, requests, scorer
 from tests.lib.test_training import ITEMS, schedule
 from tests.models import TARGETS, tiny_model

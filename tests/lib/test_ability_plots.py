@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib.ability_plots import bars
 from lib.metrics.abilities import Line
+from lib.report.plots.bars import bars
 
 EIGHT = ("reasoning", "nli", "open_qa", "closed_qa", "dialogue", "summarization", "ner", "sentiment")
 

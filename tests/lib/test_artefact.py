@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from lib.artefact import load_edit, save_edit
 from lib.core import params
-from lib.edit import Dense, Edit, LowRank, applied
+from lib.edits.apply import applied
+from lib.edits.edit import Edit
+from lib.edits.store import load_edit, save_edit
+from lib.edits.updates import Dense, LowRank
 from lib.models import loading
 from lib.models.manifest import write_manifest
 from lib.runtime import launch, scratch

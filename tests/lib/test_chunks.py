@@ -12,7 +12,7 @@ from lib import chunks
 from lib.chunks import Chunk, chunks_of, contents, make
 from lib.core import params
 from lib.core.records import Request
-from lib.generation import Prompt, Sampling
+from lib.generation.engine import Prompt, Sampling
 
 PARA = params.section("para", params.Para).model_copy(update={"method": "fewshot"})
 REQUESTS = [

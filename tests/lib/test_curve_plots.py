@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib import curve_plots
-from lib.curve_plots import Panel, Series, panels
+from lib.report.plots import panels as curve_plots
+from lib.report.plots.panels import Panel, Series, panels
 
 
 def panel(*labels: str, percent: bool = True, top: float = 90.0) -> Panel:

@@ -9,9 +9,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.artefact import load_edit, read_edit, save_edit, write_edit
 from lib.core import params
-from lib.edit import Dense, Edit, LowRank, Sparse, Update, Vector, applied, compose, tensors_of, tied
+from lib.edits.apply import applied, tied
+from lib.edits.edit import Edit, compose
+from lib.edits.store import load_edit, read_edit, save_edit, write_edit
+from lib.edits.updates import Dense, LowRank, Sparse, Update, Vector, tensors_of
 from tests.models import CONFIGS, tiny_model
 
 PRESET = params.preset("models", "tiny", params.Model)

@@ -9,7 +9,7 @@ from lib.chunks import Chunk, chunks_of, contents, make
 from lib.core import params
 from lib.core.records import Paraphrase, Request, scored_on
 from lib.evaluation_paraphrases import evaluation_chunks, evaluation_paraphrases
-from lib.generation import Prompt, Sampling
+from lib.generation.engine import Prompt, Sampling
 
 PARA = params.section("para", params.Para).model_copy(update={"method": "fewshot", "n": 3, "evaluation": 2})
 BARE = Request(

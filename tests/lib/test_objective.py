@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lib.core.params import Lora
-from lib.lora import new_adapter
+from lib.edits.adapter import new_adapter
 from lib.models.packing import Item
 from lib.objective import Example, Objective, with_reference
 from tests.models import TARGETS, tiny_model

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.core.params import Lora
-from lib.lora import new_adapter
+from lib.edits.adapter import new_adapter
 from lib.models.packing import Item
 from lib.objective import Example, Objective, references, with_reference
 from lib.pair_store import StoredExamples, is_whole, write_examples

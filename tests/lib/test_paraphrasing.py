@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from lib import fewshot, paraphrasing
 from lib.core.records import LocalityPrompt, Paraphrase, Request
 from lib.core.texts import normalize
-from lib.generation import Prompt, Sampling, TransformersGenerator
+from lib.generation.engine import Prompt, Sampling
+from lib.generation.equal_length import TransformersGenerator
 from tests.models import byte_tokenizer, tiny_model
 
 REQUEST = Request(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib import plots
+from lib.report.plots import edits
 
 Draw = Callable[[], bytes]
 
@@ -31,14 +31,14 @@ def relation_rows(*names: str) -> list[Mapping[str, Any]]:
 
 
 DRAWN: dict[str, Draw] = {
-    "scores": lambda: plots.scores(score_rows("score", "efficacy", "generalization", "locality")),
-    "only efficacy": lambda: plots.scores(score_rows("efficacy")),
-    "training loss": lambda: plots.training_loss(range(1, 201), [200 / one for one in range(1, 201)]),
-    "one training step": lambda: plots.training_loss([1], [2.5]),
-    "locality by similarity": lambda: plots.locality_by_similarity(locality_rows(60)),
-    "one edit": lambda: plots.locality_by_similarity(locality_rows(1)),
-    "locality spread": lambda: plots.locality_spread([{"before": None, "after": 50.0}, *locality_rows(20)]),
-    "relations": lambda: plots.success_by_relation(relation_rows("birthplace", r"$\frac$ {", "a" * 90)),
+    "scores": lambda: edits.scores(score_rows("score", "efficacy", "generalization", "locality")),
+    "only efficacy": lambda: edits.scores(score_rows("efficacy")),
+    "training loss": lambda: edits.training_loss(range(1, 201), [200 / one for one in range(1, 201)]),
+    "one training step": lambda: edits.training_loss([1], [2.5]),
+    "locality by similarity": lambda: edits.locality_by_similarity(locality_rows(60)),
+    "one edit": lambda: edits.locality_by_similarity(locality_rows(1)),
+    "locality spread": lambda: edits.locality_spread([{"before": None, "after": 50.0}, *locality_rows(20)]),
+    "relations": lambda: edits.success_by_relation(relation_rows("birthplace", r"$\frac$ {", "a" * 90)),
 }
 drawn = pytest.mark.parametrize("draw", DRAWN.values(), ids=DRAWN.keys())
 
@@ -63,7 +63,7 @@ def test_the_users_own_matplotlib_settings_change_nothing_and_are_left_as_they_w
 
 
 def test_only_the_first_relations_are_drawn_so_that_the_picture_stays_readable() -> None:
-    names = [f"relation {number}" for number in range(plots.RELATIONS + 15)]
-    assert plots.success_by_relation(relation_rows(*names)) == plots.success_by_relation(
-        relation_rows(*names[: plots.RELATIONS])
+    names = [f"relation {number}" for number in range(edits.RELATIONS + 15)]
+    assert edits.success_by_relation(relation_rows(*names)) == edits.success_by_relation(
+        relation_rows(*names[: edits.RELATIONS])
     )

@@ -7,13 +7,13 @@ from typing import Any
 
 import polars as pl
 
-from lib import report
 from lib.core.records import Reject
 from lib.metrics import scores
 from lib.metrics.bootstrap import Interval
 from lib.metrics.comparison import Comparison, Row
-from lib.report_examples import Example, Passage, examples, passages
-from lib.report_pictures import Picture, pictures
+from lib.report import page as report
+from lib.report.examples import Example, Passage, examples, passages
+from lib.report.pictures import Picture, edit_pictures
 
 HOSTILE = '<script>alert(1)</script>{{ 7 * 7 }}{% raw %}"onload="x'
 STAGES = ("facts", "base", "paraphrase", "neighbors", "edit", "score")
@@ -283,7 +283,7 @@ def test_locality_is_drawn_by_similarity_only_where_neighbors_have_one() -> None
     by_similarity = [{**spread[0], "similarity": 0.5}]
     titles = []
     for rows in (by_similarity, spread, []):
-        made = pictures(
+        made = edit_pictures(
             {"scores": [], "locality_by_similarity": rows, "relations": [], "retention": [], "kl": []}, pl.DataFrame()
         )
         titles.append(made[1].title)

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from lib import curve_plots, report_abilities
 from lib.metrics.abilities import lines
+from lib.report import pictures
+from lib.report.plots import panels
 
 
 def entry(before: float, after: float | None, **changed: Any) -> dict[str, Any]:
@@ -31,18 +32,18 @@ def test_what_was_not_measured_after_has_none_and_what_is_infinite_before_has_no
 def test_curves_run_from_the_unedited_model_over_the_checkpoints_in_order_to_the_last_edit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    drawn: list[curve_plots.Panel] = []
+    drawn: list[panels.Panel] = []
 
-    def kept(shown: list[curve_plots.Panel], **_: Any) -> bytes:
+    def kept(shown: list[panels.Panel], **_: Any) -> bytes:
         drawn.extend(shown)
         return b"png"
 
-    monkeypatch.setattr(curve_plots, "panels", kept)
+    monkeypatch.setattr(panels, "panels", kept)
     found = {
         "tasks": {"ner": entry(50.0, 10.0), "perplexity": entry(2.0, 9.0, unit="perplexity", chance=None)},
         "sessions": {"10": {"ner": entry(50.0, 20.0)}, "2": {"ner": entry(50.0, 30.0)}},
     }
-    bars, curves = report_abilities.pictures(found, edits=78)
+    bars, curves = pictures.ability_pictures(found, edits=78)
     assert (bars.name, curves.name, curves.png) == ("abilities", "abilities_by_edits", b"png")
     ner, perplexity = drawn
     (line,) = ner.series
@@ -52,7 +53,7 @@ def test_curves_run_from_the_unedited_model_over_the_checkpoints_in_order_to_the
 
 
 def test_a_run_without_checkpoints_has_bars_only_and_one_without_tasks_says_so() -> None:
-    (bars,) = report_abilities.pictures({"tasks": {"ner": entry(50.0, 10.0)}, "sessions": {}}, edits=78)
+    (bars,) = pictures.ability_pictures({"tasks": {"ner": entry(50.0, 10.0)}, "sessions": {}}, edits=78)
     assert bars.png is not None
-    (nothing,) = report_abilities.pictures({}, edits=78)
+    (nothing,) = pictures.ability_pictures({}, edits=78)
     assert (nothing.png, nothing.caption) == (None, "not measured.")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from lib.report_text import duration, figure, flat, number, p_value, sentence, short, signed
+from lib.report.wording import duration, figure, flat, number, p_value, sentence, short, signed
 
 
 def summary(mean: float, n: int = 10) -> dict[str, float]:

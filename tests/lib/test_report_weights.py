@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lib import report_weights
-from lib.curve_plots import Panel
 from lib.metrics.weights import last_rows, shares
+from lib.report import pictures
+from lib.report.plots.panels import Panel
 
 
 def table(*rows: tuple[int, str, float]) -> pl.DataFrame:
@@ -45,8 +45,8 @@ def test_curves_are_of_the_total_over_the_sessions(monkeypatch: pytest.MonkeyPat
         drawn.extend(shown)
         return b"png"
 
-    monkeypatch.setattr(report_weights, "panels", kept)
-    (curves,) = report_weights.pictures(MANY, {})
+    monkeypatch.setattr(pictures, "panels", kept)
+    (curves,) = pictures.weight_pictures(MANY, {})
     assert (curves.name, curves.png) == ("weights_by_edits", b"png")
     found = {one.title: (one.series[0].edits, one.series[0].values, one.percent) for one in drawn}
     assert found["Frobenius norm"] == ([1, 9], [1.0, 7.1], False)
@@ -55,6 +55,6 @@ def test_curves_are_of_the_total_over_the_sessions(monkeypatch: pytest.MonkeyPat
 
 
 def test_one_session_has_maps_only_and_no_change_has_no_picture() -> None:
-    (maps,) = report_weights.pictures(table((9, "a", 1.0), (9, "all", 1.0)), {"a": np.ones((2, 2))})
+    (maps,) = pictures.weight_pictures(table((9, "a", 1.0), (9, "all", 1.0)), {"a": np.ones((2, 2))})
     assert (maps.name, maps.png is not None) == ("weight_maps", True)
-    assert report_weights.pictures(MANY.clear(), {}) == []
+    assert pictures.weight_pictures(MANY.clear(), {}) == []

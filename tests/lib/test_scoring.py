@@ -14,7 +14,9 @@ import torch
 
 from lib.core.params import Generations, Greedy, Scoring
 from lib.core.records import LocalityPrompt, Request
-from lib.edit import Dense, Edit, LowRank, applied
+from lib.edits.apply import applied
+from lib.edits.edit import Edit
+from lib.edits.updates import Dense, LowRank
 from lib.models import likelihood
 from lib.runtime.distributed import World
 from lib.scoring import Scored, Scorer

@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from lib import specificity
-from lib.edit import Dense, Edit, LowRank, applied, shape_of
+from lib.edits.apply import applied, shape_of
+from lib.edits.edit import Edit
+from lib.edits.updates import Dense, LowRank
 from lib.specificity import divergence, divergences
 from tests.models import byte_tokenizer, tiny_model
 

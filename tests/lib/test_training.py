@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from lib.core.params import Lora
-from lib.lora import new_adapter
+from lib.edits.adapter import new_adapter
 from lib.models.packing import Item
 from lib.objective import Example
 from lib.pairs import unmasked

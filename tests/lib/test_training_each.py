@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lib.core.params import Lora
-from lib.lora import Adapter, new_adapter
+from lib.edits.adapter import Adapter, new_adapter
 from lib.models.packing import Item
 from lib.objective import Example, Objective
 from lib.runtime.distributed import World

@@ -10,10 +10,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.edit import Dense, Edit, LowRank, Vector, linear_weight, own_orientation
+from lib.edits.apply import linear_weight, own_orientation
+from lib.edits.edit import Edit
+from lib.edits.singular import largest_singular_value
+from lib.edits.updates import Dense, LowRank, Vector
+from lib.edits.weight_change import Measure, WeightChange, heat_map, relative_change
 from lib.models.architecture import architecture
-from lib.singular import largest_singular_value
-from lib.weight_change import Measure, WeightChange, heat_map, relative_change
 from tests.lib.test_edit import KINDS, snapshot, unchanged, update
 from tests.models import golden_model, tiny_model
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from lib.metrics.bootstrap import Floats
-from lib.weight_plots import change_maps
+from lib.report.plots.maps import change_maps
 
 PATH = "model.layers.0.mlp.down_proj"
 RANDOM = np.abs(np.random.default_rng(0).standard_normal((64, 30)))

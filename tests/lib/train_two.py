@@ -6,7 +6,7 @@ from pathlib import Path
 from safetensors.torch import save_file
 
 from lib.core.params import Lora
-from lib.lora import new_adapter
+from lib.edits.adapter import new_adapter
 from lib.runtime.distributed import world
 from lib.training import train
 from tests.lib.test_training import EXAMPLES, schedule

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
-from lib.lora import Adapter, load_adapter
+from lib.edits.adapter import Adapter, load_adapter
 from lib.models.likelihood import token_nll
 from lib.models.loading import quiet_transformers
 from lib.models.packing import Item, pack

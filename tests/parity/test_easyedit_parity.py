@@ -15,7 +15,9 @@ import pytest
 from safetensors.torch import load_file
 
 from lib.core.records import Score
-from lib.edit import Dense, Edit, applied, own_orientation
+from lib.edits.apply import applied, own_orientation
+from lib.edits.edit import Edit
+from lib.edits.updates import Dense
 from lib.metrics import scores, summaries
 from lib.models.likelihood import score_targets
 from lib.models.packing import pack

@@ -10,8 +10,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from lib.edit import Edit, Vector, own_orientation
 from lib.editors import ft, ft_l, ft_w
+from lib.edits.apply import own_orientation
+from lib.edits.edit import Edit
+from lib.edits.updates import Vector
 from lib.training import Step
 from tests.lib.editors.baselines import context, settings
 from tests.models import golden_model

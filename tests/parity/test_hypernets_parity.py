@@ -12,8 +12,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from lib.core.texts import fill
-from lib.edit import Edit, own_orientation, shape_of
 from lib.editors import ke, mend
+from lib.edits.apply import own_orientation, shape_of
+from lib.edits.edit import Edit
 from lib.hypernets import edit_together, signals_of
 from lib.models.packing import Item
 from lib.models.tokens import encode

@@ -7,8 +7,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from lib.edit import Sparse, own_orientation
 from lib.editors import kn
+from lib.edits.apply import own_orientation
+from lib.edits.updates import Sparse
 from lib.integrated_gradients import attributions
 from tests.lib.editors.baselines import context, settings
 from tests.models import golden_model

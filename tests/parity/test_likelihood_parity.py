@@ -12,7 +12,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from lib.core import params
 from lib.core.records import Request, Score
 from lib.datasets import counterfact
-from lib.edit import Dense, Edit, own_orientation
+from lib.edits.apply import own_orientation
+from lib.edits.edit import Edit
+from lib.edits.updates import Dense
 from lib.models.loading import check_split, quiet_transformers
 from lib.runtime.distributed import World
 from lib.scoring import Scorer

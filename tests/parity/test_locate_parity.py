@@ -11,8 +11,10 @@ from torch import Tensor
 
 from lib import locate_then_edit, rank_one
 from lib.core.params import Lora, Train
-from lib.edit import Dense, Edit, applied, compose, own_orientation
 from lib.editors import Context, alphaedit, editor
+from lib.edits.apply import applied, own_orientation
+from lib.edits.edit import Edit, compose
+from lib.edits.updates import Dense
 from lib.models.architecture import architecture
 from lib.runtime.distributed import World
 from lib.second_moments import SecondMoment, save_moment, second_moments

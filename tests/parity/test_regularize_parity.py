@@ -10,10 +10,12 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from lib.core.params import Regularize
-from lib.edit import Dense, Edit, LowRank, linear_weight, own_orientation
+from lib.edits.apply import linear_weight, own_orientation
+from lib.edits.edit import Edit
+from lib.edits.regularize import accumulated, drawn, principal, regularized
+from lib.edits.updates import Dense, LowRank
 from lib.models.architecture import architecture
 from lib.protocols import UNEDITED
-from lib.regularize import accumulated, drawn, principal, regularized
 from tests.models import GOLDEN, golden_model
 
 PRUNE = Regularize(method="prune", keep=100, seed=0)

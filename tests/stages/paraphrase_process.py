@@ -18,7 +18,7 @@ from lib import chunks
 from lib.core import params
 from lib.core.records import Paraphrase, Request
 from lib.core.run import run
-from lib.generation import Generator
+from lib.generation.engine import Generator
 from lib.paraphrasing import candidates
 from stages import paraphrase
 

@@ -15,12 +15,13 @@ import torch
 from transformers import AutoModelForCausalLM, LlamaConfig
 
 from lib.abilities import Measurer
-from lib.artefact import save_edit
 from lib.core import params
 from lib.core.files import write_json
 from lib.core.records import Ability, Fact, Request, Text
 from lib.core.tables import read, write
-from lib.edit import Dense, Edit
+from lib.edits.edit import Edit
+from lib.edits.store import save_edit
+from lib.edits.updates import Dense
 from lib.models.manifest import MANIFEST
 from stages import abilities
 from tests.models import VOCABULARY, byte_tokenizer

@@ -11,12 +11,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from lib.artefact import load_edit
 from lib.core import params
-from lib.edit import Vector
 from lib.editing import Inputs, editing
+from lib.edits.store import load_edit
+from lib.edits.updates import Vector
+from lib.edits.weight_change import Measure, heat_map
 from lib.runtime.distributed import World
-from lib.weight_change import Measure, heat_map
 from stages import edit as stage
 from tests.models import tiny_model
 from tests.stages import small

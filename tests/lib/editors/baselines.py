@@ -10,8 +10,10 @@ import torch
 
 from lib.core.params import Lora, Section, Train, editor_preset, section
 from lib.core.records import Fact, Request
-from lib.edit import Edit, applied, tensors_of
 from lib.editors import Context
+from lib.edits.apply import applied
+from lib.edits.edit import Edit
+from lib.edits.updates import tensors_of
 from lib.models.likelihood import score_targets
 from lib.models.packing import pack
 from lib.models.tokens import encode

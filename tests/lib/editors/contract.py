@@ -11,8 +11,8 @@ from transformers import AutoModelForCausalLM, OPTConfig
 
 from lib.core.params import Lora, Model, Train, section
 from lib.core.records import Request
-from lib.edit import Edit
 from lib.editors import Context, editor
+from lib.edits.edit import Edit
 from lib.models.architecture import architecture
 from lib.second_moments import save_moment, second_moments
 from tests.lib.editors.baselines import REQUESTS, context, nothing_left_behind, settings

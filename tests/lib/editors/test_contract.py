@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from lib.artefact import load_edit, save_edit
 from lib.core import params
-from lib.edit import Edit, applied, tensors_of
 from lib.editors import names
+from lib.edits.apply import applied
+from lib.edits.edit import Edit
+from lib.edits.store import load_edit, save_edit
+from lib.edits.updates import tensors_of
 from tests.lib.editors.baselines import REQUESTS, nll, nothing_left_behind, same
 from tests.lib.editors.contract import FAMILIES, Case, case_of, stranger
 

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 import torch
 
-from lib.edit import applied, tensors_of
 from lib.editors import ft, ft_l, ft_w
+from lib.edits.apply import applied
+from lib.edits.updates import tensors_of
 from lib.training import Step
 from tests.lib.editors.baselines import REQUESTS, context, nothing_left_behind, same, settings
 from tests.models import byte_tokenizer, tiny_model

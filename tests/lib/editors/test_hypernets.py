@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from lib.edit import Dense, LowRank, linear_weight
+from lib.edits.apply import linear_weight
+from lib.edits.updates import Dense, LowRank
 from lib.hypernets import edit_apart, edit_together, edited_modules, load_hypernet, new_targets, signals_of
 from lib.models.likelihood import token_nll
 from lib.models.packing import Item, pack

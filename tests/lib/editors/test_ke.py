@@ -2,8 +2,8 @@
 
 import torch
 
-from lib.edit import own_orientation
 from lib.editors import ke
+from lib.edits.apply import own_orientation
 from lib.hypernets import signals_of
 from lib.models.packing import Item
 from tests.lib.editors.hypernets import quick

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lib.edit import Dense, Sparse
 from lib.editors import kn
+from lib.edits.updates import Dense, Sparse
 from lib.integrated_gradients import attributions
 from lib.models.architecture import architecture
 from lib.models.packing import Item

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from lib.edit import Edit
 from lib.editors import mend
+from lib.edits.edit import Edit
 from lib.hypernets import signals_of
 from lib.models.packing import Item
 from tests.lib.editors.baselines import REQUESTS, context, same

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from lib.core.params import Lora
-from lib.edit import LowRank, Update, shape_of, side_path
+from lib.edits.apply import shape_of, side_path
+from lib.edits.updates import LowRank, Update
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from transformers import DynamicCache
 
-from lib.generation import Sampling, choose, stream
+from lib.generation.engine import Sampling, choose, stream
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

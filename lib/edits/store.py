@@ -15,8 +15,9 @@ from torch import Tensor
 
 from lib.core.files import read_json, write_json
 from lib.core.params import Model
-from lib.edit import Dense, Edit, LowRank, Sparse, Update, Vector, check_finite, tensors_of
-from lib.lora import CONFIG, WEIGHTS, load_adapter, save_adapter
+from lib.edits.adapter import CONFIG, WEIGHTS, load_adapter, save_adapter
+from lib.edits.edit import Edit
+from lib.edits.updates import Dense, LowRank, Sparse, Update, Vector, check_finite, tensors_of
 
 INFO = "edit.json"
 UPDATES = "updates.safetensors"

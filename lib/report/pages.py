@@ -1,19 +1,22 @@
-"""HTML pages from the templates beside this module: complete in themselves, whatever comes from data escaped."""
+"""HTML pages from the templates/ beside this module: complete in themselves, whatever comes from data escaped."""
 
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from lib.report_text import cell, duration, figure, flat, p_value, short, signed
+from lib.report.wording import cell, duration, figure, flat, p_value, short, signed
 
 
 def render(template: str, **values: Any) -> str:
     """The page that the template of this file name makes of `values`. Raises jinja2.UndefinedError where one lacks."""
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
         lstrip_blocks=True,
-    )  # fmt: skip
+    )
     environment.filters.update(
         cell=cell, duration=duration, figure=figure, flat=flat, p_value=p_value, short=short, signed=signed
     )

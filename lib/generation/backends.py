@@ -7,10 +7,11 @@ from pathlib import Path
 
 import torch
 
-from lib import generation_vllm
 from lib.core.files import read_json
 from lib.core.params import Para
-from lib.generation import Generator, TransformersGenerator
+from lib.generation import vllm
+from lib.generation.engine import Generator
+from lib.generation.equal_length import TransformersGenerator
 from lib.models import loading
 from lib.models.manifest import MANIFEST, weights_folder
 from lib.runtime.machine import device
@@ -24,14 +25,14 @@ def generator(para: Para, base: Path) -> Iterator[Generator]:
     """The engine that para.backend names, with the model of `base`; freed on exit."""
     backend = para.backend
     if backend == "auto":
-        backend = "vllm" if torch.cuda.is_available() and generation_vllm.available() else "transformers"
+        backend = "vllm" if torch.cuda.is_available() and vllm.available() else "transformers"
     logging.getLogger(__name__).info("paraphrase: backend %s", backend)
     if backend == "transformers":
         model = loading.load_model(base, device())
         yield TransformersGenerator(model, loading.load_tokenizer(base))
         return
     dtype = str(loading.dtype_on(device(), read_json(base / MANIFEST)["dtype"]))
-    with generation_vllm.VllmGenerator(
+    with vllm.VllmGenerator(
         weights_folder(base),
         dtype=dtype.removeprefix("torch."),
         max_length=_MAX_LENGTH + para.max_tokens,

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from lib.edit import Dense, Edit, LowRank, Matrix, Update, Vector, linear_weight
+from lib.edits.apply import linear_weight
+from lib.edits.edit import Edit
+from lib.edits.singular import largest_singular_value, numerical_rank, singular_values
+from lib.edits.updates import Dense, LowRank, Matrix, Update, Vector
 from lib.models.sharding import whole
-from lib.singular import largest_singular_value, numerical_rank, singular_values
 
 
 @dataclass(frozen=True, kw_only=True)

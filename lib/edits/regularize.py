@@ -23,9 +23,11 @@ import torch
 from torch import Tensor
 
 from lib.core.params import Regularize
-from lib.edit import Dense, Edit, LowRank, Matrix, Sparse, Vector, check_finite, linear_weight
-from lib.singular import largest_singular_value, reweighted
-from lib.weight_change import relative_change
+from lib.edits.apply import linear_weight
+from lib.edits.edit import Edit
+from lib.edits.singular import largest_singular_value, reweighted
+from lib.edits.updates import Dense, LowRank, Matrix, Sparse, Vector, check_finite
+from lib.edits.weight_change import relative_change
 
 Change = Callable[[Matrix, Tensor, Matrix | None, Regularize, str], Matrix]
 """(dW, weight of the unedited model, earlier update of the same matrix, settings, name) -> what is left of dW."""

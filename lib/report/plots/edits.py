@@ -3,49 +3,21 @@
 Drawn small with large type, so that they can be read at the width of a phone.
 """
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from lib.metrics.scores import KINDS, WHENS
+from lib.report.plots.style import AFTER, BEFORE, INK, SOFT, THIRD, canvas, look, png
 
 Row = Mapping[str, Any]
-
 RELATIONS = 20
 """At most so many relations are drawn: those with most edits."""
-
-BEFORE, AFTER, THIRD = "#9aa7b8", "#2563c9", "#e08a1e"
 _COLORS = {"before": BEFORE, "after": AFTER, "efficacy": AFTER, "generalization": "#7fb2f0", "locality": THIRD}
-INK, SOFT, _LINE = "#1d2733", "#5a6675", "#e3e8ee"
-WIDTH = 4.8
-"""Inches; with `_DPI` twice as many pixels as the report shows."""
-_DPI = 200
 _BINS = 6
 _LONGEST_LABEL = 22
-_STYLE = {
-    "font.family": "DejaVu Sans",
-    "text.color": INK,
-    "text.parse_math": False,
-    "axes.edgecolor": _LINE,
-    "axes.labelcolor": SOFT,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "grid.color": _LINE,
-    "xtick.color": SOFT,
-    "ytick.color": SOFT,
-    "xtick.major.size": 0,
-    "ytick.major.size": 0,
-    "legend.frameon": False,
-    "legend.handlelength": 1.0,
-    "legend.handleheight": 1.0,
-}
 
 
 def scores(rows: Sequence[Row]) -> bytes:
@@ -168,24 +140,6 @@ def retention(rows: Sequence[Row]) -> bytes:
         return png(figure)
 
 
-def look(size: float = 10.5) -> Any:
-    """The same look whatever the user's own matplotlib settings are, type of `size` points; restored on exit."""
-    return matplotlib.rc_context({**matplotlib.rcParamsDefault, **_STYLE, "font.size": size})
-
-
-def canvas(height: float) -> tuple[Figure, Axes]:
-    """An empty picture of the report's width, `height` inches high."""
-    figure, (axes,) = grid(1, 1, WIDTH, height)
-    return figure, axes
-
-
-def grid(rows: int, columns: int, width: float, height: float, **spacing: Any) -> tuple[Figure, list[Axes]]:
-    """An empty picture, sizes in inches, with its axes row by row; `spacing` is matplotlib's gridspec_kw."""
-    figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure, list(figure.subplots(rows, columns, squeeze=False, gridspec_kw=spacing).flat)
-
-
 def _percent(axes: Axes, side: Literal["x", "y"]) -> None:
     axis = axes.xaxis if side == "x" else axes.yaxis
     axis.set_major_formatter("{x:.0f} %")
@@ -198,10 +152,3 @@ def _legend_above(axes: Axes, columns: int) -> None:
 
 def _short(name: str) -> str:
     return name if len(name) <= _LONGEST_LABEL else name[: _LONGEST_LABEL - 1] + "…"
-
-
-def png(figure: Figure) -> bytes:
-    """The picture without the date and the version that matplotlib writes into it."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()

@@ -7,16 +7,16 @@ from typing import Any
 
 import polars as pl
 
-from lib import pages
 from lib.core.records import FOUND, Reject
 from lib.metrics import abilities as ability_lines
 from lib.metrics import published
 from lib.metrics import weights as weight_lines
 from lib.metrics.comparison import Comparison
 from lib.metrics.scores import GENERATION, KINDS, MEASURES, WHENS
-from lib.report_examples import Example, Passage
-from lib.report_pictures import Picture
-from lib.report_text import ABSENT, flat, interval, sentence
+from lib.report import pages
+from lib.report.examples import Example, Passage
+from lib.report.pictures import Picture
+from lib.report.wording import ABSENT, flat, interval, sentence
 
 REJECTS_SHOWN = 10
 WRITTEN = {

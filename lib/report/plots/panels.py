@@ -8,7 +8,7 @@ from typing import Literal
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from lib.plots import AFTER, INK, SOFT, grid, look, png
+from lib.report.plots.style import AFTER, INK, SOFT, grid, look, png
 
 _DECADES = 1.5
 """A panel whose values span more powers of ten than this is drawn on a logarithmic scale."""

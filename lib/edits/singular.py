@@ -14,7 +14,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from lib.edit import LowRank, Matrix
+from lib.edits.updates import LowRank, Matrix
 
 _EXACT_SIDE = 512
 """Up to this smaller side all singular values cost less than the iteration."""

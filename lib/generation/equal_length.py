@@ -1,57 +1,21 @@
-"""Continuations of prompts: what an engine is asked for, and the transformers engine.
+"""Continuations by transformers in batches of equal prompt length: the same bits in any company.
 
-An engine draws each prompt's text from a random stream of its own, whatever else is in the call. The transformers
-engine gives the same text to the bit, because a prompt's computation does not depend on its company: prompts of equal
-length share a batch whose size is always the same. (vLLM's logits hold up to rounding: see lib/generation_vllm.py.)
+A prompt's computation does not depend on its company: prompts of equal length share a batch whose size is always the
+same. The prefix that all prompts of a call share is computed once.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedTokenizerBase
 
+from lib.generation.engine import Prompt, Sampling, choose, stream
 from lib.models.tokens import prompt_ids
 
 BATCH_ROWS = 16
 """Rows of every batch; a batch that is not full is filled up with copies, so that all have the same shape."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prompt:
-    """One text to continue."""
-
-    text: str
-    """Comes after the prefix that all prompts of a call share."""
-    seed: int
-    """Of this prompt's own random stream; derived from what is asked, never from its place in a chunk."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sampling:
-    """How continuations are drawn."""
-
-    max_tokens: int
-    temperature: float
-    top_k: int
-    """Only the k likeliest tokens; 0 = all."""
-    stop: tuple[str, ...] = ()
-    """Texts that end a continuation; they are not part of it."""
-    greedy: bool = False
-
-
-class Generator(Protocol):
-    """An engine that continues prompts."""
-
-    def generate(self, shared_prefix: str, prompts: Sequence[Prompt], sampling: Sampling) -> list[str]:
-        """The continuation of `shared_prefix` + each prompt's text, in the order of the prompts."""
-        ...
-
-    def prefix_cache_hit_rate(self) -> float | None:
-        """The share of all prompt tokens so far that were not computed anew, 0 to 1, where the engine tells."""
-        ...
 
 
 class TransformersGenerator:
@@ -143,30 +107,3 @@ def _equal_length_batches(suffixes: Sequence[Sequence[int]]) -> Iterator[list[in
         for start in range(0, len(same), BATCH_ROWS):
             batch = same[start : start + BATCH_ROWS]
             yield batch + [batch[-1]] * (BATCH_ROWS - len(batch))
-
-
-def stream(seed: int) -> torch.Generator:
-    """A random stream of its own."""
-    return torch.Generator().manual_seed(seed)
-
-
-def choose(logits: Tensor, streams: Sequence[torch.Generator], sampling: Sampling) -> list[int]:
-    """One token a row of `logits` [b, v], by inverse transform with one uniform number from the row's own stream.
-
-    Raises FloatingPointError where there is nothing to draw from.
-    """
-    if sampling.greedy:
-        greedy: list[int] = logits.argmax(-1).tolist()
-        return greedy
-    if sampling.top_k:
-        threshold = logits.topk(min(sampling.top_k, logits.shape[-1]), dim=-1).values[:, -1:]
-        logits = logits.masked_fill(logits < threshold, float("-inf"))
-    cumulative = (logits / sampling.temperature).softmax(-1).double().cumsum(-1)  # [b, v]
-    if not bool(cumulative[:, -1].isfinite().all()):
-        raise FloatingPointError(
-            "sampling: the model's logits are not finite; its weights, or an edit, have destroyed it"
-        )
-    uniform = torch.stack([torch.rand((), generator=one, dtype=torch.float64) for one in streams])
-    point = uniform.to(cumulative.device)[:, None] * cumulative[:, -1:]
-    drawn: list[int] = torch.searchsorted(cumulative, point, right=True)[:, 0].tolist()
-    return drawn

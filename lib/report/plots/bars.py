@@ -7,7 +7,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from lib.metrics.abilities import PERCENT, Line
-from lib.plots import AFTER, BEFORE, INK, SOFT, WIDTH, grid, look, png
+from lib.report.plots.style import AFTER, BEFORE, INK, SOFT, WIDTH, grid, look, png
 
 _THICKNESS = 0.36
 _INCHES_A_TASK = 0.42

@@ -9,7 +9,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 
 from lib.metrics.bootstrap import Floats
-from lib.plots import INK, WIDTH, grid, look, png
+from lib.report.plots.style import INK, WIDTH, grid, look, png
 
 _DECADES = 4
 """The scale begins at the smallest block, but no more than so many powers of ten below the largest."""

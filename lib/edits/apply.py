@@ -1,144 +1,15 @@
-"""The Edit artefact: what an editor changes, apart from the model, and the only code that applies it.
+"""An Edit in force while a block lasts, undone to the bit: the only code that applies one to a model."""
 
-An Edit maps a module's path to an update of its weight, always in nn.Linear orientation [d_out, d_in] whatever the
-module's own is (Conv1D stores [d_in, d_out]; an embedding, read as a map of one-hot ids, has d_in = vocabulary). A
-parameter that is no matrix (a bias, a norm) is updated under the parameter's own path. An edit that changes no weight
-is a context: text put before every prompt of a request.
-"""
-
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
+from lib.edits.edit import Edit
+from lib.edits.updates import LowRank, Update, Vector, check_finite
 from lib.models.sharding import is_sharded, whole
-
-
-@dataclass(frozen=True, kw_only=True)
-class LowRank:
-    """The update left @ right."""
-
-    left: Tensor  # [d_out, r]
-    right: Tensor  # [r, d_in]
-
-    def dense(self) -> Tensor:
-        """The update as a matrix [d_out, d_in]."""
-        return self.left @ self.right
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(d_out, d_in)"""
-        return self.left.shape[0], self.right.shape[1]
-
-    @property
-    def device(self) -> torch.device:
-        """Where the update's tensors are."""
-        return self.left.device
-
-    def to(self, device: torch.device) -> "LowRank":
-        """The same update on `device`."""
-        return LowRank(left=self.left.to(device), right=self.right.to(device))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Dense:
-    """The update as a matrix."""
-
-    delta: Tensor  # [d_out, d_in]
-
-    def dense(self) -> Tensor:
-        """The update as a matrix [d_out, d_in]."""
-        return self.delta
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(d_out, d_in)"""
-        return tuple(self.delta.shape)
-
-    @property
-    def device(self) -> torch.device:
-        """Where the update's tensors are."""
-        return self.delta.device
-
-    def to(self, device: torch.device) -> "Dense":
-        """The same update on `device`."""
-        return Dense(delta=self.delta.to(device))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sparse:
-    """The update as its entries that are not zero."""
-
-    index: Tensor  # [n] int64, ascending: row * d_in + column
-    value: Tensor  # [n]
-    size: Tensor  # [2] int64: d_out, d_in
-
-    def dense(self) -> Tensor:
-        """The update as a matrix [d_out, d_in]."""
-        d_out, d_in = self.shape
-        return self.value.new_zeros(d_out * d_in).index_put_((self.index,), self.value).view(d_out, d_in)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(d_out, d_in)"""
-        d_out, d_in = self.size.tolist()
-        return d_out, d_in
-
-    @property
-    def device(self) -> torch.device:
-        """Where the update's tensors are."""
-        return self.value.device
-
-    def to(self, device: torch.device) -> "Sparse":
-        """The same update on `device`."""
-        return Sparse(index=self.index.to(device), value=self.value.to(device), size=self.size.to(device))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Vector:
-    """The update of a parameter that is no matrix: a bias or a norm's weight."""
-
-    shift: Tensor  # [d]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(d,)"""
-        return tuple(self.shift.shape)
-
-    @property
-    def device(self) -> torch.device:
-        """Where the update's tensors are."""
-        return self.shift.device
-
-    def to(self, device: torch.device) -> "Vector":
-        """The same update on `device`."""
-        return Vector(shift=self.shift.to(device))
-
-
-Matrix = LowRank | Dense | Sparse
-Update = Matrix | Vector
-
-
-@dataclass(frozen=True, kw_only=True)
-class Edit:
-    """Updates by module path (a vector's by parameter path), contexts by edit, and what made them."""
-
-    updates: Mapping[str, Update]
-    contexts: Mapping[str, str] = field(default_factory=dict)
-    """By edit_id: text that goes before every prompt of that request (in-context editing)."""
-    state: Mapping[str, Tensor] = field(default_factory=dict)
-    """What the same editor needs when it edits again on top of this edit (sequential editing); not part of the edit."""
-    info: Mapping[str, Any] = field(default_factory=dict)
-    """Editor, parameters and base model, as plain JSON values."""
-
-
-def tensors_of(update: Update) -> dict[str, Tensor]:
-    """The tensors that make up an update, by the names of its fields."""
-    return dict(vars(update))
 
 
 @contextmanager
@@ -240,30 +111,6 @@ def _added(weight: Tensor, delta: Tensor) -> Iterator[None]:
             weight.copy_(before)
 
 
-def compose(first: Edit, second: Edit) -> Edit:
-    """One edit that does what `first` and then `second` do, made on a model that had `first` applied.
-
-    Updates add up: low-rank ones side by side, others as matrices. Info and state are the second's; where both have a
-    context for the same request, the second's holds.
-    """
-    updates = dict(first.updates)
-    for path, update in second.updates.items():
-        updates[path] = _sum(updates[path], update) if path in updates else update
-    return replace(second, updates=updates, contexts={**first.contexts, **second.contexts})
-
-
-def _sum(one: Update, other: Update) -> Update:
-    if isinstance(one, Vector) or isinstance(other, Vector):
-        if type(one) is not type(other):
-            raise ValueError("an edit updates a vector and a matrix under one path")
-        return Vector(shift=one.shift + other.shift)  # type: ignore[union-attr]
-    if isinstance(one, LowRank) and isinstance(other, LowRank):
-        left = torch.cat([one.left, other.left.to(one.left)], dim=1)
-        if left.shape[1] < min(one.shape):
-            return LowRank(left=left, right=torch.cat([one.right, other.right.to(one.right)]))
-    return Dense(delta=one.dense() + other.dense())
-
-
 def own_orientation(module: nn.Module, matrix: Tensor) -> Tensor:
     """A matrix in nn.Linear orientation, turned the way `module` stores its weight (by its class, not by shape)."""
     return matrix if isinstance(module, nn.Linear) else matrix.T
@@ -304,9 +151,3 @@ def _check(path: str, module: nn.Module | None, parameter: Tensor | None, update
     if update.shape != wanted:
         raise ValueError(f"edit of {path}: wanted shape {wanted} as the model has, found {update.shape}")
     check_finite(path, update)
-
-
-def check_finite(path: str, update: Update) -> None:
-    """Raise ValueError where a value of the update is NaN or infinite."""
-    if not all(bool(one.isfinite().all()) for one in tensors_of(update).values()):
-        raise ValueError(f"edit of {path}: the update has values that are not finite; nothing was applied")

@@ -1,6 +1,6 @@
 """Greedy continuations of prompts of any length, in batches padded on the left.
 
-lib/generation.py batches prompts of equal length, so that a sampled text never depends on its company. Prompts of real
+equal_length.py batches prompts of equal length, so that a sampled text never depends on its company. Prompts of real
 tasks hardly ever have equal lengths; here they share batches, which can move a logit by a rounding error.
 """
 

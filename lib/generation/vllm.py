@@ -19,7 +19,7 @@ from typing import Any, Self
 import numpy
 import torch
 
-from lib.generation import Prompt, Sampling
+from lib.generation.engine import Prompt, Sampling
 from lib.models.tokens import prompt_ids
 
 _SETTINGS = {

@@ -1,0 +1,1 @@
+"""The Edit: what is changed, apart from the model."""

@@ -1,0 +1,53 @@
+"""An Edit: what an editor changes, apart from the model; and the sum of two.
+
+An Edit maps a module's path to an update of its weight, always in nn.Linear orientation [d_out, d_in] whatever the
+module's own is (Conv1D stores [d_in, d_out]; an embedding, read as a map of one-hot ids, has d_in = vocabulary). A
+parameter that is no matrix (a bias, a norm) is updated under the parameter's own path. An edit that changes no weight
+is a context: text put before every prompt of a request.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lib.edits.updates import Dense, LowRank, Update, Vector
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edit:
+    """Updates by module path (a vector's by parameter path), contexts by edit, and what made them."""
+
+    updates: Mapping[str, Update]
+    contexts: Mapping[str, str] = field(default_factory=dict)
+    """By edit_id: text that goes before every prompt of that request (in-context editing)."""
+    state: Mapping[str, Tensor] = field(default_factory=dict)
+    """What the same editor needs when it edits again on top of this edit (sequential editing); not part of the edit."""
+    info: Mapping[str, Any] = field(default_factory=dict)
+    """Editor, parameters and base model, as plain JSON values."""
+
+
+def compose(first: Edit, second: Edit) -> Edit:
+    """One edit that does what `first` and then `second` do, made on a model that had `first` applied.
+
+    Updates add up: low-rank ones side by side, others as matrices. Info and state are the second's; where both have a
+    context for the same request, the second's holds.
+    """
+    updates = dict(first.updates)
+    for path, update in second.updates.items():
+        updates[path] = _sum(updates[path], update) if path in updates else update
+    return replace(second, updates=updates, contexts={**first.contexts, **second.contexts})
+
+
+def _sum(one: Update, other: Update) -> Update:
+    if isinstance(one, Vector) or isinstance(other, Vector):
+        if type(one) is not type(other):
+            raise ValueError("an edit updates a vector and a matrix under one path")
+        return Vector(shift=one.shift + other.shift)  # type: ignore[union-attr]
+    if isinstance(one, LowRank) and isinstance(other, LowRank):
+        left = torch.cat([one.left, other.left.to(one.left)], dim=1)
+        if left.shape[1] < min(one.shape):
+            return LowRank(left=left, right=torch.cat([one.right, other.right.to(one.right)]))
+    return Dense(delta=one.dense() + other.dense())

@@ -1,0 +1,1 @@
+"""Stage `report`: the page and its pictures."""
