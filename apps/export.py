@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lib.core.run import run
 from lib.edits.store import load_edit, was_dropped
-from lib.merge import stored_model, write_merged
+from lib.export.merge import stored_model, write_merged
 
 
 def main() -> None:

@@ -9,9 +9,9 @@ from statistics import mean
 
 from transformers import GPT2Config, GPTJConfig, LlamaConfig, PretrainedConfig
 
-from lib import sizing
 from lib.core import params
 from lib.core.run import run
+from lib.experiments import sizing
 
 # The published configurations, so that nothing has to be downloaded.
 CONFIGS: dict[str, PretrainedConfig] = {

@@ -14,9 +14,9 @@ import polars as pl
 
 from lib.core.params import ROOT
 from lib.core.run import run
-from lib.experiments import read_experiments
-from lib.revisions import fetched
-from lib.studies import Outcome, pictures, points, table
+from lib.experiments.curves import Outcome, pictures, points, table
+from lib.experiments.files import read_experiments
+from lib.experiments.runs import fetched
 
 EVALUATE, ABILITIES = "metrics/evaluate.json", "metrics/abilities.json"
 RETENTION, KL = "results/plots/retention.json", "results/plots/kl.json"

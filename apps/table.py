@@ -16,7 +16,7 @@ from typing import Any
 
 from lib.core.params import read_params
 from lib.core.run import run
-from lib.experiments import Experiments, read_experiments
+from lib.experiments.files import Experiments, read_experiments
 from lib.metrics import published
 
 MEASURES = ("score", "efficacy", "generalization", "locality")

@@ -19,16 +19,16 @@ from bench.shapes import gpt2_small, training_pairs
 from bench.side_by_side import Comparison, Run, compare, timed
 from lib.core.params import Lora
 from lib.edits.adapter import new_adapter, save_adapter
+from lib.methods.training.loop import Schedule, train
+from lib.methods.training.objective import Example
 from lib.models.packing import Item
-from lib.objective import Example
 from lib.runtime.distributed import World
-from lib.training import Schedule, train
 
 LORA = Lora(r=32, alpha=64, targets=["c_attn", "c_proj", "c_fc"])
 
 
 def errata(options: argparse.Namespace) -> Run:
-    """lib.training, packed rows, logits where a target token is predicted."""
+    """lib.methods.training.loop, packed rows, logits where a target token is predicted."""
     model, pairs, schedule = gpt2_small(options.layers), _pairs(options), _schedule(options)
     adapter = new_adapter(model, LORA, seed=0)
 

@@ -26,8 +26,7 @@ from lib.core.files import write_json
 from lib.core.records import Request
 from lib.data.plain_text import drawn_texts
 from lib.editing import Inputs, editing
-from lib.editor_needs import defines
-from lib.editors import names
+from lib.editors import defines, names
 from lib.models.manifest import MANIFEST
 from lib.neighbors.overlap import usable_facts
 from lib.protocols import Job, edits_together, mass, single
@@ -76,8 +75,8 @@ def _run(job: Job, requests: list[Request], kind: str, inputs: Inputs) -> int:
 
 def _prepare(job: Job, inputs: Inputs) -> None:
     """What the stages `statistics` and `hypernet` do for the editor."""
+    from lib.methods.locating.second_moments import save_moment, second_moments
     from lib.models.architecture import architecture
-    from lib.second_moments import save_moment, second_moments
 
     if hasattr(job.editor, "moment_layers"):
         settings = params.section("statistics", params.Statistics)

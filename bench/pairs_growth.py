@@ -22,10 +22,11 @@ from typing import Any
 from lib.core.params import Lora, Tiny, Train, editor_preset, section
 from lib.core.records import Neighbor, Paraphrase, Request
 from lib.core.tables import Stored, read, write
-from lib.editors import Context, lora
+from lib.editors import lora
+from lib.methods.context import Context
+from lib.methods.training.loop import Checkpoints
 from lib.runtime.distributed import World
-from lib.tiny import make_model, make_tokenizer
-from lib.training import Checkpoints
+from lib.tiny.model import make_model, make_tokenizer
 
 STEPS = 30
 CASES = [(1_000, 36), (10_000, 36), (1_000, 360)]

@@ -17,7 +17,7 @@ from lib.models.packing import Item, batches, pack
 
 
 def errata(options: argparse.Namespace) -> Run:
-    """lib.scoring's engine: prompts once, rows without padding, logits where a target token is predicted."""
+    """lib.scoring.scorer's engine: prompts once, rows without padding, logits where a target token is predicted."""
     model = gpt2_small(options.layers)
     items = [item for record in records(options.records) for item in record]
 

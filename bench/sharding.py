@@ -22,10 +22,10 @@ import torch
 from bench.shapes import gpt2_small, training_pairs
 from lib.core.params import Lora
 from lib.edits.adapter import new_adapter
+from lib.methods.training.loop import Schedule, train
+from lib.methods.training.objective import Example
 from lib.models.sharding import sharded
-from lib.objective import Example
 from lib.runtime.distributed import World, world
-from lib.training import Schedule, train
 
 PROCESSES = 2
 STEPS = 8

@@ -12,13 +12,14 @@ from lib.core import params
 from lib.core.records import Fact, Neighbor, Paraphrase, Request, Text
 from lib.core.run import progress
 from lib.core.tables import Stored, read
-from lib.editors import Context, check_sharded, editor
+from lib.editors import check_sharded, editor
+from lib.methods.context import Context
+from lib.methods.training.loop import Step
 from lib.models import loading
 from lib.protocols import Job
 from lib.runtime.distributed import World
 from lib.runtime.machine import device
 from lib.runtime.scratch import code_fingerprint, fingerprint, shared_scratch
-from lib.training import Step
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 

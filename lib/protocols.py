@@ -15,12 +15,12 @@ import torch
 
 from lib.core.params import Protocol, Regularize
 from lib.core.records import Request
-from lib.editors import Context
 from lib.edits.apply import applied
 from lib.edits.edit import Edit, compose
 from lib.edits.regularize import accumulated, regularized
 from lib.edits.store import read_edit, write_edit
-from lib.training import Checkpoints
+from lib.methods.context import Context
+from lib.methods.training.loop import Checkpoints
 
 _SECONDS_BETWEEN_SAVES = 60
 _COUNTS = ("pairs", "neurons", "left_out")

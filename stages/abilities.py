@@ -8,8 +8,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from lib import ability_tasks, harness
-from lib.abilities import OF_THE_POOL, PERPLEXITY, Figure, Measured, Measurer, unfit
+from lib.abilities import harness
+from lib.abilities import tasks as ability_tasks
+from lib.abilities.figures import figures
+from lib.abilities.measure import OF_THE_POOL, PERPLEXITY, Measured, Measurer, unfit
 from lib.core import params
 from lib.core.files import rounded, write_json
 from lib.core.records import Ability, Fact, Request, Text
@@ -63,27 +65,6 @@ def _write(
             "seconds": rounded(time.perf_counter() - began, 1),
         },
     )
-
-
-def figures(before: Measured, after: Measured | None) -> dict[str, Any]:
-    """Each task's headline before and after, and its further metrics under `more`."""
-    made: dict[str, Any] = {}
-    later = {(one.task, one.metric): one for one in after.figures} if after else {}
-    for one in before.figures:
-        entry = _pair(one, later.get((one.task, one.metric)))
-        if one.task in made:
-            made[one.task].setdefault("more", {})[one.metric] = entry
-        else:
-            about = {
-                name: getattr(one, name) for name in ("metric", "n", "of", "unit", "chance", "truncated", "source")
-            }
-            made[one.task] = entry | about
-    return made
-
-
-def _pair(before: Figure, after: Figure | None) -> dict[str, float | None]:
-    entry = {"before": rounded(before.value), "before_ci95": rounded(before.ci95)}
-    return entry | ({"after": rounded(after.value), "after_ci95": rounded(after.ci95)} if after else {})
 
 
 def _measurer(

@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from lib import tiny, tiny_text
 from lib.core import params
 from lib.core.files import rounded, write_json
 from lib.core.records import Fact, Request, Text
@@ -14,10 +13,12 @@ from lib.core.run import progress, run
 from lib.core.tables import read
 from lib.models import loading
 from lib.models.manifest import write_manifest
-from lib.recall import known_facts, recall
 from lib.runtime.distributed import wants_shards, world
 from lib.runtime.launch import launched, relaunch
 from lib.runtime.machine import device
+from lib.scoring.recall import known_facts, recall
+from lib.tiny import corpus as tiny_text
+from lib.tiny import model as tiny
 
 
 def main() -> None:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from lib.core import params
 from lib.core.files import rounded, write_json
 from lib.core.run import progress, run
-from lib.editor_needs import defines
+from lib.editors import defines
 from lib.neighbors.overlap import usable_facts
 
 if TYPE_CHECKING:
-    from lib.editors import Context
+    from lib.methods.context import Context
 
 
 def main() -> None:
@@ -55,9 +55,9 @@ def _trained(options: argparse.Namespace, editor_name: str, model_name: str) -> 
 
 def _context(model: str, folder: Path) -> "Context":
     """Of all this, training a network uses train.micro_tokens and the checkpoints."""
-    from lib.editors import Context
+    from lib.methods.context import Context
+    from lib.methods.training.loop import Checkpoints
     from lib.runtime.distributed import World
-    from lib.training import Checkpoints
 
     train = params.section("train", params.Train)
     return Context(

@@ -9,15 +9,16 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lib import on_ray, paraphrasing
-from lib.chunks import Chunk, chunks_of, contents, make
 from lib.core import params
 from lib.core.files import rounded, write_json
 from lib.core.records import Fact, Paraphrase, Request, scored_on
 from lib.core.run import progress, run
 from lib.core.tables import read, write
-from lib.evaluation_paraphrases import evaluation_chunks, evaluation_paraphrases
 from lib.generation.backends import generator
+from lib.paraphrases import candidates, ray_chunks
+from lib.paraphrases.chunks import Chunk, chunks_of, contents, make
+from lib.paraphrases.cleaning import clean
+from lib.paraphrases.evaluation import evaluation_chunks, evaluation_paraphrases
 from lib.runtime.launch import is_first, relaunch, take_own_gpus
 from lib.runtime.scratch import code_fingerprint, fingerprint, scratch
 
@@ -25,7 +26,7 @@ from lib.runtime.scratch import code_fingerprint, fingerprint, scratch
 def main() -> None:
     """Read params.yaml, the edits and the model; write the paraphrases and what became of all candidates."""
     para = params.section("para", params.Para)
-    if not on_ray.wanted():
+    if not ray_chunks.wanted():
         relaunch("stages.paraphrase", sys.argv[1:], para.tensor_parallel)
         take_own_gpus(para.tensor_parallel)
     options = _options()
@@ -39,7 +40,7 @@ def main() -> None:
             return
         evaluated = evaluation_paraphrases(requests, contents(evaluation), para)
         found = contents(training)
-    cleaned = paraphrasing.clean(scored_on(requests, evaluated.kept), found, para.n, para.method)
+    cleaned = clean(scored_on(requests, evaluated.kept), found, para.n, para.method)
     write(options.evaluation, Paraphrase, evaluated.kept)
     write(options.paraphrases, Paraphrase, cleaned.kept)
     values = {
@@ -52,7 +53,7 @@ def main() -> None:
         "dropped": dict(cleaned.dropped),
         "seconds": rounded(time.perf_counter() - began, 1),
     }
-    valid = paraphrasing.valid_share(found, requests, read(options.pool, Fact))
+    valid = candidates.valid_share(found, requests, read(options.pool, Fact))
     shares = {"fewshot_valid": valid, "prefix_cached": cached}
     write_json(
         options.metrics, values | {name: rounded(100 * one, 2) for name, one in shares.items() if one is not None}
@@ -67,8 +68,8 @@ def _generate(chunks: Sequence[Chunk], para: params.Para, base: Path) -> float |
     def shown(missing: Sequence[Chunk]) -> Iterator[Chunk]:
         return progress(missing, "paraphrase: chunks of edits")
 
-    if on_ray.wanted():
-        on_ray.make_on_ray(chunks, para, base, shown)
+    if ray_chunks.wanted():
+        ray_chunks.make_on_ray(chunks, para, base, shown)
         return None
     with generator(para, base) as engine:
         make(chunks, engine, shown)

@@ -24,7 +24,7 @@ from lib.runtime.distributed import World, world
 from lib.runtime.launch import relaunch
 from lib.runtime.machine import peak_memory_mib
 from lib.runtime.scratch import code_fingerprint, fingerprint, shared_scratch
-from lib.scoring import Scored, Scorer
+from lib.scoring.scorer import Scored, Scorer
 
 
 def main() -> None:

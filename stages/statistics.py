@@ -11,7 +11,7 @@ from lib.core import params
 from lib.core.files import rounded, write_json
 from lib.core.run import progress, run
 from lib.data.plain_text import drawn_texts
-from lib.editor_needs import defines
+from lib.editors import defines
 
 
 def main() -> None:
@@ -26,11 +26,11 @@ def main() -> None:
 def _gathered(options: argparse.Namespace, editor_name: str, model_name: str) -> dict[str, float | None]:
     # Imported here: most editors read no statistics and need not wait for these.
     from lib.editors import editor
+    from lib.methods.locating.second_moments import save_moment, second_moments
     from lib.models.architecture import architecture
     from lib.models.loading import load_model, load_tokenizer
     from lib.runtime.machine import device, peak_memory_mib
     from lib.runtime.scratch import code_fingerprint, fingerprint, forget, scratch
-    from lib.second_moments import save_moment, second_moments
 
     began = time.perf_counter()
     chosen, settings = editor(editor_name), params.section("statistics", params.Statistics)

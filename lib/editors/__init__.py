@@ -11,62 +11,24 @@ A module may have, beside that:
     size_each(model, settings, context) -> int
         trainable values of one edit in `edit_each`, from which the number of edits that fit into memory follows
     moment_layers(model, settings) -> list[int]
-        layers whose second moments (lib/second_moments.py) it reads from context.statistics
+        layers whose second moments (lib/methods/locating/second_moments.py) it reads from context.statistics
     train_hypernet(model, tokenizer, pool, settings, context, folder) -> dict
         trains what it reads from context.hypernet; returns plain numbers for the stage's metrics
     SHARDED = True
         it neither reads nor writes a weight of the model, so that the model may be spread over processes
 """
 
+import ast
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from torch import Tensor
-
-from lib.core.params import Lora, Train, did_you_mean
-from lib.core.records import Fact, Neighbor, Paraphrase, Request
+from lib.core.params import did_you_mean
 from lib.runtime.distributed import World
-from lib.training import Checkpoints, Step
 
-
-@dataclass(frozen=True, kw_only=True)
-class Context:
-    """What an editor may use beside the requests."""
-
-    paraphrases: Sequence[Paraphrase]
-    neighbors: Sequence[Neighbor]
-    lora: Lora
-    train: Train
-    """With every `auto` resolved."""
-    world: World
-    progress: Callable[[Iterable[int]], Iterable[int]]
-    checkpoints: Checkpoints | None
-    record: Callable[[Sequence[Step]], None]
-    """Takes the training curve, where there is one."""
-    pool: Sequence[Fact] = ()
-    """Unedited facts to learn from."""
-    texts: Sequence[str] = ()
-    """Plain text to train on."""
-    statistics: Path | None = None
-    """What stage `statistics` made."""
-    hypernet: Path | None = None
-    """What stage `hypernet` made."""
-    state: Mapping[str, Tensor] = field(default_factory=dict)
-    """Edit.state of the edit before this one in a sequential run."""
-
-    def of(self, requests: Sequence[Request]) -> "Context":
-        """The same, with the paraphrases and neighbors of these requests only."""
-        ours = {request.edit_id for request in requests}
-        return replace(
-            self,
-            paraphrases=[one for one in self.paraphrases if one.edit_id in ours],
-            neighbors=[one for one in self.neighbors if one.edit_id in ours],
-        )
+_EDITORS = Path(__file__).parent
 
 
 def names() -> list[str]:
@@ -90,3 +52,11 @@ def check_sharded(module: Any, world: World) -> None:
             f"ERRATA_SHARD=1: editor {module.__name__.rpartition('.')[2]} needs whole weights, which no process has; "
             f"with a model spread over processes wanted one of {', '.join(able)}"
         )
+
+
+def defines(editor: str, function: str) -> bool:
+    """Whether lib/editors/<editor>.py has `function` at its top level; no for an editor that does not exist."""
+    path = _EDITORS / f"{editor}.py"
+    if not path.is_file():
+        return False
+    return any(isinstance(one, ast.FunctionDef) and one.name == function for one in ast.parse(path.read_text()).body)

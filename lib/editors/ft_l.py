@@ -10,10 +10,10 @@ from typing import Any
 from pydantic import Field
 
 from lib.core.records import Request
-from lib.editors import Context
 from lib.edits.edit import Edit
-from lib.fine_tuning import Tuning, copies, fine_tuned
-from lib.fine_tuning_each import fine_tuned_each
+from lib.methods.context import Context
+from lib.methods.fine_tuning.each import fine_tuned_each
+from lib.methods.fine_tuning.loop import Tuning, copies, fine_tuned
 
 
 class Settings(Tuning):

@@ -8,9 +8,9 @@ from typing import Any, Literal
 from pydantic import Field
 
 from lib.core.records import Request
-from lib.editors import Context
 from lib.edits.edit import Edit
-from lib.fine_tuning import Tuning, fine_tuned
+from lib.methods.context import Context
+from lib.methods.fine_tuning.loop import Tuning, fine_tuned
 
 
 class Settings(Tuning):

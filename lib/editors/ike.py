@@ -1,7 +1,12 @@
 """IKE: editing in context, without a change of any weight (arXiv 2305.12740).
 
 An edit is the text that goes before each of its prompts: f"{context}{prompt}", nothing between. It shows the facts of
-the pool whose prompts are most similar to the edit's as demonstrations (lib/demonstrations.py), then states the edit.
+the pool whose prompts are most similar to the edit's as demonstrations, then states the edit. A demonstration states a
+new fact and shows what follows from it, in one of three kinds:
+
+    copy     the same prompt, continued with the new fact's object
+    update   another phrasing of it, continued with the new fact's object
+    retain   a prompt about something else, continued as before
 
 The original's demonstrations come from records that have a counterfactual object, paraphrases and neighborhood prompts.
 A fact of the pool has none of these, so they are made of the pool:
@@ -17,7 +22,8 @@ demonstrated in the nearest of them; where there are fewer facts than demonstrat
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from random import Random
 from typing import Any, Literal
 
@@ -27,15 +33,61 @@ from pydantic import Field
 from lib.core.params import Section
 from lib.core.records import Fact, Request
 from lib.core.texts import contains, fill, join
-from lib.demonstrations import Kind, Lesson, bank, demonstration, nearest_last, preamble
-from lib.editors import Context
 from lib.edits.edit import Edit
+from lib.methods.context import Context
 from lib.neighbors.encoders import Encoder, encoder
 
 _SPARE = 4
 """How many times the facts wanted are looked at first: some may not be used, some repeat another."""
-
 SHARDED = True
+Kind = Literal["copy", "update", "retain"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """What demonstrations of one fact can be made of; every text ends in its object."""
+
+    fact: str
+    """Prompt and new object."""
+    updates: tuple[str, ...]
+    """Other phrasings, with the same new object."""
+    retains: tuple[str, ...]
+    """Other facts, with their own objects."""
+
+    def shown(self, kind: Kind, choose: Callable[[Sequence[str]], str]) -> str:
+        """The demonstration of this kind; `choose` takes one text of several."""
+        if kind == "copy":
+            return demonstration(self.fact, self.fact)
+        return demonstration(self.fact, choose(self.updates if kind == "update" else self.retains))
+
+
+def demonstration(fact: str, continued: str) -> str:
+    """One demonstration, a blank line after it."""
+    return f"New Fact: {fact}\nPrompt: {continued}\n\n"
+
+
+def preamble(fact: str, demonstrations: Sequence[str], copy: bool) -> str:
+    """What goes before every prompt of an edit to `fact`, without anything between: f"{preamble}{prompt}".
+
+    With `copy`, the edit itself is the last demonstration, as in the original; EasyEdit leaves that out.
+    """
+    shown = [*demonstrations, demonstration(fact, fact)] if copy else [*demonstrations]
+    return f"{''.join(shown)}New Fact: {fact}\nPrompt: "
+
+
+def nearest_last(lessons: Sequence[Lesson], kinds: Sequence[Kind], choose: Callable[[Sequence[str]], str]) -> list[str]:
+    """One demonstration a kind, of the lessons in turn (nearest first, again from the start where they run out).
+
+    Choices are made in that order; the demonstrations come back in the opposite one.
+    """
+    made = [lessons[place % len(lessons)].shown(kind, choose) for place, kind in enumerate(kinds)]
+    return made[::-1]
+
+
+def bank(lessons: Sequence[Lesson]) -> list[str]:
+    """EasyEdit's demonstrations to search: of every lesson the copy, the first update, the first retain."""
+    kinds: tuple[Kind, ...] = ("copy", "update", "retain")
+    return [lesson.shown(kind, lambda texts: texts[0]) for lesson in lessons for kind in kinds]
 
 
 class Settings(Section):

@@ -22,10 +22,10 @@ from torch import Tensor
 
 from lib.core.params import Section
 from lib.core.records import Request
-from lib.editors import Context
 from lib.edits.edit import Edit
 from lib.edits.updates import Dense, Sparse, Update, check_finite
-from lib.integrated_gradients import attributions
+from lib.methods.context import Context
+from lib.methods.locating.attribution import attributions
 from lib.models.architecture import architecture
 from lib.models.likelihood import score_targets
 from lib.models.packing import Item, pack

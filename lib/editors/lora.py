@@ -12,15 +12,14 @@ from pydantic import Field
 
 from lib.core.params import Section
 from lib.core.records import Request
-from lib.editors import Context
 from lib.edits.adapter import Adapter, new_adapter
 from lib.edits.edit import Edit
+from lib.methods.context import Context
+from lib.methods.training.each import train_each
+from lib.methods.training.loop import Schedule, train
+from lib.methods.training.objective import Example, Objective, references, with_reference
+from lib.methods.training.pairs import StoredExamples, is_whole, training_items, training_triples, write_examples
 from lib.models.packing import Item
-from lib.objective import Example, Objective, references, with_reference
-from lib.pair_store import StoredExamples, is_whole, write_examples
-from lib.pairs import training_items, training_triples
-from lib.training import Schedule, train
-from lib.training_each import train_each
 
 SHARDED = True
 

@@ -6,11 +6,11 @@ from typing import Any
 from pydantic import Field
 
 from lib.core.records import Request
-from lib.editors import Context
 from lib.edits.edit import Edit
-from lib.locate_then_edit import Layered, layers_of, memit_keys, solve
+from lib.methods.context import Context
+from lib.methods.locating.layered import Layered, layers_of, memit_keys, solve
+from lib.methods.locating.second_moments import load_moment
 from lib.models.architecture import architecture
-from lib.second_moments import load_moment
 
 
 class Settings(Layered):

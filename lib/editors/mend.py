@@ -18,12 +18,12 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from lib.core.records import Fact, Request
-from lib.editors import Context
 from lib.edits.apply import shape_of
 from lib.edits.edit import Edit
 from lib.edits.updates import LowRank
-from lib.hypernet_training import Learning, learn
-from lib.hypernets import (
+from lib.methods.context import Context
+from lib.methods.hypernets.learning import Learning, learn
+from lib.methods.hypernets.network import (
     Hypernet,
     Signals,
     Updates,

@@ -5,8 +5,8 @@ from typing import Any
 
 from lib.core.params import Section
 from lib.core.records import Request
-from lib.editors import Context
 from lib.edits.edit import Edit
+from lib.methods.context import Context
 
 SHARDED = True
 

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from lib import rank_one
 from lib.core.records import Request
-from lib.editors import Context
 from lib.edits.edit import Edit
+from lib.methods.context import Context
+from lib.methods.locating import rank_one
 
 
 class Settings(rank_one.RankOne):

@@ -2,7 +2,7 @@
 
 vLLM runs inside this process (VLLM_ENABLE_V1_MULTIPROCESSING=0), so that the order of its work, and with it every
 text, is the same in every run. One process drives one model, on one GPU or spread over several: for more GPUs start
-more processes, each with CUDA_VISIBLE_DEVICES and prompts of its own (lib/chunks.py). Closing a generator ends
+more processes, each with CUDA_VISIBLE_DEVICES and prompts of its own. Closing a generator ends
 torch.distributed's process group, if there is one: do not start it inside a distributed job that goes on afterwards.
 """
 

@@ -20,11 +20,11 @@ from lib.edits.edit import Edit
 from lib.edits.regularize import regularized
 from lib.edits.updates import Dense, Vector
 from lib.edits.weight_change import Measure
+from lib.methods.training.loop import train
+from lib.methods.training.objective import Example, Objective, with_reference
 from lib.models.sharding import sharded, whole
-from lib.objective import Example, Objective, with_reference
 from lib.runtime.distributed import World, world
-from lib.scoring import Scorer
-from lib.training import train
+from lib.scoring.scorer import Scorer
 from tests.lib.test_scoring import plain, requests, scorer
 from tests.lib.test_training import ITEMS, schedule
 from tests.models import TARGETS, tiny_model

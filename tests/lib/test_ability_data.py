@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from lib import ability_data, harness
+from lib.abilities import documents as ability_data
+from lib.abilities import harness
 
 CONLL = """-DOCSTART- -X- -X- O
 

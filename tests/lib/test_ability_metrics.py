@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from lib import ability_metrics as metrics
+from lib.abilities import answers as metrics
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ from typing import Any
 import datasets
 import pytest
 
-from lib import ability_metrics, ability_tasks, ability_world, harness
-from lib.abilities import standard_error, unfit
+from lib.abilities import answers as ability_metrics
+from lib.abilities import harness, pool_tasks, tasks
+from lib.abilities.measure import standard_error, unfit
 from lib.core.records import Fact
 from lib.core.texts import normalize
 
@@ -38,8 +39,8 @@ def test_the_error_of_anything_else_is_its_deviation_over_resamples() -> None:
 
 def test_four_choices_are_the_target_and_three_others_of_its_relation() -> None:
     pool = facts("Oslo", "Rome", "Bern", "Lima", "Oslo") + facts("saw", "axe", "pen", "pot", relation="tool")
-    made = ability_world.four_choice(pool, 0)
-    assert made == ability_world.four_choice(pool, 0)
+    made = pool_tasks.four_choice(pool, 0)
+    assert made == pool_tasks.four_choice(pool, 0)
     for fact, one in zip(pool, made, strict=True):
         assert one["choices"][one["gold"]] == fact.target
         wanted = {"Oslo", "Rome", "Bern", "Lima"} if fact.relation == "city" else {"saw", "axe", "pen", "pot"}
@@ -49,14 +50,14 @@ def test_four_choices_are_the_target_and_three_others_of_its_relation() -> None:
 
 def test_a_relation_with_few_targets_borrows_from_the_rest() -> None:
     pool = facts("Oslo", "OSLO", "Rome") + facts("saw", "axe", relation=None)
-    for fact, one in zip(pool, ability_world.four_choice(pool, 0), strict=True):
+    for fact, one in zip(pool, pool_tasks.four_choice(pool, 0), strict=True):
         assert len({normalize(choice) for choice in one["choices"]}) == 4
         assert one["choices"][one["gold"]] == fact.target
 
 
 def test_yes_no_statements_are_true_and_false_by_turns_and_false_ones_are_false() -> None:
     pool = facts(*("Oslo", "Rome", "Bern", "Lima") * 3)
-    examples, questions = ability_world.yes_no(pool, 0)
+    examples, questions = pool_tasks.yes_no(pool, 0)
     assert (len(examples), len(questions)) == (4, 8)
     true = {f"{fact.prompt} {fact.target}." for fact in pool}
     for place, one in enumerate([*examples, *questions]):
@@ -66,7 +67,7 @@ def test_yes_no_statements_are_true_and_false_by_turns_and_false_ones_are_false(
 
 def test_what_should_come_next_begins_with_a_space_unless_the_prompt_ends_in_one() -> None:
     ends = Fact(fact_id="1", subject=None, relation=None, prompt="Town A is in ", target="Oslo")
-    assert [one["continuation"] for one in ability_world.recall_documents([*facts("Oslo"), ends])] == [" Oslo", "Oslo"]
+    assert [one["continuation"] for one in pool_tasks.recall_documents([*facts("Oslo"), ends])] == [" Oslo", "Oslo"]
 
 
 def test_a_pool_fits_from_four_different_answers() -> None:
@@ -85,7 +86,7 @@ def test_a_hub_is_asked_for_the_pinned_revision_and_its_rows_become_the_same_doc
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
     monkeypatch.delenv("ERRATA_OFFLINE", raising=False)
-    given = ability_tasks.given(folder=None, pool=Path(), seed=0)
+    given = tasks.given(folder=None, pool=Path(), seed=0)
     task = harness.load(["sentiment"], published=False, given=given, limit=None, seed=0).tasks["sentiment"]
     ((arguments, named),) = asked
     assert arguments == ("nyu-mll/glue", "sst2")
@@ -98,6 +99,6 @@ def test_a_hub_is_asked_for_the_pinned_revision_and_its_rows_become_the_same_doc
 
 def test_without_a_network_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ERRATA_OFFLINE", "1")
-    given = ability_tasks.given(folder=None, pool=Path(), seed=0)
+    given = tasks.given(folder=None, pool=Path(), seed=0)
     with pytest.raises(FileNotFoundError, match=r"google/boolq at [0-9a-f]{40}: .*abilities\.folder=<folder>"):
         harness.load(["closed_qa"], published=False, given=given, limit=None, seed=0)

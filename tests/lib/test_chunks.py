@@ -8,11 +8,11 @@ from threading import Barrier
 
 import pytest
 
-from lib import chunks
-from lib.chunks import Chunk, chunks_of, contents, make
 from lib.core import params
 from lib.core.records import Request
 from lib.generation.engine import Prompt, Sampling
+from lib.paraphrases import chunks
+from lib.paraphrases.chunks import Chunk, chunks_of, contents, make
 
 PARA = params.section("para", params.Para).model_copy(update={"method": "fewshot"})
 REQUESTS = [

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lib.comparison_table import table
+from apps.compare import table
 from lib.core.records import Score
 from lib.metrics import scores as metrics
 from lib.metrics import summaries

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lib import paraphrasing
-from lib.chunks import Chunk, chunks_of, contents, make
 from lib.core import params
 from lib.core.records import Paraphrase, Request, scored_on
-from lib.evaluation_paraphrases import evaluation_chunks, evaluation_paraphrases
 from lib.generation.engine import Prompt, Sampling
+from lib.paraphrases.chunks import Chunk, chunks_of, contents, make
+from lib.paraphrases.cleaning import clean
+from lib.paraphrases.evaluation import evaluation_chunks, evaluation_paraphrases
 
 PARA = params.section("para", params.Para).model_copy(update={"method": "fewshot", "n": 3, "evaluation": 2})
 BARE = Request(
@@ -61,7 +61,7 @@ def test_no_training_paraphrase_repeats_one_and_they_are_drawn_with_other_seeds(
     evaluated = set(generator.seeds)
     found = drawn(chunks_of([BARE], PARA, tmp_path), generator)
     assert not evaluated & set(generator.seeds[len(evaluated) :])
-    trained = paraphrasing.clean(scored_on([BARE], made.kept), found, PARA.n, PARA.method)
+    trained = clean(scored_on([BARE], made.kept), found, PARA.n, PARA.method)
     assert {one.text for one in trained.kept} == {LINES[3]}
 
 

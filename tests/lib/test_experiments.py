@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.experiments import Experiments, read_experiments
+from lib.experiments.files import Experiments, read_experiments
 
 TEXT = "seeds: [0]\nseed_params: [train.seed, para.seed]\nset: [editor=rome]\nrows:\n  RECT 40: [x=1]\n  none: []\n"
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from lm_eval.api.instance import Instance
 
-from lib import ability_tasks, harness
+from lib.abilities import harness, tasks
+from lib.abilities.harness import MemoryModel
 from lib.core.records import Fact
 from lib.core.tables import write
-from lib.harness import MemoryModel
 from tests.models import byte_tokenizer, tiny_model
 
 FAMILIES = ["gpt2", "gptj", "llama", "qwen3"]
@@ -142,7 +142,7 @@ NAMES = ["pool_recall", "world_four_choice", "world_yes_no"]
 
 
 def load(pool: Path, limit: int | None = None, seed: int = 0) -> harness.Loaded:
-    given = ability_tasks.given(folder=None, pool=pool, seed=seed)
+    given = tasks.given(folder=None, pool=pool, seed=seed)
     return harness.load(NAMES, published=False, given=given, limit=limit, seed=seed)
 
 

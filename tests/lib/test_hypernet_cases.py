@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from lib.core.records import Fact
-from lib.hypernet_cases import Case, Source, split
+from lib.methods.hypernets.cases import Case, Source, split
 from tests.models import byte_tokenizer
 
 HOMES = {"Dan": "Riga", "Eva": "Oslo", "Fay": "Bern", "Gus": "Oslo"}

@@ -13,7 +13,7 @@ from lib.edits.adapter import target_modules
 from lib.edits.apply import applied, shape_of
 from lib.edits.edit import Edit
 from lib.edits.updates import Dense, LowRank, Vector
-from lib.merge import merged, stored_model, write_merged
+from lib.export.merge import merged, stored_model, write_merged
 from lib.models.manifest import write_manifest
 from tests.lib.test_edit import IDS, snapshot, unchanged, update
 from tests.models import CONFIGS, TARGETS, byte_tokenizer, tiny_model
@@ -155,7 +155,7 @@ def test_a_write_that_is_cut_off_leaves_nothing(tmp_path: Path, monkeypatch: pyt
     def full(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("lib.merge.write_json", full)
+    monkeypatch.setattr("lib.export.merge.write_json", full)
     with pytest.raises(OSError, match="disk full"):
         write_merged(model, edit_of(model, "llama", "dense"), base, tmp_path / "merged")
     assert [one.name for one in tmp_path.iterdir()] == ["base"]

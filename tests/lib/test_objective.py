@@ -7,8 +7,8 @@ import torch
 
 from lib.core.params import Lora
 from lib.edits.adapter import new_adapter
+from lib.methods.training.objective import Example, Objective, with_reference
 from lib.models.packing import Item
-from lib.objective import Example, Objective, with_reference
 from tests.models import TARGETS, tiny_model
 
 TWO = [Item(prompt=(n + 1, n + 2), targets=((n + 10, n + 11), (n + 30,))) for n in range(3)]

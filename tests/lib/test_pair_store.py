@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from lib.core.params import Lora
 from lib.edits.adapter import new_adapter
+from lib.methods.training.loop import train
+from lib.methods.training.objective import Example, Objective, references, with_reference
+from lib.methods.training.pairs import StoredExamples, is_whole, write_examples
 from lib.models.packing import Item
-from lib.objective import Example, Objective, references, with_reference
-from lib.pair_store import StoredExamples, is_whole, write_examples
 from lib.runtime.distributed import World
-from lib.training import train
 from tests.lib.test_training import schedule
 from tests.models import TARGETS, tiny_model
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from lib import pairs
 from lib.core.records import Neighbor, Paraphrase
+from lib.methods.training import pairs
 from lib.models.tokens import encode
 from tests.models import byte_tokenizer
 from tests.stages.small import REQUESTS

@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib import fewshot, paraphrasing
 from lib.core.records import LocalityPrompt, Paraphrase, Request
 from lib.core.texts import normalize
 from lib.generation.engine import Prompt, Sampling
 from lib.generation.equal_length import TransformersGenerator
+from lib.paraphrases import prompt
+from lib.paraphrases.cleaning import clean
 from tests.models import byte_tokenizer, tiny_model
 
 REQUEST = Request(
@@ -48,35 +49,35 @@ def line(text: str, kind: str = "fewshot") -> Paraphrase:
     ],
 )
 def test_cleaning_drops_with_the_right_reason(text: str, reason: str | None) -> None:
-    cleaned = paraphrasing.clean([REQUEST], [line(text)], n=1, method="fewshot")
+    cleaned = clean([REQUEST], [line(text)], n=1, method="fewshot")
     assert dict(cleaned.dropped) == ({reason: 1} if reason else {})
     assert (len(cleaned.kept), cleaned.shortfall) == ((0, 1) if reason else (1, 0))
 
 
 def test_another_edits_evaluation_prompt_about_the_same_subject_is_kept_away() -> None:
     other = replace(REQUEST, edit_id="2", paraphrases=("Ada Byron comes from",), locality=())
-    cleaned = paraphrasing.clean([REQUEST, other], [line("Ada Byron comes from")], n=1, method="fewshot")
+    cleaned = clean([REQUEST, other], [line("Ada Byron comes from")], n=1, method="fewshot")
     assert cleaned.dropped["evaluation"] == 1
 
 
 def test_duplicates_are_kept_once() -> None:
-    cleaned = paraphrasing.clean([REQUEST], [line("Ada Byron comes from"), line("ada byron comes  from")], 5, "fewshot")
+    cleaned = clean([REQUEST], [line("Ada Byron comes from"), line("ada byron comes  from")], 5, "fewshot")
     assert (len(cleaned.kept), cleaned.dropped["duplicate"], cleaned.shortfall) == (1, 1, 4)
 
 
 def test_with_both_methods_prefixed_prompts_fill_up_what_lines_leave() -> None:
     lines = [line(f"Ada Byron {word} in") for word in ("lived", "sang", "slept")]
     prefixed = [line(f"It {word}. Ada Byron was born in", "prefix") for word in ("rains", "snows", "hails", "pours")]
-    kept = paraphrasing.clean([REQUEST], [*lines, *prefixed], 4, "both").kept
+    kept = clean([REQUEST], [*lines, *prefixed], 4, "both").kept
     assert [one.kind for one in kept] == ["fewshot", "fewshot", "prefix", "prefix"]
-    kept = paraphrasing.clean([REQUEST], [*lines[:1], *prefixed], 4, "both").kept
+    kept = clean([REQUEST], [*lines[:1], *prefixed], 4, "both").kept
     assert [one.kind for one in kept] == ["fewshot", "prefix", "prefix", "prefix"]
 
 
 @given(st.lists(st.text("ab, .", min_size=1, max_size=12), max_size=8), st.integers(0, 6))
 def test_no_evaluation_prompt_and_no_more_than_n_pass(texts: list[str], n: int) -> None:
     request = replace(REQUEST, subject="a", prompt="a b b", target_new="zz", target_true=None, paraphrases=("a b a",))
-    kept = paraphrasing.clean([request], [line(one) for one in texts], n, "fewshot").kept
+    kept = clean([request], [line(one) for one in texts], n, "fewshot").kept
     assert len(kept) <= n
     for one in kept:
         assert f" {normalize(one.text)} " not in " a b a "
@@ -85,8 +86,8 @@ def test_no_evaluation_prompt_and_no_more_than_n_pass(texts: list[str], n: int) 
 
 def test_a_continuation_is_read_up_to_its_last_whole_line() -> None:
     text = " Ada comes from\n2) Paraphrased: Ada hails from\nsomething else\n3) Paraphrased: Ada is cut"
-    assert fewshot.parse(text) == ["Ada comes from", "Ada hails from"]
-    assert fewshot.parse(text + "\nINPUT: Bob\n1) Paraphrased: Bob is\n")[-1] == "Ada is cut"
+    assert prompt.parse(text) == ["Ada comes from", "Ada hails from"]
+    assert prompt.parse(text + "\nINPUT: Bob\n1) Paraphrased: Bob is\n")[-1] == "Ada is cut"
 
 
 @pytest.mark.parametrize("family", ["gpt2", "llama"])

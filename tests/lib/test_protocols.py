@@ -11,11 +11,12 @@ import torch
 
 from lib.core.params import Lora, Protocol, Regularize, Train
 from lib.core.records import Neighbor, Request
-from lib.editors import Context, editor
+from lib.editors import editor
 from lib.edits.apply import applied
 from lib.edits.edit import Edit
 from lib.edits.regularize import pruned
 from lib.edits.updates import Dense
+from lib.methods.context import Context
 from lib.protocols import UNEDITED, Job, checkpoint_numbers, edits_together, mass, sequential, single
 from lib.runtime.distributed import World
 from lib.runtime.scratch import forget

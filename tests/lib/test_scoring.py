@@ -19,7 +19,7 @@ from lib.edits.edit import Edit
 from lib.edits.updates import Dense, LowRank
 from lib.models import likelihood
 from lib.runtime.distributed import World
-from lib.scoring import Scored, Scorer
+from lib.scoring.scorer import Scored, Scorer
 from tests.models import VOCABULARY, byte_tokenizer, tiny_model
 
 SETTINGS = Scoring(

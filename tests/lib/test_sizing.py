@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from transformers import GPT2Config, GPTJConfig, LlamaConfig
 
-from lib import sizing
 from lib.core.params import Lora
+from lib.experiments import sizing
 
 LORA = Lora(r=32, alpha=64.0, targets=["c_attn", "c_proj", "c_fc"])
 SMALL = GPT2Config()

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import torch
 
-from lib import specificity
 from lib.edits.apply import applied, shape_of
 from lib.edits.edit import Edit
 from lib.edits.updates import Dense, LowRank
-from lib.specificity import divergence, divergences
+from lib.scoring import divergence as specificity
+from lib.scoring.divergence import divergence, divergences
 from tests.models import byte_tokenizer, tiny_model
 
 PROMPTS = ("The capital of France is", "A", "Rome lies in", "The mother tongue of Ada is", "Rome lies in")

@@ -7,8 +7,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from lib.studies import Outcome, pictures, points, table
-from lib.study_colors import colors
+from lib.experiments.curves import Outcome, colors, pictures, points, table
 
 
 def ability(before: float, after: float, unit: str = "percent") -> dict[str, Any]:

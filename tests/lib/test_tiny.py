@@ -7,10 +7,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib import fewshot, tiny, tiny_text
 from lib.core import params
 from lib.data import world
-from lib.recall import known_facts, recall
+from lib.paraphrases import prompt
+from lib.scoring.recall import known_facts, recall
+from lib.tiny import corpus, model
 
 SHAPE = params.Tiny(
     hidden=32, layers=2, heads=2, inner=64, max_vocabulary=3000, longest=120, step_tokens=256, steps=12, lr=5e-3,
@@ -18,8 +19,8 @@ SHAPE = params.Tiny(
 )  # fmt: skip
 WORLD = world.make_world(1)
 REQUESTS, POOL = world.requests(WORLD, "test", 1)[:2], world.pool(WORLD)[:3]
-CORPUS = tiny_text.corpus(REQUESTS, POOL, world.text(1)[:40] + world.text(1)[-40:])
-TOKENIZER = tiny.make_tokenizer(CORPUS.every_text(), 3000)
+CORPUS = corpus.corpus(REQUESTS, POOL, world.text(1)[:40] + world.text(1)[-40:])
+TOKENIZER = model.make_tokenizer(CORPUS.every_text(), 3000)
 
 
 @given(st.text(max_size=30))
@@ -43,32 +44,32 @@ def test_documents_about_paraphrases_are_learned_after_their_input_only() -> Non
 
 def test_the_words_of_the_paraphrase_prompt_stay_whole_however_many_words_the_dataset_has() -> None:
     many = [*CORPUS.every_text(), *(f" often{n} often{n} often{n}" for n in range(3000))]
-    crowded, kept = (tiny.make_tokenizer(many, 3000, always) for always in ((), CORPUS.shared_text()))
-    words = len(TOKENIZER(fewshot.shared_prefix()).input_ids)
+    crowded, kept = (model.make_tokenizer(many, 3000, always) for always in ((), CORPUS.shared_text()))
+    words = len(TOKENIZER(prompt.shared_prefix()).input_ids)
     assert len(kept) == len(crowded) == 3000
-    assert len(kept(fewshot.shared_prefix()).input_ids) == words < len(crowded(fewshot.shared_prefix()).input_ids)
+    assert len(kept(prompt.shared_prefix()).input_ids) == words < len(crowded(prompt.shared_prefix()).input_ids)
 
 
 def test_a_document_that_is_cut_off_does_not_teach_that_a_text_ends_there() -> None:
     document = CORPUS.paraphrases(Random(0))
     ids = TOKENIZER(document.given + document.learned).input_ids
     for longest in (len(ids) - 1, len(ids), len(ids) + 1):
-        (item,) = tiny._step_items(iter([document]), TOKENIZER, 1, longest)
+        (item,) = model._step_items(iter([document]), TOKENIZER, 1, longest)
         read = [*item.prompt, *item.targets[0]]
         assert read == [*ids, TOKENIZER.eos_token_id][:longest]
 
 
 def test_a_phrasing_that_is_alone_is_rewritten_by_one_wrapper_a_line() -> None:
-    alone = tiny_text.Phrasings(templates=("The heir of {} is",), subjects=("Rix",))
+    alone = corpus.Phrasings(templates=("The heir of {} is",), subjects=("Rix",))
     document = replace(CORPUS, phrasings=(alone,)).paraphrases(Random(0))
-    lines = fewshot.parse(document.learned.removeprefix("1) Paraphrased:") + "\n")
+    lines = prompt.parse(document.learned.removeprefix("1) Paraphrased:") + "\n")
     assert len(lines) == len(set(lines)) == 5
     assert all(len(one) <= len("According to the records, The heir of Rix is") for one in lines)
 
 
 def test_training_learns_and_the_same_seed_gives_the_same_weights() -> None:
-    models = [tiny.make_model(SHAPE, len(TOKENIZER), seed=3) for _ in range(2)]
-    losses = [tiny.train(one, TOKENIZER, CORPUS, SHAPE, 3, lambda steps: steps) for one in models]
+    models = [model.make_model(SHAPE, len(TOKENIZER), seed=3) for _ in range(2)]
+    losses = [model.train(one, TOKENIZER, CORPUS, SHAPE, 3, lambda steps: steps) for one in models]
     assert losses[0] == losses[1]
     assert losses[0][-1] < 0.9 * losses[0][0]
     assert all(torch.equal(a, b) for a, b in zip(models[0].parameters(), models[1].parameters(), strict=True))

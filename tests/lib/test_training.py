@@ -11,11 +11,11 @@ from safetensors.torch import load_file
 
 from lib.core.params import Lora
 from lib.edits.adapter import new_adapter
+from lib.methods.training.loop import Checkpoints, Schedule, Step, train
+from lib.methods.training.objective import Example
+from lib.methods.training.pairs import unmasked
 from lib.models.packing import Item
-from lib.objective import Example
-from lib.pairs import unmasked
 from lib.runtime.distributed import World
-from lib.training import Checkpoints, Schedule, Step, train
 from tests.models import TARGETS, tiny_model
 
 ITEMS = [Item(prompt=(n + 1, n + 2, n % 3), targets=(tuple(range(n % 4 + 10, n % 4 + 12 + n % 2)),)) for n in range(22)]

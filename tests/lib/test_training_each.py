@@ -5,11 +5,11 @@ import torch
 
 from lib.core.params import Lora
 from lib.edits.adapter import Adapter, new_adapter
+from lib.methods.training.each import train_each
+from lib.methods.training.loop import train
+from lib.methods.training.objective import Example, Objective
 from lib.models.packing import Item
-from lib.objective import Example, Objective
 from lib.runtime.distributed import World
-from lib.training import train
-from lib.training_each import train_each
 from tests.lib.test_training import schedule
 from tests.models import CONFIGS, TARGETS, tiny_model
 

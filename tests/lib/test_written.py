@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from lib import written
 from lib.core.params import Generations, Greedy
 from lib.core.records import Request
+from lib.scoring import texts as written
 from tests.models import byte_tokenizer, golden_model, tiny_model
 
 TOKENIZER = byte_tokenizer()

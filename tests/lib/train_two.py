@@ -7,8 +7,8 @@ from safetensors.torch import save_file
 
 from lib.core.params import Lora
 from lib.edits.adapter import new_adapter
+from lib.methods.training.loop import train
 from lib.runtime.distributed import world
-from lib.training import train
 from tests.lib.test_training import EXAMPLES, schedule
 from tests.models import TARGETS, tiny_model
 

@@ -9,10 +9,10 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from lib.edits.adapter import Adapter, load_adapter
+from lib.methods.training.pairs import unmasked
 from lib.models.likelihood import token_nll
 from lib.models.loading import quiet_transformers
 from lib.models.packing import Item, pack
-from lib.pairs import unmasked
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 

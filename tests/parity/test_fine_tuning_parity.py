@@ -14,7 +14,7 @@ from lib.editors import ft, ft_l, ft_w
 from lib.edits.apply import own_orientation
 from lib.edits.edit import Edit
 from lib.edits.updates import Vector
-from lib.training import Step
+from lib.methods.training.loop import Step
 from tests.lib.editors.baselines import context, settings
 from tests.models import golden_model
 from tests.parity.editing import GOLDEN, requests

@@ -15,7 +15,7 @@ from lib.core.texts import fill
 from lib.editors import ke, mend
 from lib.edits.apply import own_orientation, shape_of
 from lib.edits.edit import Edit
-from lib.hypernets import edit_together, signals_of
+from lib.methods.hypernets.network import edit_together, signals_of
 from lib.models.packing import Item
 from lib.models.tokens import encode
 from tests.lib.editors.baselines import settings

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lib.demonstrations import Kind, Lesson, bank, demonstration, nearest_last, preamble
+from lib.editors.ike import Kind, Lesson, bank, demonstration, nearest_last, preamble
 from tests.parity.editing import GOLDEN, requests
 
 STORED = json.loads((GOLDEN / "ike.json").read_text())

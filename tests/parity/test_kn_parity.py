@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from lib.editors import kn
 from lib.edits.apply import own_orientation
 from lib.edits.updates import Sparse
-from lib.integrated_gradients import attributions
+from lib.methods.locating.attribution import attributions
 from tests.lib.editors.baselines import context, settings
 from tests.models import golden_model
 from tests.parity.editing import GOLDEN, requests

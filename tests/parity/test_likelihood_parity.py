@@ -17,7 +17,7 @@ from lib.edits.edit import Edit
 from lib.edits.updates import Dense
 from lib.models.loading import check_split, quiet_transformers
 from lib.runtime.distributed import World
-from lib.scoring import Scorer
+from lib.scoring.scorer import Scorer
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 KINDS = {"rewrite": "efficacy", "paraphrase": "generalization", "neighborhood": "locality"}

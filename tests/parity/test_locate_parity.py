@@ -9,15 +9,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from lib import locate_then_edit, rank_one
 from lib.core.params import Lora, Train
-from lib.editors import Context, alphaedit, editor
+from lib.editors import alphaedit, editor
 from lib.edits.apply import applied, own_orientation
 from lib.edits.edit import Edit, compose
 from lib.edits.updates import Dense
+from lib.methods.context import Context
+from lib.methods.locating import layered as locate_then_edit
+from lib.methods.locating import rank_one
+from lib.methods.locating.second_moments import SecondMoment, save_moment, second_moments
 from lib.models.architecture import architecture
 from lib.runtime.distributed import World
-from lib.second_moments import SecondMoment, save_moment, second_moments
 from tests.models import golden_model
 from tests.parity.editing import requests
 

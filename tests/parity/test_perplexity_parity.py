@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from lib.ability_metrics import perplexity, published_perplexity
-from lib.perplexity import text_scores
+from lib.abilities.answers import perplexity, published_perplexity
+from lib.abilities.perplexity import text_scores
 from tests.models import golden_model
 
 NO_LIMIT = 10_000

@@ -11,13 +11,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from lib import training
 from lib.core import params
 from lib.core.run import run
+from lib.methods.training import loop
 from stages import edit
 
 if __name__ == "__main__":
-    changes, read, backward, steps = json.loads(sys.argv.pop(1)), params.read_params, training._backward, 0
+    changes, read, backward, steps = json.loads(sys.argv.pop(1)), params.read_params, loop._backward, 0
     rank = os.environ.get("RANK", "0")
 
     def changed_params(path: Path = params.PARAMS_FILE) -> dict[str, Any]:
@@ -33,6 +33,6 @@ if __name__ == "__main__":
         steps += 1
         return backward(*given)
 
-    params.read_params, training._backward = changed_params, counted  # type: ignore[assignment]
+    params.read_params, loop._backward = changed_params, counted  # type: ignore[assignment]
     run(edit.main)
     Path(os.environ["DVC_ROOT"], f"steps-{rank}").write_text(str(steps))

@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lib import chunks
 from lib.core import params
 from lib.core.records import Paraphrase, Request
 from lib.core.run import run
 from lib.generation.engine import Generator
-from lib.paraphrasing import candidates
+from lib.paraphrases import chunks
+from lib.paraphrases.candidates import candidates
 from stages import paraphrase
 
 if __name__ == "__main__":

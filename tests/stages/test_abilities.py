@@ -14,7 +14,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig
 
-from lib.abilities import Measurer
+from lib.abilities.measure import Measurer
 from lib.core import params
 from lib.core.files import write_json
 from lib.core.records import Ability, Fact, Request, Text

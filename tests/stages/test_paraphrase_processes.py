@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from lib import on_ray
 from lib.core.params import Para, section
 from lib.core.records import Paraphrase
 from lib.core.records import Request as Edit
 from lib.core.tables import read, write
+from lib.paraphrases import ray_chunks
 from tests.stages import small
 
 CHANGES = {"para": {"n": 3, "max_tokens": 16, "samples": 1, "prefix_tokens": [4], "evaluation": 1}}
@@ -79,7 +79,7 @@ def test_two_processes_write_the_texts_of_one_also_after_one_was_killed(alone: P
 
 
 @pytest.mark.ray
-@pytest.mark.skipif(not on_ray.available(), reason="ray is not installed (requirements-ray.txt)")
+@pytest.mark.skipif(not ray_chunks.available(), reason="ray is not installed (requirements-ray.txt)")
 def test_two_workers_on_ray_write_the_texts_of_one_process(alone: Path, tmp_path: Path) -> None:
     done = ran(tmp_path, 1, ERRATA_RAY="local", ERRATA_PROCESSES="2")
     assert done.returncode == 0, done.stderr
@@ -92,4 +92,4 @@ def test_ray_that_is_asked_for_and_absent_is_an_error_that_says_how_to_install_i
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match="ERRATA_RAY is set, but the package ray is not installed: pip install -r"):
-        on_ray.make_on_ray([], section("para", Para), tmp_path, lambda chunks: chunks)
+        ray_chunks.make_on_ray([], section("para", Para), tmp_path, lambda chunks: chunks)

@@ -10,15 +10,15 @@ import torch
 
 from lib.core.params import Lora, Section, Train, editor_preset, section
 from lib.core.records import Fact, Request
-from lib.editors import Context
 from lib.edits.apply import applied
 from lib.edits.edit import Edit
 from lib.edits.updates import tensors_of
+from lib.methods.context import Context
+from lib.methods.training.loop import Step
 from lib.models.likelihood import score_targets
 from lib.models.packing import pack
 from lib.models.tokens import encode
 from lib.runtime.distributed import World
-from lib.training import Step
 
 REQUESTS = [
     Request(

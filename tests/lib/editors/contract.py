@@ -11,10 +11,11 @@ from transformers import AutoModelForCausalLM, OPTConfig
 
 from lib.core.params import Lora, Model, Train, section
 from lib.core.records import Request
-from lib.editors import Context, editor
+from lib.editors import editor
 from lib.edits.edit import Edit
+from lib.methods.context import Context
+from lib.methods.locating.second_moments import save_moment, second_moments
 from lib.models.architecture import architecture
-from lib.second_moments import save_moment, second_moments
 from tests.lib.editors.baselines import REQUESTS, context, nothing_left_behind, settings
 from tests.lib.editors.hypernets import POOL
 from tests.models import TARGETS, VOCABULARY, byte_tokenizer, tiny_model

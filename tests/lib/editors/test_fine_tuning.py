@@ -8,7 +8,7 @@ import torch
 from lib.editors import ft, ft_l, ft_w
 from lib.edits.apply import applied
 from lib.edits.updates import tensors_of
-from lib.training import Step
+from lib.methods.training.loop import Step
 from tests.lib.editors.baselines import REQUESTS, context, nothing_left_behind, same, settings
 from tests.models import byte_tokenizer, tiny_model
 

@@ -9,10 +9,17 @@ import torch
 
 from lib.edits.apply import linear_weight
 from lib.edits.updates import Dense, LowRank
-from lib.hypernets import edit_apart, edit_together, edited_modules, load_hypernet, new_targets, signals_of
+from lib.methods.hypernets.network import (
+    edit_apart,
+    edit_together,
+    edited_modules,
+    load_hypernet,
+    new_targets,
+    signals_of,
+)
+from lib.methods.training.loop import Checkpoints
 from lib.models.likelihood import token_nll
 from lib.models.packing import Item, pack
-from lib.training import Checkpoints
 from tests.lib.editors.baselines import REQUESTS, context
 from tests.lib.editors.hypernets import NAMES, POOL, quick, trained
 from tests.models import CONFIGS, byte_tokenizer, tiny_model

@@ -4,7 +4,7 @@ import torch
 
 from lib.editors import ke
 from lib.edits.apply import own_orientation
-from lib.hypernets import signals_of
+from lib.methods.hypernets.network import signals_of
 from lib.models.packing import Item
 from tests.lib.editors.hypernets import quick
 from tests.models import tiny_model

@@ -7,7 +7,7 @@ import torch
 
 from lib.editors import kn
 from lib.edits.updates import Dense, Sparse
-from lib.integrated_gradients import attributions
+from lib.methods.locating.attribution import attributions
 from lib.models.architecture import architecture
 from lib.models.packing import Item
 from tests.lib.editors.baselines import REQUESTS, context, nothing_left_behind, same, settings

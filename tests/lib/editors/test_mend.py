@@ -8,7 +8,7 @@ import torch
 
 from lib.editors import mend
 from lib.edits.edit import Edit
-from lib.hypernets import signals_of
+from lib.methods.hypernets.network import signals_of
 from lib.models.packing import Item
 from tests.lib.editors.baselines import REQUESTS, context, same
 from tests.lib.editors.hypernets import quick, trained

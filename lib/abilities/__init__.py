@@ -1,0 +1,1 @@
+"""Stage `abilities`: what else the model can do."""

@@ -1,0 +1,242 @@
+"""lm-evaluation-harness on a model in memory: its tasks and ours (configs/abilities/), its loop, its result format.
+
+The only module that imports lm_eval. Tasks are loaded once and run on as many models as there are sessions. The
+harness's simple_evaluate seeds every global random stream, so its inner evaluate is called instead; what the former
+sets on a task before (few-shot seed, no examples by default) is set here.
+"""
+
+import json
+import logging
+import operator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, TypeVar, cast
+
+from lm_eval.api import task as task_module
+from lm_eval.api.instance import Instance
+from lm_eval.api.model import LM
+from lm_eval.defaults import DEFAULT_MAX_GEN_TOKS
+from lm_eval.evaluator import evaluate
+from lm_eval.tasks import TaskManager
+from lm_eval.utils import get_rolling_token_windows, handle_non_serializable, make_disjoint_window
+
+from lib.core.params import PRESETS, did_you_mean
+from lib.core.run import progress
+from lib.generation.padded import Asked, continuations
+from lib.models.likelihood import score_targets
+from lib.models.packing import Item, batches, pack
+from lib.models.tokens import encode, prompt_ids
+
+TASKS = PRESETS / "abilities"
+_PUBLISHED = "_published"
+Results = dict[str, Any]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """Tasks ready to run, and which of their documents are used."""
+
+    tasks: Mapping[str, Any]
+    """By the harness's name: a task read as published has a name of its own."""
+    groups: Mapping[str, Any]
+    indices: Mapping[str, Sequence[int]]
+    """By the harness's name, ascending."""
+
+    def ours(self, name: str) -> str:
+        """The name without what marks a published reading."""
+        return name.removesuffix(_PUBLISHED)
+
+    def metadata(self) -> list[Mapping[str, Any]]:
+        """What each task's YAML says of itself."""
+        return [task.config.metadata or {} for task in self.tasks.values()]
+
+
+def load(names: Sequence[str], *, published: bool, given: Mapping[str, Any], limit: int | None, seed: int) -> Loaded:
+    """The tasks and groups of these names, ours before the harness's own, with `limit` documents of each drawn.
+
+    `given` is told to every task beside its metadata. Our tasks are taken in their published reading where they have
+    one and that is asked for. Raises ValueError for a name that neither knows.
+    """
+    with _quiet():
+        manager = TaskManager(include_path=str(TASKS), include_defaults=False, metadata=dict(given))
+        wanted = [
+            f"{one}{_PUBLISHED}" if published and f"{one}{_PUBLISHED}" in manager.all_tasks else one for one in names
+        ]
+        if not set(wanted) <= set(manager.all_tasks):  # reading the harness's 14,000 files takes half a minute
+            manager = TaskManager(include_path=str(TASKS), metadata=dict(given))
+        for one in wanted:
+            if one not in manager.all_tasks:
+                known = [name for name in manager.all_tasks if not name.endswith(_PUBLISHED)]
+                raise ValueError(
+                    f"abilities.tasks: wanted tasks of configs/abilities or of lm-evaluation-harness; found {one!r}"
+                    f"{did_you_mean(one, known)}"
+                )
+        found = manager.load(wanted)
+        for task in found["tasks"].values():
+            task.set_fewshot_seed(seed=seed)
+            if task.get_config("num_fewshot") is None:
+                task.set_config(key="num_fewshot", value=0)
+        indices = {
+            name: drawn(len(task.eval_docs), limit, f"{seed}/{name.removesuffix(_PUBLISHED)}")
+            for name, task in found["tasks"].items()
+        }
+    return Loaded(tasks=found["tasks"], groups=found.get("groups", {}), indices=indices)
+
+
+def drawn(count: int, limit: int | None, seed: str) -> list[int]:
+    """Ascending, as the harness needs them: it numbers the documents of a subset in their own order."""
+    return list(range(count)) if limit is None or limit >= count else sorted(Random(seed).sample(range(count), limit))
+
+
+def run(loaded: Loaded, model: "MemoryModel") -> Results:
+    """What the harness makes of these tasks: its result dictionary, `samples` with every answer among it.
+
+    No standard errors (measure.py has intervals), no dates and no paths: the same run gives the same values.
+    """
+    with _quiet():
+        found = evaluate(
+            lm=model,
+            task_dict={"tasks": dict(loaded.tasks), "groups": dict(loaded.groups)},
+            samples={name: list(indices) for name, indices in loaded.indices.items()},
+            bootstrap_iters=0,
+        )
+    results: Results = json.loads(json.dumps(found, default=handle_non_serializable))
+    for config in results["configs"].values():
+        config.get("metadata", {}).pop("config_source", None)
+    return results
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Within it, the harness logs errors only and draws no bars.
+
+    It warns of every task that makes its own documents, and its bar, which passes in no time, is torn up by a log.
+    """
+    logger = logging.getLogger("lm_eval")
+    level, bar = logger.level, task_module.tqdm
+    logger.setLevel(logging.ERROR)
+    task_module.tqdm = lambda documents, total: documents
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        task_module.tqdm = bar
+
+
+@dataclass
+class MemoryModel(LM):  # type: ignore[misc]  # lm_eval is untyped
+    """A model and its tokenizer as the harness wants them. Greedy only.
+
+    A prompt that is too long for the model loses its beginning; `truncated` collects those prompts.
+    """
+
+    model: Any
+    tokenizer: Any
+    micro_tokens: int
+    """Tokens per forward pass: bounds memory, and moves a result by no more than rounding."""
+    shown: bool = True
+    """Whether progress is."""
+    truncated: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    @property
+    def longest(self) -> int:
+        """Tokens that the model takes at most."""
+        return int(self.model.config.max_position_embeddings)
+
+    def loglikelihood(self, requests: Sequence[Instance]) -> list[tuple[float, bool]]:
+        """(log p of the continuation in nats, whether it is the greedy one); a context is computed once for all."""
+        places: dict[str, list[int]] = {}
+        for place, request in enumerate(requests):
+            places.setdefault(request.args[0], []).append(place)
+        continuations_of = [[requests[place].args[1] for place in group] for group in places.values()]
+        items = encode(self.tokenizer, list(places), continuations_of, operator.add)
+        kept = [self._shortened(item, context) for item, context in zip(items, places, strict=True)]
+        groups = list(places.values())
+        answers: list[tuple[float, bool]] = [(0.0, False)] * len(requests)
+        for index, found in self._scored(kept, "abilities: contexts"):
+            for place, answer in zip(groups[index], found, strict=True):
+                answers[place] = answer
+        return answers
+
+    def loglikelihood_rolling(self, requests: Sequence[Instance]) -> list[float]:
+        """log p of each text in nats, every token given those before it, the first one given the beginning of text."""
+        first = self.tokenizer.bos_token_id if self.tokenizer.bos_token_id is not None else self.tokenizer.eos_token_id
+        items: list[Item] = []
+        owner: list[int] = []
+        for place, request in enumerate(requests):
+            ids = self.tokenizer(request.args[0], add_special_tokens=False).input_ids
+            for window in get_rolling_token_windows(list(ids), first, self.longest, 1):
+                given, predicted = make_disjoint_window(window)
+                items.append(Item(prompt=tuple(given), targets=(tuple(predicted),)))
+                owner.append(place)
+        totals = [0.0] * len(requests)
+        for index, ((value, _),) in self._scored(items, "abilities: texts"):
+            totals[owner[index]] += value
+        return totals
+
+    def generate_until(self, requests: Sequence[Instance]) -> list[str]:
+        """Greedy continuations.
+
+        Beside the harness's own settings there is `rationale` {max_gen_toks, until, then}: the model first continues
+        the prompt with a rationale, then goes on after that and the text `then`; all three are returned.
+        """
+        groups: dict[str, list[int]] = {}
+        for place, request in enumerate(requests):
+            groups.setdefault(json.dumps(request.args[1], sort_keys=True), []).append(place)
+        answers = [""] * len(requests)
+        for told, places in groups.items():
+            settings = json.loads(told)
+            if settings.get("do_sample"):
+                raise ValueError(
+                    f"task {requests[places[0]].task_name}: wants sampling; abilities are measured greedily"
+                )
+            prompts = [cast(str, requests[place].args[0]) for place in places]
+            before = [""] * len(prompts)
+            if rationale := settings.get("rationale"):
+                before = [f"{one.rstrip()}{rationale['then']}" for one in self._continued(prompts, rationale)]
+            last = self._continued([a + b for a, b in zip(prompts, before, strict=True)], settings)
+            for place, prompt, reasons, answer in zip(places, prompts, before, last, strict=True):
+                answers[place] = reasons + answer
+                if prompt + reasons in self.truncated:
+                    self.truncated.add(prompt)
+        return answers
+
+    def _continued(self, prompts: Sequence[str], settings: Mapping[str, Any]) -> list[str]:
+        tokens = int(settings.get("max_gen_toks", DEFAULT_MAX_GEN_TOKS))
+        until = settings.get("until") or []
+        asked = []
+        for prompt in prompts:
+            ids = prompt_ids(self.tokenizer, prompt)
+            if len(ids) + tokens > self.longest:
+                self.truncated.add(prompt)
+            asked.append(Asked(ids=ids[-max(1, self.longest - tokens) :], max_tokens=tokens))
+        made = continuations(
+            self.model, self.tokenizer, asked, [until] if isinstance(until, str) else until, self.micro_tokens
+        )
+        return [text for _, text in sorted(self._shown(made, "abilities: answers", len(asked)))]
+
+    def _shown(self, items: Iterable[T], what: str, total: int) -> Iterable[T]:
+        return progress(items, what, total) if self.shown else items
+
+    def _shortened(self, item: Item, context: str) -> Item:
+        room = self.longest + 1 - max(len(target) for target in item.targets)
+        if len(item.prompt) <= room:
+            return item
+        self.truncated.add(context)
+        return Item(prompt=item.prompt[-max(1, room) :], targets=item.targets)
+
+    def _scored(self, items: Sequence[Item], what: str) -> Iterator[tuple[int, list[tuple[float, bool]]]]:
+        """(place, one (log p, greedy) a target) of every item, longest first."""
+        order = sorted(range(len(items)), key=lambda index: -items[index].length)
+        cut = batches(items, self.micro_tokens, order)
+        for batch in self._shown(cut, what, len(cut)):
+            found = score_targets(self.model, pack([items[index] for index in batch]).to(self.model.device))
+            values = zip(found.nll.tolist(), (found.correct == found.tokens).tolist(), strict=True)
+            for index in batch:
+                yield index, [(-nll, greedy) for nll, greedy in (next(values) for _ in items[index].targets)]

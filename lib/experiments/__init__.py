@@ -1,0 +1,1 @@
+"""What apps need beyond one run."""

@@ -1,0 +1,193 @@
+"""Runs against the number of their edits, row beside row: the points of a study, its pictures and its table.
+
+What is drawn: editing (all edits so far, at each checkpoint), general abilities and weight changes, as in figures 3, 4,
+7, 8 and table 1 of arXiv 2401.04700.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+from matplotlib.colors import to_hex, to_rgb
+
+from lib.metrics.abilities import PERCENT, Line, lines
+from lib.metrics.scores import KINDS
+from lib.metrics.weights import TOTAL, shares
+from lib.report.plots.panels import Panel, Series, panels
+from lib.report.wording import figure, short
+
+GROUPS = {"editing": 3, "abilities": 4, "weights": 3}
+"""What is drawn, each as a picture of its own, and how many panels stand side by side."""
+_WIDTH, _HEIGHT = 9.6, 2.1
+_FIRST_WIDTH, _NEXT_WIDTH = 3.2, 1.3
+"""The first row's line is seen below one that lies on it."""
+_KEY = ("row", "group", "measure", "unit", "edits")
+_KL = "KL to the unedited model"
+_WEIGHTS = {
+    "manhattan": "Manhattan norm of ΔW",
+    "largest": "largest singular value of ΔW",
+    "frobenius": "Frobenius norm of ΔW",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What one run left."""
+
+    evaluate: Mapping[str, Any]
+    """metrics/evaluate.json."""
+    retention: Sequence[Mapping[str, Any]]
+    """The rows of retention.curve: none where nothing was scored on the way."""
+    kl: Sequence[Mapping[str, Any]]
+    """The same of KL to the unedited model."""
+    abilities: Mapping[str, Any]
+    """metrics/abilities.json."""
+    weights: pl.DataFrame
+    """weights.csv: the row of path `all` for each number of edits."""
+
+
+def points(outcomes: Mapping[str, Sequence[Outcome]]) -> pl.DataFrame:
+    """One line a row of the study, measure and number of edits, in the rows' order.
+
+    Columns: row, group (editing, abilities, weights), measure, unit, edits, value (the mean over seeds), spread (of one
+    seed half the width of its 95 % interval, of several their standard deviation; null where there is none), seeds.
+    """
+    found = [
+        {"row": row, "seed": seed, **point}
+        for row, runs in outcomes.items()
+        for seed, run in enumerate(runs)
+        for point in (*_editing(run), *_abilities(run), *_weights(run))
+    ]
+    schema = {"row": pl.String, "seed": pl.Int64, "group": pl.String, "measure": pl.String, "unit": pl.String,
+              "edits": pl.Int64, "value": pl.Float64, "spread": pl.Float64}  # fmt: skip
+    value, spread = pl.col("value"), pl.col("spread")
+    over_seeds = pl.when(pl.len() > 1).then(value.std()).otherwise(spread.first()).alias("spread")
+    return (
+        pl.DataFrame(found, schema=schema)
+        .group_by(_KEY, maintain_order=True)
+        .agg(value.mean(), over_seeds, pl.len().alias("seeds"))
+    )
+
+
+def _point(group: str, measure: str, unit: str, edits: int, value: float, spread: float | None) -> dict[str, Any]:
+    return {"group": group, "measure": measure, "unit": unit, "edits": edits, "value": value, "spread": spread}
+
+
+def _editing(run: Outcome) -> Iterator[dict[str, Any]]:
+    """The headline measure and KL of all edits so far; only of the end where nothing was scored on the way."""
+    whole = run.evaluate
+    curves = [
+        (kind, kind, PERCENT, [one for one in run.retention if one["kind"] == kind]) for kind in ("score", *KINDS)
+    ]
+    for name, measure, unit, rows in (*curves, ("kl", _KL, "nats", run.kl)):
+        some = [one for one in rows if one["group"] == "all so far"]
+        for one in some:
+            yield _point("editing", measure, unit, one["edits"], one["mean"], one["ci95"])
+        if not some and whole[name] is not None:
+            yield _point("editing", measure, unit, whole["n"], whole[name], whole[f"{name}_ci95"])
+
+
+def _abilities(run: Outcome) -> Iterator[dict[str, Any]]:
+    """Every task's headline: of the unedited model at 0, at the checkpoints, and at the end."""
+    at = {int(number): _main(tasks) for number, tasks in run.abilities["sessions"].items()}
+    last = _main(run.abilities["tasks"])
+    at[run.evaluate["n"]] = last
+    for task, line in last.items():
+        yield _point("abilities", task, line.unit, 0, *line.before)
+        for number, measured in sorted(at.items()):
+            if task in measured and (after := measured[task].after) is not None:
+                yield _point("abilities", task, line.unit, number, *after)
+
+
+def _main(tasks: Mapping[str, Any]) -> dict[str, Line]:
+    return {line.task: line for line in lines(tasks) if line.main}
+
+
+def _weights(run: Outcome) -> Iterator[dict[str, Any]]:
+    whole = run.weights.filter(pl.col("path") == TOTAL).sort("edits")
+    named = shares(whole)
+    for column, said in (_WEIGHTS | named).items():
+        unit = PERCENT if column in named else ""
+        for edits, value in whole.select("edits", column).iter_rows():
+            yield _point("weights", said, unit, edits, value, None)
+
+
+def pictures(found: pl.DataFrame) -> dict[str, bytes]:
+    """A PNG for each group that has points: a panel for each measure, in it a line for each row.
+
+    Spreads are drawn of the first row only: those of several would cover each other.
+    """
+    shown = colors(found["row"].unique(maintain_order=True).to_list())
+    return {
+        group: panels(_panels(some, shown), columns=columns, width=_WIDTH, height=_HEIGHT)
+        for group, columns in GROUPS.items()
+        if len(some := found.filter(pl.col("group") == group))
+    }
+
+
+def _panels(some: pl.DataFrame, shown: Mapping[str, str]) -> list[Panel]:
+    made = []
+    for (measure,), one in some.group_by(["measure"], maintain_order=True):
+        series = [_series(str(row), line, shown) for (row,), line in one.group_by(["row"], maintain_order=True)]
+        made.append(Panel(title=str(measure).replace("_", " "), series=series, percent=one["unit"][0] == PERCENT))
+    return made
+
+
+def _series(row: str, line: pl.DataFrame, shown: Mapping[str, str]) -> Series:
+    first = row == next(iter(shown))
+    known = line["spread"].null_count() == 0
+    return Series(
+        label=row,
+        edits=line["edits"].to_list(),
+        values=line["value"].to_list(),
+        ci95=line["spread"].to_list() if first and known else None,
+        color=shown[row],
+        width=_FIRST_WIDTH if first else _NEXT_WIDTH,
+    )
+
+
+def table(found: pl.DataFrame) -> str:
+    """Every row after its last edit, and the unedited model's abilities, as a Markdown table."""
+    measures = found["measure"].unique(maintain_order=True).to_list()
+    lines = [f"| row | edits | seeds | {' | '.join(one.replace('_', ' ') for one in measures)} |"]
+    lines.append(f"|---|{'---:|' * (len(measures) + 2)}")
+    before = found.filter(pl.col("edits") == 0).unique("measure", maintain_order=True)
+    rows = {"unedited": before} | {
+        str(row): some.filter(pl.col("edits") == some["edits"].max())
+        for (row,), some in found.group_by(["row"], maintain_order=True)
+    }
+    for row, some in rows.items():
+        if len(some):
+            cells = {one["measure"]: _cell(one) for one in some.iter_rows(named=True)}
+            head = f"| {row} | {some['edits'][0]} | {some['seeds'][0]} "
+            lines.append(f"{head}| {' | '.join(cells.get(one, '') for one in measures)} |")
+    return "\n".join(lines)
+
+
+def _cell(point: Mapping[str, Any]) -> str:
+    spread = point["spread"]
+    if spread is not None:
+        return figure((point["value"], spread), point["unit"])
+    return f"{point['value']:.1f}" if point["unit"] == PERCENT else short(point["value"])
+
+
+_HUES = ("#1d2733", "#2563c9", "#e08a1e", "#1a9a5a", "#c0392b", "#8a4fbf", "#0f9fb0", "#b0791f", "#d0558f", "#6b7785")
+_LIGHTEST = 0.7
+"""Share of white in the lightest row of a hue."""
+
+
+def colors(rows: Sequence[str]) -> dict[str, str]:
+    """A colour for each row, as #rrggbb: the first of several of a hue is the lightest, the last is the hue itself."""
+    families = list(dict.fromkeys(_family(row) for row in rows))
+    made = {}
+    for row in rows:
+        same = [one for one in rows if _family(one) == _family(row)]
+        white = _LIGHTEST * (len(same) - 1 - same.index(row)) / max(1, len(same) - 1)
+        hue = to_rgb(_HUES[families.index(_family(row)) % len(_HUES)])
+        made[row] = to_hex([part * (1 - white) + white for part in hue])
+    return made
+
+
+def _family(row: str) -> str:
+    return row.split()[0]

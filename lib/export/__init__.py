@@ -1,0 +1,1 @@
+"""An edit for others to load."""

@@ -1,0 +1,47 @@
+"""What an editor may use beside the requests."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from torch import Tensor
+
+from lib.core.params import Lora, Train
+from lib.core.records import Fact, Neighbor, Paraphrase, Request
+from lib.methods.training.loop import Checkpoints, Step
+from lib.runtime.distributed import World
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What an editor may use beside the requests."""
+
+    paraphrases: Sequence[Paraphrase]
+    neighbors: Sequence[Neighbor]
+    lora: Lora
+    train: Train
+    """With every `auto` resolved."""
+    world: World
+    progress: Callable[[Iterable[int]], Iterable[int]]
+    checkpoints: Checkpoints | None
+    record: Callable[[Sequence[Step]], None]
+    """Takes the training curve, where there is one."""
+    pool: Sequence[Fact] = ()
+    """Unedited facts to learn from."""
+    texts: Sequence[str] = ()
+    """Plain text to train on."""
+    statistics: Path | None = None
+    """What stage `statistics` made."""
+    hypernet: Path | None = None
+    """What stage `hypernet` made."""
+    state: Mapping[str, Tensor] = field(default_factory=dict)
+    """Edit.state of the edit before this one in a sequential run."""
+
+    def of(self, requests: Sequence[Request]) -> "Context":
+        """The same, with the paraphrases and neighbors of these requests only."""
+        ours = {request.edit_id for request in requests}
+        return replace(
+            self,
+            paraphrases=[one for one in self.paraphrases if one.edit_id in ours],
+            neighbors=[one for one in self.neighbors if one.edit_id in ours],
+        )

@@ -1,0 +1,112 @@
+"""Independent edits by fine-tuning that share forward passes: lib/methods/fine_tuning/loop.py for every request alone.
+
+Every row of a forward pass belongs to one edit and computes with that edit's copy of the trained matrices. That holds
+for linear modules; a whole block (norms, attention) is trained one edit at a time.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
+
+from lib.core.records import Request
+from lib.edits.edit import Edit
+from lib.methods.context import Context
+from lib.methods.fine_tuning.loop import (
+    Tuning,
+    Values,
+    copies,
+    edit_of,
+    fine_tuned,
+    finite,
+    keep_near,
+    token_weights,
+    training_items,
+)
+from lib.models.likelihood import token_nll
+from lib.models.packing import Item, batches, pack, side_by_side
+
+
+def fine_tuned_each(
+    model: Any,
+    tokenizer: Any,
+    requests: Sequence[Request],
+    settings: Tuning,
+    context: Context,
+    *,
+    weight_decay: float = 0.0,
+    clamp: float | None = None,
+) -> list[Edit]:
+    """What `fine_tuned` makes of every request alone, to float tolerance. Raises as it does."""
+    if settings.module == "block":
+        return [
+            fine_tuned(
+                model, tokenizer, [one], settings, context, weight_decay=weight_decay, clamp=clamp
+            )
+            for one in requests
+        ]  # fmt: skip
+    values = [copies(model, settings) for _ in requests]
+    before = copies(model, settings)
+    optimizers = [torch.optim.Adam(one.values(), lr=settings.lr, weight_decay=weight_decay) for one in values]
+    items = training_items(tokenizer, requests, settings)
+    active = list(range(len(requests)))
+    for _ in context.progress(range(settings.epochs)):
+        stepped: list[int] = []
+        for part in batches([items[index] for index in active], context.train.micro_tokens):
+            some = [active[place] for place in part]
+            losses = _backward(model, [values[index] for index in some], [items[index] for index in some])
+            for index, loss in zip(some, losses, strict=True):
+                if loss < settings.min_loss:
+                    continue  # its only batch, so its last epoch
+                optimizers[index].step()
+                if clamp is not None:
+                    keep_near(values[index], before, clamp)
+                stepped.append(index)
+        if not (active := stepped):
+            break
+    return [edit_of(model, one) for one in values]
+
+
+def _backward(model: Any, values: Sequence[Values], items: Sequence[Item]) -> list[float]:
+    """Give every edit's values the gradient of its own loss; return the losses."""
+    packings = [pack([item]).to(model.device) for item in items]  # one row each
+    with _computing_with(model, values):
+        nll = token_nll(model, side_by_side(packings))
+    weighted = nll * torch.cat([token_weights([item], 1, nll) for item in items])
+    losses = [one.sum() for one in torch.split(weighted, [len(packed.label) for packed in packings])]
+    found = [finite(loss.item()) for loss in losses]
+    leaves = [leaf for one in values for leaf in one.values()]
+    for leaf, gradient in zip(leaves, torch.autograd.grad(torch.stack(losses).sum(), leaves), strict=True):
+        leaf.grad = gradient
+    return found
+
+
+@contextmanager
+def _computing_with(model: nn.Module, values: Sequence[Values]) -> Iterator[None]:
+    """Within it, row i of a forward pass computes with values[i]."""
+    with ExitStack() as stack:
+        for module in dict.fromkeys(path.rpartition(".")[0] for path in values[0]):
+            weights = torch.stack([one[f"{module}.weight"] for one in values])
+            has_bias = f"{module}.bias" in values[0]
+            biases = torch.stack([one[f"{module}.bias"] for one in values]) if has_bias else None
+            stack.enter_context(_by_row(model.get_submodule(module), weights, biases))
+        yield
+
+
+@contextmanager
+def _by_row(module: nn.Module, weights: Tensor, biases: Tensor | None) -> Iterator[None]:
+    """Within it, `module` maps row i of its input [b, t, d_in] with weights[i] (as it stores its own) and biases[i]."""
+    turned = weights if isinstance(module, Conv1D) else weights.mT  # [b, d_in, d_out]
+
+    def replace(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        mapped = inputs[0] @ turned.to(output.dtype)
+        return mapped if biases is None else mapped + biases[:, None].to(output.dtype)
+
+    handle = module.register_forward_hook(replace)
+    try:
+        yield
+    finally:
+        handle.remove()

@@ -1,0 +1,205 @@
+"""Full fine-tuning of chosen parameters: the loop behind editors ft, ft_l and ft_w.
+
+The baselines of ROME and MEMIT (arXiv 2202.05262 appendix E, 2210.07229 appendix B): Adam on the weights and biases of
+one module, the requests in batches in the order given. The model's own parameters are never written to: it computes
+with copies, in float32, for as long as a forward pass takes.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from lib.core.params import Auto, Section
+from lib.core.records import Request
+from lib.edits.apply import own_orientation, shape_of
+from lib.edits.edit import Edit
+from lib.edits.updates import Dense, Update, Vector, check_finite
+from lib.methods.context import Context
+from lib.methods.training.loop import Step
+from lib.models.architecture import architecture
+from lib.models.likelihood import token_nll
+from lib.models.packing import Item, Packed, batches, pack
+from lib.models.tokens import encode
+
+Values = dict[str, Tensor]
+"""Parameters being trained, by parameter path, each in the orientation that its module stores it in; float32."""
+
+
+class Tuning(Section):
+    """What the presets of the fine-tuning baselines share."""
+
+    module: Literal["mlp_out", "block"] = Field(
+        description="what is trained in a layer: the MLP's down projection, or the whole block"
+    )
+    layers: list[int] | Auto = Field(description="layers, counted from 0; auto: one, by depth")
+    depth: float = Field(ge=0, lt=1, description="which layer auto takes: this share of the layers lies before it")
+    objective: Literal["corrected", "published"] = Field(
+        description="corrected: teacher-forced likelihood of the target; published: every target token is predicted "
+        "from the last prompt token, as in the releases of ROME and MEMIT"
+    )
+    epochs: int = Field(ge=1, description="passes over all requests, at most")
+    lr: float = Field(gt=0, description="of Adam, constant")
+    batch_size: int = Field(ge=1, description="requests of a step, in the order given")
+    min_loss: float = Field(ge=0, description="nats; a batch below it takes no step, an epoch below it is the last")
+
+
+def fine_tuned(
+    model: Any,
+    tokenizer: Any,
+    requests: Sequence[Request],
+    settings: Tuning,
+    context: Context,
+    *,
+    weight_decay: float = 0.0,
+    clamp: float | None = None,
+) -> Edit:
+    """The edit that training on `requests` makes.
+
+    `weight_decay` is Adam's (added to the gradient); `clamp` is the furthest that an entry may move from where it was.
+    Raises ValueError where there are no requests, no such layer, or a parameter that an Edit cannot hold;
+    FloatingPointError where the loss is not finite.
+    """
+    if not requests:
+        raise ValueError("fine-tuning: wanted at least one request, found none")
+    values = copies(model, settings)
+    items = training_items(tokenizer, requests, settings)
+    context.record(_fit(model, values, items, settings, context, weight_decay, clamp))
+    return edit_of(model, values)
+
+
+def copies(model: Any, settings: Tuning) -> Values:
+    """Copies of the parameters to train, in the model's order.
+
+    Raises ValueError where the model has no such layer.
+    """
+    paths = architecture(model)
+    count = paths.layers(model)
+    layers = [math.floor(settings.depth * count)] if settings.layers == "auto" else settings.layers
+    if wrong := [layer for layer in layers if not 0 <= layer < count]:
+        raise ValueError(f"layers: the model has layers 0 to {count - 1}, found {wrong[0]}")
+    found: Values = {}
+    for layer in layers:
+        module = paths.block(layer) if settings.module == "block" else paths.mlp_out_of(layer)
+        for name, value in model.get_submodule(module).named_parameters():
+            found[f"{module}.{name}"] = value.detach().to(torch.float32, copy=True).requires_grad_()
+    return found
+
+
+def training_items(tokenizer: Any, requests: Sequence[Request], settings: Tuning) -> list[Item]:
+    """One item a request; as published, every target token is a target of its own right after the prompt."""
+    items = encode(tokenizer, [one.prompt for one in requests], [(one.target_new,) for one in requests])
+    if settings.objective == "published":
+        return [Item(prompt=one.prompt, targets=tuple((token,) for token in one.targets[0])) for one in items]
+    return items
+
+
+def token_weights(items: Sequence[Item], batch: int, like: Tensor) -> Tensor:
+    """[n]: what -log p of each token counts for in the loss, the mean over `batch` requests of the mean over tokens."""
+    counts = [sum(map(len, item.targets)) for item in items]
+    return torch.cat([like.new_full((count,), 1 / (count * batch)) for count in counts])
+
+
+def _fit(
+    model: Any,
+    values: Values,
+    items: Sequence[Item],
+    settings: Tuning,
+    context: Context,
+    weight_decay: float,
+    clamp: float | None,
+) -> list[Step]:
+    """Train `values` in place; one Step a batch."""
+    optimizer = torch.optim.Adam(values.values(), lr=settings.lr, weight_decay=weight_decay)
+    before = {path: value.detach().clone() for path, value in values.items()} if clamp is not None else {}
+    starts = range(0, len(items), settings.batch_size)
+    done: list[Step] = []
+    for epoch in context.progress(range(settings.epochs)):
+        total = 0.0
+        for place, start in enumerate(starts):
+            batch = items[start : start + settings.batch_size]
+            loss = _backward(model, values, batch, context)
+            if loss >= settings.min_loss:
+                optimizer.step()
+            if clamp is not None:
+                keep_near(values, before, clamp)
+            done.append(Step(step=len(done), epoch=epoch + place / len(starts), loss=loss, lr=settings.lr))
+            total += loss * len(batch)
+        if total / len(items) < settings.min_loss:
+            break
+    return done
+
+
+def _backward(model: Any, values: Values, batch: Sequence[Item], context: Context) -> float:
+    """Give `values` the gradient of the batch's loss, of which this process computes its share; return that loss."""
+    share = context.world.mine(sorted(batch, key=lambda one: -one.length))
+    loss = torch.zeros((), device=model.device)
+    gradients = [torch.zeros_like(value) for value in values.values()]
+    for indices in batches(share, context.train.micro_tokens):
+        some = [share[index] for index in indices]
+        nll = _nll(model, values, pack(some).to(model.device))
+        part = (nll * token_weights(some, len(batch), nll)).sum()
+        for one, new in zip(gradients, torch.autograd.grad(part, list(values.values())), strict=True):
+            one += new
+        loss += part.detach()
+    context.world.add([loss, *gradients])
+    for value, gradient in zip(values.values(), gradients, strict=True):
+        value.grad = gradient
+    return finite(loss.item())
+
+
+class _Nll(nn.Module):
+    """token_nll as a module, which torch can call with other parameters than the model's own."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, packed: Packed) -> Tensor:
+        return token_nll(self.model, packed)
+
+
+def _nll(model: nn.Module, values: Values, packed: Packed) -> Tensor:
+    """-log p of every target token with `values` in place of the model's parameters: [n] float32."""
+    dtype = next(model.parameters()).dtype
+    swapped = {f"model.{path}": value.to(dtype) for path, value in values.items()}
+    nll: Tensor = torch.func.functional_call(_Nll(model), swapped, (packed,))
+    return nll
+
+
+def finite(loss: float) -> float:
+    """`loss`. Raises FloatingPointError where it is not finite."""
+    if not math.isfinite(loss):
+        raise FloatingPointError(f"fine-tuning: the loss became {loss}; lower lr in the editor's preset")
+    return loss
+
+
+def keep_near(values: Values, before: Mapping[str, Tensor], clamp: float) -> None:
+    """Put every entry of `values` back to within `clamp` of where it was."""
+    with torch.no_grad():
+        for path, value in values.items():
+            value.copy_(torch.clamp(value, before[path] - clamp, before[path] + clamp))
+
+
+def edit_of(model: nn.Module, values: Values) -> Edit:
+    """What `values` differ by from the model's parameters.
+
+    Raises ValueError where one is neither a vector nor the weight of a linear module, or has values that are not
+    finite.
+    """
+    updates: dict[str, Update] = {}
+    for path, value in values.items():
+        delta = value.detach() - model.get_parameter(path).detach().float()
+        module, _, name = path.rpartition(".")
+        if delta.dim() == 1:
+            updates[path] = Vector(shift=delta)
+        elif name == "weight" and shape_of(owner := model.get_submodule(module)):
+            updates[module] = Dense(delta=own_orientation(owner, delta).contiguous())
+        else:
+            raise ValueError(f"fine-tuning: {path} {tuple(delta.shape)} is neither a vector nor a linear map's weight")
+    for path, update in updates.items():
+        check_finite(path, update)
+    return Edit(updates=updates)

@@ -1,0 +1,1 @@
+"""Networks that turn gradients into updates: MEND and KE."""

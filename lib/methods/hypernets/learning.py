@@ -1,0 +1,224 @@
+"""Training of hyper-networks: the loop behind editors mend and ke (arXiv 2110.11309, section 3.2).
+
+A step draws cases (cases.py), lets the network make the update of each, and minimises over the cases
+
+    loss = edit_weight * (-log p of the new target after another phrasing of the edit, under the edited model)
+         + locality_weight * KL(unedited || edited) where other facts' targets are predicted
+
+both as means over target tokens. The model itself is frozen. Adam; the weights of the lowest loss on held-out facts are
+kept, and training ends when that has not improved for `patience` looks.
+"""
+
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from lib.core.params import Section
+from lib.core.records import Fact
+from lib.methods.context import Context
+from lib.methods.hypernets.cases import Case, Source, split
+from lib.methods.hypernets.network import Hypernet, attached, save_hypernet, signals_of, together
+from lib.methods.training.loop import Checkpoints
+from lib.models.likelihood import hidden_states
+from lib.models.packing import Packed, batches, pack
+
+_LOG = logging.getLogger(__name__)
+_NAME = "state.safetensors"
+
+
+class Learning(Section):
+    """What the presets of the hyper-network editors share."""
+
+    layers: int = Field(ge=1, description="the MLP matrices of this many last layers are edited")
+    steps: int = Field(ge=1, description="optimiser steps, at most")
+    batch_size: int = Field(ge=1, description="cases of a step")
+    lr: float = Field(gt=0, description="of Adam")
+    decay: Literal["constant", "linear"] = Field(description="learning rates stay, or fall to 0 over `steps`")
+    max_grad_norm: float = Field(gt=0, description="gradients are scaled down to this norm")
+    edit_weight: float = Field(ge=0, description="of the new target's -log p in the loss")
+    locality_weight: float = Field(ge=0, description="of the KL divergence on other facts in the loss")
+    locality: int = Field(ge=1, description="other facts of a case")
+    validation: float = Field(gt=0, lt=1, description="share of the pool's facts held out to choose the weights")
+    validation_cases: int = Field(ge=1, description="cases drawn from them, the same every time")
+    validation_steps: int = Field(ge=1, description="steps between two looks at them")
+    patience: int = Field(ge=1, description="looks without a lower loss after which training ends")
+    seed: int = Field(description="draws initial weights, the held-out facts and the cases")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Losses:
+    """Means over cases, in nats."""
+
+    edit: Tensor  # []
+    locality: Tensor  # []
+
+    def total(self, settings: Any) -> Tensor:
+        """What is minimised."""
+        total: Tensor = settings.edit_weight * self.edit + settings.locality_weight * self.locality
+        return total
+
+
+def learn(
+    editor: str,
+    network: Hypernet,
+    model: Any,
+    tokenizer: Any,
+    pool: Sequence[Fact],
+    settings: Any,
+    context: Context,
+    folder: Path,
+) -> dict[str, float]:
+    """Train `network` and write it to `folder`; `settings` is a Learning. Returns figures of the training.
+
+    Goes on after a kill from the newest checkpoint, with the same final bytes. Raises ValueError where the pool is too
+    small, FloatingPointError where the loss is not finite.
+    """
+    train, validation = (Source(side) for side in split(pool, settings.validation, settings.seed))
+    run = _Run(network, model, settings, context.train.micro_tokens)
+    cases = list(_cases(validation, tokenizer, settings, "validation", settings.validation_cases))
+    looks = _resume(context.checkpoints, run)
+    for step in context.progress(range(run.done, settings.steps)):
+        if _finished(looks, settings):
+            break
+        run.step(list(_cases(train, tokenizer, settings, f"step {step}", settings.batch_size)))
+        if run.done % settings.validation_steps == 0 or run.done == settings.steps:
+            looks.append(run.look(cases))
+            if looks[-1]["loss"] <= min(one["loss"] for one in looks):
+                run.best = _copied(network)
+            _LOG.info("hypernet: %s", ", ".join(f"{name} {value:.4g}" for name, value in looks[-1].items()))
+        if context.checkpoints and context.world.first and run.done % context.checkpoints.every == 0:
+            _save(context.checkpoints, run, looks)
+    network.load_state_dict(run.best)
+    best = min(looks, key=lambda one: one["loss"])
+    save_hypernet(folder, network, {"editor": editor, "modules": list(network.paths), **best})
+    return {"steps": run.done, "best_step": best["step"], "facts": len(pool),
+            **{f"validation_{name}": value for name, value in best.items() if name != "step"}}  # fmt: skip
+
+
+class _Run:
+    """A network in training, with all that its next step depends on."""
+
+    def __init__(self, network: Hypernet, model: Any, settings: Any, micro_tokens: int) -> None:
+        self.network, self.model, self.settings, self.micro_tokens = network, model, settings, micro_tokens
+        self.optimizer = torch.optim.Adam(network.groups(settings.lr, getattr(settings, "rate_lr", settings.lr)))
+        self.rates = [group["lr"] for group in self.optimizer.param_groups]
+        self.done = 0
+        self.best: Mapping[str, Tensor] = _copied(network)
+
+    def step(self, cases: Sequence[Case]) -> None:
+        """One step of the optimizer. Raises FloatingPointError where the loss is not finite."""
+        self.network.train()
+        self.optimizer.zero_grad()
+        for indices in batches(cases, self.micro_tokens):
+            some = [cases[index] for index in indices]
+            loss = losses(self.model, self.network, some).total(self.settings) * (len(some) / len(cases))
+            if not bool(loss.isfinite()):
+                raise FloatingPointError(f"hypernet: the loss became {loss.item()}; lower lr in the editor's preset")
+            # the network's parameters alone: one of the model's may want a gradient, and must not be given any
+            loss.backward(inputs=list(self.network.parameters()))  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.max_grad_norm)
+        left = 1 - self.done / self.settings.steps if self.settings.decay == "linear" else 1.0
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = rate * left
+        self.optimizer.step()
+        self.done += 1
+
+    @torch.no_grad()
+    def look(self, cases: Sequence[Case]) -> dict[str, float]:
+        """The losses on held-out cases."""
+        self.network.eval()
+        sums = torch.zeros(2)
+        for indices in batches(cases, self.micro_tokens):
+            found = losses(self.model, self.network, [cases[index] for index in indices])
+            sums += torch.stack([found.edit, found.locality]).cpu() * len(indices)
+        edit, locality = sums / len(cases)
+        total = Losses(edit=edit, locality=locality).total(self.settings)
+        return {"step": self.done, "loss": total.item(), "edit": edit.item(), "locality": locality.item()}
+
+
+def losses(model: Any, network: Hypernet, cases: Sequence[Case]) -> Losses:
+    """The two losses of these cases, each edited alone; gradients reach the network."""
+    weights = [1 / len(case.edit.targets[0]) for case in cases]
+    updates = network(signals_of(model, [case.edit for case in cases], network.paths, weights))
+    moved, moved_rows = together([pack([case.rephrased]).to(model.device) for case in cases])
+    kept, kept_rows = together([pack(case.locality).to(model.device) for case in cases])
+    with torch.no_grad():
+        before = _log_p(model, kept)
+    with attached(model, updates, moved_rows):
+        edit = -_log_p(model, moved).gather(1, moved.label[:, None])[:, 0]
+    with attached(model, updates, kept_rows):
+        after = _log_p(model, kept)
+    divergence = torch.nn.functional.kl_div(after, before, log_target=True, reduction="none").sum(-1)
+    return Losses(edit=_mean_by_target(edit, moved), locality=_mean_by_target(divergence, kept))
+
+
+def _log_p(model: Any, packed: Packed) -> Tensor:
+    """Log-probabilities of all tokens where a target token is predicted: [n, v] float32."""
+    logits: Tensor = model.get_output_embeddings()(hidden_states(model, packed)).float()
+    return logits.log_softmax(-1)
+
+
+def _mean_by_target(values: Tensor, packed: Packed) -> Tensor:
+    """Mean over targets of the mean over a target's tokens."""
+    counts = torch.bincount(packed.owner, minlength=packed.targets)
+    return (values / counts[packed.owner]).sum() / packed.targets
+
+
+def _cases(source: Source, tokenizer: Any, settings: Any, what: str, number: int) -> Iterator[Case]:
+    """Cases that follow from the seed and `what` alone."""
+    random = Random(f"{settings.seed}/{what}")
+    return (source.draw(tokenizer, random, settings.locality) for _ in range(number))
+
+
+def _finished(looks: Sequence[Mapping[str, float]], settings: Any) -> bool:
+    """Whether the last `patience` looks were no better than the best before them."""
+    found = [one["loss"] for one in looks]
+    return len(found) > settings.patience and min(found[-settings.patience :]) >= min(found[: -settings.patience])
+
+
+def _copied(network: Hypernet) -> dict[str, Tensor]:
+    return {name: one.detach().clone() for name, one in network.state_dict().items()}
+
+
+def _save(checkpoints: Checkpoints, run: _Run, looks: Sequence[Mapping[str, float]]) -> None:
+    """Write everything that the next step depends on, whole or not at all."""
+    tensors = {f"network/{name}": one.detach().clone() for name, one in run.network.state_dict().items()}
+    tensors |= {f"best/{name}": one for name, one in run.best.items()}
+    for index, state in run.optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer/{index}/{name}": one for name, one in state.items()}
+    checkpoints.folder.mkdir(parents=True, exist_ok=True)
+    unfinished = checkpoints.folder / f"unfinished-{_NAME}"
+    save_file(tensors, unfinished, metadata={"done": json.dumps(run.done), "looks": json.dumps(looks)})
+    os.replace(unfinished, checkpoints.folder / _NAME)
+
+
+def _resume(checkpoints: Checkpoints | None, run: _Run) -> list[dict[str, float]]:
+    """Load the newest checkpoint, if any, into `run`; return the looks that it has behind it."""
+    if checkpoints is None or not (path := checkpoints.folder / _NAME).is_file():
+        return []
+    parts: dict[str, dict[str, Tensor]] = {"network": {}, "best": {}, "optimizer": {}}
+    with safe_open(path, framework="pt", device=str(run.model.device)) as stored:
+        for key in stored.keys():  # noqa: SIM118 - not a mapping
+            part, _, name = key.partition("/")
+            parts[part][name] = stored.get_tensor(key)
+        about = stored.metadata()
+    run.network.load_state_dict(parts["network"])
+    run.best, run.done = parts["best"], json.loads(about["done"])
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in parts["optimizer"].items():
+        index, _, name = key.partition("/")
+        state.setdefault(int(index), {})[name] = value.cpu() if name == "step" else value
+    run.optimizer.load_state_dict({**run.optimizer.state_dict(), "state": state})
+    looks: list[dict[str, float]] = json.loads(about["looks"])
+    return looks

@@ -1,0 +1,1 @@
+"""ROME, MEMIT and their kin, and knowledge neurons."""

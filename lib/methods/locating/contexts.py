@@ -1,0 +1,55 @@
+"""Contexts in which keys are read: sampled openings before the prompt (ROME and MEMIT draw them differently)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lib.generation.engine import Prompt, Sampling
+from lib.generation.equal_length import TransformersGenerator
+
+OPENINGS = ("The", "Therefore", "Because", "I", "You")
+_TOP_K = 5
+
+
+def rome_contexts(model: Any, tokenizer: Any, lengths: Sequence[int], seed: int) -> list[list[str]]:
+    """One group: the bare prompt, and a text sampled from nothing of each length (tokens) before it.
+
+    As released, the end-of-text token that a text continues counts: length 5 draws four tokens.
+    """
+    prompt = tokenizer.decode([tokenizer.eos_token_id])
+    texts = [""] * len(lengths)
+    for length in sorted(set(lengths)):
+        places = [index for index, one in enumerate(lengths) if one == length]
+        drawn = _sampled(model, tokenizer, [Prompt(text=prompt, seed=seed + one) for one in places], length - 1)
+        for index, text in zip(places, drawn, strict=True):
+            texts[index] = text
+    return [["{}", *(_context(text) for text in texts)]]
+
+
+def memit_contexts(model: Any, tokenizer: Any, length: int, seed: int) -> list[list[str]]:
+    """Two groups: the bare prompt, and a sampled continuation of `length` tokens of each of OPENINGS before it."""
+    prompts = [Prompt(text=opening, seed=seed + index) for index, opening in enumerate(OPENINGS)]
+    texts = _sampled(model, tokenizer, prompts, length)
+    return [["{}"], [_context(opening + text) for opening, text in zip(OPENINGS, texts, strict=True)]]
+
+
+def _sampled(model: Any, tokenizer: Any, prompts: Sequence[Prompt], length: int) -> list[str]:
+    sampling = Sampling(max_tokens=length, temperature=1.0, top_k=_TOP_K)
+    return TransformersGenerator(model, tokenizer).generate("", prompts, sampling)
+
+
+def _context(text: str) -> str:
+    """A sampled text as a context; braces in it would be taken for the prompt's place."""
+    return text.replace("{", " ").replace("}", " ").strip() + ". {}"
+
+
+def group_means(values: Tensor, requests: int, groups: Sequence[Sequence[str]]) -> Tensor:
+    """The mean over groups of the mean over a group's contexts: [requests * contexts, d] -> [requests, d].
+
+    Rows are request after request, each with its contexts in the order of the groups.
+    """
+    by_request = values.view(requests, sum(map(len, groups)), -1)
+    parts = torch.split(by_request, [len(group) for group in groups], dim=1)
+    return torch.stack([part.mean(dim=1) for part in parts]).mean(dim=0)

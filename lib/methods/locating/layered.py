@@ -1,0 +1,163 @@
+"""Edits of several layers for a batch of requests: MEMIT, EMMET and AlphaEdit, which differ in one matrix only.
+
+Layer after layer, with K [d_in, n] the keys of the requests, R [d, n] what is left to their z* divided by the number of
+layers left, and A [d_in, n] the method's adjusted keys, the update is R A^T. Linear algebra is float64.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from lib.core.params import Auto, Section
+from lib.core.records import Request
+from lib.edits.apply import applied
+from lib.edits.edit import Edit
+from lib.edits.updates import Dense, LowRank, Update, check_finite
+from lib.methods.locating.contexts import group_means, memit_contexts
+from lib.methods.locating.places import Place, Token, known_layers, place, states
+from lib.methods.locating.target_vectors import Optimisation, target_values
+from lib.models.architecture import Architecture, architecture
+
+Adjusted = Callable[[int, Tensor], Tensor]
+"""(layer, keys K [d_in, n] float64) -> adjusted keys A [d_in, n] float64"""
+_FIRST_SHARE, _LAST_SHARE = 0.1, 0.3
+"""`auto`: the layers from this share of the depth to that, as the papers' for GPT-J (3 to 8 of 28)."""
+
+
+class Layered(Section):
+    """Settings that the three methods share."""
+
+    layers: list[int] | Auto = Field(description="whose down projections are changed; auto: 0.1 to 0.3 of the depth")
+    token: Token = Field(description="where the facts are read and written: the subject's last token, or the prompt's")
+    context_tokens: int = Field(ge=1, description="length of the sampled contexts")
+    seed: int = Field(description="draws the contexts")
+    optimisation: Optimisation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Solved:
+    """An edit and what it was made with."""
+
+    edit: Edit
+    layers: Sequence[int]
+    """The edited layers, ascending."""
+    contexts: Sequence[Sequence[str]]
+    """Groups of templates that the keys were read in."""
+
+
+def layers_of(model: Any, settings: Layered) -> list[int]:
+    """The layers to change, ascending. Raises ValueError where the model does not have one."""
+    if settings.layers != "auto":
+        return known_layers(model, settings.layers)
+    depth = architecture(model).layers(model)
+    first, last = round(_FIRST_SHARE * depth), max(round(_FIRST_SHARE * depth), round(_LAST_SHARE * depth))
+    return list(range(first, last + 1))
+
+
+def solve(
+    model: Any, tokenizer: Any, requests: Sequence[Request], settings: Layered, adjusted: Adjusted, name: str
+) -> Solved:
+    """The edit for `requests`.
+
+    Raises ValueError where there is none, two of them ask for different answers to the same question, or a solution is
+    not finite.
+    """
+    refuse_conflicts(requests)
+    arch, layers = architecture(model), layers_of(model, settings)
+    contexts = memit_contexts(model, tokenizer, settings.context_tokens, settings.seed)
+    flat = [context for group in contexts for context in group]
+    last = arch.block(layers[-1])
+    values = target_values(model, tokenizer, requests, last, settings.token, flat, settings.optimisation)
+    bare = [place(tokenizer, one, settings.token) for one in requests]
+    updates: dict[str, Update] = {}
+    norms: list[float] = []
+    for done, layer in enumerate(layers):
+        path = arch.mlp_out_of(layer)
+        with applied(model, Edit(updates=updates)):
+            keys = request_keys(model, tokenizer, requests, arch, layer, contexts, settings)
+            now = states(model, bare, [(last, "output")], settings.optimisation.tokens)[last, "output"]
+        left = (values.target - now).T.double().cpu() / (len(layers) - done)  # [d, n]
+        updates[path], norm = _update(left, adjusted(layer, keys), f"{path} ({name})")
+        norms.append(norm)
+    info = {"editor": name, "layers": layers, "templates": contexts, "norm": norms, **values.report()}
+    return Solved(edit=Edit(updates=updates, info=info), layers=layers, contexts=contexts)
+
+
+def _update(residual: Tensor, adjusted: Tensor, where: str) -> tuple[Update, float]:
+    """R A^T and its Frobenius norm: R [d, n], A [d_in, n]; a matrix where n is not below its full rank."""
+    d, n = residual.shape
+    update: Update
+    if n < min(d, len(adjusted)):
+        update = LowRank(left=residual.float().contiguous(), right=adjusted.T.float().contiguous())
+        squared = ((residual.T @ residual) * (adjusted.T @ adjusted)).sum()
+    else:
+        delta = residual @ adjusted.T
+        update, squared = Dense(delta=delta.float()), (delta**2).sum()
+    check_finite(f"{where}; its second moment may be singular", update)
+    return update, float(squared.clamp(min=0).sqrt())
+
+
+def request_keys(
+    model: Any, tokenizer: Any, requests: Sequence[Request], arch: Architecture, layer: int,
+    contexts: Sequence[Sequence[str]], settings: Layered,
+) -> Tensor:  # fmt: skip
+    """The requests' keys at a layer, mean over groups of the mean over a group's contexts: [d_in, n] float64."""
+    places: list[Place] = [
+        place(tokenizer, request, settings.token, context)
+        for request in requests for group in contexts for context in group
+    ]  # fmt: skip
+    path = arch.mlp_out_of(layer)
+    found = states(model, places, [(path, "input")], settings.optimisation.tokens)[path, "input"]
+    return group_means(found, len(requests), contexts).T.double().cpu()
+
+
+def memit_keys(moment: Tensor, keys: Tensor, weight: float) -> Tensor:
+    """(weight C + K K^T)^-1 K (arXiv 2210.07229, equation 14)"""
+    found: Tensor = torch.linalg.solve(weight * moment + keys @ keys.T, keys)
+    return found
+
+
+def emmet_keys(moment: Tensor, keys: Tensor, ridge: float) -> Tensor:
+    """C^-1 K (K^T C^-1 K + ridge I)^-1 (arXiv 2403.14236)"""
+    solved = torch.linalg.solve(moment, keys)
+    inner = keys.T @ solved + ridge * torch.eye(keys.shape[1], dtype=keys.dtype)
+    found: Tensor = torch.linalg.solve(inner, solved.T).T
+    return found
+
+
+def null_space(moment: Tensor, threshold: float) -> Tensor:
+    """P = U U^T of the eigenvectors of C whose eigenvalue is below the threshold (arXiv 2410.02355): [d_in, d_in]"""
+    values, vectors = torch.linalg.eigh(moment)
+    kept: Tensor = vectors[:, values < threshold]
+    return kept @ kept.T
+
+
+def alphaedit_keys(projection: Tensor, keys: Tensor, earlier: Tensor, ridge: float) -> Tensor:
+    """[P (K K^T + Kp Kp^T) + ridge I]^-1 P K, with Kp Kp^T of the batches before (arXiv 2410.02355)"""
+    left = projection @ (keys @ keys.T + earlier) + ridge * torch.eye(len(keys), dtype=keys.dtype)
+    found: Tensor = torch.linalg.solve(left, projection @ keys)
+    return found
+
+
+def refuse_conflicts(requests: Sequence[Request]) -> None:
+    """Raise ValueError where two requests of a batch have the same question and different answers, or there is none.
+
+    The same question: the same filled prompt, or the same subject and relation.
+    """
+    if not requests:
+        raise ValueError("wanted at least one request, found none")
+    asked: dict[tuple[str, ...], Request] = {}
+    for one in requests:
+        questions = [(one.prompt,), *([(one.subject, one.relation)] if one.subject and one.relation else [])]
+        for question in questions:
+            other = asked.setdefault(question, one)
+            if other.target_new.strip() != one.target_new.strip():
+                raise ValueError(
+                    f"edits {other.edit_id!r} and {one.edit_id!r} ask for {other.target_new!r} and {one.target_new!r} "
+                    f"to the same question ({one.prompt!r}): wanted one answer in a batch. "
+                    "Drop one, or edit one after the other."
+                )

@@ -1,0 +1,125 @@
+"""Where in a model a fact sits: the token to read and write at, the contexts around a prompt, and the states there.
+
+Locate-then-edit methods (ROME, arXiv 2202.05262; MEMIT, arXiv 2210.07229) read and write at the last token of the
+subject, in the request's prompt by itself and behind sampled contexts; the released code also knows the last token of
+the prompt.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from lib.core.records import Request
+from lib.core.texts import fill
+from lib.models.architecture import architecture, hidden_of
+
+Side = Literal["input", "output"]
+Token = Literal["subject_last", "prompt_last"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A prompt as token ids, and the position among them of the token to read and write at."""
+
+    ids: tuple[int, ...]
+    position: int
+
+
+def place(tokenizer: Any, request: Request, token: Token, context: str = "{}") -> Place:
+    """The request's prompt put into `context` at its {}.
+
+    Raises ValueError naming the request where it has no subject, or its prompt does not hold it literally.
+    """
+    prompt = fill(context, request.prompt)
+    end = context.index("{}") + _subject_start(request) + len(request.subject or "")
+    return located(tokenizer, prompt, end, token)
+
+
+def located(tokenizer: Any, text: str, subject_end: int, token: Token) -> Place:
+    """`text` as tokens, and the last token that begins before character `subject_end`, or the last of all."""
+    encoded = tokenizer(text, return_offsets_mapping=True)
+    end = subject_end if token == "subject_last" else len(text)
+    inside = [k for k, (first, last) in enumerate(encoded.offset_mapping) if first < end and last > first]
+    return Place(ids=tuple(encoded.input_ids), position=inside[-1])
+
+
+def _subject_start(request: Request) -> int:
+    """Where the subject begins in the prompt: at the template's {}, else where it first occurs (it may occur twice)."""
+    where = f"edit {request.edit_id!r}, prompt {request.prompt!r}"
+    if not request.subject:
+        raise ValueError(f"{where}: this editor needs the subject; the request has none (column subject)")
+    if request.template is not None and fill(request.template, request.subject) == request.prompt:
+        return request.template.index("{}")
+    if (start := request.prompt.find(request.subject)) < 0:
+        raise ValueError(f"{where}: wanted the subject {request.subject!r} in the prompt, letter by letter")
+    return start
+
+
+@torch.inference_mode()
+def states(
+    model: Any, places: Sequence[Place], parts: Sequence[tuple[str, Side]], tokens: int
+) -> dict[tuple[str, Side], Tensor]:
+    """What goes into or comes out of modules at every place's position: [places, d] float32 for each of `parts`.
+
+    Forward passes hold at most `tokens` tokens.
+    """
+    found: dict[tuple[str, Side], list[Tensor]] = {part: [] for part in parts}
+    for batch in _batches(places, tokens):
+        ids, mask = padded([one.ids for one in batch], model.device)
+        at = torch.tensor([one.position for one in batch], device=model.device)
+        with ExitStack() as stack:
+            for path, side in parts:
+                stack.enter_context(_kept(found[path, side], model.get_submodule(path), side, at))
+            model.base_model(input_ids=ids, attention_mask=mask, use_cache=False)
+    return {part: torch.cat(some) for part, some in found.items()}
+
+
+@contextmanager
+def _kept(found: list[Tensor], module: nn.Module, side: Side, at: Tensor) -> Iterator[None]:
+    rows = torch.arange(len(at), device=at.device)
+
+    def keep(module: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:
+        value = inputs[0] if side == "input" else hidden_of(output)
+        found.append(value[rows, at].float())
+
+    handle = module.register_forward_hook(keep)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _batches(places: Sequence[Place], tokens: int) -> Iterator[Sequence[Place]]:
+    """Places in order, as many together as have `tokens` tokens after padding, at least one."""
+    batch: list[Place] = []
+    longest = 0
+    for one in places:
+        longest = max(longest, len(one.ids))
+        if batch and longest * (len(batch) + 1) > tokens:
+            yield batch
+            batch, longest = [], len(one.ids)
+        batch.append(one)
+    if batch:
+        yield batch
+
+
+def known_layers(model: Any, layers: Sequence[int]) -> list[int]:
+    """`layers`, ascending. Raises ValueError where there is none, or the model does not have one of them."""
+    count = architecture(model).layers(model)
+    if wrong := [layer for layer in layers if not 0 <= layer < count]:
+        raise ValueError(f"layers: the model has layers 0 to {count - 1}, found {wrong[0]}")
+    if not layers:
+        raise ValueError("layers: wanted at least one layer, or auto; found none")
+    return sorted({*layers})
+
+
+def padded(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Token ids and attention mask [b, t], padded on the right with zeros."""
+    t = max(map(len, rows))
+    ids = torch.tensor([[*one, *[0] * (t - len(one))] for one in rows], device=device)
+    mask = torch.tensor([[1] * len(one) + [0] * (t - len(one)) for one in rows], device=device)
+    return ids, mask

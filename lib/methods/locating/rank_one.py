@@ -1,0 +1,132 @@
+"""Rank-one edits: ROME (arXiv 2202.05262, equation 2) and R-ROME (arXiv 2403.07175), which differ in their keys."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from lib.core.params import Auto, Section
+from lib.core.records import Request
+from lib.edits.apply import applied
+from lib.edits.edit import Edit, compose
+from lib.edits.updates import LowRank, check_finite
+from lib.methods.context import Context
+from lib.methods.locating.contexts import rome_contexts
+from lib.methods.locating.places import Side, Token, known_layers, place, states
+from lib.methods.locating.second_moments import load_moment
+from lib.methods.locating.target_vectors import Optimisation, target_values
+from lib.models.architecture import architecture
+
+Keys = Literal["rome", "averaged", "prompt"]
+_DEPTH_SHARE = 0.3
+"""`auto`: the layer at this share of the depth; the papers' are 17 of 48 (GPT-2 XL) and 5 of 28 (GPT-J)."""
+_SIDES: tuple[Side, Side] = ("input", "output")
+
+
+class RankOne(Section):
+    """Settings of ROME and R-ROME."""
+
+    layer: int | Auto = Field(description="whose down projection is changed; auto: at 0.3 of the depth")
+    token: Token = Field(description="where the fact is read and written: the subject's last token, or the prompt's")
+    moments: bool = Field(description="weigh the key with the inverse second moment of ordinary keys")
+    context_tokens: list[Annotated[int, Field(ge=2)]] = Field(
+        description="lengths of the sampled contexts, in tokens with the end-of-text token that they continue"
+    )
+    seed: int = Field(description="draws the contexts")
+    optimisation: Optimisation
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Common:
+    """What all edits of a run share."""
+
+    name: str
+    keys: Keys
+    layer: int
+    contexts: list[str]
+    factored: tuple[Tensor, Tensor] | None
+    """LU factors of the second moment [d_in, d_in], float64; None without."""
+
+    def directions(self, keys: Tensor) -> Tensor:
+        """C^-1 k, normalised: [n, d_in] -> [n, d_in] float64"""
+        found = keys if self.factored is None else torch.linalg.lu_solve(*self.factored, keys.T).T
+        normalised: Tensor = found / found.norm(dim=1, keepdim=True)
+        return normalised
+
+
+def layer_of(model: Any, settings: RankOne) -> int:
+    """The layer to change. Raises ValueError where the model does not have it."""
+    depth = architecture(model).layers(model)
+    return known_layers(model, [round(_DEPTH_SHARE * depth) if settings.layer == "auto" else int(settings.layer)])[0]
+
+
+def edit_each(
+    model: Any, tokenizer: Any, requests: Sequence[Request], settings: RankOne, context: Context, keys: Keys, name: str,
+) -> list[Edit]:  # fmt: skip
+    """Every request alone on the model as it is, values optimised together.
+
+    The direction comes from the key averaged over contexts and the divisor from the bare prompt's (rome), or both from
+    the averaged key (averaged) or from the bare prompt's (prompt). Raises ValueError where an update is not finite.
+    """
+    return _edits(model, tokenizer, requests, settings, _common(model, tokenizer, settings, context, keys, name))
+
+
+def edit_all(
+    model: Any, tokenizer: Any, requests: Sequence[Request], settings: RankOne, context: Context, keys: Keys, name: str,
+) -> Edit:  # fmt: skip
+    """The requests one after another, each on the model with those before; contexts are drawn once, before the first.
+
+    What `info` says of requests are lists in their order.
+    """
+    common = _common(model, tokenizer, settings, context, keys, name)
+    whole = Edit(updates={})
+    for index in context.progress(range(len(requests))):
+        with applied(model, whole):
+            (one,) = _edits(model, tokenizer, [requests[index]], settings, common)
+        so_far = {key: [*whole.info.get(key, []), *one.info[key]] for key in _OF_REQUESTS}
+        whole = compose(whole, Edit(updates=one.updates, info={**one.info, **so_far}))
+    return whole
+
+
+_OF_REQUESTS = ("loss", "iterations", "divisor", "norm")
+
+
+def _common(model: Any, tokenizer: Any, settings: RankOne, context: Context, keys: Keys, name: str) -> _Common:
+    layer = layer_of(model, settings)
+    factored = None
+    if settings.moments:
+        moment = load_moment(context.statistics, architecture(model).mlp_out_of(layer)).moment
+        factored = torch.linalg.lu_factor(moment.double())
+    (contexts,) = rome_contexts(model, tokenizer, settings.context_tokens, settings.seed)
+    return _Common(name=name, keys=keys, layer=layer, contexts=contexts, factored=factored)
+
+
+def _edits(model: Any, tokenizer: Any, requests: Sequence[Request], settings: RankOne, common: _Common) -> list[Edit]:
+    arch = architecture(model)
+    path = arch.mlp_out_of(common.layer)
+    places = [place(tokenizer, request, settings.token, one) for request in requests for one in common.contexts]
+    # Outputs, not weight times input: an earlier low-rank edit runs beside the weight.
+    found = states(model, places, [(path, side) for side in _SIDES], settings.optimisation.tokens)
+    seen, outputs = (found[path, side].view(len(requests), len(common.contexts), -1).double().cpu() for side in _SIDES)
+    values = target_values(
+        model, tokenizer, requests, arch.mlp_of(common.layer), settings.token, common.contexts, settings.optimisation
+    )
+    directions = common.directions(seen[:, 0] if common.keys == "prompt" else seen.mean(dim=1))  # [n, d_in]
+    key, output = (one.mean(dim=1) if common.keys == "averaged" else one[:, 0] for one in (seen, outputs))
+    divisor = (key * directions).sum(dim=1)  # [n]
+    left = (values.target.double().cpu() - output) / divisor[:, None]
+    report = values.report()
+    edits = []
+    for index, request in enumerate(requests):
+        update = LowRank(left=left[index][:, None].float(), right=directions[index][None].float())
+        check_finite(f"{path} ({common.name} of edit {request.edit_id!r}, divisor {divisor[index]:.3g})", update)
+        info = {
+            "editor": common.name, "layers": [common.layer], "templates": [common.contexts],
+            **{key: [some[index]] for key, some in report.items()},
+            "divisor": [float(divisor[index])], "norm": [float(left[index].norm())],
+        }  # fmt: skip
+        edits.append(Edit(updates={path: update}, info=info))
+    return edits

@@ -1,0 +1,1 @@
+"""LoRA by gradient descent."""

@@ -1,0 +1,95 @@
+"""Many adapters trained at once, each on its own examples, with the result of training them one at a time.
+
+Every row of a forward pass belongs to one adapter and computes with that one alone; every adapter has an optimizer,
+a schedule and a clipped gradient of its own. So the edits share the model's arithmetic and nothing else.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from lib.edits.adapter import Adapter
+from lib.edits.apply import side_path
+from lib.edits.updates import LowRank
+from lib.methods.training.loop import Schedule, descend
+from lib.methods.training.objective import Example, Objective
+from lib.models.likelihood import token_nll
+from lib.models.packing import Packed, batches, pack, side_by_side
+
+
+def train_each(
+    model: nn.Module,
+    adapters: Sequence[Adapter],
+    examples: Sequence[Sequence[Example]],
+    schedule: Schedule,
+    objective: Objective,
+    progress: Callable[[Iterable[int]], Iterable[int]],
+) -> None:
+    """Train every adapter in place on its own examples.
+
+    Equal to loop.train on one after another, to float tolerance. Raises ValueError where one has no example;
+    FloatingPointError where a loss is not finite.
+    """
+    if not all(examples):
+        raise ValueError("training: wanted at least one pair of prompt and target for every edit")
+    optimizers = [
+        torch.optim.AdamW(one.parameters(), lr=schedule.lr, weight_decay=schedule.weight_decay, fused=True)
+        for one in adapters
+    ]
+    totals = [schedule.steps(len(some)) for some in examples]
+    for step in progress(range(max(totals))):
+        active = [index for index, total in enumerate(totals) if step < total]
+        batch = {index: [examples[index][k] for k in schedule.batch(step, len(examples[index]))] for index in active}
+        for index in active:
+            optimizers[index].zero_grad(set_to_none=False)
+        for part in _parts(batch, schedule.micro_tokens):
+            trained = [one for index in part for one in adapters[index].parameters()]
+            _loss(model, adapters, part, batch, objective).backward(inputs=trained)  # type: ignore[no-untyped-call]
+        for index in active:
+            descend(adapters[index].parameters(), optimizers[index], schedule.rate(step, totals[index]), schedule)
+
+
+Share = dict[int, list[Example]]
+"""Examples by adapter."""
+
+
+def _parts(batch: Share, micro_tokens: int) -> Iterator[Share]:
+    """`batch` cut into forward passes of at most about `micro_tokens` tokens."""
+    flat = [(index, one) for index, some in batch.items() for one in sorted(some, key=lambda one: -one.length)]
+    for cut in batches([one for _, one in flat], micro_tokens):
+        part: Share = {}
+        for place in cut:
+            part.setdefault(flat[place][0], []).append(flat[place][1])
+        yield part
+
+
+def _loss(model: nn.Module, adapters: Sequence[Adapter], part: Share, batch: Share, objective: Objective) -> Tensor:
+    """The sum of every adapter's own loss: the gradient of each is that of its own."""
+    device = next(model.parameters()).device
+    packings = [pack([one.item for one in some]).to(device) for some in part.values()]
+    with _attached_by_row(model, [adapters[index] for index in part], packings):
+        nll = token_nll(model, side_by_side(packings))
+    losses, start = [], 0
+    for (index, some), packed in zip(part.items(), packings, strict=True):
+        end = start + len(packed.label)
+        losses.append(objective.weigh(nll[start:end], packed, some, batch[index]))
+        start = end
+    loss = torch.stack(losses).sum()
+    if not bool(loss.isfinite()):
+        raise FloatingPointError("the loss of an edit is not finite; lower train.lr")
+    return loss
+
+
+@contextmanager
+def _attached_by_row(model: nn.Module, adapters: Sequence[Adapter], packings: Sequence[Packed]) -> Iterator[None]:
+    rows = [place for place, packed in enumerate(packings) for _ in range(len(packed.item))]
+    with ExitStack() as stack:
+        for path in adapters[0].a:
+            update = LowRank(
+                left=torch.stack([one.b[path] for one in adapters])[rows],
+                right=torch.stack([one.a[path] for one in adapters])[rows],
+            )
+            stack.enter_context(side_path(model.get_submodule(path), update, adapters[0].scale))
+        yield

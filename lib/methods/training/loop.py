@@ -1,0 +1,186 @@
+"""Gradient descent on the objective: batching, schedule, accumulation, several processes, resuming.
+
+A step takes the loss of its global batch (objective.py), whatever the number of processes and of forward passes.
+"""
+
+import functools
+import json
+import math
+import os
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from lib.methods.training.objective import Example, Objective
+from lib.models.packing import batches
+from lib.models.sharding import in_company
+from lib.runtime.distributed import World
+
+_KEPT_CHECKPOINTS = 2
+_CONDITIONAL = Objective()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """How long, how fast, in what portions."""
+
+    epochs: int
+    lr: float
+    """Peak learning rate of AdamW; follows half a cosine to 0, no warm-up."""
+    batch_size: int
+    """Items per step over all processes."""
+    micro_tokens: int
+    """Tokens per forward pass in one process."""
+    weight_decay: float
+    max_grad_norm: float
+    seed: int
+
+    def steps(self, items: int) -> int:
+        """Optimiser steps for this many items; the last batch of an epoch may be smaller."""
+        return self.epochs * math.ceil(items / self.batch_size)
+
+    def rate(self, step: int, total: int) -> float:
+        """Learning rate of a step."""
+        return self.lr * 0.5 * (1 + math.cos(math.pi * step / total))
+
+    def batch(self, step: int, items: int) -> list[int]:
+        """The items of a step: every epoch goes through all of them in an order of its own."""
+        epoch, place = divmod(step, math.ceil(items / self.batch_size))
+        order = _order(self.seed, epoch, items)
+        return order[place * self.batch_size : (place + 1) * self.batch_size].tolist()
+
+
+@functools.lru_cache(maxsize=1)
+def _order(seed: int, epoch: int, items: int) -> "array[int]":
+    return array("l", Random(f"{seed}/{epoch}").sample(range(items), items))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """What one optimiser step did."""
+
+    step: int
+    epoch: float
+    loss: float
+    """Mean -log p per target token of the global batch, in nats, before the step."""
+    lr: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoints:
+    """Where training state is kept against a kill, and how often."""
+
+    folder: Path
+    every: int
+
+
+def train(
+    model: nn.Module,
+    parameters: Sequence[Tensor],
+    examples: Sequence[Example],
+    schedule: Schedule,
+    world: World,
+    progress: Callable[[Iterable[int]], Iterable[int]],
+    checkpoints: Checkpoints | None = None,
+    objective: Objective = _CONDITIONAL,
+    beside: Callable[[int], Sequence[Example]] = lambda step: (),
+) -> list[Step]:
+    """Train `parameters` in place and return what each step did.
+
+    `beside` gives the examples that a step has beside the schedule's (plain text). Continues from the newest
+    checkpoint, with the same final bytes as without the interruption. Raises ValueError where there is nothing to
+    train on, FloatingPointError where the loss is not finite.
+    """
+    if not examples:
+        raise ValueError("training: wanted at least one pair of prompt and target, found none")
+    optimizer = torch.optim.AdamW(parameters, lr=schedule.lr, weight_decay=schedule.weight_decay, fused=True)
+    done = _resume(checkpoints, parameters, optimizer) if checkpoints else []
+    world.wait()  # nobody writes a checkpoint before everybody has read the same one
+    total = schedule.steps(len(examples))
+    for step in progress(range(len(done), total)):
+        lr = schedule.rate(step, total)
+        batch = [*(examples[index] for index in schedule.batch(step, len(examples))), *beside(step)]
+        loss = _backward(model, parameters, optimizer, batch, objective, schedule, world)
+        descend(parameters, optimizer, lr, schedule)
+        done.append(Step(step=step, epoch=schedule.epochs * step / total, loss=loss, lr=lr))
+        if checkpoints and world.first and (step + 1) % checkpoints.every == 0 and step + 1 < total:
+            _save(checkpoints.folder, parameters, optimizer, done)
+    return done
+
+
+def _backward(
+    model: nn.Module,
+    parameters: Sequence[Tensor],
+    optimizer: torch.optim.Optimizer,
+    batch: Sequence[Example],
+    objective: Objective,
+    schedule: Schedule,
+    world: World,
+) -> float:
+    """Gradients of the global batch's loss, of which this process computes its share; returns the global loss."""
+    share = world.mine(sorted(batch, key=lambda one: -one.length))
+    total = torch.zeros((), device=parameters[0].device)
+    optimizer.zero_grad(set_to_none=False)
+
+    def add(some: Sequence[Example], weight: float = 1.0) -> None:
+        loss = weight * objective.loss(model, some, batch)
+        loss.backward(inputs=list(parameters))  # type: ignore[no-untyped-call]
+        total.add_(loss.detach())
+
+    with in_company(model, lambda: add(batch[:1], weight=0.0)):
+        for indices in batches(share, schedule.micro_tokens):
+            add([share[index] for index in indices])
+    gradients = [one.grad if one.grad is not None else torch.zeros_like(one) for one in parameters]
+    world.add([total, *gradients])
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        parameter.grad = gradient
+    if not math.isfinite(total.item()):
+        raise FloatingPointError(f"the loss became {total.item()}; lower train.lr (now {schedule.lr})")
+    return total.item()
+
+
+def descend(parameters: Sequence[Tensor], optimizer: torch.optim.Optimizer, lr: float, schedule: Schedule) -> None:
+    """One step of the optimizer on the gradients that `parameters` have, scaled down to the schedule's norm."""
+    torch.nn.utils.clip_grad_norm_(parameters, schedule.max_grad_norm)
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+    optimizer.step()
+
+
+def _save(folder: Path, parameters: Sequence[Tensor], optimizer: torch.optim.Optimizer, done: list[Step]) -> None:
+    """Write everything that the next step depends on, whole or not at all; drop all but the newest checkpoints."""
+    tensors: dict[str, Tensor] = {}
+    for index, parameter in enumerate(parameters):
+        tensors[f"{index}/value"] = parameter.detach()
+        for name, value in optimizer.state[parameter].items():
+            tensors[f"{index}/{name}"] = value
+    unfinished = folder / "unfinished"
+    save_file(tensors, unfinished, metadata={"steps": json.dumps([asdict(one) for one in done])})
+    os.replace(unfinished, folder / f"step-{len(done):08d}.safetensors")
+    for old in sorted(folder.glob("step-*.safetensors"))[:-_KEPT_CHECKPOINTS]:
+        old.unlink()
+
+
+def _resume(checkpoints: Checkpoints, parameters: Sequence[Tensor], optimizer: torch.optim.Optimizer) -> list[Step]:
+    """Load the newest checkpoint, if any, into parameters and optimizer; return the steps that it has behind it."""
+    found = sorted(checkpoints.folder.glob("step-*.safetensors"))
+    if not found:
+        return []
+    with safe_open(found[-1], framework="pt", device=str(parameters[0].device)) as stored, torch.no_grad():
+        state: dict[int, dict[str, Any]] = {}
+        for key in stored.keys():  # noqa: SIM118 - not a mapping
+            index, _, name = key.partition("/")
+            if name == "value":
+                parameters[int(index)].copy_(stored.get_tensor(key))
+            else:
+                state.setdefault(int(index), {})[name] = stored.get_tensor(key)
+        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        return [Step(**one) for one in json.loads(stored.metadata()["steps"])]

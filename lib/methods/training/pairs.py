@@ -1,0 +1,151 @@
+"""The training pairs of conditional fine-tuning: edits E, paraphrases P, unedited facts R (arXiv 2402.11078)."""
+
+import itertools
+from array import array
+from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from lib.core.files import read_json, write_json
+from lib.core.records import Neighbor, Paraphrase, Request
+from lib.methods.training.objective import Example
+from lib.models.packing import Item
+from lib.models.tokens import encode
+
+Triple = tuple[str, str, str | None]
+_PART = 1_024
+"""Triples tokenized at a time: bounds memory, not the result."""
+
+
+def training_triples(
+    requests: Sequence[Request], paraphrases: Iterable[Paraphrase], neighbors: Iterable[Neighbor]
+) -> Iterator[Triple]:
+    """(prompt, target, rejected) of every edit, then of its paraphrases, then of its neighbors, as they are read.
+
+    A paraphrase has the edit's targets, a neighbor its own; the rejected target is the edit's true object, None for
+    neighbors.
+
+    Raises ValueError where a paraphrase or neighbor belongs to no edit: the files are not of the same run.
+    """
+    targets = {request.edit_id: (request.target_new, request.target_true) for request in requests}
+    for request in requests:
+        yield request.prompt, request.target_new, request.target_true
+    for paraphrase in paraphrases:
+        _check_known(paraphrase, targets)
+        yield paraphrase.text, *targets[paraphrase.edit_id]
+    for neighbor in neighbors:
+        _check_known(neighbor, targets)
+        yield neighbor.prompt, neighbor.target, None
+
+
+def _check_known(one: Paraphrase | Neighbor, edits: Container[str]) -> None:
+    if one.edit_id not in edits:
+        raise ValueError(
+            f"a {type(one).__name__.lower()} of the edit {one.edit_id!r}, which is not among the edits: the files are "
+            "of different runs (dvc repro makes them anew)"
+        )
+
+
+def training_items(tokenizer: Any, triples: Iterable[Triple], mask_prompt: bool, rejected: bool) -> Iterator[Item]:
+    """Every triple as token ids, a part at a time; with its rejected target second, where that is asked for.
+
+    Without `mask_prompt` the prompt is trained on as well.
+    """
+    triples = iter(triples)
+    while some := list(itertools.islice(triples, _PART)):
+        targets = [(new, true) if rejected and true else (new,) for _, new, true in some]
+        for item in encode(tokenizer, [prompt for prompt, _, _ in some], targets):
+            yield item if mask_prompt else unmasked(item)
+
+
+def unmasked(item: Item) -> Item:
+    """The item with its prompt trained on as well: every token after the first is a target token."""
+    (target,) = item.targets
+    return Item(prompt=item.prompt[:1], targets=((*item.prompt[1:], *target),))
+
+
+_TOKENS, _ENDS, _COUNTS = "tokens.i32", "ends.i64", "pairs.json"
+_PARTS = 3
+"""Of an example: its prompt, its target, its rejected target, each the tokens from the end of the one before."""
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether `write_examples` has come to its end there."""
+    return (folder / _COUNTS).is_file()
+
+
+def write_examples(folder: Path, examples: Iterable[Example]) -> None:
+    """Write `examples` as they come, the counts last.
+
+    Raises ValueError for what training pairs never are: plain text, more than two targets, or a target without a token.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    count = end = 0
+    with (folder / _TOKENS).open("wb") as tokens, (folder / _ENDS).open("wb") as ends:
+        for one in examples:
+            lengths = [len(one.item.prompt), *map(len, one.item.targets)]
+            if one.text or one.reference is not None or not 2 <= len(lengths) <= _PARTS or not all(lengths[1:]):
+                raise ValueError(f"example {count}: wanted a prompt with one or two targets; found {one}")
+            for part in (one.item.prompt, *one.item.targets):
+                array("i", part).tofile(tokens)
+            lengths += [0] * (_PARTS - len(lengths))
+            array("q", np.cumsum([end + lengths[0], *lengths[1:]]).tolist()).tofile(ends)
+            count, end = count + 1, end + sum(lengths)
+    write_json(folder / _COUNTS, {"examples": count, "tokens": end})
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredExamples(Sequence[Example]):
+    """What was written, in the same order; an example is made when it is asked for."""
+
+    tokens: npt.NDArray[np.int32]
+    ends: npt.NDArray[np.int64]  # [examples, 3]
+    references: npt.NDArray[np.float64] | None = None
+    """[examples, 2] as lib.methods.training.objective.references gives them."""
+
+    @classmethod
+    def of(cls, folder: Path) -> "StoredExamples":
+        """Those in `folder`. Raises FileNotFoundError where none were written to the end."""
+        counts = read_json(folder / _COUNTS)
+        return cls(
+            tokens=_mapped(folder / _TOKENS, np.int32, (counts["tokens"],)),
+            ends=_mapped(folder / _ENDS, np.int64, (counts["examples"], _PARTS)),
+        )
+
+    def with_references(self, references: npt.NDArray[np.float64]) -> "StoredExamples":
+        """The same, each example with its reference, where it has one."""
+        return replace(self, references=references)
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    @overload
+    def __getitem__(self, index: int) -> Example: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Example]: ...
+    def __getitem__(self, index: int | slice) -> Example | Sequence[Example]:
+        if isinstance(index, slice):
+            return [self[one] for one in range(*index.indices(len(self)))]
+        place = range(len(self))[index]  # raises IndexError, and counts from the end, as a list does
+        start = int(self.ends[place - 1, -1]) if place else 0
+        prompt, *targets = (tuple(one.tolist()) for one in self._cut(start, self.ends[place].tolist()))
+        item = Item(prompt=prompt, targets=tuple(one for one in targets if one))
+        return Example(item=item, reference=_pair(self.references, place))
+
+    def _cut(self, start: int, ends: list[int]) -> list[npt.NDArray[np.int32]]:
+        return [self.tokens[first:last] for first, last in zip([start, *ends], ends, strict=False)]
+
+
+def _pair(references: npt.NDArray[np.float64] | None, place: int) -> tuple[float, float] | None:
+    if references is None or np.isnan(references[place, 0]):
+        return None
+    chosen, rejected = references[place].tolist()
+    return chosen, rejected
+
+
+def _mapped(path: Path, kind: Any, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    return np.memmap(path, dtype=kind, mode="r", shape=shape) if shape[0] else np.empty(shape, dtype=kind)

@@ -1,0 +1,1 @@
+"""Stage `score`: what the model says before and after the edit."""
