@@ -25,11 +25,12 @@ from lib.core import params
 from lib.core.files import write_json
 from lib.core.records import Request
 from lib.data.plain_text import drawn_texts
-from lib.editing import Inputs, editing
 from lib.editors import defines, names
 from lib.models.manifest import MANIFEST
 from lib.neighbors.overlap import usable_facts
-from lib.protocols import Job, edits_together, mass, single
+from lib.protocols.inputs import Inputs, editing
+from lib.protocols.job import Job, mass
+from lib.protocols.single import edits_together, single
 from lib.runtime.distributed import World
 from lib.runtime.machine import hardware, peak_memory_mib, versions
 from lib.runtime.scratch import forget

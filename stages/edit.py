@@ -17,16 +17,17 @@ from lib.core import params
 from lib.core.files import rounded, write_json
 from lib.core.records import Request
 from lib.core.run import run
-from lib.editing import Inputs, editing, model_preset
 from lib.edits.edit import Edit
 from lib.edits.store import checkpoint, clear_edit, save_dropped, save_edit
 from lib.methods.training.loop import Step
-from lib.protocols import UNEDITED, Job, checkpoint_numbers, mass, sequential, session_ends
+from lib.protocols.inputs import Inputs, editing, model_preset
+from lib.protocols.job import UNEDITED, Job, mass
+from lib.protocols.sequential import checkpoint_numbers, sequential, session_ends
+from lib.protocols.weight_table import WeightTable, summary, write_weights
 from lib.runtime.distributed import world
 from lib.runtime.launch import relaunch
 from lib.runtime.machine import peak_memory_mib
 from lib.runtime.scratch import forget
-from lib.weight_table import WeightTable, summary, write_weights
 
 
 def main() -> None:

@@ -17,9 +17,10 @@ from lib.core.files import rounded, write_json
 from lib.core.records import Paraphrase, scored_on
 from lib.core.run import progress, run
 from lib.core.tables import read
-from lib.editing import Inputs, editing
 from lib.edits.store import load_edit, sessions
-from lib.protocols import Job, edits_together, single
+from lib.protocols.inputs import Inputs, editing
+from lib.protocols.job import Job
+from lib.protocols.single import edits_together, single
 from lib.runtime.distributed import World, world
 from lib.runtime.launch import relaunch
 from lib.runtime.machine import peak_memory_mib

@@ -26,7 +26,6 @@ from types import ModuleType
 from typing import Any
 
 from lib.core.params import did_you_mean
-from lib.runtime.distributed import World
 
 _EDITORS = Path(__file__).parent
 
@@ -42,16 +41,6 @@ def editor(name: str) -> Any:
         raise ValueError(f"editor: wanted one of {', '.join(names())}; found {name!r}{did_you_mean(name, names())}")
     module: ModuleType = importlib.import_module(f"{__name__}.{name}")
     return module
-
-
-def check_sharded(module: Any, world: World) -> None:
-    """Raise ValueError where the model is spread over processes and this editor needs whole weights."""
-    if world.sharded and not getattr(module, "SHARDED", False):
-        able = [one for one in names() if getattr(editor(one), "SHARDED", False)]
-        raise ValueError(
-            f"ERRATA_SHARD=1: editor {module.__name__.rpartition('.')[2]} needs whole weights, which no process has; "
-            f"with a model spread over processes wanted one of {', '.join(able)}"
-        )
 
 
 def defines(editor: str, function: str) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 import polars as pl
 
 TOTAL = "all"
-"""The path of the rows that sum up all weights, as lib/weight_table.py writes it."""
+"""The path of the rows that sum up all weights, as lib/protocols/weight_table.py writes it."""
 ABOVE = "share_above_"
 
 

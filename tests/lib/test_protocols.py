@@ -17,7 +17,9 @@ from lib.edits.edit import Edit
 from lib.edits.regularize import pruned
 from lib.edits.updates import Dense
 from lib.methods.context import Context
-from lib.protocols import UNEDITED, Job, checkpoint_numbers, edits_together, mass, sequential, single
+from lib.protocols.job import UNEDITED, Job, mass
+from lib.protocols.sequential import checkpoint_numbers, sequential
+from lib.protocols.single import edits_together, single
 from lib.runtime.distributed import World
 from lib.runtime.scratch import forget
 from tests.models import TARGETS, byte_tokenizer, tiny_model

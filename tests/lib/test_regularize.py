@@ -12,7 +12,7 @@ from lib.edits.apply import applied, linear_weight
 from lib.edits.edit import Edit, compose
 from lib.edits.regularize import accumulated, largest, pruned, regularized
 from lib.edits.updates import Dense, LowRank, Sparse, Vector
-from lib.protocols import UNEDITED
+from lib.protocols.job import UNEDITED
 from tests.models import tiny_model
 
 PATH = {"gpt2": "transformer.h.0.mlp.c_proj", "llama": "model.layers.1.mlp.down_proj"}

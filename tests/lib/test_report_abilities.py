@@ -38,7 +38,7 @@ def test_curves_run_from_the_unedited_model_over_the_checkpoints_in_order_to_the
         drawn.extend(shown)
         return b"png"
 
-    monkeypatch.setattr(panels, "panels", kept)
+    monkeypatch.setattr(pictures, "panels", kept)
     found = {
         "tasks": {"ner": entry(50.0, 10.0), "perplexity": entry(2.0, 9.0, unit="perplexity", chance=None)},
         "sessions": {"10": {"ner": entry(50.0, 20.0)}, "2": {"ner": entry(50.0, 30.0)}},

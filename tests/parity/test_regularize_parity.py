@@ -15,7 +15,7 @@ from lib.edits.edit import Edit
 from lib.edits.regularize import accumulated, drawn, principal, regularized
 from lib.edits.updates import Dense, LowRank
 from lib.models.architecture import architecture
-from lib.protocols import UNEDITED
+from lib.protocols.job import UNEDITED
 from tests.models import GOLDEN, golden_model
 
 PRUNE = Regularize(method="prune", keep=100, seed=0)

@@ -23,7 +23,7 @@ POOL = [
 
 
 def inputs(folder: Path, family: str = "llama") -> dict[str, Path]:
-    """Write every file and folder that lib.editing.Inputs names, and `evaluation`; their paths by name."""
+    """Write every file and folder that lib.protocols.inputs.Inputs names, and `evaluation`; their paths by name."""
     paths = {name: folder / f"data/{name}.parquet" for name in ("edits", "pool", "text", "paraphrases", "neighbors")}
     paths |= {"evaluation": folder / "data/evaluation.parquet", "model": folder / "models/base"}
     paths |= {"statistics": folder / "data/statistics", "hypernet": folder / "models/hypernet"}

@@ -12,10 +12,10 @@ import torch
 from safetensors.torch import load_file
 
 from lib.core import params
-from lib.editing import Inputs, editing
 from lib.edits.store import load_edit
 from lib.edits.updates import Vector
 from lib.edits.weight_change import Measure, heat_map
+from lib.protocols.inputs import Inputs, editing
 from lib.runtime.distributed import World
 from stages import edit as stage
 from tests.models import tiny_model

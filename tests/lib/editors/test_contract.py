@@ -114,7 +114,7 @@ def test_what_is_not_finite_is_refused(case: Case, tmp_path: Path) -> None:
 
 
 def test_edits_made_together_are_the_edits_made_alone(case: Case) -> None:
-    if not hasattr(case.editor, "edit_each"):  # then lib.protocols makes them one after another
+    if not hasattr(case.editor, "edit_each"):  # then lib.protocols.sequential makes them one after another
         assert not hasattr(case.editor, "size_each")
         return
     with nothing_left_behind(case.model):

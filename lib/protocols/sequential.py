@@ -6,67 +6,19 @@ Every protocol runs every editor and every regularizer; none of them leaves a tr
 import os
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import torch
-
-from lib.core.params import Protocol, Regularize
+from lib.core.params import Protocol
 from lib.core.records import Request
-from lib.edits.apply import applied
 from lib.edits.edit import Edit, compose
-from lib.edits.regularize import accumulated, regularized
 from lib.edits.store import read_edit, write_edit
-from lib.methods.context import Context
-from lib.methods.training.loop import Checkpoints
+from lib.protocols.job import UNEDITED, Job, without_progress
 
 _SECONDS_BETWEEN_SAVES = 60
 _COUNTS = ("pairs", "neurons", "left_out")
 """What of Edit.info adds up over sessions."""
-_MOST_TOGETHER = 16
-_MEMORY_SHARE = 1 / 8
-"""Of the device's memory, for what independent edits train: values, gradients and two moments, 16 bytes a value."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """One editor on one model: what stays the same from session to session."""
-
-    model: Any
-    tokenizer: Any
-    editor: Any
-    """A module of lib.editors."""
-    settings: Any
-    context: Context
-    regularize: Regularize
-    folder: Path
-    """Scratch space: finished sessions survive a kill."""
-
-    def checkpoints(self, folder: Path) -> Checkpoints:
-        """Where the training of one session is kept against a kill."""
-        return Checkpoints(folder=folder, every=self.context.train.checkpoint_steps)
-
-    def made(self, requests: Sequence[Request], context: Context, earlier: Edit) -> Edit:
-        """What the editor adds for `requests` on top of `earlier`, regularized."""
-        with applied(self.model, earlier):
-            new = self.editor.edit(self.model, self.tokenizer, requests, self.settings, context)
-        session = requests[0].edit_id if requests else ""
-        return regularized(new, self.model, self.regularize, earlier, session)
-
-    def finished(self, total: Edit) -> Edit:
-        """What is kept and evaluated of the sum of all sessions so far; editing goes on from the sum itself."""
-        return accumulated(total, self.model, self.regularize)
-
-
-UNEDITED = Edit(updates={})
-
-
-def mass(job: Job, requests: Sequence[Request]) -> Edit:
-    """All requests in one session."""
-    checkpoints = job.checkpoints(job.folder)
-    return job.finished(job.made(requests, replace(job.context, checkpoints=checkpoints), UNEDITED))
 
 
 def sequential(
@@ -92,7 +44,7 @@ def sequential(
         done = start + len(some)
         checkpoints = job.checkpoints(job.folder / f"training-{done:08d}")
         checkpoints.folder.mkdir(exist_ok=True)
-        context = replace(job.context.of(some), checkpoints=checkpoints, state=so_far.state, progress=_quiet)
+        context = replace(job.context.of(some), checkpoints=checkpoints, state=so_far.state, progress=without_progress)
         so_far = _sum(so_far, job.made(some, context, so_far))
         if done in marks or done in also:
             whole = job.finished(so_far)
@@ -129,42 +81,6 @@ def checkpoint_numbers(protocol: Protocol, edits: int) -> list[int]:
             f"({protocol.batch_size}) below the number of edits ({edits})"
         )
     return sorted({*protocol.checkpoints, edits})
-
-
-def single(job: Job, requests: Sequence[Request], together: int) -> Iterator[tuple[Request, Edit]]:
-    """Every request alone on the unedited model; `together` of them share forward passes where the editor can."""
-    for start in range(0, len(requests), together):
-        some = requests[start : start + together]
-        context = replace(job.context.of(some), progress=_quiet, checkpoints=None)
-        if hasattr(job.editor, "edit_each"):
-            made = job.editor.edit_each(job.model, job.tokenizer, some, job.settings, context)
-        else:
-            made = [job.editor.edit(job.model, job.tokenizer, [one], job.settings, context.of([one])) for one in some]
-        for request, edit in zip(some, made, strict=True):
-            yield request, job.finished(regularized(edit, job.model, job.regularize, UNEDITED, request.edit_id))
-
-
-def edits_together(job: Job, protocol: Protocol) -> int:
-    """How many independent edits share forward passes: as set, or as fit a small share of the device's memory.
-
-    Taken from the memory that the device has, not from what is free now: the same machine gives the same number.
-    """
-    if protocol.together != "auto":
-        return int(protocol.together)
-    if not hasattr(job.editor, "size_each"):
-        return _MOST_TOGETHER
-    room = _memory(job.model.device) * _MEMORY_SHARE
-    return max(1, min(_MOST_TOGETHER, int(room // (16 * job.editor.size_each(job.model, job.settings, job.context)))))
-
-
-def _memory(device: torch.device) -> int:
-    if device.type == "cuda":
-        return int(torch.cuda.get_device_properties(device).total_memory)
-    return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-
-
-def _quiet(steps: Iterable[int]) -> Iterable[int]:
-    return steps
 
 
 def _store(folder: Path, done: int, edit: Edit) -> None:

@@ -12,11 +12,11 @@ from lib.core import params
 from lib.core.records import Fact, Neighbor, Paraphrase, Request, Text
 from lib.core.run import progress
 from lib.core.tables import Stored, read
-from lib.editors import check_sharded, editor
+from lib.editors import editor, names
 from lib.methods.context import Context
 from lib.methods.training.loop import Step
 from lib.models import loading
-from lib.protocols import Job
+from lib.protocols.job import Job
 from lib.runtime.distributed import World
 from lib.runtime.machine import device
 from lib.runtime.scratch import code_fingerprint, fingerprint, shared_scratch
@@ -106,3 +106,13 @@ def model_preset() -> params.Model:
     """The preset of the model that params.yaml names."""
     named: dict[str, Any] = params.read_params()
     return params.preset("models", named["model"], params.Model)
+
+
+def check_sharded(module: Any, world: World) -> None:
+    """Raise ValueError where the model is spread over processes and this editor needs whole weights."""
+    if world.sharded and not getattr(module, "SHARDED", False):
+        able = [one for one in names() if getattr(editor(one), "SHARDED", False)]
+        raise ValueError(
+            f"ERRATA_SHARD=1: editor {module.__name__.rpartition('.')[2]} needs whole weights, which no process has; "
+            f"with a model spread over processes wanted one of {', '.join(able)}"
+        )

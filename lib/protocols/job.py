@@ -1,0 +1,57 @@
+"""One editor on one model, and all requests at once (mass)."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lib.core.params import Regularize
+from lib.core.records import Request
+from lib.edits.apply import applied
+from lib.edits.edit import Edit
+from lib.edits.regularize import accumulated, regularized
+from lib.methods.context import Context
+from lib.methods.training.loop import Checkpoints
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One editor on one model: what stays the same from session to session."""
+
+    model: Any
+    tokenizer: Any
+    editor: Any
+    """A module of lib.editors."""
+    settings: Any
+    context: Context
+    regularize: Regularize
+    folder: Path
+    """Scratch space: finished sessions survive a kill."""
+
+    def checkpoints(self, folder: Path) -> Checkpoints:
+        """Where the training of one session is kept against a kill."""
+        return Checkpoints(folder=folder, every=self.context.train.checkpoint_steps)
+
+    def made(self, requests: Sequence[Request], context: Context, earlier: Edit) -> Edit:
+        """What the editor adds for `requests` on top of `earlier`, regularized."""
+        with applied(self.model, earlier):
+            new = self.editor.edit(self.model, self.tokenizer, requests, self.settings, context)
+        session = requests[0].edit_id if requests else ""
+        return regularized(new, self.model, self.regularize, earlier, session)
+
+    def finished(self, total: Edit) -> Edit:
+        """What is kept and evaluated of the sum of all sessions so far; editing goes on from the sum itself."""
+        return accumulated(total, self.model, self.regularize)
+
+
+UNEDITED = Edit(updates={})
+
+
+def mass(job: Job, requests: Sequence[Request]) -> Edit:
+    """All requests in one session."""
+    checkpoints = job.checkpoints(job.folder)
+    return job.finished(job.made(requests, replace(job.context, checkpoints=checkpoints), UNEDITED))
+
+
+def without_progress(steps: Iterable[int]) -> Iterable[int]:
+    return steps

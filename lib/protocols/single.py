@@ -1,0 +1,49 @@
+"""Each request alone on the unedited model; independent edits share forward passes."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import torch
+
+from lib.core.params import Protocol
+from lib.core.records import Request
+from lib.edits.edit import Edit
+from lib.edits.regularize import regularized
+from lib.protocols.job import UNEDITED, Job, without_progress
+
+_MOST_TOGETHER = 16
+_MEMORY_SHARE = 1 / 8
+"""Of the device's memory, for what independent edits train: values, gradients and two moments, 16 bytes a value."""
+
+
+def single(job: Job, requests: Sequence[Request], together: int) -> Iterator[tuple[Request, Edit]]:
+    """Every request alone on the unedited model; `together` of them share forward passes where the editor can."""
+    for start in range(0, len(requests), together):
+        some = requests[start : start + together]
+        context = replace(job.context.of(some), progress=without_progress, checkpoints=None)
+        if hasattr(job.editor, "edit_each"):
+            made = job.editor.edit_each(job.model, job.tokenizer, some, job.settings, context)
+        else:
+            made = [job.editor.edit(job.model, job.tokenizer, [one], job.settings, context.of([one])) for one in some]
+        for request, edit in zip(some, made, strict=True):
+            yield request, job.finished(regularized(edit, job.model, job.regularize, UNEDITED, request.edit_id))
+
+
+def edits_together(job: Job, protocol: Protocol) -> int:
+    """How many independent edits share forward passes: as set, or as fit a small share of the device's memory.
+
+    Taken from the memory that the device has, not from what is free now: the same machine gives the same number.
+    """
+    if protocol.together != "auto":
+        return int(protocol.together)
+    if not hasattr(job.editor, "size_each"):
+        return _MOST_TOGETHER
+    room = _memory(job.model.device) * _MEMORY_SHARE
+    return max(1, min(_MOST_TOGETHER, int(room // (16 * job.editor.size_each(job.model, job.settings, job.context)))))
+
+
+def _memory(device: torch.device) -> int:
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
