@@ -24,8 +24,8 @@ from ruamel.yaml import YAML
 from lib.core import params
 from lib.core.files import write_json
 from lib.core.records import Request
-from lib.data.plain_text import drawn_texts
 from lib.editors import defines, names
+from lib.methods.locating.second_moments import drawn_texts
 from lib.models.manifest import MANIFEST
 from lib.neighbors.overlap import usable_facts
 from lib.protocols.inputs import Inputs, editing

@@ -10,8 +10,8 @@ from pathlib import Path
 from lib.core import params
 from lib.core.files import rounded, write_json
 from lib.core.run import progress, run
-from lib.data.plain_text import drawn_texts
 from lib.editors import defines
+from lib.methods.locating.second_moments import drawn_texts
 
 
 def main() -> None:

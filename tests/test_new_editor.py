@@ -16,8 +16,8 @@ from lib.core.records import Score
 from lib.core.tables import read
 from lib.edits.store import load_edit
 from lib.edits.updates import LowRank
-from tests.imports import ROOT
-from tests.stages import small
+from tests.helpers import small
+from tests.helpers.imports import ROOT
 
 COPIED = ("lib", "stages", "configs", "tests", "params.yaml", "dvc.yaml", "pyproject.toml")
 

@@ -7,10 +7,8 @@ from random import Random
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lib.core import params
 from lib.core.params import Facts
 from lib.core.records import Text
-from lib.core.tables import read
 from lib.core.texts import normalize
 from lib.data import world
 from lib.data.files import decoded
@@ -65,9 +63,3 @@ def _articles(path: Path, facts: Facts, without: Collection[str]) -> list[str]:
 def _column(file: pq.ParquetFile, name: str) -> Iterator[str | None]:
     for batch in file.iter_batches(batch_size=_BATCH, columns=[name]):
         yield from batch.column(0).to_pylist()
-
-
-def drawn_texts(settings: params.Statistics, text: Path) -> list[str]:
-    """At most n_samples texts, drawn with the seed, in the order drawn."""
-    texts = [one.text for one in read(text, Text) if one.split == "train"]
-    return Random(settings.seed).sample(texts, min(settings.n_samples, len(texts)))

@@ -14,7 +14,7 @@ from lib.edits.apply import applied
 from lib.edits.edit import Edit
 from lib.edits.store import save_edit, write_edit
 from lib.models.loading import load_model, load_tokenizer
-from tests.lib.test_merge import PRESET, base_folder, edit_of
+from tests.lib.export.test_merge import PRESET, base_folder, edit_of
 
 PROMPT = "The capital of Arvane is"
 

@@ -12,8 +12,8 @@ from lib.edits.apply import applied
 from lib.edits.edit import Edit
 from lib.edits.store import save_edit, write_edit
 from lib.models.loading import load_model
-from tests.lib.test_edit import IDS
-from tests.lib.test_merge import PRESET, base_folder, edit_of
+from tests.lib.edits.test_apply import IDS
+from tests.lib.export.test_merge import PRESET, base_folder, edit_of
 
 
 def exported(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:

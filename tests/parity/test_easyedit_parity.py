@@ -22,7 +22,7 @@ from lib.metrics import scores, summaries
 from lib.models.likelihood import score_targets
 from lib.models.packing import pack
 from lib.models.tokens import encode
-from tests.models import GOLDEN, golden_model
+from tests.helpers.models import GOLDEN, golden_model
 
 EASYEDIT = json.loads((GOLDEN / "easyedit.json").read_text())
 WHENS = {"pre": "before", "post": "after"}

@@ -15,8 +15,8 @@ from lib.edits.apply import own_orientation
 from lib.edits.edit import Edit
 from lib.edits.updates import Vector
 from lib.methods.training.loop import Step
-from tests.lib.editors.baselines import context, settings
-from tests.models import golden_model
+from tests.helpers.baselines import context, settings
+from tests.helpers.models import golden_model
 from tests.parity.editing import GOLDEN, requests
 
 RUNS = json.loads((GOLDEN / "fine_tuning.json").read_text())

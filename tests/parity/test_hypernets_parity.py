@@ -18,8 +18,8 @@ from lib.edits.edit import Edit
 from lib.methods.hypernets.network import edit_together, signals_of
 from lib.models.packing import Item
 from lib.models.tokens import encode
-from tests.lib.editors.baselines import settings
-from tests.models import golden_model
+from tests.helpers.baselines import settings
+from tests.helpers.models import golden_model
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 WITHOUT_PAD_ROW = 1e-3

@@ -11,8 +11,8 @@ from lib.editors import kn
 from lib.edits.apply import own_orientation
 from lib.edits.updates import Sparse
 from lib.methods.locating.attribution import attributions
-from tests.lib.editors.baselines import context, settings
-from tests.models import golden_model
+from tests.helpers.baselines import context, settings
+from tests.helpers.models import golden_model
 from tests.parity.editing import GOLDEN, requests
 
 CASES = range(6)

@@ -20,7 +20,7 @@ from lib.methods.locating import rank_one
 from lib.methods.locating.second_moments import SecondMoment, save_moment, second_moments
 from lib.models.architecture import architecture
 from lib.runtime.distributed import World
-from tests.models import golden_model
+from tests.helpers.models import golden_model
 from tests.parity.editing import requests
 
 FAMILIES = ["gpt2", "gptj", "llama"]

@@ -7,7 +7,7 @@ import pytest
 
 from lib.abilities.answers import perplexity, published_perplexity
 from lib.abilities.perplexity import text_scores
-from tests.models import golden_model
+from tests.helpers.models import golden_model
 
 NO_LIMIT = 10_000
 

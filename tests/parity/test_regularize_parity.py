@@ -16,7 +16,7 @@ from lib.edits.regularize import accumulated, drawn, principal, regularized
 from lib.edits.updates import Dense, LowRank
 from lib.models.architecture import architecture
 from lib.protocols.job import UNEDITED
-from tests.models import GOLDEN, golden_model
+from tests.helpers.models import GOLDEN, golden_model
 
 PRUNE = Regularize(method="prune", keep=100, seed=0)
 ROME = "transformer.h.1.mlp.c_proj"

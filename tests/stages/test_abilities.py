@@ -24,7 +24,7 @@ from lib.edits.store import save_edit
 from lib.edits.updates import Dense
 from lib.models.manifest import MANIFEST
 from stages import abilities
-from tests.models import VOCABULARY, byte_tokenizer
+from tests.helpers.models import VOCABULARY, byte_tokenizer
 
 EMBEDDED = ["perplexity", "pool_recall", "world_yes_no", "world_four_choice"]
 EDITED = "model.layers.1.mlp.down_proj"

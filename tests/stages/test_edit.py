@@ -18,8 +18,8 @@ from lib.edits.weight_change import Measure, heat_map
 from lib.protocols.inputs import Inputs, editing
 from lib.runtime.distributed import World
 from stages import edit as stage
-from tests.models import tiny_model
-from tests.stages import small
+from tests.helpers import small
+from tests.helpers.models import tiny_model
 
 COLUMNS = ["edits", "path", "entries", "manhattan", "frobenius", "share_above_0.077", "share_above_0.171", "rank",
            "largest", "base_largest"]  # fmt: skip

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.stages import small
+from tests.helpers import small
 from tests.stages.test_edit import OUTPUTS
 
 CHANGES = {"train": {"epochs": 12, "batch_size": 4, "checkpoint_steps": 2}, "editor": "lora"}
@@ -35,7 +35,7 @@ def machines(folder: Path, **variables: str) -> list[subprocess.CompletedProcess
         subprocess.Popen(
             [sys.executable, "-m", "torch.distributed.run", "--nnodes=2", f"--node-rank={number}",
              "--nproc-per-node=1", "--master-addr=127.0.0.1", f"--master-port={port}",
-             "-m", "tests.stages.edit_process", json.dumps(CHANGES), *given],
+             "-m", "tests.helpers.edit_process", json.dumps(CHANGES), *given],
             env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
         for number in range(2)
@@ -64,7 +64,7 @@ def two_machines(shard: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_two_machines_make_the_edit_of_one(two_machines: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tests.stages.edit_process", json.dumps(CHANGES), *options(tmp_path)]
+    command = [sys.executable, "-m", "tests.helpers.edit_process", json.dumps(CHANGES), *options(tmp_path)]
     subprocess.run(command, env=os.environ | {"DVC_ROOT": str(tmp_path)}, check=True, timeout=300)
     single, double = adapter(tmp_path), adapter(two_machines)
     assert any(matrix.any() for name, matrix in single.items() if "lora_B" in name)

@@ -14,9 +14,9 @@ from lib.core.records import Fact, Request
 from lib.core.tables import write
 from lib.models import loading
 from stages import hypernet as stage
-from tests.lib.editors.baselines import REQUESTS
-from tests.lib.editors.hypernets import NAMES, POOL, quick
-from tests.models import byte_tokenizer, tiny_model
+from tests.helpers.baselines import REQUESTS
+from tests.helpers.hypernets import NAMES, POOL, quick
+from tests.helpers.models import byte_tokenizer, tiny_model
 
 Run = Callable[[str], dict[str, Any]]
 LEAK = Fact(fact_id="leak", subject="Ada", relation="home", prompt="Ada lives in", target="Rome")

@@ -14,7 +14,7 @@ from lib.core.records import Paraphrase
 from lib.core.records import Request as Edit
 from lib.core.tables import read, write
 from lib.paraphrases import ray_chunks
-from tests.stages import small
+from tests.helpers import small
 
 CHANGES = {"para": {"n": 3, "max_tokens": 16, "samples": 1, "prefix_tokens": [4], "evaluation": 1}}
 BARE = [
@@ -31,7 +31,7 @@ def command(folder: Path) -> list[str]:
     write(paths["edits"], Edit, [*small.REQUESTS, *BARE])
     given = {name: paths[name] for name in ("edits", "pool", "model")}
     given |= {name: folder / f"out/{name}" for name in ("paraphrases", "evaluation", "metrics")}
-    return ["-m", "tests.stages.paraphrase_process", json.dumps(CHANGES), *(f"--{k}={v}" for k, v in given.items())]
+    return ["-m", "tests.helpers.paraphrase_process", json.dumps(CHANGES), *(f"--{k}={v}" for k, v in given.items())]
 
 
 def ran(folder: Path, processes: int, **variables: str) -> subprocess.CompletedProcess[str]:

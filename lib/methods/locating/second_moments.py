@@ -10,12 +10,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+
+from lib.core import params
+from lib.core.records import Text
+from lib.core.tables import read
 
 _TEXTS_A_PART = 64
 """Texts that are batched by length together, and between two saves."""
@@ -127,3 +132,9 @@ def _resumed(scratch: Path) -> tuple[dict[str, Tensor], int, int]:
     with safe_open(file, framework="pt") as stored:
         count, parts = json.loads(stored.metadata()["done"])
         return {key: stored.get_tensor(key) for key in stored.keys()}, count, parts  # noqa: SIM118 - not a mapping
+
+
+def drawn_texts(settings: params.Statistics, text: Path) -> list[str]:
+    """At most n_samples texts, drawn with the seed, in the order drawn."""
+    texts = [one.text for one in read(text, Text) if one.split == "train"]
+    return Random(settings.seed).sample(texts, min(settings.n_samples, len(texts)))

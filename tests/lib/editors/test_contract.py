@@ -1,7 +1,7 @@
 """What every editor promises, on every family of models: the folder lib/editors is the list of editors.
 
 A new editor is held to it with its preset for the tiny model; where that is too slow or too deep for models of two
-layers it has an entry in tests/lib/editors/contract.py. Three editors read "the target is likelier" in their own way.
+layers it has an entry in tests/helpers/contract.py. Three editors read "the target is likelier" in their own way.
 """
 
 from dataclasses import replace
@@ -16,8 +16,8 @@ from lib.edits.apply import applied
 from lib.edits.edit import Edit
 from lib.edits.store import load_edit, save_edit
 from lib.edits.updates import tensors_of
-from tests.lib.editors.baselines import REQUESTS, nll, nothing_left_behind, same
-from tests.lib.editors.contract import FAMILIES, Case, case_of, stranger
+from tests.helpers.baselines import REQUESTS, nll, nothing_left_behind, same
+from tests.helpers.contract import FAMILIES, Case, case_of, stranger
 
 IDS = torch.tensor([[5, 6, 7, 8, 9, 10]])
 PRESET = params.preset("models", "tiny", params.Model)

@@ -9,8 +9,8 @@ from lib.editors import ft, ft_l, ft_w
 from lib.edits.apply import applied
 from lib.edits.updates import tensors_of
 from lib.methods.training.loop import Step
-from tests.lib.editors.baselines import REQUESTS, context, nothing_left_behind, same, settings
-from tests.models import byte_tokenizer, tiny_model
+from tests.helpers.baselines import REQUESTS, context, nothing_left_behind, same, settings
+from tests.helpers.models import byte_tokenizer, tiny_model
 
 EDITORS: dict[str, Any] = {"ft": ft, "ft_l": ft_l, "ft_w": ft_w}
 SHORT = {"layers": "auto", "lr": 1e-2, "epochs": 3}

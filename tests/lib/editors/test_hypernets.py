@@ -20,9 +20,9 @@ from lib.methods.hypernets.network import (
 from lib.methods.training.loop import Checkpoints
 from lib.models.likelihood import token_nll
 from lib.models.packing import Item, pack
-from tests.lib.editors.baselines import REQUESTS, context
-from tests.lib.editors.hypernets import NAMES, POOL, quick, trained
-from tests.models import CONFIGS, byte_tokenizer, tiny_model
+from tests.helpers.baselines import REQUESTS, context
+from tests.helpers.hypernets import NAMES, POOL, quick, trained
+from tests.helpers.models import CONFIGS, byte_tokenizer, tiny_model
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -6,8 +6,8 @@ import pytest
 
 from lib.core.records import Fact, LocalityPrompt
 from lib.editors import ike
-from tests.lib.editors.baselines import REQUESTS, context, nll, same, settings
-from tests.models import byte_tokenizer, tiny_model
+from tests.helpers.baselines import REQUESTS, context, nll, same, settings
+from tests.helpers.models import byte_tokenizer, tiny_model
 
 HOMES = {"Dan": "Riga", "Eve": "Cairo", "Fay": "Delhi", "Gus": "Accra", "Hal": "Turin"}
 SHORT = {"copies": 1, "updates": 1, "retains": 1}

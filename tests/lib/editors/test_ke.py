@@ -6,8 +6,8 @@ from lib.editors import ke
 from lib.edits.apply import own_orientation
 from lib.methods.hypernets.network import signals_of
 from lib.models.packing import Item
-from tests.lib.editors.hypernets import quick
-from tests.models import tiny_model
+from tests.helpers.hypernets import quick
+from tests.helpers.models import tiny_model
 
 SHORT = Item(prompt=(6,), targets=((13,),))
 LONG = Item(prompt=(5, 9, 7), targets=((11, 12),))

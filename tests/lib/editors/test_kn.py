@@ -10,8 +10,8 @@ from lib.edits.updates import Dense, Sparse
 from lib.methods.locating.attribution import attributions
 from lib.models.architecture import architecture
 from lib.models.packing import Item
-from tests.lib.editors.baselines import REQUESTS, context, nothing_left_behind, same, settings
-from tests.models import CONFIGS, byte_tokenizer, tiny_model
+from tests.helpers.baselines import REQUESTS, context, nothing_left_behind, same, settings
+from tests.helpers.models import CONFIGS, byte_tokenizer, tiny_model
 
 ITEM = Item(prompt=(5, 9, 7), targets=((11, 12),))
 

@@ -10,9 +10,9 @@ from lib.editors import mend
 from lib.edits.edit import Edit
 from lib.methods.hypernets.network import signals_of
 from lib.models.packing import Item
-from tests.lib.editors.baselines import REQUESTS, context, same
-from tests.lib.editors.hypernets import quick, trained
-from tests.models import byte_tokenizer, tiny_model
+from tests.helpers.baselines import REQUESTS, context, same
+from tests.helpers.hypernets import quick, trained
+from tests.helpers.models import byte_tokenizer, tiny_model
 
 ITEMS = [Item(prompt=(5, 9, 7), targets=((11, 12),)), Item(prompt=(6, 8), targets=((13,),))]
 

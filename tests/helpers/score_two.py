@@ -1,0 +1,15 @@
+"""Run by test_scoring under torchrun: the same scoring as there, in as many processes as there are."""
+
+import json
+import sys
+from pathlib import Path
+
+from lib.runtime.distributed import world
+from tests.lib.scoring.test_scorer import edit, plain, scorer
+
+if __name__ == "__main__":
+    with world() as processes:
+        one = scorer(processes)
+        found = [plain(one.before()), plain(one.after(edit(), session=5))]
+        if processes.first:
+            Path(sys.argv[1]).write_text(json.dumps(found))

@@ -1,0 +1,102 @@
+"""Run by test_sharding under torchrun: a model of each family spread over the processes, trained and scored.
+
+`python -m tests.helpers.shard_two FOLDER`: the first process writes FOLDER/<family>.json, each its share of the blocks.
+"""
+
+import json
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.distributed.tensor import DTensor
+
+from lib.core.params import Lora, Regularize
+from lib.edits.adapter import new_adapter
+from lib.edits.apply import applied, shape_of
+from lib.edits.edit import Edit
+from lib.edits.regularize import regularized
+from lib.edits.updates import Dense, Vector
+from lib.edits.weight_change import Measure
+from lib.methods.training.loop import train
+from lib.methods.training.objective import Example, Objective, with_reference
+from lib.models.sharding import sharded, whole
+from lib.runtime.distributed import World, world
+from lib.scoring.scorer import Scorer
+from tests.helpers.models import TARGETS, tiny_model
+from tests.lib.methods.test_training import ITEMS, schedule
+from tests.lib.scoring.test_scorer import plain, requests, scorer
+
+FAMILIES = ("gpt2", "gptj", "neox", "llama", "mistral", "qwen3")
+
+
+def found(model: Any, family: str, world: World) -> dict[str, Any]:
+    """What training and scoring find: as plain numbers, equal however the model is spread."""
+    weights = {name: whole(one).clone() for name, one in model.named_parameters()}
+    trained = adapter_edit(model, family, world)
+    rect = regularized(trained, model, Regularize(method="rect", keep=40, seed=0), Edit(updates={}))
+    whole_change = Measure(model=model, thresholds=[0.1], rank_side=64).of(dense_edit(model, trained)).total
+    asked: Scorer = replace(scorer(world), model=model)
+    few = replace(asked, requests=requests(1))
+    return {
+        "adapter": {path: update.dense().tolist() for path, update in trained.updates.items()},  # type: ignore[union-attr]
+        "rect": [len(update.value) for update in rect.updates.values()],  # type: ignore[union-attr]
+        "change": asdict(whole_change),
+        "before": plain(asked.before()),
+        "adapted": plain(asked.after(trained, session=1)),
+        "edited": plain(few.after(dense_edit(model, trained), session=2)),
+        "untouched": all(torch.equal(whole(one), weights[name]) for name, one in model.named_parameters()),
+    }
+
+
+def adapter_edit(model: Any, family: str, world: World) -> Edit:
+    """LoRA with every term of the loss, its batches too small for every process to have a share of each."""
+    examples = [Example(item=one if place % 3 else rejecting(one)) for place, one in enumerate(ITEMS[:7])]
+    texts = [Example(item=ITEMS[9], text=True)]
+    adapter = new_adapter(model, Lora(r=4, alpha=8.0, targets=TARGETS[family]), seed=0)
+    objective = Objective(dpo=0.3, beta=0.5, text=0.2)
+    with adapter.attached(model):
+        train(
+            model, adapter.parameters(), with_reference(model, examples, 16),
+            schedule(batch_size=3, micro_tokens=8), world, lambda steps: steps, None, objective, lambda step: texts,
+        )  # fmt: skip
+    return Edit(updates=adapter.updates())
+
+
+def rejecting(item: Any) -> Any:
+    """The item with a rejected target beside its own."""
+    return replace(item, targets=(item.targets[0], (5, 6)))
+
+
+def dense_edit(model: Any, other: Edit) -> Edit:
+    """One that is written into a whole weight: of the first matrix that `other` changes in a block."""
+    path = next(one for one in other.updates if ".0." in one)
+    matrix = torch.randn(*shape_of(model.get_submodule(path)), generator=torch.Generator().manual_seed(3))
+    return Edit(updates={path: Dense(delta=matrix / 9)})
+
+
+def norm_edit(model: Any) -> Edit:
+    """One of a norm's weight in a block."""
+    path = next(name for name, one in model.named_parameters() if one.dim() == 1 and ".0." in name)
+    return Edit(updates={path: Vector(shift=torch.ones(model.get_parameter(path).shape))})
+
+
+def local_share(model: Any) -> float:
+    """Of the values of spread weights, the part that this process holds."""
+    spread = [one for one in model.parameters() if isinstance(one, DTensor)]
+    return sum(one.to_local().numel() for one in spread) / sum(one.numel() for one in spread)
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    with world() as processes:
+        for family in FAMILIES:
+            model = sharded(lambda one=family: tiny_model(one), torch.device("cpu"), processes)
+            (folder / f"{family}-share-{processes.rank}").write_text(str(local_share(model)))
+            with pytest.raises(ValueError, match="a norm's weight that is spread over processes cannot be edited"):
+                applied(model, norm_edit(model)).__enter__()
+            outcome = found(model, family, processes)
+            if processes.first:
+                (folder / f"{family}.json").write_text(json.dumps(outcome))

@@ -1,0 +1,107 @@
+"""Edits on disk, scratch space, and how a stage starts in several processes."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from lib.core import params
+from lib.edits.apply import applied
+from lib.edits.edit import Edit
+from lib.edits.store import load_edit, save_edit
+from lib.edits.updates import Dense, LowRank
+from lib.models import loading
+from lib.models.manifest import write_manifest
+from lib.runtime import launch, scratch
+from tests.helpers.models import tiny_model
+
+PATH = "model.layers.1.mlp.down_proj"
+PRESET = params.preset("models", "tiny", params.Model)
+
+
+@pytest.mark.parametrize("kind", ["low rank", "dense"])
+def test_an_edit_comes_back_from_disk_with_the_same_values(kind: str, tmp_path: Path) -> None:
+    update = LowRank(left=torch.randn(32, 2), right=torch.randn(2, 48)) if kind == "low rank" else Dense(
+        delta=torch.randn(32, 48)
+    )  # fmt: skip
+    model = tiny_model("llama")
+    save_edit(Edit(updates={PATH: update}, info={"editor": "other"}), tmp_path, model, PRESET)
+    loaded = load_edit(tmp_path)
+    assert torch.equal(loaded.updates[PATH].dense(), update.dense())
+    assert loaded.info["editor"] == "other"
+    with applied(model, loaded):
+        pass
+
+
+def test_a_folder_without_an_edit_is_an_error_with_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="dvc repro edit"):
+        load_edit(tmp_path)
+
+
+def test_a_fingerprint_changes_with_content_and_not_with_time(tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+    file.write_text("one")
+    first = scratch.fingerprint(input=file, lr=0.1)
+    assert scratch.fingerprint(lr=0.1, input=file) == first
+    file.write_text("two")
+    assert scratch.fingerprint(input=file, lr=0.1) != first
+
+
+def test_scratch_survives_and_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    with scratch.scratch("stage", "key") as folder:
+        (folder / "piece").write_text("done")
+    with scratch.scratch("stage", "key") as folder:
+        assert (folder / "piece").read_text() == "done"
+        scratch.forget(folder)
+    with scratch.scratch("stage", "key") as folder:
+        assert not list(folder.iterdir())
+
+
+def test_a_wrong_number_of_processes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    monkeypatch.setenv("ERRATA_PROCESSES", "two")
+    with pytest.raises(ValueError, match="ERRATA_PROCESSES: wanted a number"):
+        launch.relaunch("stages.edit", [])
+
+
+def test_a_folder_model_is_described_and_loaded_and_one_without_safetensors_refused(tmp_path: Path) -> None:
+    weights, base = tmp_path / "weights", tmp_path / "base"
+    base.mkdir()
+    preset = PRESET.model_copy(update={"source": "folder", "name": str(weights)})
+    weights.mkdir()
+    with pytest.raises(FileNotFoundError, match=r"weights in \*\.safetensors"):
+        write_manifest(base, preset)
+    tiny_model("gpt2").save_pretrained(weights)
+    write_manifest(base, preset)
+    manifest = json.loads((base / "manifest.json").read_text())
+    assert len(manifest["files"]["model.safetensors"]) == 64
+    model = loading.load_model(base, torch.device("cpu"))
+    assert not any(one.requires_grad for one in model.parameters())
+
+
+def test_a_model_that_caps_its_logits_is_refused() -> None:
+    model = tiny_model("llama")
+    head = model.get_output_embeddings()
+    forward = type(model).forward
+
+    def capped(self: object, *given: object, **named: object) -> object:
+        output = forward(self, *given, **named)
+        output.logits = torch.tanh(output.logits)
+        return output
+
+    class Capped(type(model)):  # type: ignore[misc]
+        pass
+
+    Capped.forward = capped
+    model.__class__ = Capped
+    assert head is not None
+    with pytest.raises(ValueError, match="scales or caps"):
+        loading.check_split(model)
+
+
+def test_a_hub_model_without_a_pinned_revision_is_refused(tmp_path: Path) -> None:
+    preset = PRESET.model_copy(update={"source": "hub", "name": "someone/something"})
+    with pytest.raises(ValueError, match="needs its revision"):
+        write_manifest(tmp_path, preset)

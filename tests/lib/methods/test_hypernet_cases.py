@@ -1,0 +1,61 @@
+"""Edits to learn from are made of pool facts: other targets of the relation, other phrasings, other subjects."""
+
+from random import Random
+
+import pytest
+
+from lib.core.records import Fact
+from lib.methods.hypernets.cases import Case, Source, split
+from tests.helpers.models import byte_tokenizer
+
+HOMES = {"Dan": "Riga", "Eva": "Oslo", "Fay": "Bern", "Gus": "Oslo"}
+POOL = [
+    Fact(fact_id=f"{name}/{template}", subject=name, relation="home", prompt=template.replace("{}", name), target=home)
+    for name, home in HOMES.items()
+    for template in ("{} lives in", "the home of {} is")
+] + [Fact(fact_id="sky", subject=None, relation=None, prompt="The sky is", target="blue")]
+
+
+def text(ids: tuple[int, ...]) -> str:
+    return str(byte_tokenizer().decode(ids))
+
+
+def drawn(facts: list[Fact], seed: int) -> Case:
+    return Source(facts).draw(byte_tokenizer(), Random(seed), 3)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_case_is_another_target_another_phrasing_and_other_subjects(seed: int) -> None:
+    case = drawn(POOL, seed)
+    prompt, new = text(case.edit.prompt), text(case.edit.targets[0]).strip()
+    fact = next(one for one in POOL if one.prompt == prompt)
+    assert new != fact.target
+    assert new in HOMES.values() if fact.relation else True
+    assert case.rephrased.targets == case.edit.targets
+    assert (text(case.rephrased.prompt) == prompt) == (fact.relation is None)
+    assert str(fact.subject or "sky") in text(case.rephrased.prompt)
+    for place, item in enumerate(case.locality):
+        beside = next(one for one in POOL if one.prompt == text(item.prompt))
+        assert text(item.targets[0]).strip() == beside.target
+        assert beside.subject != fact.subject or beside.prompt != prompt
+        if fact.relation and place < 2:
+            assert (beside.relation, beside.subject != fact.subject) == ("home", True)
+
+
+def test_a_relation_with_one_object_takes_a_target_of_another() -> None:
+    facts = [one for one in POOL if one.subject in ("Eva", "Gus", None)]
+    assert {text(drawn(facts, seed).edit.targets[0]).strip() for seed in range(20)} == {"blue", "Oslo"}
+
+
+def test_all_phrasings_of_a_fact_are_on_one_side_of_the_split() -> None:
+    train, validation = split(POOL, 0.4, seed=0)
+    assert len(train) + len(validation) == len(POOL)
+    assert not {one.subject for one in train} & {one.subject for one in validation}
+    assert split(POOL, 0.4, seed=0) == (train, validation)
+
+
+def test_a_pool_without_two_targets_on_a_side_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least two different targets"):
+        split(POOL, 0.01, seed=0)
+    with pytest.raises(ValueError, match="0 and 0 facts"):
+        split([], 0.5, seed=0)

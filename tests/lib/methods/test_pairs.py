@@ -1,0 +1,39 @@
+"""Training pairs come in their order, whatever the part in which they are tokenized; strangers are refused."""
+
+import pytest
+
+from lib.core.records import Neighbor, Paraphrase
+from lib.methods.training import pairs
+from lib.models.tokens import encode
+from tests.helpers.models import byte_tokenizer
+from tests.helpers.small import REQUESTS
+
+PARAPHRASES = [Paraphrase(edit_id="e1", kind="prefix", text="So. Ben lives in", seed=1)]
+NEIGHBORS = [Neighbor(edit_id="e3", fact_id="f", rank=0, similarity=None, prompt="Dan lives in", target="Riga")]
+TRIPLES = [
+    ("Ada lives in", "Rome", "Oslo"), ("Ben lives in", "Oslo", "Rome"), ("Cy lives in", "Bonn", "Rome"),
+    ("Di lives in", "Rome", "Bonn"), ("So. Ben lives in", "Oslo", "Rome"), ("Dan lives in", "Riga", None),
+]  # fmt: skip
+
+
+def test_edits_come_first_then_paraphrases_with_the_edits_targets_then_neighbors_with_their_own() -> None:
+    assert list(pairs.training_triples(REQUESTS, PARAPHRASES, NEIGHBORS)) == TRIPLES
+
+
+@pytest.mark.parametrize("part", [1, 4, 100])
+@pytest.mark.parametrize("rejected", [False, True])
+def test_parts_change_nothing(monkeypatch: pytest.MonkeyPatch, part: int, rejected: bool) -> None:
+    monkeypatch.setattr(pairs, "_PART", part)
+    tokenizer = byte_tokenizer()
+    targets = [(new, true) if rejected and true else (new,) for _, new, true in TRIPLES]
+    whole = encode(tokenizer, [prompt for prompt, _, _ in TRIPLES], targets)
+    assert list(pairs.training_items(tokenizer, TRIPLES, mask_prompt=True, rejected=rejected)) == whole
+    if not rejected:
+        plain = list(pairs.training_items(tokenizer, TRIPLES, mask_prompt=False, rejected=False))
+        assert plain == [pairs.unmasked(one) for one in whole]
+
+
+@pytest.mark.parametrize(("paraphrases", "neighbors"), [(PARAPHRASES, []), ([], NEIGHBORS)])
+def test_what_belongs_to_no_edit_is_refused(paraphrases: list[Paraphrase], neighbors: list[Neighbor]) -> None:
+    with pytest.raises(ValueError, match=r"of the edit 'e[13]', which is not among the edits"):
+        list(pairs.training_triples(REQUESTS[:1], paraphrases, neighbors))

@@ -1,0 +1,70 @@
+"""Packed rows against one plain forward pass for every pair, for every supported family."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lib.models.likelihood import score_targets, token_nll
+from lib.models.packing import Item, batches, pack
+from tests.helpers.models import CONFIGS, VOCABULARY, tiny_model
+
+tokens = st.integers(0, VOCABULARY - 1)
+items = st.builds(
+    Item,
+    prompt=st.lists(tokens, min_size=1, max_size=9).map(tuple),
+    targets=st.lists(st.lists(tokens, min_size=1, max_size=5).map(tuple), min_size=1, max_size=3).map(tuple),
+)
+
+
+def alone(model: torch.nn.Module, prompt: tuple[int, ...], target: tuple[int, ...]) -> tuple[float, int]:
+    """Sum of -log p and number of argmax tokens, by one unpadded pass over the pair."""
+    logits = model(torch.tensor([[*prompt, *target]])).logits[0, len(prompt) - 1 : -1].float()
+    wanted = torch.tensor(target)
+    nll = torch.nn.functional.cross_entropy(logits, wanted, reduction="sum")
+    return nll.item(), int((logits.argmax(-1) == wanted).sum())
+
+
+@pytest.mark.parametrize("family", CONFIGS)
+def test_packed_scores_equal_one_pass_a_pair(family: str) -> None:
+    model = tiny_model(family)
+
+    @settings(max_examples=15, deadline=None)
+    @given(st.lists(items, min_size=1, max_size=12))
+    def check(packed_together: list[Item]) -> None:
+        found = score_targets(model, pack(packed_together))
+        pairs = [(item.prompt, target) for item in packed_together for target in item.targets]
+        wanted = [alone(model, *pair) for pair in pairs]
+        assert found.nll.tolist() == pytest.approx([nll for nll, _ in wanted], abs=2e-3, rel=1e-4)
+        assert found.tokens.tolist() == [len(target) for _, target in pairs]
+        assert found.correct.tolist() == [correct for _, correct in wanted]
+
+    check()
+
+
+@given(st.lists(items, min_size=1, max_size=30))
+def test_rows_hold_every_token_once_and_little_padding(some: list[Item]) -> None:
+    packed = pack(some)
+    used = sum(item.length for item in some)
+    assert int((packed.item >= 0).sum()) == used
+    # First-fit fills all rows but one more than half, so waste is bounded by half plus a row.
+    assert packed.item.numel() <= 2 * used + packed.item.shape[1]
+
+
+@given(st.lists(items, min_size=1, max_size=30), st.integers(1, 60))
+def test_batches_hold_every_item_once_within_the_bound(some: list[Item], bound: int) -> None:
+    cut = batches(some, bound)
+    assert [index for batch in cut for index in batch] == list(range(len(some)))
+    for batch in cut:
+        assert len(batch) == 1 or sum(some[index].length for index in batch) <= bound
+
+
+def test_token_nll_is_that_of_the_scores() -> None:
+    model = tiny_model("llama")
+    packed = pack([Item(prompt=(1, 2, 3), targets=((4, 5), (6,))), Item(prompt=(7,), targets=((8, 9, 10),))])
+    assert token_nll(model, packed).sum().item() == pytest.approx(score_targets(model, packed).nll.sum().item())
+
+
+def test_an_empty_pack_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one item"):
+        pack([])

@@ -1,0 +1,176 @@
+"""Protocols: single edits equal edits alone, a sequential run is the sum of its sessions and survives a kill."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from lib.core.params import Lora, Protocol, Regularize, Train
+from lib.core.records import Neighbor, Request
+from lib.editors import editor
+from lib.edits.apply import applied
+from lib.edits.edit import Edit
+from lib.edits.regularize import pruned
+from lib.edits.updates import Dense
+from lib.methods.context import Context
+from lib.protocols.job import UNEDITED, Job, mass
+from lib.protocols.sequential import checkpoint_numbers, sequential
+from lib.protocols.single import edits_together, single
+from lib.runtime.distributed import World
+from lib.runtime.scratch import forget
+from tests.helpers.models import TARGETS, byte_tokenizer, tiny_model
+
+REQUESTS = [
+    Request(
+        edit_id=f"e{n}", dataset="own", subject=name, relation="r", prompt=f"{name} lives in", template="{} lives in",
+        target_new=new, target_true=true,
+    )
+    for n, (name, new, true) in enumerate(
+        [("Ada", "Rome", "Oslo"), ("Ben", "Oslo", "Rome"), ("Cy", "Bonn", "Rome"), ("Di", "Rome", "Bonn")]
+    )
+]  # fmt: skip
+NEIGHBORS = [
+    Neighbor(edit_id=one.edit_id, fact_id="f", rank=0, similarity=None, prompt="Eve lives in", target="Pau")
+    for one in REQUESTS
+]
+
+
+def protocol(**changed: Any) -> Protocol:
+    return Protocol(**({"kind": "sequential", "batch_size": 1, "checkpoints": [], "together": "auto"} | changed))
+
+
+def job(folder: Path, regularize: str = "none") -> Job:
+    train = Train(
+        mask_prompt=True, epochs=4, lr=1e-2, batch_size=8, micro_tokens=256, checkpoint_steps=2, dpo=0.0, dpo_beta=0.5,
+        text=0.0, text_examples=1, seed=0,
+    )  # fmt: skip
+    context = Context(
+        paraphrases=[],
+        neighbors=NEIGHBORS,
+        lora=Lora(r=2, alpha=4.0, targets=TARGETS["llama"]),
+        train=train,
+        world=World(),
+        progress=lambda steps: steps,
+        checkpoints=None,
+        record=lambda steps: None,
+    )
+    lora = editor("lora")
+    return Job(
+        model=tiny_model("llama"),
+        tokenizer=byte_tokenizer(),
+        editor=lora,
+        settings=lora.Settings(weight_decay=0.0, max_grad_norm=1.0, text_tokens=16),
+        context=context,
+        regularize=Regularize(method=regularize, keep=40.0, seed=0),  # type: ignore[arg-type]
+        folder=folder,
+    )
+
+
+def logits(model: Any, edit: Edit) -> torch.Tensor:
+    ids = torch.tensor([[5, 6, 7, 8]])
+    with applied(model, edit), torch.no_grad():
+        found: torch.Tensor = model(ids).logits
+    return found
+
+
+@pytest.mark.parametrize("regularize", ["none", "rect"])
+def test_single_edits_that_share_passes_equal_each_alone(tmp_path: Path, regularize: str) -> None:
+    one = job(tmp_path, regularize)
+    together = {request.edit_id: edit for request, edit in single(one, REQUESTS, 3)}
+    assert list(together) == [request.edit_id for request in REQUESTS]
+    for request in REQUESTS:
+        alone = mass(replace(one, context=one.context.of([request])), [request])
+        forget(tmp_path)
+        torch.testing.assert_close(
+            logits(one.model, together[request.edit_id]), logits(one.model, alone), atol=2e-2, rtol=1e-2
+        )
+
+
+def test_a_sequential_run_adds_up_and_keeps_its_checkpoints(tmp_path: Path) -> None:
+    one = job(tmp_path)
+    kept: dict[int, Edit] = {}
+    whole = sequential(one, REQUESTS, protocol(checkpoints=[1, 3]), kept.__setitem__)
+    assert list(kept) == [1, 3, 4]
+    first = mass(replace(one, context=one.context.of(REQUESTS[:1])), REQUESTS[:1])
+    torch.testing.assert_close(logits(one.model, kept[1]), logits(one.model, first))
+    torch.testing.assert_close(logits(one.model, whole), logits(one.model, kept[4]))
+    assert not torch.allclose(logits(one.model, kept[3]), logits(one.model, kept[1]))
+
+
+def test_counts_are_of_all_sessions(tmp_path: Path) -> None:
+    kept: dict[int, Edit] = {}
+    sequential(job(tmp_path), REQUESTS, protocol(batch_size=3, checkpoints=[3]), kept.__setitem__)
+    assert [edit.info["pairs"] for edit in kept.values()] == [6, 8]
+
+
+def test_prune_limits_the_sum_at_every_checkpoint_and_editing_goes_on_from_the_sum_as_it_was(tmp_path: Path) -> None:
+    path, seen = "model.layers.0.mlp.down_proj", []
+
+    def edit(model: Any, tokenizer: Any, requests: Any, settings: Any, context: Context) -> Edit:
+        seen.append(model.get_submodule(path).weight.clone())
+        generator = torch.Generator().manual_seed(len(seen))
+        return Edit(updates={path: Dense(delta=torch.randn(32, 48, generator=generator))})
+
+    one = replace(job(tmp_path, "prune"), editor=SimpleNamespace(edit=edit))
+    base = one.model.get_submodule(path).weight.clone()
+    kept: dict[int, Edit] = {}
+    whole = sequential(one, REQUESTS, protocol(checkpoints=[1, 2]), kept.__setitem__)
+    (tmp_path / "session-00000004").rename(tmp_path / "last")
+    again: dict[int, Edit] = {}
+    sequential(one, REQUESTS, protocol(checkpoints=[1, 2]), again.__setitem__)  # goes on after a kill
+    for number in (1, 2):
+        total = seen[number] - base
+        found = kept[number].updates[path].dense()  # type: ignore[union-attr]
+        torch.testing.assert_close(found, pruned(Dense(delta=total), base), atol=1e-4, rtol=1e-4)
+        assert found.norm() < 0.9 * total.norm()
+        assert torch.equal(again[number].updates[path].dense(), found)  # type: ignore[union-attr]
+    assert torch.equal(whole.updates[path].dense(), kept[4].updates[path].dense())  # type: ignore[union-attr]
+    assert torch.linalg.matrix_norm(whole.updates[path].dense(), 2) < 2 * torch.linalg.matrix_norm(base, 2)  # type: ignore[union-attr]
+    single_edit = next(iter(single(replace(one, editor=SimpleNamespace(edit=edit)), REQUESTS[:1], 1)))[1]
+    assert single_edit.info["regularize"]["method"] == "prune"
+
+
+def test_a_killed_sequential_run_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+    def killed(sessions: Iterable[int]) -> Iterator[int]:
+        for count, session in enumerate(sessions):
+            if count == 3:
+                raise KeyboardInterrupt
+            yield session
+
+    folders = [tmp_path / "whole", tmp_path / "killed"]
+    for folder in folders:
+        folder.mkdir()
+    whole = sequential(job(folders[0]), REQUESTS, protocol(checkpoints=[2]), lambda done, edit: None)
+    stopped = job(folders[1])
+    with pytest.raises(KeyboardInterrupt):
+        sequential(
+            replace(stopped, context=replace(stopped.context, progress=killed)), REQUESTS, protocol(checkpoints=[2]),
+            lambda done, edit: None,
+        )  # fmt: skip
+    kept: list[int] = []
+    again = sequential(job(folders[1]), REQUESTS, protocol(checkpoints=[2]), lambda done, edit: kept.append(done))
+    assert kept == [2, 4]
+    assert all(torch.equal(again.updates[path].dense(), whole.updates[path].dense()) for path in whole.updates)  # type: ignore[union-attr]
+
+
+def test_checkpoints_must_be_ends_of_batches() -> None:
+    assert checkpoint_numbers(protocol(batch_size=3, checkpoints=[3, 6]), 8) == [3, 6, 8]
+    with pytest.raises(ValueError, match="4 is not the end of a batch"):
+        checkpoint_numbers(protocol(batch_size=3, checkpoints=[4]), 8)
+
+
+def test_the_number_of_edits_together_is_set_or_follows_from_memory(tmp_path: Path) -> None:
+    assert edits_together(job(tmp_path), protocol(together=5)) == 5
+    assert edits_together(job(tmp_path), protocol()) == 16
+
+
+def test_the_model_is_left_as_it_was(tmp_path: Path) -> None:
+    one = job(tmp_path)
+    before = logits(one.model, UNEDITED)
+    list(single(one, REQUESTS[:2], 2))
+    sequential(one, REQUESTS[:2], protocol(), lambda done, edit: None)
+    assert torch.equal(logits(one.model, UNEDITED), before)

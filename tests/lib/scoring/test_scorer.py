@@ -1,0 +1,203 @@
+"""The scorer: all tables at once, whatever the batches and processes; nothing wide is held longer than a batch."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from lib.core.params import Generations, Greedy, Scoring
+from lib.core.records import LocalityPrompt, Request
+from lib.edits.apply import applied
+from lib.edits.edit import Edit
+from lib.edits.updates import Dense, LowRank
+from lib.models import likelihood
+from lib.runtime.distributed import World
+from lib.scoring.scorer import Scored, Scorer
+from tests.helpers.models import VOCABULARY, byte_tokenizer, tiny_model
+
+SETTINGS = Scoring(
+    micro_tokens=128, rows=4, examples=0, greedy=Greedy(tokens=3, limit=None),
+    generations=Generations(tokens=24, top_k=5, seed=0, limit=None),
+)  # fmt: skip
+MODULE = "model.layers.1.mlp.down_proj"
+
+
+def requests(n: int = 5) -> list[Request]:
+    cities = ("Rome", "Oslo", "Lima", "Kyoto", "Cairo", "Bonn", "Perth")[:n]
+    return [
+        Request(
+            edit_id=city, dataset="own", subject=city, relation=None, prompt=f"{city} is a part of", template=None,
+            target_new="Gaul", target_true="Asia" if place % 2 else None,
+            paraphrases=(f"The land of {city} is",),
+            locality=tuple(LocalityPrompt(prompt=f"{other} is near", target="it") for other in ("Ur", city[:2] + "x")),
+            generation_prompts=(f"{city}", f"In the city of {city}"),
+        )
+        for place, city in enumerate(cities)
+    ]  # fmt: skip
+
+
+def edit(low_rank: bool = True, **changed: Any) -> Edit:
+    stream = torch.Generator().manual_seed(1)
+    left, right = torch.randn(32, 2, generator=stream), torch.randn(2, 48, generator=stream) / 4
+    update = LowRank(left=left, right=right)
+    return Edit(updates={MODULE: update if low_rank else Dense(delta=update.dense())}, **changed)
+
+
+def scorer(world: World | None = None, asked: Sequence[Request] | None = None, **changed: Any) -> Scorer:
+    return Scorer(
+        model=tiny_model("llama"),
+        tokenizer=byte_tokenizer(),
+        requests=requests() if asked is None else asked,
+        settings=SETTINGS.model_copy(update=changed),
+        world=world or World(),
+        progress=lambda batches, name: batches,
+    )
+
+
+def plain(scored: Scored) -> dict[str, list[dict[str, Any]]]:
+    return {name: [asdict(one) for one in getattr(scored, name)] for name in ("scores", "generations", "divergences")}
+
+
+def alike(found: dict[str, Any], wanted: dict[str, Any], rel: float | None = None) -> None:
+    """Numbers to 1e-5, or to `rel` of themselves where that is more; all else to the letter."""
+    for name, column in (("scores", "nll"), ("divergences", "kl")):
+        ours, theirs = ([row.pop(column) for row in some[name]] for some in (found, wanted))
+        assert ours == pytest.approx(theirs, abs=1e-5, rel=rel)
+    assert json.loads(json.dumps(found)) == json.loads(json.dumps(wanted))
+
+
+@pytest.mark.parametrize("micro_tokens", [16, 4096])
+@pytest.mark.parametrize("low_rank", [False, True])
+def test_no_row_depends_on_the_size_of_a_batch(micro_tokens: int, low_rank: bool) -> None:
+    alike(
+        plain(scorer(micro_tokens=micro_tokens).after(edit(low_rank))),
+        plain(scorer().after(edit(low_rank))),
+    )
+
+
+def test_two_processes_find_what_one_does(tmp_path: Path) -> None:
+    found = tmp_path / "found.json"
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    subprocess.run(
+        [*command, "-m", "tests.helpers.score_two", str(found)], check=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
+    for some, wanted in zip(
+        json.loads(found.read_text()), (scorer().before(), scorer().after(edit(), session=5)), strict=True
+    ):
+        alike(some, plain(wanted))
+
+
+def test_scores_texts_and_divergences_are_those_of_the_edited_model() -> None:
+    one = scorer()
+    found = one.after(edit())
+    with applied(one.model, edit()):
+        inside = one.before()
+    assert [row.nll for row in found.scores] == [row.nll for row in inside.scores]
+    assert [row.text for row in found.generations] == [row.text for row in inside.generations]
+    assert {row.when for row in found.scores} == {row.when for row in found.generations} == {"after"}
+    assert {row.edit_id for row in found.divergences} == {one.edit_id for one in requests()}
+    assert min(row.kl for row in found.divergences) > 1e-3
+    assert not one.before().divergences
+    again = one.before()
+    assert [row.nll for row in again.scores] != [row.nll for row in found.scores]
+    assert all(row.kl == 0 for row in one.after(Edit(updates={})).divergences)
+
+
+def test_edits_made_alone_have_the_texts_of_the_edits_made_together() -> None:
+    together = scorer().after(edit())
+    alone = Scored.of(replace(scorer(asked=[one]), place=place).after(edit()) for place, one in enumerate(requests()))
+    key = ("edit_id", "kind", "prompt_index", "text")
+    assert sorted(_columns(together.generations, key)) == sorted(_columns(alone.generations, key))
+    assert [row.nll for row in together.scores] == pytest.approx([row.nll for row in alone.scores], abs=1e-5)
+    assert [row.kl for row in together.divergences] == pytest.approx([row.kl for row in alone.divergences], abs=1e-5)
+
+
+def test_texts_are_written_for_the_first_edits_of_the_run_only() -> None:
+    limits = {
+        "greedy": SETTINGS.greedy.model_copy(update={"limit": 3}),
+        "generations": SETTINGS.generations.model_copy(update={"limit": 1}),
+    }
+    whole, every = scorer(**limits).before().generations, scorer().before().generations
+    assert {row.edit_id for row in whole if row.decoding == "greedy"} == {"Rome", "Oslo", "Lima"}
+    assert {row.edit_id for row in whole if row.decoding == "sampled"} == {"Rome"}
+    assert {*_columns(whole, ("edit_id", "kind", "prompt_index", "text"))} <= {
+        *_columns(every, ("edit_id", "kind", "prompt_index", "text"))
+    }
+    later = replace(scorer(asked=requests()[2:3], **limits), place=2).before().generations
+    assert {(row.edit_id, row.decoding) for row in later} == {("Lima", "greedy")}
+    assert not scorer().after(edit(), session=2, texts=False).generations
+
+
+def test_a_context_comes_before_every_prompt_of_its_own_edit_only() -> None:
+    found = scorer().after(Edit(updates={}, contexts={"Oslo": "Oslo is in Gaul. "}))
+    before = scorer().before()
+    changed = {one.edit_id for one, other in zip(found.scores, before.scores, strict=True) if one.nll != other.nll}
+    assert changed == {row.edit_id for row in found.divergences if row.kl > 1e-6} == {"Oslo"}
+    written = {one.edit_id for one, other in zip(found.generations, before.generations, strict=True)
+               if one.text != other.text}  # fmt: skip
+    assert written == {"Oslo"}
+    assert {row.prompt for row in found.generations} == {row.prompt for row in before.generations}
+
+
+@pytest.mark.parametrize("micro_tokens", [24, 200])
+def test_no_tensor_as_wide_as_the_vocabulary_is_longer_than_a_batch(
+    micro_tokens: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = scorer(asked=requests(7), micro_tokens=micro_tokens)
+    longest = max(map(len, _prompts(one.requests)))
+    seen = _Widest()
+    with seen:
+        one.before()
+        one.after(edit(low_rank=False))
+    assert 4 <= seen.rows <= max(micro_tokens, longest + 10)
+    monkeypatch.setattr(likelihood, "HEAD_CHUNK", 3)
+    with seen:
+        one.before()
+    assert seen.rows <= SETTINGS.rows
+
+
+def test_what_was_measured_before_is_found_again(tmp_path: Path) -> None:
+    one = scorer()
+    first = one.remembered(tmp_path)
+    broken = replace(one, model=None)
+    alike(plain(broken.remembered(tmp_path)), plain(first))
+
+
+class _Widest(torch.utils._python_dispatch.TorchDispatchMode):
+    """Watches every operation for the longest tensor whose last axis is the vocabulary."""
+
+    rows = 0
+
+    def __enter__(self) -> "_Widest":
+        self.rows = 0
+        return super().__enter__()  # type: ignore[no-any-return]
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = function(*args, **(kwargs or {}))
+        for tensor in _tensors(result):
+            if tensor.dim() and tensor.shape[-1] == VOCABULARY:
+                self.rows = max(self.rows, tensor.numel() // VOCABULARY)
+        return result
+
+
+def _tensors(result: Any) -> Iterator[torch.Tensor]:
+    if isinstance(result, torch.Tensor):
+        yield result
+    elif isinstance(result, list | tuple):
+        for one in result:
+            yield from _tensors(one)
+
+
+def _columns(rows: Sequence[Any], names: Sequence[str]) -> list[tuple[Any, ...]]:
+    return [tuple(getattr(row, name) for name in names) for row in rows]
+
+
+def _prompts(asked: Sequence[Request]) -> list[str]:
+    return [prompt for one in asked for prompt in one.evaluation_prompts]
