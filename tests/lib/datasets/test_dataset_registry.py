@@ -8,13 +8,14 @@ from lib.core.params import Dataset, Facts, Own
 
 
 def test_every_dataset_has_a_preset_that_names_its_module() -> None:
-    assert datasets.names() == ["counterfact", "easyedit", "own", "wikirecent", "world", "zsre"]
+    assert datasets.names() == ["almanac", "counterfact", "easyedit", "own", "wikirecent", "world", "zsre"]
     assert [params.preset("datasets", name, Dataset).loader for name in datasets.names()] == datasets.names()
 
 
 def test_the_headline_measure_is_success_for_counterfactuals_and_accuracy_for_answers() -> None:
     metrics = {name: params.preset("datasets", name, Dataset).metric for name in params.presets("datasets")}
     assert {name for name, metric in metrics.items() if metric == "success"} == {
+        "almanac",
         "counterfact",
         "easyedit",
         "multi_counterfact",
