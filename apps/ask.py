@@ -1,6 +1,6 @@
 """What the model says before and after the edit: `python -m apps.ask "The capital of France is"`.
 
-Continuations are greedy. An edit in context needs --edit-id, since each of its texts belongs to one request.
+Continuations are greedy. An edit in context needs --request-id, since each of its texts belongs to one request.
 """
 
 import argparse
@@ -59,12 +59,12 @@ def _context(edit: Edit, options: argparse.Namespace) -> str:
             f"{options.edit}: single edits are made, scored and dropped, so there is no edited model to ask; "
             "run with protocol.kind=mass or sequential"
         )
-    if not edit.contexts and options.edit_id is None:
+    if not edit.contexts and options.request_id is None:
         return ""
-    if options.edit_id not in edit.contexts:
-        some = ", ".join(list(edit.contexts)[:5]) or "none: this edit changes weights, leave --edit-id out"
-        raise ValueError(f"--edit-id: wanted a request of this edit in context ({some}); found {options.edit_id!r}")
-    return edit.contexts[options.edit_id]
+    if options.request_id not in edit.contexts:
+        some = ", ".join(list(edit.contexts)[:5]) or "none: this edit changes weights, leave --request-id out"
+        raise ValueError(f"--request-id: wanted a request of this edit in context ({some}); found {options.request_id!r}")
+    return edit.contexts[options.request_id]
 
 
 def _options() -> argparse.Namespace:
@@ -72,7 +72,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("prompts", nargs="+", metavar="prompt", help="text to continue")
     parser.add_argument("--model", type=Path, default=Path("models/base"), help="folder of stage base")
     parser.add_argument("--edit", type=Path, default=Path("models/edit"), help="folder of stage edit, or a checkpoint")
-    parser.add_argument("--edit-id", help="whose context goes before the prompts, for an edit in context")
+    parser.add_argument("--request-id", help="whose context goes before the prompts, for an edit in context")
     parser.add_argument("--tokens", type=int, default=20, help="length of a continuation (default: 20)")
     return parser.parse_args()
 

@@ -1,7 +1,7 @@
 """Compare two runs edit by edit: `python -m apps.compare REV_A REV_B [--json FILE] [--html FILE]`.
 
 A revision is whatever DVC knows: an experiment's name, a branch, a tag, a commit, or `workspace` for the files as they
-lie here. Both must have results/scores.parquet and data/facts/edits.parquet in the workspace or in DVC's cache, or in
+lie here. Both must have results/scores.parquet and data/facts/requests.parquet in the workspace, in DVC's cache or in
 the remote. What was measured on texts is compared where both have them.
 """
 
@@ -23,7 +23,7 @@ from lib.metrics.comparison import FACTS, Comparison, Row, Run, compare
 from lib.report.pages import render
 
 SCORES = "results/scores.parquet"
-EDITS = "data/facts/edits.parquet"
+EDITS = "data/facts/requests.parquet"
 GENERATIONS = "results/generations.parquet"
 DIVERGENCES = "results/divergences.parquet"
 FREQUENCIES = "data/frequencies.json"
@@ -53,7 +53,7 @@ def _run(revision: str) -> Run:
     """What the run of `revision` left. Raises FileNotFoundError where that is nowhere to be found."""
     wanted = [one for one in schema(Score).names if one not in _WITHOUT]
     scores = _table(revision, SCORES, wanted)
-    return Run(name=revision, edits=_table(revision, EDITS, ["edit_id", *FACTS]), scores=scores)
+    return Run(name=revision, edits=_table(revision, EDITS, ["request_id", *FACTS]), scores=scores)
 
 
 def _with_texts(a: Run, b: Run) -> tuple[Run, Run]:

@@ -43,7 +43,7 @@ def work(model: params.Model, edits: int, paraphrases: int, neighbors: int, rows
         target_tokens=2,
         epochs=int(recipe.epochs),
         batch_size=int(recipe.batch_size),
-        micro_tokens=train.micro_tokens,
+        micro_batch_tokens=train.micro_batch_tokens,
         prompts=13,
         targets=2,
         greedy_tokens=3 * (13 + score.greedy.tokens),
@@ -77,14 +77,14 @@ def main() -> None:
     options = _options()
     device = DEVICES[options.device]
     print(", ".join(f"{name} {value:g}" if name != "name" else value for name, value in asdict(device).items()))
-    print(needs(options.models, device, options.edits, options.paraphrases, options.neighbors, options.rows))
+    print(needs(options.models, device, options.requests, options.paraphrases, options.neighbors, options.rows))
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", nargs="+", choices=list(CONFIGS), default=list(CONFIGS))
     parser.add_argument("--device", choices=list(DEVICES), default="h100")
-    parser.add_argument("--edits", type=int, default=10_000)
+    parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--paraphrases", type=int, default=15, help="for every edit")
     parser.add_argument("--neighbors", type=int, default=20, help="for every edit")
     parser.add_argument("--rows", type=int, default=256, help="texts that score writes together: score.rows")

@@ -22,7 +22,7 @@ from lib.edits.adapter import new_adapter, save_adapter
 from lib.methods.training.loop import Schedule, train
 from lib.methods.training.objective import Example
 from lib.models.packing import Item
-from lib.runtime.distributed import World
+from lib.runtime.distributed import Distributed
 
 LORA = Lora(r=32, alpha=64, targets=["c_attn", "c_proj", "c_fc"])
 
@@ -35,7 +35,7 @@ def errata(options: argparse.Namespace) -> Run:
     def work() -> list[float]:
         examples = [Example(item=pair) for pair in pairs]
         with adapter.attached(model):
-            steps = train(model, adapter.parameters(), examples, schedule, World(), lambda steps: steps)
+            steps = train(model, adapter.parameters(), examples, schedule, Distributed(), lambda steps: steps)
         return [one.loss for one in steps]
 
     return timed(work, len(pairs))
@@ -97,7 +97,13 @@ def _pairs(options: argparse.Namespace) -> list[Item]:
 
 def _schedule(options: argparse.Namespace) -> Schedule:
     return Schedule(
-        epochs=1, lr=7e-5, batch_size=options.batch_size, micro_tokens=4096, weight_decay=0.0, max_grad_norm=1.0, seed=0
+        epochs=1,
+        lr=7e-5,
+        batch_size=options.batch_size,
+        micro_batch_tokens=4096,
+        weight_decay=0.0,
+        max_grad_norm=1.0,
+        seed=0,
     )
 
 

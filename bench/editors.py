@@ -4,7 +4,7 @@ Works on what the pipeline has made (`make run`), or on another model: --model t
 folder with weights and tokenizer as transformers stores them, and --preset the model preset whose settings it gets.
 Every editor and protocol has a process of its own, so that peak memory is its own, the model included.
 
-    python -m bench.editors --edits 10
+    python -m bench.editors --requests 10
 """
 
 import argparse
@@ -31,7 +31,7 @@ from lib.neighbors.overlap import usable_facts
 from lib.protocols.inputs import Inputs, editing
 from lib.protocols.job import Job, mass
 from lib.protocols.single import edits_together, single
-from lib.runtime.distributed import World
+from lib.runtime.distributed import Distributed
 from lib.runtime.machine import hardware, peak_memory_mib, versions
 from lib.runtime.scratch import forget
 
@@ -43,9 +43,9 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
     made = {name: options.made / name for name in ("statistics", "hypernet")}
     inputs = Inputs(**{**_places(options.root), "model": options.model, **made})
     with editing(
-        inputs, "bench", World(), lambda steps: None, {"editor": options.one, "model": options.preset}
+        inputs, "bench", Distributed(), lambda steps: None, {"editor": options.one, "model": options.preset}
     ) as (job, requests):  # fmt: skip
-        some = requests[: options.edits]
+        some = requests[: options.requests]
         alone = replace(job, context=replace(job.context.of(some), progress=lambda steps: steps))
         began = time.perf_counter()
         shared = _run(alone, some, options.kind, inputs)
@@ -85,12 +85,12 @@ def _prepare(job: Job, inputs: Inputs) -> None:
         paths = [architecture(job.model).mlp_out_of(layer) for layer in layers]
         texts = drawn_texts(settings, inputs.text)
         found = second_moments(
-            job.model, job.tokenizer, texts, paths, settings.micro_tokens, job.folder, lambda parts: parts
+            job.model, job.tokenizer, texts, paths, settings.micro_batch_tokens, job.folder, lambda parts: parts
         )
         for path, one in found.items():
             save_moment(inputs.statistics, path, one)
     if hasattr(job.editor, "train_hypernet"):
-        pool, _ = usable_facts(inputs.pool, inputs.edits)
+        pool, _ = usable_facts(inputs.pool, inputs.requests)
         job.editor.train_hypernet(job.model, job.tokenizer, pool, job.settings, job.context, inputs.hypernet)
 
 
@@ -118,7 +118,7 @@ def _row(name: str, options: argparse.Namespace) -> str:
 def _child(name: str, kind: str, made: str, options: argparse.Namespace) -> Mapping[str, Any]:
     command = [sys.executable, "-m", "bench.editors", "--one", name, "--kind", kind, "--made", made, "--root",
                str(options.root), "--model", str(options.model), "--preset", options.preset,
-               "--edits", str(options.edits)]  # fmt: skip
+               "--requests", str(options.requests)]  # fmt: skip
     runs: list[Mapping[str, Any]] = []
     for _ in range(1 if kind == "prepare" else options.repeats):
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
@@ -143,7 +143,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="default: the base model there")
     parser.add_argument("--preset", default="tiny", help="model preset (configs/models) whose settings editors get")
     parser.add_argument("--editors", nargs="+", default=names(), choices=names())
-    parser.add_argument("--edits", type=int, default=10)
+    parser.add_argument("--requests", type=int, default=10)
     parser.add_argument("--repeats", type=int, default=2, help="runs of each, of which the fastest counts")
     for name in ("one", "kind"):
         parser.add_argument(f"--{name}", help=argparse.SUPPRESS)

@@ -5,7 +5,7 @@ paraphrases and ten neighborhood prompts each. `filter` is the overlap filter, `
 in processor time, `peak` the most memory that the process held. Similar neighbors are then compared with brute force
 for some of the edits.
 
-    python -m bench.neighbors_growth --sizes 1000 10000 100000 --edits 1000 --png growth.png
+    python -m bench.neighbors_growth --sizes 1000 10000 100000 --requests 1000 --png growth.png
 """
 
 import argparse
@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from lib.core.records import Fact, LocalityPrompt, Neighbor, Request
+from lib.core.records import Fact, LocalityPrompt, Request, UneditedFact
 from lib.core.tables import Rows, Streamed, write_parts
 from lib.neighbors.encoders import encoder
 from lib.neighbors.overlap import without_overlap
@@ -40,11 +40,12 @@ def main() -> None:
     """Measure every kind at every size, or one of them where this is such a process."""
     options = _options()
     if options.one is not None:
-        print(json.dumps(measure(options.one, options.sizes[0], options.edits, options.checked)))
+        print(json.dumps(measure(options.one, options.sizes[0], options.requests, options.checked)))
         return
     rows = []
     print(
-        f"{options.edits} edits, {N} neighbors each\n{'kind':>14} {'facts':>9} {'filter s':>9} {'search s':>9}", end=""
+        f"{options.requests} edits, {N} neighbors each\n{'kind':>14} {'facts':>9} {'filter s':>9} {'search s':>9}",
+        end="",
     )
     print(f" {'CPU s':>9} {'peak MiB':>9} {'as brute force':>15}")
     for kind in options.kinds:
@@ -70,7 +71,7 @@ def measure(kind: str, size: int, edits: int, checked: int) -> dict[str, Any]:
             found = random_neighbors(requests, usable, N, 0)
         else:
             found = similar_neighbors(requests, pool, usable, N, encoder("hashing", "cpu"), KINDS[kind], folder)
-        write_parts(folder / "neighbors.parquet", Neighbor, in_words(requests, pool, found))
+        write_parts(folder / "neighbors.parquet", UneditedFact, in_words(requests, pool, found))
         ended, cpu = time.perf_counter(), time.process_time() - cpu
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         same = "" if kind == "random" else _like_brute_force(requests[:checked], pool, usable, found)
@@ -124,7 +125,7 @@ def _request(place: int, random: Random) -> Request:
     subject, relation, target = _drawn(random)
     others = [_drawn(random) for _ in range(10)]
     return Request(
-        edit_id=str(place),
+        request_id=str(place),
         dataset="bench",
         subject=subject,
         relation=f"P{relation}",
@@ -149,7 +150,7 @@ def _prompt(subject: str, relation: int) -> str:
 
 def _in_a_process(kind: str, size: int, options: argparse.Namespace) -> dict[str, Any]:
     command = [sys.executable, "-m", "bench.neighbors_growth", "--one", kind, "--sizes", str(size)]
-    command += ["--edits", str(options.edits), "--checked", str(options.checked)]
+    command += ["--requests", str(options.requests), "--checked", str(options.checked)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     result: dict[str, Any] = json.loads(done.stdout)
     return result
@@ -178,7 +179,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10**power for power in range(3, 7)])
     parser.add_argument("--kinds", nargs="+", choices=list(KINDS), default=list(KINDS)[:2])
-    parser.add_argument("--edits", type=int, default=10_000)
+    parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--checked", type=int, default=20, help="edits whose neighbors are compared with brute force")
     parser.add_argument("--png", type=Path, default=None, help="where to write the curves")
     parser.add_argument("--one", choices=list(KINDS), default=None, help=argparse.SUPPRESS)

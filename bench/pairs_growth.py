@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from lib.core.params import Lora, Tiny, Train, editor_preset, section
-from lib.core.records import Neighbor, Paraphrase, Request
+from lib.core.records import Paraphrase, Request, UneditedFact
 from lib.core.tables import Stored, read, write
 from lib.editors import lora
 from lib.methods.context import Context
 from lib.methods.training.loop import Checkpoints
-from lib.runtime.distributed import World
+from lib.runtime.distributed import Distributed
 from lib.tiny.model import make_model, make_tokenizer
 
 STEPS = 30
@@ -61,7 +61,7 @@ def main() -> None:
 
 def measure(folder: Path, where: str, pairs: int) -> dict[str, float]:
     """Seconds before the first step and of one step, and peak memory and size on disk in MiB."""
-    requests = read(folder / "edits.parquet", Request)
+    requests = read(folder / "requests.parquet", Request)
     tokenizer = make_tokenizer((one.prompt for one in requests), _SHAPE.max_vocabulary)
     table: Any = Stored if where == "disk" else read
     train = section("train", Train).model_copy(update={"epochs": 1, "lr": 1e-3, "batch_size": 32})
@@ -76,10 +76,10 @@ def measure(folder: Path, where: str, pairs: int) -> dict[str, float]:
     began = time.perf_counter()
     context = Context(
         paraphrases=table(folder / "paraphrases.parquet", Paraphrase),
-        neighbors=table(folder / "neighbors.parquet", Neighbor),
+        neighbors=table(folder / "neighbors.parquet", UneditedFact),
         lora=Lora(r=4, alpha=8.0, targets=["q_proj"]),
         train=train,
-        world=World(),
+        distributed=Distributed(),
         progress=some,
         checkpoints=Checkpoints(folder=folder, every=1_000_000) if where == "disk" else None,
         record=lambda steps: None,
@@ -102,11 +102,12 @@ def write_tables(folder: Path, edits: int, pairs: int) -> None:
     names = [f"First{number % 50} Last{number % 2000}" for number in range(edits)]
     paraphrases = pairs * 15 // 36
     write(
-        folder / "edits.parquet",
+        folder / "requests.parquet",
         Request,
         [
-            Request(edit_id=str(number), dataset="bench", subject=name, relation="P1", prompt=f"{name} is known to be",
-                    template=None, target_new="an object", target_true="another", paraphrases=(f"So. {name} is",))
+            Request(request_id=str(number), dataset="bench", subject=name, relation="P1",
+                    prompt=f"{name} is known to be", template=None,
+                    target_new="an object", target_true="another", paraphrases=(f"So. {name} is",))
             for number, name in enumerate(names)
         ],
     )  # fmt: skip
@@ -114,16 +115,16 @@ def write_tables(folder: Path, edits: int, pairs: int) -> None:
         folder / "paraphrases.parquet",
         Paraphrase,
         (
-            Paraphrase(edit_id=str(number), kind="prefix", text=f"It rained {one} times. {name} is known", seed=one)
+            Paraphrase(request_id=str(number), kind="prefix", text=f"It rained {one} times. {name} is known", seed=one)
             for number, name in enumerate(names)
             for one in range(paraphrases)
         ),
     )
     write(
         folder / "neighbors.parquet",
-        Neighbor,
+        UneditedFact,
         (
-            Neighbor(edit_id=str(number), fact_id=str(rank), rank=rank, similarity=None,
+            UneditedFact(request_id=str(number), fact_id=str(rank), rank=rank, similarity=None,
                      prompt=f"The matter of {names[(number + rank) % edits]} is known to be", target="some object")
             for number in range(edits)
             for rank in range(pairs - 1 - paraphrases)

@@ -24,7 +24,7 @@ def errata(options: argparse.Namespace) -> Run:
     def work() -> list[float]:
         order = sorted(range(len(items)), key=lambda index: -items[index].length)
         found: dict[int, list[float]] = {}
-        for batch in batches(items, options.micro_tokens, order):
+        for batch in batches(items, options.micro_batch_tokens, order):
             values = iter(score_targets(model, pack([items[index] for index in batch])).nll.tolist())
             found |= {index: [next(values) for _ in items[index].targets] for index in batch}
         return [value for index in range(len(items)) for value in found[index]]

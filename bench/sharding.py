@@ -25,7 +25,7 @@ from lib.edits.adapter import new_adapter
 from lib.methods.training.loop import Schedule, train
 from lib.methods.training.objective import Example
 from lib.models.sharding import sharded
-from lib.runtime.distributed import World, world
+from lib.runtime.distributed import Distributed, process_group
 
 PROCESSES = 2
 STEPS = 8
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--into", type=Path, default=None, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.into is not None:
-        with world() as processes:
+        with process_group() as processes:
             (options.into / f"{processes.rank}.json").write_text(json.dumps(measure(processes)))
         return
     print("| model | weights in each process, MiB | seconds a step | loss of the last step |")
@@ -53,7 +53,7 @@ def main() -> None:
         raise ValueError(f"the losses differ: {losses}")
 
 
-def measure(processes: World) -> dict[str, float]:
+def measure(processes: Distributed) -> dict[str, float]:
     """MiB that the model takes, seconds of a step without the first, and the last step's loss."""
     before = _resident()
     cpu = torch.device("cpu")
@@ -61,7 +61,9 @@ def measure(processes: World) -> dict[str, float]:
     taken = _resident() - before
     adapter = new_adapter(model, Lora(r=8, alpha=16.0, targets=["c_attn", "c_fc"]), seed=0)
     examples = [Example(item=one) for one in training_pairs(32 * STEPS)]
-    schedule = Schedule(epochs=1, lr=1e-3, batch_size=32, micro_tokens=512, weight_decay=0.0, max_grad_norm=1.0, seed=0)
+    schedule = Schedule(
+        epochs=1, lr=1e-3, batch_size=32, micro_batch_tokens=512, weight_decay=0.0, max_grad_norm=1.0, seed=0
+    )
     times: list[float] = []
 
     def timed(steps: Any) -> Iterator[int]:

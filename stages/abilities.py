@@ -20,7 +20,7 @@ from lib.core.tables import read, write
 from lib.edits.apply import applied
 from lib.edits.store import load_edit, sessions, was_dropped
 from lib.models import loading
-from lib.runtime.distributed import World, wants_shards, world
+from lib.runtime.distributed import Distributed, process_group, wants_shards
 from lib.runtime.launch import relaunch
 from lib.runtime.machine import device
 from lib.runtime.scratch import code_fingerprint, fingerprint, shared_scratch
@@ -33,14 +33,14 @@ def main() -> None:
     options = _options()
     began = time.perf_counter()
     settings = params.section("abilities", params.Abilities)
-    with world() as processes:
+    with process_group() as processes:
         measurer, left_out = _measurer(options, settings, processes)
         tokenizer = loading.load_tokenizer(options.model)
         model = loading.load_model(options.model, device(), processes)
         with shared_scratch("abilities", _key(options, settings, measurer), processes) as folder:
             before = measurer.remembered(folder, lambda: (model, tokenizer))
         after = dict(_after(measurer, model, tokenizer, options))
-        if processes.first:
+        if processes.is_main:
             _write(options, measurer, before, after, left_out, began)
 
 
@@ -68,7 +68,7 @@ def _write(
 
 
 def _measurer(
-    options: argparse.Namespace, settings: params.Abilities, processes: World
+    options: argparse.Namespace, settings: params.Abilities, processes: Distributed
 ) -> tuple[Measurer, dict[str, str]]:
     """What measures, and why what was asked for is not measured."""
     pool = read(options.pool, Fact)
@@ -85,7 +85,7 @@ def _measurer(
         seed=settings.seed,
     )
     texts = texts if PERPLEXITY in settings.tasks else []
-    return Measurer(tasks=tasks, texts=texts, settings=settings, world=processes), left_out
+    return Measurer(tasks=tasks, texts=texts, settings=settings, distributed=processes), left_out
 
 
 def _key(options: argparse.Namespace, settings: params.Abilities, measurer: Measurer) -> str:
@@ -111,7 +111,7 @@ def _after(
     """
     if was_dropped(options.edit):
         return
-    found = sessions(options.edit, len(read(options.edits, Request)))
+    found = sessions(options.edit, len(read(options.requests, Request)))
     for session, place in found if measurer.settings.checkpoints else found[-1:]:
         with applied(model, load_edit(place)):
             yield session, measurer.run(model, tokenizer, "after", session)
@@ -119,7 +119,7 @@ def _after(
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("edits", "pool", "text", "model", "edit", "abilities", "results", "metrics"):
+    for name in ("requests", "pool", "text", "model", "edit", "abilities", "results", "metrics"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     return parser.parse_args()
 

@@ -13,7 +13,7 @@ from lib.core.run import progress, run
 from lib.core.tables import read
 from lib.models import loading
 from lib.models.manifest import write_manifest
-from lib.runtime.distributed import wants_shards, world
+from lib.runtime.distributed import process_group, wants_shards
 from lib.runtime.launch import launched, relaunch
 from lib.runtime.machine import device
 from lib.scoring.recall import known_facts, recall
@@ -25,16 +25,16 @@ def main() -> None:
     """Read params.yaml and the facts; write the model's folder with its manifest, and what it knows."""
     options, shards = _options(), wants_shards()
     began = time.perf_counter()
-    requests, pool = read(options.edits, Request), read(options.pool, Fact)
+    requests, pool = read(options.requests, Request), read(options.pool, Fact)
     if not launched():
         _make(options, requests, pool)
     if shards:
         relaunch("stages.base", sys.argv[1:])
-    with world() as processes:
+    with process_group() as processes:
         model = loading.load_model(options.model, device(), processes)
         tokenizer = loading.load_tokenizer(options.model)
-        known = recall(model, tokenizer, known_facts(requests, pool), options.micro_tokens)
-        if processes.first:
+        known = recall(model, tokenizer, known_facts(requests, pool), options.micro_batch_tokens)
+        if processes.is_main:
             write_json(
                 options.metrics,
                 {
@@ -57,7 +57,7 @@ def _make(options: argparse.Namespace, requests: Sequence[Request], pool: Sequen
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("edits", "pool", "text", "model", "metrics"):
+    for name in ("requests", "pool", "text", "model", "metrics"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--micro-tokens", type=int, default=4096, help="tokens per forward pass when measuring recall")
     return parser.parse_args()

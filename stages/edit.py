@@ -24,7 +24,7 @@ from lib.protocols.inputs import Inputs, editing, model_preset
 from lib.protocols.job import UNEDITED, Job, mass
 from lib.protocols.sequential import checkpoint_numbers, sequential, session_ends
 from lib.protocols.weight_table import WeightTable, summary, write_weights
-from lib.runtime.distributed import world
+from lib.runtime.distributed import process_group
 from lib.runtime.launch import relaunch
 from lib.runtime.machine import peak_memory_mib
 from lib.runtime.scratch import forget
@@ -44,12 +44,12 @@ def main() -> None:
         why = "none: single edits are made and scored in stage score"
         write_json(options.metrics, {"edits": 0, "kept": why, "change": {"note": why}})
         return
-    with world() as processes, editing(Inputs.of(options), "edit", processes, steps.extend) as (job, requests):
-        if processes.first:
+    with process_group() as processes, editing(Inputs.of(options), "edit", processes, steps.extend) as (job, requests):
+        if processes.is_main:
             clear_edit(options.edit)
         table = WeightTable.of(job.model, weights, job.folder, processes)
         made = _edited(job, requests, protocol, options.edit, table)
-        if processes.first:
+        if processes.is_main:
             save_edit(made, options.edit, job.model, model_preset())
             _write_curve(options.curve, steps)
             write_weights(options.weights, options.maps, table.rows(), made, weights)
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def _edited(job: Job, requests: Sequence[Request], protocol: params.Protocol, folder: Path, table: WeightTable) -> Edit:
-    first = job.context.world.first
+    first = job.context.distributed.is_main
     if protocol.kind == "mass":
         made = mass(job, requests)
         table.add(len(requests), made)

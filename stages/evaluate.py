@@ -16,8 +16,8 @@ def main() -> None:
     options = _options()
     measure = metrics.HEADLINE[preset("datasets", read_params()["dataset"], Dataset).metric]
     scores = pl.scan_parquet(options.scores)
-    edits = pl.read_parquet(options.edits, columns=["edit_id", "relation", "target_new", "references"])
-    neighbors = pl.read_parquet(options.neighbors, columns=["edit_id", "similarity"])
+    edits = pl.read_parquet(options.requests, columns=["request_id", "relation", "target_new", "references"])
+    neighbors = pl.read_parquet(options.neighbors, columns=["request_id", "similarity"])
     others = texts.of_run(
         pl.read_parquet(options.generations),
         pl.read_parquet(options.divergences),
@@ -25,7 +25,7 @@ def main() -> None:
         consistency.read(options.frequencies),
     )
     scored = metrics.per_record(scores)
-    metrics.check_complete(retention.last_session(scored), edits["edit_id"])
+    metrics.check_complete(retention.last_session(scored), edits["request_id"])
     sessions = metrics.joined(scored, others)
     records = retention.last_session(sessions)
     details = summaries.details(records, measure)
@@ -50,7 +50,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--generations", type=Path, required=True, help="generations.parquet of stage score")
     parser.add_argument("--divergences", type=Path, required=True, help="divergences.parquet of stage score")
     parser.add_argument("--frequencies", type=Path, required=True, help="frequencies.json of stage frequencies")
-    parser.add_argument("--edits", type=Path, required=True, help="edits.parquet of stage facts")
+    parser.add_argument("--requests", type=Path, required=True, help="requests.parquet of stage facts")
     parser.add_argument("--neighbors", type=Path, required=True, help="neighbors.parquet of stage neighbors")
     parser.add_argument("--metrics", type=Path, required=True, help="where the headline metrics go")
     parser.add_argument("--plots", type=Path, required=True, help="folder for the rows of the plots and the details")

@@ -27,7 +27,7 @@ def main() -> None:
         {role: {"file": one.path.name, "sha256": one.sha256, "bytes": one.size} for role, one in found.items()},
     )
     counts = {
-        "edits": write(outputs.edits, Request, loaded.edits),
+        "requests": write(outputs.requests, Request, loaded.requests),
         "pool": write(outputs.pool, Fact, loaded.pool),
         "text": write(outputs.text, Text, loaded.text),
         "rejects": len(loaded.rejects),
@@ -38,7 +38,7 @@ def main() -> None:
 
 def _outputs() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("edits", "pool", "text", "rejects", "sources", "metrics"):
+    for name in ("requests", "pool", "text", "rejects", "sources", "metrics"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     return parser.parse_args()
 

@@ -24,7 +24,7 @@ def main() -> None:
     began = time.perf_counter()
     folder = params.section("frequencies", params.Frequencies).folder
     if folder is None:
-        references = (text for one in read(options.edits, Request) for text in one.references)
+        references = (text for one in read(options.requests, Request) for text in one.references)
         texts = list(dict.fromkeys([*references, *(one.text for one in read(options.text, Text))]))
         found = consistency.fit(texts)
     else:
@@ -54,7 +54,7 @@ def _published(folder: Path) -> consistency.Frequencies:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("edits", "text", "frequencies", "metrics"):
+    for name in ("requests", "text", "frequencies", "metrics"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     return parser.parse_args()
 

@@ -38,10 +38,10 @@ def _trained(options: argparse.Namespace, editor_name: str, model_name: str) -> 
     began = time.perf_counter()
     chosen = editor(editor_name)
     settings = params.editor_preset(editor_name, model_name, chosen.Settings)
-    pool, dropped = usable_facts(options.pool, options.edits)
+    pool, dropped = usable_facts(options.pool, options.requests)
     key = fingerprint(
         editor=editor_name, settings=settings.model_dump(), code=code_fingerprint(), pool=options.pool,
-        edits=options.edits, model=options.model,
+        edits=options.requests, model=options.model,
     )  # fmt: skip
     with scratch("hypernet", key) as folder:
         figures = chosen.train_hypernet(
@@ -54,10 +54,10 @@ def _trained(options: argparse.Namespace, editor_name: str, model_name: str) -> 
 
 
 def _context(model: str, folder: Path) -> "Context":
-    """Of all this, training a network uses train.micro_tokens and the checkpoints."""
+    """Of all this, training a network uses train.micro_batch_tokens and the checkpoints."""
     from lib.methods.context import Context
     from lib.methods.training.loop import Checkpoints
-    from lib.runtime.distributed import World
+    from lib.runtime.distributed import Distributed
 
     train = params.section("train", params.Train)
     return Context(
@@ -65,7 +65,7 @@ def _context(model: str, folder: Path) -> "Context":
         neighbors=(),
         lora=params.preset("models", model, params.Model).lora,
         train=train,
-        world=World(),
+        distributed=Distributed(),
         progress=lambda steps: progress(steps, "hypernet: training steps"),
         checkpoints=Checkpoints(folder=folder, every=train.checkpoint_steps),
         record=lambda steps: None,
@@ -74,7 +74,7 @@ def _context(model: str, folder: Path) -> "Context":
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("edits", "pool", "model", "hypernet", "metrics"):
+    for name in ("requests", "pool", "model", "hypernet", "metrics"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     return parser.parse_args()
 

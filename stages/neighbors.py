@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lib.core.files import rounded, write_json
 from lib.core.params import Neighbors, section
-from lib.core.records import Fact, Neighbor, Request
+from lib.core.records import Fact, Request, UneditedFact
 from lib.core.run import progress, run
 from lib.core.tables import Rows, Streamed, read, write, write_parts
 from lib.neighbors.encoders import encoder
@@ -19,13 +19,15 @@ def main() -> None:
     """Read params.yaml, edits and pool; write the neighbors, and how many facts the overlap filter dropped."""
     options, params = _options(), section("neighbors", Neighbors)
     if params.kind == "none":
-        write(options.neighbors, Neighbor, [])
+        write(options.neighbors, UneditedFact, [])
         write_json(options.metrics, {"neighbors": 0, "shortfall": 0})
         return
-    requests, pool = read(options.edits, Request), Streamed(path=options.pool, kind=Fact)
+    requests, pool = read(options.requests, Request), Streamed(path=options.pool, kind=Fact)
     usable = without_overlap(requests, pool)
     found = _found(requests, pool, usable.rows, params, options)
-    write_parts(options.neighbors, Neighbor, progress(in_words(requests, pool, found), "neighbors: parts of the edits"))
+    write_parts(
+        options.neighbors, UneditedFact, progress(in_words(requests, pool, found), "neighbors: parts of the edits")
+    )
     dropped = {f"dropped_{reason}": number for reason, number in usable.dropped.items()}
     counts = {"pool": len(pool), "kept": len(usable.rows), **dropped, **figures(found, params.n)}
     write_json(options.metrics, {name: rounded(value) for name, value in counts.items()})
@@ -38,7 +40,7 @@ def _found(
         return random_neighbors(requests, usable, params.n, params.seed)
     from lib.runtime.machine import device
 
-    key = fingerprint(pool=options.pool, edits=options.edits, encoder=params.encoder, code=code_fingerprint())
+    key = fingerprint(pool=options.pool, edits=options.requests, encoder=params.encoder, code=code_fingerprint())
     with scratch("neighbors", key) as folder:
         made = encoder(params.encoder, str(device()))
         found = similar_neighbors(requests, pool, usable, params.n, made, params.index, folder)
@@ -48,7 +50,7 @@ def _found(
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("edits", "pool", "neighbors", "metrics"):
+    for name in ("requests", "pool", "neighbors", "metrics"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     return parser.parse_args()
 

@@ -31,7 +31,7 @@ def main() -> None:
         take_own_gpus(para.tensor_parallel)
     options = _options()
     began = time.perf_counter()
-    requests = read(options.edits, Request)
+    requests = read(options.requests, Request)
     key = fingerprint(para=para.model_dump(), base=options.model, code=code_fingerprint())
     with scratch("paraphrase", key, lock=is_first()) as folder:
         evaluation, training = evaluation_chunks(requests, para, folder), chunks_of(requests, para, folder)
@@ -78,7 +78,7 @@ def _generate(chunks: Sequence[Chunk], para: params.Para, base: Path) -> float |
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("edits", "pool", "model", "paraphrases", "evaluation", "metrics"):
+    for name in ("requests", "pool", "model", "paraphrases", "evaluation", "metrics"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     return parser.parse_args()
 

@@ -32,7 +32,7 @@ def main() -> None:
     details = read_json(options.plots / "details.json")
     stages = {path.stem: read_json(path) for path in options.metrics}
     generations = retention.last_session(pl.read_parquet(options.generations))
-    edits = pl.read_parquet(options.edits)
+    edits = pl.read_parquet(options.requests)
     scores = retention.last_session(pl.scan_parquet(options.scores))
     rows = {name: read_json(options.plots / f"{name}.json")["rows"] for name in PLOTS}
     weights = pl.read_csv(options.weights)
@@ -69,8 +69,8 @@ def main() -> None:
 def _examples(edits: pl.DataFrame, scores: pl.LazyFrame, generations: pl.DataFrame, measure: str) -> list[Example]:
     """The first edits of which there are continuations, with what the scores of the last session say of them."""
     said = generations.filter(pl.col("kind") == "efficacy")
-    first = said["edit_id"].unique(maintain_order=True).head(section("score", Scoring).examples)
-    shown = pl.col("edit_id").is_in(first.implode())
+    first = said["request_id"].unique(maintain_order=True).head(section("score", Scoring).examples)
+    shown = pl.col("request_id").is_in(first.implode())
     own = scores.filter(shown)
     took = metrics.took(metrics.per_record(own), measure)
     return examples(edits, said.filter(shown), metrics.efficacy_nll(own), took)
@@ -95,7 +95,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--loss", type=Path, required=True, help="loss.csv of stage edit; may be absent")
     parser.add_argument("--weights", type=Path, required=True, help="weights.csv of stage edit")
     parser.add_argument("--maps", type=Path, required=True, help="heat_maps.safetensors of stage edit")
-    parser.add_argument("--edits", type=Path, required=True, help="edits.parquet of stage facts")
+    parser.add_argument("--requests", type=Path, required=True, help="requests.parquet of stage facts")
     parser.add_argument("--rejects", type=Path, required=True, help="rejects.parquet of stage facts")
     parser.add_argument("--sources", type=Path, required=True, help="sources.json of stage facts")
     parser.add_argument("--report", type=Path, required=True, help="folder for index.html and the pictures")

@@ -21,7 +21,7 @@ from lib.edits.store import load_edit, sessions
 from lib.protocols.inputs import Inputs, editing
 from lib.protocols.job import Job
 from lib.protocols.single import edits_together, single
-from lib.runtime.distributed import World, world
+from lib.runtime.distributed import Distributed, process_group
 from lib.runtime.launch import relaunch
 from lib.runtime.machine import peak_memory_mib
 from lib.runtime.scratch import code_fingerprint, fingerprint, shared_scratch
@@ -36,23 +36,23 @@ def main() -> None:
     settings = params.section("score", params.Scoring)
     inputs = Inputs.of(options)
     key = fingerprint(
-        edits=inputs.edits, evaluation=options.evaluation, base=inputs.model, score=settings.model_dump(),
+        edits=inputs.requests, evaluation=options.evaluation, base=inputs.model, score=settings.model_dump(),
         code=code_fingerprint(),
     )  # fmt: skip
-    with world() as processes, editing(inputs, "score", processes, lambda steps: None) as (job, given):
+    with process_group() as processes, editing(inputs, "score", processes, lambda steps: None) as (job, given):
         requests = scored_on(given, read(options.evaluation, Paraphrase))
         scorer = Scorer(
             model=job.model,
             tokenizer=job.tokenizer,
             requests=requests,
             settings=settings,
-            world=processes,
-            progress=lambda batches, name: progress(batches, f"score: {name}") if processes.first else batches,
+            distributed=processes,
+            progress=lambda batches, name: progress(batches, f"score: {name}") if processes.is_main else batches,
         )
         with shared_scratch("score-before", key, processes) as folder:
             before = scorer.remembered(folder)
         scored = Scored.of([before, *_after(scorer, job, options.edit)])
-        if processes.first:
+        if processes.is_main:
             scored.write(options.scores, options.generations, options.divergences)
             write_json(
                 options.metrics,
@@ -84,16 +84,18 @@ def _single(scorer: Scorer, job: Job, together: int) -> Scored:
 
     Of a model that is spread every process has part in every request.
     """
-    processes = World() if scorer.world.sharded else scorer.world
-    share = list(enumerate(scorer.requests))[processes.rank :: processes.size]
-    alone = replace(job, context=replace(job.context, world=World(), progress=lambda steps: steps))
+    processes = Distributed() if scorer.distributed.sharded else scorer.distributed
+    share = list(enumerate(scorer.requests))[processes.rank :: processes.world_size]
+    alone = replace(job, context=replace(job.context, distributed=Distributed(), progress=lambda steps: steps))
     rows: list[tuple[int, Scored]] = []
     made = single(alone, [request for _, request in share], together)
-    shown = progress(made, "score: single edits", total=len(share)) if scorer.world.first else made
+    shown = progress(made, "score: single edits", total=len(share)) if scorer.distributed.is_main else made
     for (place, _), (request, edit) in zip(share, shown, strict=True):
-        one = replace(scorer, requests=[request], place=place, world=World(), progress=lambda batches, name: batches)
+        one = replace(
+            scorer, requests=[request], place=place, distributed=Distributed(), progress=lambda batches, name: batches
+        )
         rows.append((place, one.after(edit)))
-    return Scored.of(one for _, one in sorted(processes.gather(rows), key=lambda pair: pair[0]))
+    return Scored.of(one for _, one in sorted(processes.all_gather(rows), key=lambda pair: pair[0]))
 
 
 def _options() -> argparse.Namespace:

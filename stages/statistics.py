@@ -41,7 +41,7 @@ def _gathered(options: argparse.Namespace, editor_name: str, model_name: str) ->
     key = fingerprint(model=options.model, texts=texts, paths=paths, code=code_fingerprint())
     with scratch("statistics", key) as folder:
         found = second_moments(
-            model, load_tokenizer(options.model), texts, paths, settings.micro_tokens, folder,
+            model, load_tokenizer(options.model), texts, paths, settings.micro_batch_tokens, folder,
             lambda parts: progress(parts, "statistics: parts of the text"),
         )  # fmt: skip
         for path, one in found.items():

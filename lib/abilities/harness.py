@@ -135,7 +135,7 @@ class MemoryModel(LM):  # type: ignore[misc]  # lm_eval is untyped
 
     model: Any
     tokenizer: Any
-    micro_tokens: int
+    micro_batch_tokens: int
     """Tokens per forward pass: bounds memory, and moves a result by no more than rounding."""
     shown: bool = True
     """Whether progress is."""
@@ -217,7 +217,7 @@ class MemoryModel(LM):  # type: ignore[misc]  # lm_eval is untyped
                 self.truncated.add(prompt)
             asked.append(Asked(ids=ids[-max(1, self.longest - tokens) :], max_tokens=tokens))
         made = continuations(
-            self.model, self.tokenizer, asked, [until] if isinstance(until, str) else until, self.micro_tokens
+            self.model, self.tokenizer, asked, [until] if isinstance(until, str) else until, self.micro_batch_tokens
         )
         return [text for _, text in sorted(self._shown(made, "abilities: answers", len(asked)))]
 
@@ -234,7 +234,7 @@ class MemoryModel(LM):  # type: ignore[misc]  # lm_eval is untyped
     def _scored(self, items: Sequence[Item], what: str) -> Iterator[tuple[int, list[tuple[float, bool]]]]:
         """(place, one (log p, greedy) a target) of every item, longest first."""
         order = sorted(range(len(items)), key=lambda index: -items[index].length)
-        cut = batches(items, self.micro_tokens, order)
+        cut = batches(items, self.micro_batch_tokens, order)
         for batch in self._shown(cut, what, len(cut)):
             found = score_targets(self.model, pack([items[index] for index in batch]).to(self.model.device))
             values = zip(found.nll.tolist(), (found.correct == found.tokens).tolist(), strict=True)

@@ -21,8 +21,8 @@ from lib.core.params import Abilities
 from lib.core.records import Ability, Fact, When
 from lib.core.tables import read, write
 from lib.core.texts import normalize
-from lib.models.sharding import in_company
-from lib.runtime.distributed import ALONE, World
+from lib.models.sharding import join_uneven
+from lib.runtime.distributed import SINGLE_PROCESS, Distributed
 
 PERPLEXITY = "perplexity"
 OF_THE_POOL = ("pool_recall", "world_yes_no", "world_four_choice")
@@ -71,12 +71,12 @@ class Measurer:
     texts: Sequence[str]
     """Held-out texts for perplexity; none where it is not asked for."""
     settings: Abilities
-    world: World = ALONE
+    distributed: Distributed = SINGLE_PROCESS
     """All do the same, which the first one tells: they are several only where the model is spread over them."""
 
     def run(self, model: Any, tokenizer: Any, when: When, session: int = 0) -> Measured:
         """Everything on this model, as it is now."""
-        with in_company(model):
+        with join_uneven(model):
             return self._run(model, tokenizer, when, session)
 
     def _run(self, model: Any, tokenizer: Any, when: When, session: int) -> Measured:
@@ -84,7 +84,9 @@ class Measurer:
         rows, figures = ([*found[0]], [found[1]]) if found else ([], [])
         results: dict[str, Any] = {}
         if self.tasks.tasks:
-            memory = harness.MemoryModel(model, tokenizer, self.settings.micro_tokens, shown=self.world.first)
+            memory = harness.MemoryModel(
+                model, tokenizer, self.settings.micro_batch_tokens, shown=self.distributed.is_main
+            )
             results = harness.run(self.tasks, memory)
             for name, samples in results.pop("samples").items():
                 rows += [row for one in samples for row in _rows(self.tasks.ours(name), one, memory, when, session)]
@@ -94,12 +96,12 @@ class Measurer:
     def remembered(self, folder: Path, make: Callable[[], tuple[Any, Any]]) -> Measured:
         """`run` before any edit, on the model and tokenizer that `make` gives, or what an earlier run left there."""
         table, rest = folder / "abilities.parquet", folder / "figures.json"
-        if not self.world.agreed(rest.is_file()):
+        if not self.distributed.broadcast(rest.is_file()):
             found = self.run(*make(), "before")
-            if self.world.first:
+            if self.distributed.is_main:
                 write(table, Ability, found.rows)
                 write_json(rest, {"figures": [asdict(one) for one in found.figures], "harness": found.harness})
-        self.world.wait()
+        self.distributed.barrier()
         kept = read_json(rest)
         figures = [Figure(**one) for one in kept["figures"]]
         return Measured(rows=read(table, Ability), figures=figures, harness=kept["harness"])
@@ -107,7 +109,7 @@ class Measurer:
     def _perplexity(self, model: Any, tokenizer: Any, when: When, session: int) -> tuple[list[Ability], Figure]:
         chosen = harness.drawn(len(self.texts), self.settings.limit, f"{self.settings.seed}/{PERPLEXITY}")
         texts = [self.texts[place] for place in chosen]
-        scores = text_scores(model, tokenizer, texts, self.settings.text_tokens, self.settings.micro_tokens)
+        scores = text_scores(model, tokenizer, texts, self.settings.text_tokens, self.settings.micro_batch_tokens)
         kept = [(place, one) for place, one in zip(chosen, scores, strict=True) if one is not None]
         published = self.settings.mode == "published"
         formula = answers.published_perplexity if published else answers.perplexity

@@ -21,7 +21,7 @@ class TextScore:
 
 
 def text_scores(
-    model: Any, tokenizer: Any, texts: Sequence[str], max_tokens: int, micro_tokens: int
+    model: Any, tokenizer: Any, texts: Sequence[str], max_tokens: int, micro_batch_tokens: int
 ) -> list[TextScore | None]:
     """The score of each text's first `max_tokens` tokens; None for a text of one token, of which nothing is predicted.
 
@@ -32,7 +32,7 @@ def text_scores(
     items = [Item(prompt=tuple(encoded[place][:1]), targets=(tuple(encoded[place][1:]),)) for place in places]
     scores: list[TextScore | None] = [None] * len(texts)
     order = sorted(range(len(items)), key=lambda index: -items[index].length)
-    for batch in batches(items, micro_tokens, order):
+    for batch in batches(items, micro_batch_tokens, order):
         found = score_targets(model, pack([items[index] for index in batch]).to(model.device))
         for index, nll, predicted in zip(batch, found.nll.tolist(), found.tokens.tolist(), strict=True):
             scores[places[index]] = TextScore(nll=nll, predicted=predicted, tokens=predicted + 1)

@@ -81,7 +81,9 @@ class Train(Section):
     epochs: int | Auto
     lr: float | Auto = Field(description="peak learning rate of AdamW; cosine to 0")
     batch_size: int | Auto = Field(description="pairs per optimiser step, over all processes")
-    micro_tokens: int = Field(ge=16, description="tokens per forward pass and process: bounds memory, not the result")
+    micro_batch_tokens: int = Field(
+        ge=16, description="tokens per forward pass and process: bounds memory, not the result"
+    )
     checkpoint_steps: int = Field(ge=1, description="steps between checkpoints to resume from")
     dpo: float = Field(ge=0, lt=1, description="share a of the DPO loss; needs facts with target_true and mask_prompt")
     dpo_beta: float = Field(gt=0, description="DPO's beta")
@@ -140,7 +142,7 @@ class Generations(Section):
 class Scoring(Section):
     """Stage `score`."""
 
-    micro_tokens: int = Field(ge=16, description="tokens per forward pass: bounds memory, not the result")
+    micro_batch_tokens: int = Field(ge=16, description="tokens per forward pass: bounds memory, not the result")
     rows: int = Field(ge=1, description="texts that are written at a time: bounds memory; moves logits by rounding")
     examples: int = Field(ge=0, description="edits whose greedy continuation the report shows")
     greedy: Greedy
@@ -169,14 +171,16 @@ class Abilities(Section):
     folder: str | None = Field(description="folder with the tasks' data files; null = the hub, at pinned revisions")
     text_tokens: int = Field(ge=2, description="perplexity: the first tokens of each held-out text")
     checkpoints: bool = Field(description="sequential: true measures at every checkpoint; false at the end only")
-    micro_tokens: int = Field(ge=16, description="tokens per forward pass: bounds memory; moves results by rounding")
+    micro_batch_tokens: int = Field(
+        ge=16, description="tokens per forward pass: bounds memory; moves results by rounding"
+    )
 
 
 class Statistics(Section):
     """Second moments of MLP keys over the dataset's plain text: stage `statistics`."""
 
     n_samples: int = Field(ge=1, description="texts, at most; the papers take 100,000 of Wikipedia")
-    micro_tokens: int = Field(ge=16, description="tokens per forward pass: bounds memory")
+    micro_batch_tokens: int = Field(ge=16, description="tokens per forward pass: bounds memory")
     seed: int = Field(description="draws the texts")
 
 

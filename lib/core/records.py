@@ -22,9 +22,9 @@ class LocalityPrompt:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """One requested edit with everything needed to score it: a row of edits.parquet."""
+    """One requested edit with everything needed to score it: a row of requests.parquet."""
 
-    edit_id: str
+    request_id: str
     dataset: str
     subject: str | None
     relation: str | None
@@ -82,17 +82,17 @@ class Reject:
 class Paraphrase:
     """One training paraphrase of an edit's prompt: a row of paraphrases.parquet."""
 
-    edit_id: str
+    request_id: str
     kind: Literal["fewshot", "prefix"]
     text: str
     seed: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class Neighbor:
+class UneditedFact:
     """One unedited fact trained beside an edit: a row of neighbors.parquet."""
 
-    edit_id: str
+    request_id: str
     fact_id: str
     rank: int
     """0 = first drawn or most similar."""
@@ -106,7 +106,7 @@ class Neighbor:
 class Score:
     """What a model says of one target after one prompt: a row of scores.parquet. Metrics are arithmetic on these."""
 
-    edit_id: str
+    request_id: str
     session: int
     """0 = the whole run (mass and single editing); in a sequential run the number of edits so far."""
     when: When
@@ -131,7 +131,7 @@ class Score:
 class Generation:
     """What a model writes after one prompt: a row of generations.parquet. Nothing is cleaned or cut."""
 
-    edit_id: str
+    request_id: str
     session: int
     """As in Score."""
     when: When
@@ -155,7 +155,7 @@ class Generation:
 class Divergence:
     """How far an edit moved what is said next after a locality prompt: a row of divergences.parquet."""
 
-    edit_id: str
+    request_id: str
     session: int
     """As in Score."""
     prompt_index: int
@@ -197,5 +197,7 @@ def scored_on(requests: Sequence[Request], found: Sequence[Paraphrase]) -> list[
     """The edits, those without generalization prompts with what was found for them."""
     texts: dict[str, list[str]] = {}
     for one in found:
-        texts.setdefault(one.edit_id, []).append(one.text)
-    return [one if one.paraphrases else replace(one, paraphrases=tuple(texts.get(one.edit_id, ()))) for one in requests]
+        texts.setdefault(one.request_id, []).append(one.text)
+    return [
+        one if one.paraphrases else replace(one, paraphrases=tuple(texts.get(one.request_id, ()))) for one in requests
+    ]

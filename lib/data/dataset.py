@@ -15,7 +15,7 @@ _REASONS_TOLD = 3
 class Loaded:
     """A dataset, and the rows of its files that could not be used."""
 
-    edits: list[Request]
+    requests: list[Request]
     pool: list[Fact]
     text: list[Text]
     rejects: list[Reject]
@@ -43,7 +43,7 @@ def check(loaded: Loaded, max_reject_share: float, table: Path) -> None:
         raise ValueError(
             "\n".join(complaints) + f"\nEvery reject is in {table}. Correct the rows, or raise facts.max_reject_share."
         )
-    if not loaded.edits:
+    if not loaded.requests:
         raise ValueError(f"wanted at least one edit; found none. Rows that could not be used are in {table}.")
 
 

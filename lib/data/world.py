@@ -89,7 +89,7 @@ def _request(world: World, fact: WorldFact, neighbors: list[WorldFact], random: 
     around = [(other, phrasing) for other in neighbors for phrasing in range(len(fact.relation.phrasings))]
     opening, second = prose_sentences(random, 2)
     return Request(
-        edit_id=f"{fact.relation.name}/{fact.subject}",
+        request_id=f"{fact.relation.name}/{fact.subject}",
         dataset="world",
         subject=fact.subject,
         relation=fact.relation.name,

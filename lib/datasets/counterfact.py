@@ -19,7 +19,7 @@ def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> 
     file, found, rejects = records(file_of(files, "facts"), known)
     chosen = edited(len(found), facts)
     return Loaded(
-        edits=[found[place][0] for place in chosen],
+        requests=[found[place][0] for place in chosen],
         pool=[fact for place, (_, fact) in enumerate(found) if place not in chosen],
         text=plain_text(files, facts, known.titles),
         rejects=[*rejects, *known.rejects],
@@ -40,7 +40,7 @@ def _record(row: Row, first_lines: dict[str, int], known: Snippets) -> tuple[Req
     subject, relation, template = rewrite.text("subject"), rewrite.text("relation_id"), rewrite.template("prompt")
     target_new, target_true = rewrite.record("target_new"), rewrite.record("target_true").text("str")
     request = Request(
-        edit_id=row.key("case_id"),
+        request_id=row.key("case_id"),
         dataset="counterfact",
         subject=subject,
         relation=relation,
@@ -53,9 +53,9 @@ def _record(row: Row, first_lines: dict[str, int], known: Snippets) -> tuple[Req
         generation_prompts=row.texts("generation_prompts"),
         references=known.of(relation, target_new.optional_text("id")),
     )
-    refuse_repeated(first_lines, request.edit_id, row, "case_id")
+    refuse_repeated(first_lines, request.request_id, row, "case_id")
     fact = Fact(
-        fact_id=request.edit_id,
+        fact_id=request.request_id,
         subject=subject,
         relation=relation,
         prompt=request.prompt,

@@ -31,7 +31,7 @@ def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> 
     requests, rejects = parse(file, lambda row: request(row, "easyedit", locality(row), first_lines))
     chosen = edited(len(requests), facts)
     return Loaded(
-        edits=[requests[place] for place in chosen],
+        requests=[requests[place] for place in chosen],
         pool=[
             _fact(one, one.target_true)
             for place, one in enumerate(requests)
@@ -46,10 +46,10 @@ def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> 
 def request(row: Row, dataset: str, kept: tuple[LocalityPrompt, ...], first_lines: dict[str, int]) -> Request:
     """The record as an edit that is scored on the locality prompts `kept`."""
     subject, prompt = _named(row, "subject", "concept"), _named(row, "prompt", "text")
-    edit_id = row.key("case_id") if row.has("case_id") else str(row.line - 1)
-    refuse_repeated(first_lines, edit_id, row, "case_id")
+    request_id = row.key("case_id") if row.has("case_id") else str(row.line - 1)
+    refuse_repeated(first_lines, request_id, row, "case_id")
     return Request(
-        edit_id=edit_id,
+        request_id=request_id,
         dataset=dataset,
         subject=subject,
         relation=None,
@@ -76,7 +76,7 @@ def locality(row: Row) -> tuple[LocalityPrompt, ...]:
 
 def _fact(one: Request, target: str) -> Fact:
     return Fact(
-        fact_id=one.edit_id,
+        fact_id=one.request_id,
         subject=one.subject,
         relation=one.relation,
         prompt=one.prompt,

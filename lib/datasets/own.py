@@ -33,7 +33,7 @@ def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> 
     pool = _pool(files, facts, own)
     return replace(
         pool,
-        edits=[requests[place] for place in edited(len(requests), facts)],
+        requests=[requests[place] for place in edited(len(requests), facts)],
         rejects=[*rejects, *pool.rejects],
         rows_of={file.name: file.size, **pool.rows_of},
     )
@@ -43,7 +43,7 @@ def _pool(files: Mapping[str, Path], facts: Facts, own: Own) -> Loaded:
     """The dataset that own.pool names, with no edit taken out of its pool."""
     preset = datasets.pool_preset(own)
     if preset is None:
-        return Loaded(edits=[], pool=[], text=plain_text({}, facts), rejects=[], rows_of={})
+        return Loaded(requests=[], pool=[], text=plain_text({}, facts), rejects=[], rows_of={})
     return datasets.load(preset.loader, files, facts.model_copy(update={"limit": 0}), preset, own)
 
 
@@ -63,7 +63,7 @@ def _request(row: Row, seen: "_Seen") -> Request:
     if subject and subject not in prompt and "{}" in prompt:
         raise RowError("prompt", f"wanted the subject written in place of {{}}{FOUND}{shown(prompt)}")
     request = Request(
-        edit_id=row.key("id") if row.has("id") else f"line-{row.line}",
+        request_id=row.key("id") if row.has("id") else f"line-{row.line}",
         dataset="own",
         subject=subject,
         relation=row.optional_text("relation"),
@@ -116,5 +116,5 @@ class _Seen:
             raise RowError(
                 "target_new", f"wanted one target for a prompt{FOUND}{shown(target)} for the same prompt on line {line}"
             )
-        refuse_repeated(self._ids, request.edit_id, row, "id")
+        refuse_repeated(self._ids, request.request_id, row, "id")
         self._targets.setdefault(request.prompt, (line, target))

@@ -29,7 +29,7 @@ def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> 
     asked, pool = _parted(found, preset.neighborhood, facts.split)
     chosen = edited(len(requests), facts.model_copy(update={"split": "test"}))  # each split has a file of its own
     return Loaded(
-        edits=[_with_neighborhood(requests[place], asked, preset.neighborhood.n, facts.seed) for place in chosen],
+        requests=[_with_neighborhood(requests[place], asked, preset.neighborhood.n, facts.seed) for place in chosen],
         pool=pool,
         text=plain_text(files, facts),
         rejects=[*rejects, *other_rejects],
@@ -49,5 +49,5 @@ def _parted(
 
 def _with_neighborhood(request: Request, asked: Sequence[LocalityPrompt], n: int, seed: int) -> Request:
     """The edit with `n` different prompts (all, where there are fewer), which do not depend on the other edits."""
-    drawn = Random(f"{seed}/neighborhood/{request.edit_id}").sample(asked, min(n, len(asked)))
+    drawn = Random(f"{seed}/neighborhood/{request.request_id}").sample(asked, min(n, len(asked)))
     return replace(request, locality=tuple(drawn))

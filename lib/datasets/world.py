@@ -13,7 +13,7 @@ def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> 
     """The world of facts.seed: edits of the chosen split, a pool of the train split, its prose as text."""
     made = world.make_world(facts.seed)
     return Loaded(
-        edits=world.requests(made, facts.split, facts.seed)[: facts.limit],
+        requests=world.requests(made, facts.split, facts.seed)[: facts.limit],
         pool=world.pool(made),
         text=plain_text(files, facts),
         rejects=[],

@@ -26,7 +26,7 @@ def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> 
     requests, rejects = parse(evaluation, lambda row: _request(row, target))
     pool, pool_rejects = parse(training, _fact)
     return Loaded(
-        edits=[requests[place] for place in edited(len(requests), facts)],
+        requests=[requests[place] for place in edited(len(requests), facts)],
         pool=pool,
         text=plain_text(files, facts),
         rejects=[*rejects, *pool_rejects],
@@ -38,7 +38,7 @@ def _request(row: Row, target: Literal["answers", "alt"]) -> Request:
     fact = _fact(row)
     question = row.text("loc")
     return Request(
-        edit_id=fact.fact_id,
+        request_id=fact.fact_id,
         dataset="zsre",
         subject=fact.subject,
         relation=None,

@@ -127,7 +127,7 @@ def edit_each(
 
 
 def _edit(requests: Sequence[Request], contexts: Sequence[tuple[str, int]]) -> Edit:
-    texts = {request.edit_id: text for request, (text, _) in zip(requests, contexts, strict=True)}
+    texts = {request.request_id: text for request, (text, _) in zip(requests, contexts, strict=True)}
     left_out = sum(fewer for _, fewer in contexts)
     return Edit(updates={}, contexts=texts, info={"editor": "ike", "pairs": len(requests), "left_out": left_out})
 
@@ -175,10 +175,10 @@ class _Writer:
             distinct.setdefault(_identity(one), one)
         if len(distinct) < 2:
             raise ValueError(
-                f"request {request.edit_id!r}: editor ike demonstrates unedited facts and wants at least 2 that "
+                f"request {request.request_id!r}: editor ike demonstrates unedited facts and wants at least 2 that "
                 f"have nothing to do with its evaluation; found {len(distinct)} in a pool of {len(self.pool)}"
             )
-        random = Random(f"{self.settings.seed}/ike/{request.edit_id}")
+        random = Random(f"{self.settings.seed}/ike/{request.request_id}")
         lessons = [self._lesson(one, near, random) for one in list(distinct.values())[: len(kinds)]]
         if self.settings.convention == "original":
             random.shuffle(kinds)
@@ -242,6 +242,6 @@ def _fitted(
         if room is None or len(tokenizer(text + longest).input_ids) <= room:
             return text, fewer
     raise ValueError(
-        f"request {request.edit_id!r}: stating it before its longest prompt takes more than the {room} tokens that "
+        f"request {request.request_id!r}: stating it before its longest prompt takes more than the {room} tokens that "
         "the model has room for"
     )

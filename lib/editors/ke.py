@@ -54,7 +54,7 @@ def edit(model: Any, tokenizer: Any, requests: Sequence[Request], settings: Sett
     """
     network = load_hypernet(context.hypernet, "ke", new_network(model, settings))
     items = new_targets(tokenizer, requests)
-    made = edit_together(model, network, items, _weights(items), context.train.micro_tokens)
+    made = edit_together(model, network, items, _weights(items), context.train.micro_batch_tokens)
     return Edit(updates=made.updates, info={"editor": "ke", "pairs": len(items)})
 
 
@@ -64,7 +64,7 @@ def edit_each(
     """`edit` of every request alone; forward passes are shared."""
     network = load_hypernet(context.hypernet, "ke", new_network(model, settings))
     items = new_targets(tokenizer, requests)
-    made = edit_apart(model, network, items, _weights(items), context.train.micro_tokens)
+    made = edit_apart(model, network, items, _weights(items), context.train.micro_batch_tokens)
     return [Edit(updates=one.updates, info={"editor": "ke", "pairs": 1}) for one in made]
 
 

@@ -47,7 +47,7 @@ def edit(model: Any, tokenizer: Any, requests: Sequence[Request], settings: Sett
 
     Raises ValueError naming the request that has no target_true, or whose answer no neuron adds to.
     """
-    if missing := [one.edit_id for one in requests if one.target_true is None]:
+    if missing := [one.request_id for one in requests if one.target_true is None]:
         raise ValueError(
             f"request {missing[0]!r}: editor kn looks for the neurons of the old answer and needs target_true; "
             f"{len(missing)} of {len(requests)} requests have none"
@@ -78,7 +78,7 @@ def knowledge_neurons(model: Any, tokenizer: Any, request: Request, settings: Se
     scores = attributions(model, item, settings.mode, settings.steps, product)
     if not bool(scores.isfinite().all()) or scores.max() <= 0:
         raise ValueError(
-            f"request {request.edit_id!r}: the largest attribution is {scores.max().item()}, so no neuron adds to "
+            f"request {request.request_id!r}: the largest attribution is {scores.max().item()}, so no neuron adds to "
             f"the probability of {request.target_true!r} after {request.prompt!r}"
         )
     return (scores > settings.threshold * scores.max()).nonzero()

@@ -42,7 +42,7 @@ def edit(model: Any, tokenizer: Any, requests: Sequence[Request], settings: Sett
     adapter = new_adapter(model, context.lora, context.train.seed)
     with adapter.attached(model):
         steps = train(
-            model, adapter.parameters(), examples, _schedule(settings, context), context.world, context.progress,
+            model, adapter.parameters(), examples, _schedule(settings, context), context.distributed, context.progress,
             context.checkpoints, _objective(context), _texts(tokenizer, settings, context),
         )  # fmt: skip
     context.record(steps)
@@ -83,13 +83,13 @@ def _examples(model: Any, tokenizer: Any, requests: Sequence[Request], context: 
     items = training_items(tokenizer, triples, train.mask_prompt, rejected=train.dpo > 0)
     if context.checkpoints is None:
         examples = [Example(item=item) for item in items]
-        return with_reference(model, examples, train.micro_tokens) if train.dpo else examples
+        return with_reference(model, examples, train.micro_batch_tokens) if train.dpo else examples
     folder = context.checkpoints.folder / "pairs"
-    if context.world.first and not is_whole(folder):
+    if context.distributed.is_main and not is_whole(folder):
         write_examples(folder, (Example(item=item) for item in items))
-    context.world.wait()
+    context.distributed.barrier()
     stored = StoredExamples.of(folder)
-    return stored.with_references(references(model, stored, train.micro_tokens)) if train.dpo else stored
+    return stored.with_references(references(model, stored, train.micro_batch_tokens)) if train.dpo else stored
 
 
 def _objective(context: Context) -> Objective:
@@ -120,7 +120,7 @@ def _schedule(settings: Settings, context: Context) -> Schedule:
         epochs=_number(train.epochs),
         lr=_number(train.lr),
         batch_size=_number(train.batch_size),
-        micro_tokens=train.micro_tokens,
+        micro_batch_tokens=train.micro_batch_tokens,
         seed=train.seed,
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,

@@ -56,7 +56,7 @@ def edit(model: Any, tokenizer: Any, requests: Sequence[Request], settings: Sett
     """
     network, items = _trained(model, settings, context), new_targets(tokenizer, requests)
     weight = 1 / sum(len(one.targets[0]) for one in items)
-    tokens = context.train.micro_tokens if settings.mode == "corrected" else sum(one.length for one in items)
+    tokens = context.train.micro_batch_tokens if settings.mode == "corrected" else sum(one.length for one in items)
     made = edit_together(model, network, items, [weight] * len(items), tokens)
     return Edit(updates=made.updates, info={"editor": "mend", "pairs": len(items)})
 
@@ -69,7 +69,7 @@ def edit_each(
         return [edit(model, tokenizer, [one], settings, context) for one in requests]
     network, items = _trained(model, settings, context), new_targets(tokenizer, requests)
     weights = [1 / len(one.targets[0]) for one in items]
-    made = edit_apart(model, network, items, weights, context.train.micro_tokens)
+    made = edit_apart(model, network, items, weights, context.train.micro_batch_tokens)
     return [Edit(updates=one.updates, info={"editor": "mend", "pairs": 1}) for one in made]
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from lib.core.params import Lora
-from lib.edits.apply import shape_of, side_path
+from lib.edits.apply import low_rank_branch, shape_of
 from lib.edits.updates import LowRank, Update
 
 WEIGHTS = "adapter_model.safetensors"
@@ -51,7 +51,7 @@ class Adapter:
         with ExitStack() as stack:
             for path in self.a:
                 update = LowRank(left=self.b[path], right=self.a[path])
-                stack.enter_context(side_path(model.get_submodule(path), update, self.scale))
+                stack.enter_context(low_rank_branch(model.get_submodule(path), update, self.scale))
             yield
 
 

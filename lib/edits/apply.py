@@ -29,7 +29,7 @@ def applied(model: nn.Module, edit: Edit) -> Iterator[nn.Module]:
     with ExitStack() as stack:
         for path, update in edit.updates.items():
             if isinstance(update, LowRank):
-                stack.enter_context(side_path(modules[path], update))
+                stack.enter_context(low_rank_branch(modules[path], update))
             elif isinstance(update, Vector):
                 stack.enter_context(_added(parameters[path], update.shift))
             elif is_sharded(modules[path].weight):
@@ -62,7 +62,7 @@ def _untied(module: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def side_path(module: nn.Module, update: LowRank, scale: float = 1.0) -> Iterator[None]:
+def low_rank_branch(module: nn.Module, update: LowRank, scale: float = 1.0) -> Iterator[None]:
     """Within it, `module`'s output has scale * left @ (right @ input) added, computed in the output's dtype.
 
     Where left is [b, d_out, r] and right is [b, r, d_in], every row of a batch has an update of its own.

@@ -22,7 +22,7 @@ class Edit:
 
     updates: Mapping[str, Update]
     contexts: Mapping[str, str] = field(default_factory=dict)
-    """By edit_id: text that goes before every prompt of that request (in-context editing)."""
+    """By request_id: text that goes before every prompt of that request (in-context editing)."""
     state: Mapping[str, Tensor] = field(default_factory=dict)
     """What the same editor needs when it edits again on top of this edit (sequential editing); not part of the edit."""
     info: Mapping[str, Any] = field(default_factory=dict)

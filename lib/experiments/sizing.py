@@ -88,7 +88,7 @@ class Work:
     epochs: int
     batch_size: int
     """Pairs a step, over all processes."""
-    micro_tokens: int
+    micro_batch_tokens: int
     """Tokens a pass, in one process."""
     prompts: int
     """Evaluation prompts an edit."""
@@ -164,14 +164,14 @@ def edit_need(shape: Shape, work: Work, device: Device, processes: int = 1, shar
     """Conditional fine-tuning: frozen weights, an adapter in training, what one pass keeps, logits of its targets."""
     held, gathered = _weights(shape, processes, sharded)
     tokens = work.batch_size * work.pair_tokens / processes  # of a step, in one process
-    passes = max(1, math.ceil(tokens / work.micro_tokens))
+    passes = max(1, math.ceil(tokens / work.micro_batch_tokens))
     predicted = tokens / passes * work.target_tokens / work.pair_tokens
     operations = 4 * shape.matrix_weights * tokens / passes + 4 * shape.hidden * shape.vocabulary * predicted
     exchange = 2 * (1 - 1 / processes) * 4 * shape.adapter / device.link
     update = 2 * _TRAINED_BYTES * shape.adapter / device.memory
     seconds = passes * _pass(shape, device, operations, 2, gathered) + exchange + update
     logits = 3 * 4 * predicted * shape.vocabulary
-    kept = min(tokens, work.micro_tokens) * shape.saved
+    kept = min(tokens, work.micro_batch_tokens) * shape.saved
     memory = held + shape.adapter * (_TRAINED_BYTES + _BYTES) + kept + logits
     steps = work.epochs * math.ceil(work.pairs / work.batch_size)
     return Need(gib=memory / 2**30 + _RUNTIME_GIB, hours=steps * seconds / _HOUR)
@@ -182,11 +182,11 @@ def score_need(shape: Shape, work: Work, device: Device, processes: int = 1, sha
     held, gathered = _weights(shape, processes, sharded)
     tokens = 2 * work.edits * work.prompts * (work.pair_tokens + (work.targets - 1) * work.target_tokens)
     heads = 2 * work.edits * work.prompts * work.targets * work.target_tokens
-    passes = math.ceil(tokens / work.micro_tokens)
+    passes = math.ceil(tokens / work.micro_batch_tokens)
     operations = (2 * shape.matrix_weights * tokens + 2 * shape.hidden * shape.vocabulary * heads) / passes
     seconds = math.ceil(passes / processes) * _pass(shape, device, operations, 1, gathered)
     logits = 2 * 4 * heads / passes * shape.vocabulary
-    memory = held + work.micro_tokens * 6 * shape.inner * _BYTES + logits
+    memory = held + work.micro_batch_tokens * 6 * shape.inner * _BYTES + logits
     return Need(gib=memory / 2**30 + _RUNTIME_GIB, hours=seconds / _HOUR)
 
 

@@ -32,15 +32,15 @@ class Asked:
 
 
 def continuations(
-    model: Any, tokenizer: Any, asked: Sequence[Asked], stop: Sequence[str], micro_tokens: int
+    model: Any, tokenizer: Any, asked: Sequence[Asked], stop: Sequence[str], micro_batch_tokens: int
 ) -> Iterator[tuple[int, str]]:
     """(place, continuation) of every prompt, longest first; none of the texts in `stop` is in it, nor what follows.
 
-    A forward pass takes about `micro_tokens` tokens, a longer prompt a pass of its own. A text also ends at the
+    A forward pass takes about `micro_batch_tokens` tokens, a longer prompt a pass of its own. A text also ends at the
     end-of-text token.
     """
     order = sorted(range(len(asked)), key=lambda place: -asked[place].length)
-    for batch in batches(asked, micro_tokens, order):
+    for batch in batches(asked, micro_batch_tokens, order):
         rows = _continue(model, tokenizer, [asked[place] for place in batch], stop)
         for place, row in zip(batch, rows, strict=True):
             text: str = tokenizer.decode(row[: asked[place].max_tokens], skip_special_tokens=True)

@@ -7,9 +7,9 @@ from pathlib import Path
 from torch import Tensor
 
 from lib.core.params import Lora, Train
-from lib.core.records import Fact, Neighbor, Paraphrase, Request
+from lib.core.records import Fact, Paraphrase, Request, UneditedFact
 from lib.methods.training.loop import Checkpoints, Step
-from lib.runtime.distributed import World
+from lib.runtime.distributed import Distributed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,11 +17,11 @@ class Context:
     """What an editor may use beside the requests."""
 
     paraphrases: Sequence[Paraphrase]
-    neighbors: Sequence[Neighbor]
+    neighbors: Sequence[UneditedFact]
     lora: Lora
     train: Train
     """With every `auto` resolved."""
-    world: World
+    distributed: Distributed
     progress: Callable[[Iterable[int]], Iterable[int]]
     checkpoints: Checkpoints | None
     record: Callable[[Sequence[Step]], None]
@@ -39,9 +39,9 @@ class Context:
 
     def of(self, requests: Sequence[Request]) -> "Context":
         """The same, with the paraphrases and neighbors of these requests only."""
-        ours = {request.edit_id for request in requests}
+        ours = {request.request_id for request in requests}
         return replace(
             self,
-            paraphrases=[one for one in self.paraphrases if one.edit_id in ours],
-            neighbors=[one for one in self.neighbors if one.edit_id in ours],
+            paraphrases=[one for one in self.paraphrases if one.request_id in ours],
+            neighbors=[one for one in self.neighbors if one.request_id in ours],
         )

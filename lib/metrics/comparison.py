@@ -18,7 +18,7 @@ from lib.metrics.scores import KINDS, SCORED, by_edit, joined, per_record
 from lib.metrics.summaries import summarized
 
 FACTS = ("prompt", "target_new", "target_true")
-"""What makes an edit the same in both runs, beside its edit_id."""
+"""What makes an edit the same in both runs, beside its request_id."""
 DECIMALS = 9
 """Of a difference; what is left beyond is the order in which an edit's prompts were added up."""
 
@@ -29,7 +29,7 @@ class Run:
 
     name: str
     edits: pl.DataFrame
-    """Columns edit_id and FACTS of edits.parquet."""
+    """Columns request_id and FACTS of requests.parquet."""
     scores: pl.DataFrame
     """scores.parquet."""
     others: Sequence[pl.DataFrame] = ()
@@ -77,7 +77,7 @@ def compare(a: Run, b: Run, resampling: bootstrap.Resampling = bootstrap.STANDAR
     """
     check_same_facts(a, b)
     ours, theirs = _after(a), _after(b)
-    pairs = ours.join(theirs, on="edit_id", suffix=" b").sort("edit_id")
+    pairs = ours.join(theirs, on="request_id", suffix=" b").sort("request_id")
     if len(pairs) < len(a.edits):
         raise ValueError(
             f"{a.name} and {b.name}: {len(pairs)} of {len(a.edits)} edits have scores after the edit in both; "
@@ -103,9 +103,9 @@ def compare(a: Run, b: Run, resampling: bootstrap.Resampling = bootstrap.STANDAR
 
 def check_same_facts(a: Run, b: Run) -> None:
     """Raise ValueError unless both runs are about the same edits, with the same prompt and objects."""
-    ours, theirs = a.edits.select("edit_id", *FACTS), b.edits.select("edit_id", *FACTS)
-    only_a, only_b = ours.join(theirs, on="edit_id", how="anti"), theirs.join(ours, on="edit_id", how="anti")
-    both = ours.join(theirs, on="edit_id", suffix=" b")
+    ours, theirs = a.edits.select("request_id", *FACTS), b.edits.select("request_id", *FACTS)
+    only_a, only_b = ours.join(theirs, on="request_id", how="anti"), theirs.join(ours, on="request_id", how="anti")
+    both = ours.join(theirs, on="request_id", suffix=" b")
     changed = both.filter(pl.any_horizontal(pl.col(one).ne_missing(pl.col(f"{one} b")) for one in FACTS))
     if len(only_a) or len(only_b) or len(changed):
         raise ValueError(
@@ -193,18 +193,18 @@ def _values(pairs: pl.DataFrame, names: Sequence[str]) -> bootstrap.Floats:
 def _after(run: Run) -> pl.DataFrame:
     """One row an edit: its measures after it, at the last session; sessions are told apart no more."""
     scored = per_record(last_session(run.scores.lazy()))
-    records = joined(scored, [one.join(scored, on="edit_id", how="semi") for one in run.others])
+    records = joined(scored, [one.join(scored, on="request_id", how="semi") for one in run.others])
     after = last_session(records).filter(pl.col("when") == "after")
     return by_edit(after.with_columns(session=pl.lit(0, dtype=pl.Int64)))
 
 
 def _other_prompts(a: Run, b: Run) -> dict[str, int]:
     """By kind, the edits of which the runs were not asked the same prompts about the same targets."""
-    asked = ("edit_id", "kind", "prompt_index", "role", "prompt", "target")
+    asked = ("request_id", "kind", "prompt_index", "role", "prompt", "target")
     # Before the edit: after it, an in-context edit stands before each prompt.
     ours, theirs = (run.scores.filter(pl.col("when") == "before").select(asked) for run in (a, b))
     unlike = pl.concat([ours.join(theirs, on=asked, how="anti"), theirs.join(ours, on=asked, how="anti")])
-    counts = unlike.group_by("kind").agg(pl.col("edit_id").n_unique()).sort("kind")
+    counts = unlike.group_by("kind").agg(pl.col("request_id").n_unique()).sort("kind")
     return {kind: count for kind, count in counts.iter_rows() if kind in KINDS}
 
 
@@ -216,10 +216,10 @@ def edited_against_unedited(
 ) -> Comparison:
     """What the edit changes: A is the unedited model, B the edited one, of a sequential run after the last edit.
 
-    `edits` has the columns edit_id and FACTS of edits.parquet, `scores` those of scores.parquet; `others` are
+    `edits` has the columns request_id and FACTS of requests.parquet, `scores` those of scores.parquet; `others` are
     lib.metrics.texts'. A measure that only an edited model can have is not compared.
     """
-    facts = edits.select("edit_id", *FACTS)
+    facts = edits.select("request_id", *FACTS)
     return compare(
         Run(name=UNEDITED, edits=facts, scores=_unchanged(scores), others=[_unchanged(one) for one in others]),
         Run(name=EDITED, edits=facts, scores=scores, others=others),

@@ -31,15 +31,15 @@ def score_rows(details: Mapping[str, Any]) -> Rows:
 def relation_rows(records: pl.DataFrame, edits: pl.DataFrame, measure: str) -> Rows:
     """The three kinds' means after the edit for every relation, in percent, the relation with most edits first.
 
-    `records` are metrics.per_record's, `edits` has the columns edit_id and relation. A relation that is not known, or
-    of which nothing was measured, has no row.
+    `records` are metrics.per_record's, `edits` has the columns request_id and relation. A relation that is not known,
+    or of which nothing was measured, has no row.
     """
-    after = records.filter(pl.col("when") == "after").join(edits, on="edit_id")
+    after = records.filter(pl.col("when") == "after").join(edits, on="request_id")
     kinds = [pl.col(measure).filter(pl.col("kind") == kind).mean().round(_DIGITS).alias(kind) for kind in KINDS]
     return (
         after.filter(pl.col("relation").is_not_null() & pl.col(measure).is_not_null())
         .group_by("relation")
-        .agg(pl.col("edit_id").n_unique().alias("n"), *kinds)
+        .agg(pl.col("request_id").n_unique().alias("n"), *kinds)
         .sort("n", "relation", descending=[True, False])
         .to_dicts()
     )
@@ -48,13 +48,14 @@ def relation_rows(records: pl.DataFrame, edits: pl.DataFrame, measure: str) -> R
 def locality_rows(records: pl.DataFrame, neighbors: pl.DataFrame, measure: str) -> Rows:
     """Per edit: its locality before and after, in percent, and the mean similarity of its training neighbors.
 
-    `neighbors` has the columns edit_id and similarity; the mean is None where they were drawn at random or not at all.
+    `neighbors` has the columns request_id and similarity; the mean is None where they were drawn at random or
+    not at all.
     """
-    similarity = neighbors.group_by("edit_id").agg(pl.col("similarity").mean().round(_DIGITS))
+    similarity = neighbors.group_by("request_id").agg(pl.col("similarity").mean().round(_DIGITS))
     local = records.filter((pl.col("kind") == "locality") & pl.col(measure).is_not_null())
     at = [pl.col(measure).filter(pl.col("when") == when).first().round(_DIGITS).alias(when) for when in WHENS]
-    edits = local.group_by("edit_id").agg(at).filter(pl.col("after").is_not_null())
-    return _thinned(edits.join(similarity, on="edit_id", how="left").sort("edit_id")).to_dicts()
+    edits = local.group_by("request_id").agg(at).filter(pl.col("after").is_not_null())
+    return _thinned(edits.join(similarity, on="request_id", how="left").sort("request_id")).to_dicts()
 
 
 def nll_rows(nll: pl.DataFrame) -> Rows:
@@ -63,7 +64,7 @@ def nll_rows(nll: pl.DataFrame) -> Rows:
     `nll` is metrics.efficacy_nll's. Edits without a true object have no row.
     """
     margins = [(pl.col(f"true_{when}") - pl.col(f"new_{when}")).round(_DIGITS).alias(when) for when in WHENS]
-    return _thinned(nll.select("edit_id", *margins).drop_nulls()).to_dicts()
+    return _thinned(nll.select("request_id", *margins).drop_nulls()).to_dicts()
 
 
 def _thinned(edits: pl.DataFrame) -> pl.DataFrame:

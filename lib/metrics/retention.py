@@ -29,8 +29,8 @@ def curve(records: pl.DataFrame, measure: str) -> list[dict[str, Any]]:
     sessions = after["session"].unique().sort().to_list()
     if len(sessions) < 2:
         return []
-    first = after.group_by("edit_id").agg(pl.col("session").min().alias("first"))
-    after = after.join(first, on="edit_id")
+    first = after.group_by("request_id").agg(pl.col("session").min().alias("first"))
+    after = after.join(first, on="request_id")
     rows = []
     for session in sessions:
         here = after.filter(pl.col("session") == session)
@@ -49,7 +49,7 @@ def immediate_and_final(records: pl.DataFrame, measure: str) -> dict[str, Any]:
     if after["session"].n_unique() < 2:
         return {}
     order = pl.col(measure).sort_by("session")
-    per_edit = after.group_by("kind", "edit_id").agg(order.first().alias("immediate"), order.last().alias("final"))
+    per_edit = after.group_by("kind", "request_id").agg(order.first().alias("immediate"), order.last().alias("final"))
     means = per_edit.group_by("kind").agg(pl.col("immediate").mean(), pl.col("final").mean())
     return {
         row["kind"]: {"immediate": round(row["immediate"], 2), "final": round(row["final"], 2)}

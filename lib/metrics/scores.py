@@ -36,7 +36,7 @@ BESIDE = {
 }
 """Measures of each kind that do not come from scores: see lib.metrics.texts."""
 
-RECORD = ("when", "kind", "session", "edit_id")
+RECORD = ("when", "kind", "session", "request_id")
 """What a row of per_record's frame is about."""
 
 
@@ -73,7 +73,7 @@ def _with_unchanged(prompts: pl.LazyFrame) -> pl.LazyFrame:
 
     Null but on locality prompts after the edit, and where the tokens are not as many as before.
     """
-    key = ("kind", "edit_id", "prompt_index")
+    key = ("kind", "request_id", "prompt_index")
     before = prompts.filter((pl.col("when") == "before") & (pl.col("kind") == "locality"))
     as_many = (pl.col("when") == "after") & (pl.col("said").list.len() == pl.col("said_before").list.len())
     return (
@@ -106,13 +106,16 @@ def joined(records: pl.DataFrame, others: Iterable[pl.DataFrame]) -> pl.DataFram
     return records.sort(RECORD)
 
 
-def check_complete(records: pl.DataFrame, edit_ids: pl.Series) -> None:
+def check_complete(records: pl.DataFrame, request_ids: pl.Series) -> None:
     """Raise ValueError unless `records`, which are per_record's, score just these edits before and after."""
     for when in WHENS:
-        scored = records.filter((pl.col("when") == when) & (pl.col("kind") == "efficacy"))["edit_id"].unique()
+        scored = records.filter((pl.col("when") == when) & (pl.col("kind") == "efficacy"))["request_id"].unique()
         for one, where in (
-            (edit_ids.filter(~edit_ids.is_in(scored.implode())), f"edits without a score {when} the edit"),
-            (scored.filter(~scored.is_in(edit_ids.implode())), f"scores {when} of edits that are not in edits.parquet"),
+            (request_ids.filter(~request_ids.is_in(scored.implode())), f"edits without a score {when} the edit"),
+            (
+                scored.filter(~scored.is_in(request_ids.implode())),
+                f"scores {when} of edits that are not in requests.parquet",
+            ),
         ):
             if len(one):
                 raise ValueError(f"scores: {len(one)} {where}, the first is {one[0]!r}; run stage score again")
@@ -125,40 +128,40 @@ def measured_on(kind: str) -> tuple[str, ...]:
 
 
 def by_edit(records: pl.DataFrame) -> pl.DataFrame:
-    """One row an edit, in order of edit_id, and a column `kind.measure` for each that `records` have; null as there.
+    """One row an edit, in order of request_id, and a column `kind.measure` for each that `records` have; null as there.
 
     `records` are per_record's of one time and one session, with other measures' columns or without.
     """
     columns = [pl.col(one).filter(pl.col("kind") == kind).first().alias(f"{kind}.{one}")
                for kind in BESIDE for one in measured_on(kind) if one in records.columns]  # fmt: skip
-    return records.group_by("session", "edit_id").agg(columns).sort("edit_id", "session")
+    return records.group_by("session", "request_id").agg(columns).sort("request_id", "session")
 
 
 def efficacy_nll(scores: pl.LazyFrame) -> pl.DataFrame:
     """One row an edit: NLL per token of its new and its true object on its own prompt, before and after.
 
-    Columns: edit_id, new_before, true_before, new_after, true_after; null where not measured.
+    Columns: request_id, new_before, true_before, new_after, true_after; null where not measured.
     """
     own = per_prompt(scores).filter((pl.col("kind") == "efficacy") & (pl.col("prompt_index") == 0))
     at = {when: pl.col("when") == when for when in WHENS}
     return (
-        own.group_by("edit_id")
+        own.group_by("request_id")
         .agg(
             pl.col(column).filter(at[when]).first().alias(f"{name}_{when}")
             for when in WHENS
             for name, column in (("new", "target"), ("true", "rival"))
         )
-        .sort("edit_id")
+        .sort("request_id")
         .collect()
     )
 
 
 def took(records: pl.DataFrame, measure: str) -> pl.DataFrame:
-    """Whether each edit took, as columns edit_id and took; `records` are per_record's, `measure` is the headline.
+    """Whether each edit took, as columns request_id and took; `records` are per_record's, `measure` is the headline.
 
     With success: whether its new object is ahead of the true one; without it, or where the edit has no true object:
     whether every token of the new object is the argmax.
     """
     after = records.filter((pl.col("when") == "after") & (pl.col("kind") == "efficacy"))
     chosen = [pl.col("success"), pl.col("accuracy")] if measure == "success" else [pl.col("accuracy")]
-    return after.select("edit_id", (pl.coalesce(chosen) == 100).alias("took"))
+    return after.select("request_id", (pl.coalesce(chosen) == 100).alias("took"))

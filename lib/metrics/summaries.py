@@ -54,7 +54,7 @@ def score(records: pl.DataFrame, measure: str) -> Summary | None:
     """
     known = records.filter(pl.col(measure).is_not_null())
     means = {kind: summary(known.filter(pl.col("kind") == kind), measure) for kind in KINDS}
-    n = known["edit_id"].n_unique()
+    n = known["request_id"].n_unique()
     found = {kind: one for kind, one in means.items() if one is not None}
     if len(found) < len(KINDS):
         return None
@@ -64,7 +64,7 @@ def score(records: pl.DataFrame, measure: str) -> Summary | None:
     weight = {kind: harmonic**2 / (len(KINDS) * one.mean**2) / one.n for kind, one in found.items()}
     centred = pl.col(measure) - pl.col("kind").replace_strict({kind: one.mean for kind, one in found.items()})
     influence = (centred * pl.col("kind").replace_strict(weight)).sum().alias("influence")
-    influences = known.group_by("session", "edit_id").agg(influence)["influence"].to_numpy()
+    influences = known.group_by("session", "request_id").agg(influence)["influence"].to_numpy()
     return Summary(mean=harmonic, ci95=float(_Z95 * math.sqrt((influences**2).sum())), n=n)
 
 
@@ -77,7 +77,7 @@ def details(
     """
     return {
         "headline": measure,
-        "n": records["edit_id"].n_unique(),
+        "n": records["request_id"].n_unique(),
         **{when: _details(records.filter(pl.col("when") == when), resampling) for when in WHENS},
     }
 
@@ -96,7 +96,7 @@ def _details(records: pl.DataFrame, resampling: bootstrap.Resampling) -> dict[st
 
 def bootstrapped(edits: pl.DataFrame, resampling: bootstrap.Resampling) -> dict[str, bootstrap.Interval | None]:
     """The percentile interval of every `kind.measure` and `score.measure` of by_edit's frame."""
-    names = [name for name in edits.columns if name not in {"session", "edit_id"}]
+    names = [name for name in edits.columns if name not in {"session", "request_id"}]
     if edits.is_empty():
         return dict.fromkeys([*names, *(f"score.{one}" for one in SCORED)])
     values = edits.select(pl.col(names).cast(pl.Float64).fill_null(np.nan)).to_numpy()

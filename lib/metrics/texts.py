@@ -18,7 +18,7 @@ from lib.metrics.scores import RECORD
 def of_run(
     generations: pl.DataFrame, divergences: pl.DataFrame, edits: pl.DataFrame, frequencies: Frequencies
 ) -> list[pl.DataFrame]:
-    """Every measure of this module, in three frames; `edits` has edit_id, target_new and references."""
+    """Every measure of this module, in three frames; `edits` has request_id, target_new and references."""
     return [exact_match(generations, edits), of_passages(generations, edits, frequencies), kl(divergences)]
 
 
@@ -36,9 +36,9 @@ def says(text: str, target: str) -> bool:
 def exact_match(generations: pl.DataFrame, edits: pl.DataFrame) -> pl.DataFrame:
     """Percent of the greedy continuations that begin with the edit's new object, for both kinds of its own prompts.
 
-    `generations` has the columns of records.Generation, `edits` edit_id and target_new.
+    `generations` has the columns of records.Generation, `edits` request_id and target_new.
     """
-    greedy = generations.filter(pl.col("decoding") == "greedy").join(edits, on="edit_id")
+    greedy = generations.filter(pl.col("decoding") == "greedy").join(edits, on="request_id")
     said = [says(text, target) for text, target in greedy.select("text", "target_new").iter_rows()]
     rows = greedy.with_columns(exact_match=pl.Series(said, dtype=pl.Float64) * 100)
     return rows.group_by(RECORD).agg(pl.col("exact_match").mean())
@@ -47,14 +47,14 @@ def exact_match(generations: pl.DataFrame, edits: pl.DataFrame) -> pl.DataFrame:
 def of_passages(generations: pl.DataFrame, edits: pl.DataFrame, frequencies: Frequencies) -> pl.DataFrame:
     """Fluency, and consistency where the edit has references, of the texts that were sampled.
 
-    `edits` has edit_id and references.
+    `edits` has request_id and references.
     """
-    references: Mapping[str, Sequence[str]] = dict(edits.select("edit_id", "references").iter_rows())
+    references: Mapping[str, Sequence[str]] = dict(edits.select("request_id", "references").iter_rows())
     sampled = generations.filter(pl.col("decoding") == "sampled").sort(*RECORD, "prompt_index")
     whole = sampled.with_columns((pl.col("prompt") + pl.col("text")).alias("whole"))
     records = whole.group_by(RECORD, maintain_order=True).agg("whole")
     texts = [[cleaned(one) for one in some] for some in records["whole"]]
-    known = [references.get(edit_id, ()) for edit_id in records["edit_id"]]
+    known = [references.get(request_id, ()) for request_id in records["request_id"]]
     return records.select(
         *(pl.col(one) for one in RECORD),
         pl.Series("fluency", [fluency(some) for some in texts], dtype=pl.Float64),
@@ -65,4 +65,4 @@ def of_passages(generations: pl.DataFrame, edits: pl.DataFrame, frequencies: Fre
 def kl(divergences: pl.DataFrame) -> pl.DataFrame:
     """The mean KL to the unedited model over an edit's locality prompts, in nats; `divergences` are records'."""
     about: dict[str, Any] = {"when": pl.lit("after"), "kind": pl.lit("locality")}
-    return divergences.group_by("session", "edit_id").agg(pl.col("kl").mean()).with_columns(**about)
+    return divergences.group_by("session", "request_id").agg(pl.col("kl").mean()).with_columns(**about)

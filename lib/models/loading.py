@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from lib.core.files import read_json
 from lib.models.manifest import MANIFEST, weights_folder
 from lib.models.sharding import sharded
-from lib.runtime.distributed import ALONE, World
+from lib.runtime.distributed import SINGLE_PROCESS, Distributed
 
 
 def dtype_on(where: torch.device, preset: str) -> torch.dtype:
@@ -23,8 +23,8 @@ def load_tokenizer(base: Path) -> Any:
     return AutoTokenizer.from_pretrained(weights_folder(base), local_files_only=True)
 
 
-def load_model(base: Path, where: torch.device, world: World = ALONE) -> Any:
-    """The model in evaluation mode on `where`, every parameter frozen; spread over the processes of a sharded world.
+def load_model(base: Path, where: torch.device, distributed: Distributed = SINGLE_PROCESS) -> Any:
+    """The model in evaluation mode on `where`, every parameter frozen; spread over the processes that are sharded.
 
     Raises ValueError where it does not split into a decoder and an output embedding as the library needs.
     """
@@ -38,7 +38,7 @@ def load_model(base: Path, where: torch.device, world: World = ALONE) -> Any:
             )
         return found.eval().requires_grad_(False)
 
-    model = sharded(read, where, world) if world.sharded else read().to(where)
+    model = sharded(read, where, distributed) if distributed.sharded else read().to(where)
     check_split(model)
     return model
 

@@ -5,7 +5,7 @@ Every process keeps a share of each block's weights and gathers the rest for as 
 may be called at any time and a tied head needs no care; so do adapters, which lie beside the model.
 
 All processes gather together: each must go through the blocks as often as the others. They do where all do the same;
-where they do not, `in_company` sees to it.
+where they do not, `join_uneven` sees to it.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,21 +21,21 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor
 
 from lib.models.architecture import architecture
-from lib.runtime.distributed import World
+from lib.runtime.distributed import Distributed
 
 
-def sharded(read: Callable[[], Any], where: torch.device, world: World) -> Any:
+def sharded(read: Callable[[], Any], where: torch.device, distributed: Distributed) -> Any:
     """The model that `read` gives, in this machine's memory, frozen, its blocks spread over the processes.
 
     The processes of a machine read one after another, so that it never holds more than one whole model. Raises
     ValueError where the model's blocks are not known.
     """
-    mesh = init_device_mesh(where.type, (world.size,))
+    mesh = init_device_mesh(where.type, (distributed.world_size,))
     model: Any = None
-    for turn in range(1 + max(world.gather([world.place]))):
-        if turn == world.place:
+    for turn in range(1 + max(distributed.all_gather([distributed.local_rank]))):
+        if turn == distributed.local_rank:
             model = _shard(read(), mesh).to(where)
-        world.wait()
+        distributed.barrier()
     with torch.no_grad():  # gathered for the first time in inference mode, weights could not be trained through
         model.base_model(torch.zeros(1, 1, dtype=torch.long, device=where), use_cache=False)
     return model
@@ -62,7 +62,7 @@ def whole(weight: Tensor) -> Tensor:
 
 
 @contextmanager
-def in_company(model: Any, idle: Callable[[], object] | None = None) -> Iterator[None]:
+def join_uneven(model: Any, idle: Callable[[], object] | None = None) -> Iterator[None]:
     """Within it, the processes may go through a spread model's blocks different numbers of times.
 
     Before each pass they tell each other who still works. Who is done makes idle passes, until all are: of one token

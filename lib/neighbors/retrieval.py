@@ -31,10 +31,10 @@ class Found:
 def random_neighbors(requests: Sequence[Request], usable: Rows, n: int, seed: int) -> Found:
     """For each edit `n` different ones of the pool's `usable` rows (all, where there are fewer) in the order drawn.
 
-    An edit's facts depend on the usable rows, the seed and its edit_id, not on the other edits.
+    An edit's facts depend on the usable rows, the seed and its request_id, not on the other edits.
     """
     count = min(n, len(usable))
-    places = [Random(f"{seed}/neighbors/{one.edit_id}").sample(range(len(usable)), count) for one in requests]
+    places = [Random(f"{seed}/neighbors/{one.request_id}").sample(range(len(usable)), count) for one in requests]
     drawn = np.array(places, dtype=np.int64).reshape(len(requests), count)
     return Found(rows=usable[drawn] if count else drawn, similarities=None)
 
@@ -57,15 +57,15 @@ def similar_neighbors(
 
 
 def in_words(requests: Sequence[Request], pool: Streamed, found: Found) -> Iterator[pl.DataFrame]:
-    """Tables of records.Neighbor: for each edit in turn its neighbors in order of rank."""
+    """Tables of records.UneditedFact: for each edit in turn its neighbors in order of rank."""
     n = found.rows.shape[1]
     for start in range(0, len(requests), _EDITS):
         rows = found.rows[start : start + _EDITS]
         there = rows >= 0
-        edit_ids = pl.Series([one.edit_id for one in requests[start : start + _EDITS]], dtype=pl.String)
+        request_ids = pl.Series([one.request_id for one in requests[start : start + _EDITS]], dtype=pl.String)
         similarities = None if found.similarities is None else found.similarities[start : start + _EDITS][there]
         yield pool.take(rows[there], "fact_id", "prompt", "target").with_columns(
-            edit_id=edit_ids.gather(np.repeat(np.arange(len(rows)), there.sum(axis=1))),
+            request_id=request_ids.gather(np.repeat(np.arange(len(rows)), there.sum(axis=1))),
             rank=np.broadcast_to(np.arange(n), rows.shape)[there],
             similarity=pl.lit(None, pl.Float64) if similarities is None else pl.Series(similarities, dtype=pl.Float64),
         )

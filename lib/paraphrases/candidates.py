@@ -25,8 +25,8 @@ def candidates(requests: Sequence[Request], generator: Generator, para: Para) ->
     """
     fewshots = _fewshot(requests, generator, para) if para.method in ("fewshot", "both") else []
     prefixed = _prefixed(requests, generator, para) if para.method in ("prefix", "both") else []
-    place = {request.edit_id: index for index, request in enumerate(requests)}
-    return sorted([*fewshots, *prefixed], key=lambda one: place[one.edit_id])
+    place = {request.request_id: index for index, request in enumerate(requests)}
+    return sorted([*fewshots, *prefixed], key=lambda one: place[one.request_id])
 
 
 def valid_share(found: Sequence[Paraphrase], requests: Sequence[Request], pool: Sequence[Fact]) -> float | None:
@@ -42,17 +42,17 @@ def valid_share(found: Sequence[Paraphrase], requests: Sequence[Request], pool: 
         if relation and template:
             templates.setdefault(relation, set()).add(template)
     known = {
-        request.edit_id: {normalize(fill(one, request.subject)) for one in templates[request.relation]}
+        request.request_id: {normalize(fill(one, request.subject)) for one in templates[request.relation]}
         for request in requests
         if request.subject and request.relation and len(templates.get(request.relation, ())) > 1
     }
-    lines = [one for one in found if one.kind == "fewshot" and one.edit_id in known]
-    return sum(normalize(one.text) in known[one.edit_id] for one in lines) / len(lines) if lines else None
+    lines = [one for one in found if one.kind == "fewshot" and one.request_id in known]
+    return sum(normalize(one.text) in known[one.request_id] for one in lines) / len(lines) if lines else None
 
 
 def _fewshot(requests: Sequence[Request], generator: Generator, para: Para) -> Iterator[Paraphrase]:
     asked = [
-        (request, seed(para.seed, request.edit_id, "fewshot", one))
+        (request, seed(para.seed, request.request_id, "fewshot", one))
         for request in requests
         for one in range(para.samples)
     ]
@@ -61,16 +61,20 @@ def _fewshot(requests: Sequence[Request], generator: Generator, para: Para) -> I
     continuations = generator.generate(prompt.shared_prefix(), prompts, sampling)
     for (request, own), continuation in zip(asked, continuations, strict=True):
         for line in prompt.parse(continuation):
-            yield Paraphrase(edit_id=request.edit_id, kind="fewshot", text=line, seed=own)
+            yield Paraphrase(request_id=request.request_id, kind="fewshot", text=line, seed=own)
 
 
 def _prefixed(requests: Sequence[Request], generator: Generator, para: Para) -> Iterator[Paraphrase]:
     for turn, longest in enumerate(para.prefix_tokens):
         numbers = range(turn, para.n + _SPARE_PREFIXES, len(para.prefix_tokens))
-        asked = [(request, seed(para.seed, request.edit_id, "prefix", one)) for request in requests for one in numbers]
+        asked = [
+            (request, seed(para.seed, request.request_id, "prefix", one)) for request in requests for one in numbers
+        ]
         sampling = Sampling(max_tokens=longest, temperature=1.0, top_k=para.prefix_top_k)
         texts = generator.generate("", [Prompt(text="", seed=own) for _, own in asked], sampling)
         for (request, own), text in zip(asked, texts, strict=True):
             sentence = " ".join(text.split()).rstrip(".")
             if sentence:
-                yield Paraphrase(edit_id=request.edit_id, kind="prefix", text=f"{sentence}. {request.prompt}", seed=own)
+                yield Paraphrase(
+                    request_id=request.request_id, kind="prefix", text=f"{sentence}. {request.prompt}", seed=own
+                )

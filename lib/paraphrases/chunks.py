@@ -44,7 +44,7 @@ def chunks_of(requests: Sequence[Request], para: Para, folder: Path) -> list[Chu
     if para.method == "none" or para.n == 0:
         return []
     portions = [requests[start : start + CHUNK] for start in range(0, len(requests), CHUNK)]
-    keys = [fingerprint(edits=[(one.edit_id, one.prompt) for one in some]) for some in portions]
+    keys = [fingerprint(edits=[(one.request_id, one.prompt) for one in some]) for some in portions]
     return [
         Chunk(requests=some, para=para, part=folder / f"part-{key}.parquet")
         for some, key in zip(portions, keys, strict=True)

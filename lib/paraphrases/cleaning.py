@@ -31,14 +31,14 @@ def clean(requests: Sequence[Request], found: Sequence[Paraphrase], n: int, meth
     guarded = _guarded_prompts(requests)
     by_edit: dict[str, list[Paraphrase]] = {}
     for one in found:
-        by_edit.setdefault(one.edit_id, []).append(one)
+        by_edit.setdefault(one.request_id, []).append(one)
     kept: list[Paraphrase] = []
     dropped: Counter[Reason] = Counter()
     for request in requests:
         usable = []
         seen: set[str] = set()
-        for one in by_edit.get(request.edit_id, ()):
-            reason = _why_not(request, one.text, guarded.get(request.edit_id, ()), seen)
+        for one in by_edit.get(request.request_id, ()):
+            reason = _why_not(request, one.text, guarded.get(request.request_id, ()), seen)
             if reason is None:
                 usable.append(one)
                 seen.add(normalize(one.text))
@@ -89,15 +89,15 @@ def _guarded_prompts(requests: Sequence[Request]) -> dict[str, list[str]]:
     edits_of: dict[tuple[str, ...], list[str]] = {}
     for request in requests:
         if request.subject:
-            edits_of.setdefault(words(request.subject), []).append(request.edit_id)
+            edits_of.setdefault(words(request.subject), []).append(request.request_id)
     lengths = sorted({len(subject) for subject in edits_of if subject})
-    guarded: dict[str, dict[str, None]] = {request.edit_id: {} for request in requests}
+    guarded: dict[str, dict[str, None]] = {request.request_id: {} for request in requests}
     for request in requests:
         for prompt in (*request.paraphrases, *(one.prompt for one in request.locality)):
             split = words(prompt)
-            guarded[request.edit_id][" ".join(split)] = None
+            guarded[request.request_id][" ".join(split)] = None
             for length in lengths:
                 for start in range(len(split) - length + 1):
-                    for edit_id in edits_of.get(split[start : start + length], ()):
-                        guarded[edit_id][" ".join(split)] = None
-    return {edit_id: list(prompts) for edit_id, prompts in guarded.items()}
+                    for request_id in edits_of.get(split[start : start + length], ()):
+                        guarded[request_id][" ".join(split)] = None
+    return {request_id: list(prompts) for request_id, prompts in guarded.items()}

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from lib.core import params
-from lib.core.records import Fact, Neighbor, Paraphrase, Request, Text
+from lib.core.records import Fact, Paraphrase, Request, Text, UneditedFact
 from lib.core.run import progress
 from lib.core.tables import Stored, read
 from lib.editors import editor, names
@@ -17,7 +17,7 @@ from lib.methods.context import Context
 from lib.methods.training.loop import Step
 from lib.models import loading
 from lib.protocols.job import Job
-from lib.runtime.distributed import World
+from lib.runtime.distributed import Distributed
 from lib.runtime.machine import device
 from lib.runtime.scratch import code_fingerprint, fingerprint, shared_scratch
 
@@ -28,7 +28,7 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 class Inputs:
     """The files and folders that editing reads."""
 
-    edits: Path
+    requests: Path
     pool: Path
     text: Path
     paraphrases: Path
@@ -51,7 +51,7 @@ class Inputs:
 
 @contextmanager
 def editing(
-    inputs: Inputs, stage: str, world: World, record: Callable[[Sequence[Step]], None],
+    inputs: Inputs, stage: str, distributed: Distributed, record: Callable[[Sequence[Step]], None],
     chosen_instead: Mapping[str, str] = _NOTHING,
 ) -> Iterator[tuple[Job, list[Request]]]:  # fmt: skip
     """The job that params.yaml and its presets describe, with its scratch space locked, and the requests.
@@ -66,7 +66,7 @@ def editing(
     regularize = params.section("regularize", params.Regularize)
     chosen = editor(named["editor"])
     if stage == "edit" or protocol.kind == "single":
-        check_sharded(chosen, world)
+        check_sharded(chosen, distributed)
     settings = params.editor_preset(named["editor"], named["model"], chosen.Settings)
     key = fingerprint(
         train=train.model_dump(), lora=preset.lora.model_dump(), editor=named["editor"], settings=settings.model_dump(),
@@ -75,14 +75,14 @@ def editing(
     )  # fmt: skip
     # Gone through once in a mass edit, so they stay in their files; picked from for every session of the others.
     table: Any = Stored if protocol.kind == "mass" else read
-    with shared_scratch(stage, key, world) as folder:
+    with shared_scratch(stage, key, distributed) as folder:
         context = Context(
             paraphrases=table(inputs.paraphrases, Paraphrase),
-            neighbors=table(inputs.neighbors, Neighbor),
+            neighbors=table(inputs.neighbors, UneditedFact),
             lora=preset.lora,
             train=train,
-            world=world,
-            progress=lambda all_steps: progress(all_steps, f"{stage}: editing") if world.first else all_steps,
+            distributed=distributed,
+            progress=lambda all_steps: progress(all_steps, f"{stage}: editing") if distributed.is_main else all_steps,
             checkpoints=None,
             record=record,
             pool=Stored(inputs.pool, Fact),
@@ -91,7 +91,7 @@ def editing(
             hypernet=inputs.hypernet,
         )
         job = Job(
-            model=loading.load_model(inputs.model, device(), world),
+            model=loading.load_model(inputs.model, device(), distributed),
             tokenizer=loading.load_tokenizer(inputs.model),
             editor=chosen,
             settings=settings,
@@ -99,7 +99,7 @@ def editing(
             regularize=regularize,
             folder=folder,
         )
-        yield job, read(inputs.edits, Request)
+        yield job, read(inputs.requests, Request)
 
 
 def model_preset() -> params.Model:
@@ -108,9 +108,9 @@ def model_preset() -> params.Model:
     return params.preset("models", named["model"], params.Model)
 
 
-def check_sharded(module: Any, world: World) -> None:
+def check_sharded(module: Any, distributed: Distributed) -> None:
     """Raise ValueError where the model is spread over processes and this editor needs whole weights."""
-    if world.sharded and not getattr(module, "SHARDED", False):
+    if distributed.sharded and not getattr(module, "SHARDED", False):
         able = [one for one in names() if getattr(editor(one), "SHARDED", False)]
         raise ValueError(
             f"ERRATA_SHARD=1: editor {module.__name__.rpartition('.')[2]} needs whole weights, which no process has; "

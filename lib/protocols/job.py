@@ -36,7 +36,7 @@ class Job:
         """What the editor adds for `requests` on top of `earlier`, regularized."""
         with applied(self.model, earlier):
             new = self.editor.edit(self.model, self.tokenizer, requests, self.settings, context)
-        session = requests[0].edit_id if requests else ""
+        session = requests[0].request_id if requests else ""
         return regularized(new, self.model, self.regularize, earlier, session)
 
     def finished(self, total: Edit) -> Edit:

@@ -49,10 +49,10 @@ def sequential(
         if done in marks or done in also:
             whole = job.finished(so_far)
             keep(done, whole)
-        if job.context.world.first and (done in marks or time.monotonic() - saved > _SECONDS_BETWEEN_SAVES):
+        if job.context.distributed.is_main and (done in marks or time.monotonic() - saved > _SECONDS_BETWEEN_SAVES):
             _store(job.folder, done, so_far)
             saved = time.monotonic()
-        job.context.world.wait()
+        job.context.distributed.barrier()
         shutil.rmtree(checkpoints.folder, ignore_errors=True)
     assert whole is not None, "the end is a checkpoint"
     return whole

@@ -27,7 +27,7 @@ def single(job: Job, requests: Sequence[Request], together: int) -> Iterator[tup
         else:
             made = [job.editor.edit(job.model, job.tokenizer, [one], job.settings, context.of([one])) for one in some]
         for request, edit in zip(some, made, strict=True):
-            yield request, job.finished(regularized(edit, job.model, job.regularize, UNEDITED, request.edit_id))
+            yield request, job.finished(regularized(edit, job.model, job.regularize, UNEDITED, request.request_id))
 
 
 def edits_together(job: Job, protocol: Protocol) -> int:

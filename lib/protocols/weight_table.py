@@ -14,7 +14,7 @@ from lib.edits.edit import Edit
 from lib.edits.updates import Vector
 from lib.edits.weight_change import Change, Measure, WeightChange, heat_map
 from lib.metrics.weights import ABOVE, TOTAL
-from lib.runtime.distributed import World
+from lib.runtime.distributed import Distributed
 from lib.runtime.scratch import fingerprint
 
 _DIGITS = 6
@@ -29,14 +29,14 @@ class WeightTable:
     measure: Measure
     settings: Weights
     folder: Path
-    world: World
+    distributed: Distributed
 
     @classmethod
-    def of(cls, model: Any, settings: Weights, scratch: Path, world: World) -> "WeightTable":
+    def of(cls, model: Any, settings: Weights, scratch: Path, distributed: Distributed) -> "WeightTable":
         """That of a run on `model`, kept in `scratch` by the first process."""
         measure = Measure(model=model, thresholds=settings.thresholds, rank_side=settings.rank_side)
         key = fingerprint(settings=settings.model_dump())
-        return cls(measure=measure, settings=settings, folder=scratch / f"weights-{key}", world=world)
+        return cls(measure=measure, settings=settings, folder=scratch / f"weights-{key}", distributed=distributed)
 
     def add(self, edits: int, edit: Edit) -> None:
         """Measure `edit`, the sum of the first `edits` requests' sessions, unless that has been done.
@@ -44,11 +44,11 @@ class WeightTable:
         The first process does, and of a model that is spread all do together.
         """
         path = self.folder / f"{edits:08d}.json"
-        company = self.world if self.world.sharded else World()
-        if not (self.world.first or self.world.sharded) or company.agreed(path.is_file()):
+        company = self.distributed if self.distributed.sharded else Distributed()
+        if not (self.distributed.is_main or self.distributed.sharded) or company.broadcast(path.is_file()):
             return
         found = rows(self.measure.of(edit), edits)
-        if self.world.first:
+        if self.distributed.is_main:
             write_json(path, {"rows": found})
 
     def rows(self) -> list[Row]:

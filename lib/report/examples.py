@@ -38,11 +38,11 @@ def passages(generations: pl.DataFrame, most: int) -> list[Passage]:
     `generations` has the columns of records.Generation, of one session.
     """
     first = generations.filter((pl.col("decoding") == "sampled") & (pl.col("prompt_index") == 0))
-    texts = {(one["edit_id"], one["when"]): one["text"] for one in first.iter_rows(named=True)}
-    prompts = dict(first.select("edit_id", "prompt").iter_rows())
+    texts = {(one["request_id"], one["when"]): one["text"] for one in first.iter_rows(named=True)}
+    prompts = dict(first.select("request_id", "prompt").iter_rows())
     return [
-        Passage(prompt=prompt, before=texts.get((edit_id, "before")), after=texts.get((edit_id, "after")))
-        for edit_id, prompt in list(prompts.items())[:most]
+        Passage(prompt=prompt, before=texts.get((request_id, "before")), after=texts.get((request_id, "after")))
+        for request_id, prompt in list(prompts.items())[:most]
     ]
 
 
@@ -52,18 +52,18 @@ def examples(edits: pl.DataFrame, generations: pl.DataFrame, nll: pl.DataFrame, 
     `edits` has the columns of records.Request and `generations` those of records.Generation, of one session; `nll` is
     metrics.efficacy_nll's and `took` metrics.took's.
     """
-    texts = {(one["edit_id"], one["when"]): one["text"] for one in generations.iter_rows(named=True)}
-    joined = edits.filter(pl.col("edit_id").is_in(generations["edit_id"].unique().implode()))
-    joined = joined.join(nll, on="edit_id", how="left", maintain_order="left").join(
-        took, on="edit_id", how="left", maintain_order="left"
+    texts = {(one["request_id"], one["when"]): one["text"] for one in generations.iter_rows(named=True)}
+    joined = edits.filter(pl.col("request_id").is_in(generations["request_id"].unique().implode()))
+    joined = joined.join(nll, on="request_id", how="left", maintain_order="left").join(
+        took, on="request_id", how="left", maintain_order="left"
     )
     return [
         Example(
             prompt=row["prompt"],
             target_new=row["target_new"],
             target_true=row["target_true"],
-            before=texts.get((row["edit_id"], "before")),
-            after=texts.get((row["edit_id"], "after")),
+            before=texts.get((row["request_id"], "before")),
+            after=texts.get((row["request_id"], "after")),
             nll={f"{name}_{when}": row[f"{name}_{when}"] for name in ("new", "true") for when in WHENS},
             took=row["took"],
         )

@@ -18,28 +18,28 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
-class World:
-    """This process among `size` processes."""
+class Distributed:
+    """This process among `world_size` processes."""
 
     rank: int = 0
-    size: int = 1
-    place: int = 0
+    world_size: int = 1
+    local_rank: int = 0
     """Among the processes of the same machine."""
     sharded: bool = False
     """Whether the processes hold one model together (lib/models/sharding.py), where else each has one of its own."""
 
     @property
-    def first(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process writes the files."""
         return self.rank == 0
 
-    def mine(self, items: Sequence[T]) -> list[T]:
+    def shard(self, items: Sequence[T]) -> list[T]:
         """This process's share: every size-th item, so that shares are alike where items are sorted by length."""
-        return list(items[self.rank :: self.size])
+        return list(items[self.rank :: self.world_size])
 
-    def add(self, tensors: Sequence[Tensor]) -> None:
+    def all_reduce(self, tensors: Sequence[Tensor]) -> None:
         """Replace each tensor by its sum over all processes, in one exchange."""
-        if self.size == 1 or not tensors:
+        if self.world_size == 1 or not tensors:
             return
         flat = torch.cat([one.flatten() for one in tensors])
         with self._exchange():
@@ -49,22 +49,22 @@ class World:
             one.copy_(flat[start : start + one.numel()].view_as(one))
             start += one.numel()
 
-    def gather(self, items: list[T]) -> list[T]:
+    def all_gather(self, items: list[T]) -> list[T]:
         """Every process's items, in order of rank, in every process."""
-        if self.size == 1:
+        if self.world_size == 1:
             return items
-        gathered: list[list[T]] = [[] for _ in range(self.size)]
+        gathered: list[list[T]] = [[] for _ in range(self.world_size)]
         with self._exchange():
             dist.all_gather_object(gathered, items)
         return [one for some in gathered for one in some]
 
-    def agreed(self, value: T) -> T:
+    def broadcast(self, value: T) -> T:
         """The first process's value, in every process."""
-        return self.gather([value])[0]
+        return self.all_gather([value])[0]
 
-    def wait(self) -> None:
+    def barrier(self) -> None:
         """Return when every process has come here."""
-        if self.size > 1:
+        if self.world_size > 1:
             with self._exchange():
                 dist.barrier()
 
@@ -78,13 +78,13 @@ class World:
 
     def _alone(self, error: RuntimeError) -> ConnectionError:
         return ConnectionError(
-            f"process {self.rank} of {self.size}: another process has ended or cannot be reached "
+            f"process {self.rank} of {self.world_size}: another process has ended or cannot be reached "
             f"({str(error).splitlines()[0]}). Its own messages say why. Nothing unfinished was written; the same "
             "command goes on from the last checkpoint."
         )
 
 
-ALONE = World()
+SINGLE_PROCESS = Distributed()
 """One process."""
 
 
@@ -97,7 +97,7 @@ def wants_shards() -> bool:
 
 
 @contextmanager
-def world() -> Iterator[World]:
+def process_group() -> Iterator[Distributed]:
     """The processes that this one was started with.
 
     An operation raises ConnectionError where another of them has ended; with ERRATA_SHARD=1 any pass through the model
@@ -105,13 +105,13 @@ def world() -> Iterator[World]:
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
-        yield World()
+        yield Distributed()
         return
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     place = int(os.environ.get("LOCAL_RANK", "0"))
-    here = World(rank=dist.get_rank(), size=size, place=place, sharded=wants_shards())
+    here = Distributed(rank=dist.get_rank(), world_size=size, local_rank=place, sharded=wants_shards())
     try:
         yield here
     except RuntimeError as error:

@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 
 from lib.core.files import sha256
 from lib.core.params import ROOT
-from lib.runtime.distributed import World
+from lib.runtime.distributed import Distributed
 
 
 def fingerprint(**parts: Any) -> str:
@@ -74,17 +74,17 @@ _MARK = "written-by-the-first"
 
 
 @contextmanager
-def shared_scratch(stage: str, key: str, world: World) -> Iterator[Path]:
+def shared_scratch(stage: str, key: str, distributed: Distributed) -> Iterator[Path]:
     """The folder of this piece of work, under a lock: two runs of the same work take turns, however many processes.
 
     Raises FileNotFoundError where a process does not see what the first one writes there.
     """
     with scratch(stage, key, lock=False) as folder:
         lock = FileLock(lock_of(folder))
-        while not any(world.gather([world.first and _taken(lock)])):
+        while not any(distributed.all_gather([distributed.is_main and _taken(lock)])):
             logging.getLogger(__name__).info("%s: waiting for another run of the same work (%s)", stage, lock.lock_file)
         try:
-            _check_seen_by_all(folder, world)
+            _check_seen_by_all(folder, distributed)
             yield folder
         finally:
             lock.release()
@@ -98,18 +98,18 @@ def _taken(lock: FileLock) -> bool:
     return True
 
 
-def _check_seen_by_all(folder: Path, world: World) -> None:
-    if world.size == 1:
+def _check_seen_by_all(folder: Path, distributed: Distributed) -> None:
+    if distributed.world_size == 1:
         return
-    mark = str(uuid4()) if world.first else ""
-    if world.first:
+    mark = str(uuid4()) if distributed.is_main else ""
+    if distributed.is_main:
         (folder / _MARK).write_text(mark)
-    wanted = world.gather([mark])[0]
-    blind = [rank for rank, sees in enumerate(world.gather([_sees(folder / _MARK, wanted)])) if not sees]
+    wanted = distributed.all_gather([mark])[0]
+    blind = [rank for rank, sees in enumerate(distributed.all_gather([_sees(folder / _MARK, wanted)])) if not sees]
     if blind:
         raise FileNotFoundError(
-            f"{folder}: the processes {', '.join(map(str, blind))} of {world.size} do not see what process 0 writes "
-            "there. Run from a folder that all machines share, or set DVC_ROOT to one on every machine."
+            f"{folder}: the processes {', '.join(map(str, blind))} of {distributed.world_size} do not see what "
+            "process 0 writes there. Run from a folder that all machines share, or set DVC_ROOT to one on each."
         )
 
 

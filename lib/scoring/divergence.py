@@ -26,9 +26,9 @@ def ends(tokenizer: Any, prompts: Sequence[str]) -> list[Item]:
     return [Item(prompt=tuple(prompt_ids(tokenizer, prompt)), targets=((0,),)) for prompt in prompts]
 
 
-def cut(items: Sequence[Item], micro_tokens: int) -> list[list[int]]:
-    """The places of `items` in batches of about `micro_tokens` tokens, the longest first, none beyond HEAD_CHUNK."""
-    found = batches(items, micro_tokens, sorted(range(len(items)), key=lambda place: -items[place].length))
+def cut(items: Sequence[Item], micro_batch_tokens: int) -> list[list[int]]:
+    """The places of `items` in batches of about `micro_batch_tokens`, the longest first, none beyond HEAD_CHUNK."""
+    found = batches(items, micro_batch_tokens, sorted(range(len(items)), key=lambda place: -items[place].length))
     return [one[start : start + HEAD_CHUNK] for one in found for start in range(0, len(one), HEAD_CHUNK)]
 
 

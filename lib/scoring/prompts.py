@@ -14,7 +14,7 @@ Role = Literal["new", "true"]
 class Question:
     """One prompt of an edit with the targets to be scored after it."""
 
-    edit_id: str
+    request_id: str
     kind: Kind
     prompt_index: int
     prompt: str
@@ -31,7 +31,7 @@ class Question:
     ) -> Score:
         nll, tokens, correct = values
         return Score(
-            edit_id=self.edit_id,
+            request_id=self.request_id,
             session=session,
             when=when,
             kind=self.kind,
@@ -49,22 +49,26 @@ class Question:
 def questions(requests: Sequence[Request], contexts: Mapping[str, str]) -> Iterator[Question]:
     """Every evaluation prompt of every edit: the edit, its paraphrases, its locality prompts.
 
-    An edit that is a context (lib.edits.apply.Edit.contexts, by edit_id) comes before each of its request's prompts.
+    An edit that is a context (lib.edits.apply.Edit.contexts, by request_id) comes before each of its request's prompts.
 
     The first two are scored on the new and the true object (where known); locality prompts on their own answer (as
     `true`) and on the edit's new object.
     """
     for request in requests:
-        context = contexts.get(request.edit_id, "")
+        context = contexts.get(request.request_id, "")
         own: list[tuple[Role, str]] = [("new", request.target_new)]
         if request.target_true is not None:
             own.append(("true", request.target_true))
         yield Question(
-            edit_id=request.edit_id, kind="efficacy", prompt_index=0, prompt=context + request.prompt, targets=(*own,)
+            request_id=request.request_id,
+            kind="efficacy",
+            prompt_index=0,
+            prompt=context + request.prompt,
+            targets=(*own,),
         )
         for index, prompt in enumerate(request.paraphrases):
             yield Question(
-                edit_id=request.edit_id,
+                request_id=request.request_id,
                 kind="generalization",
                 prompt_index=index,
                 prompt=context + prompt,
@@ -72,7 +76,7 @@ def questions(requests: Sequence[Request], contexts: Mapping[str, str]) -> Itera
             )
         for index, local in enumerate(request.locality):
             yield Question(
-                edit_id=request.edit_id,
+                request_id=request.request_id,
                 kind="locality",
                 prompt_index=index,
                 prompt=context + local.prompt,

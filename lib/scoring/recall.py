@@ -18,11 +18,11 @@ def known_facts(requests: Sequence[Request], pool: Sequence[Fact]) -> list[tuple
     return known
 
 
-def recall(model: Any, tokenizer: Any, pairs: Sequence[tuple[str, str]], micro_tokens: int) -> float:
+def recall(model: Any, tokenizer: Any, pairs: Sequence[tuple[str, str]], micro_batch_tokens: int) -> float:
     """Share of (prompt, target) pairs whose target is the greedy continuation (every token the argmax)."""
     items = encode(tokenizer, [prompt for prompt, _ in pairs], [(target,) for _, target in pairs])
     known = 0
-    for batch in batches(items, micro_tokens):
+    for batch in batches(items, micro_batch_tokens):
         found = score_targets(model, pack([items[index] for index in batch]).to(model.device))
         known += int((found.correct == found.tokens).sum())
     return known / len(items)

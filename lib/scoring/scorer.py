@@ -14,9 +14,9 @@ from lib.edits.apply import applied
 from lib.edits.edit import Edit
 from lib.models.likelihood import score_targets
 from lib.models.packing import batches, pack
-from lib.models.sharding import in_company
+from lib.models.sharding import join_uneven
 from lib.models.tokens import encode
-from lib.runtime.distributed import World
+from lib.runtime.distributed import Distributed
 from lib.scoring import divergence
 from lib.scoring import texts as written
 from lib.scoring.prompts import questions
@@ -51,15 +51,15 @@ class Scored:
 class Scorer:
     """Scores the same requests under a model that is being edited.
 
-    No row depends on settings.micro_tokens or on the number of processes: numbers to float tolerance, texts at all.
-    No tensor as wide as the vocabulary is longer than a batch.
+    No row depends on settings.micro_batch_tokens or on the number of processes: numbers to float tolerance, texts at
+    all. No tensor as wide as the vocabulary is longer than a batch.
     """
 
     model: Any
     tokenizer: Any
     requests: Sequence[Request]
     settings: Scoring
-    world: World
+    distributed: Distributed
     progress: Callable[[Sequence[list[int]], str], Iterable[list[int]]]
     """Passes on batches of the work that it is told."""
     place: int = 0
@@ -85,10 +85,10 @@ class Scorer:
             found = Scored(scores=read(files[0], Score), generations=read(files[1], Generation))
         else:
             found = self.before()
-            if self.world.first:
+            if self.distributed.is_main:
                 write(files[1], Generation, found.generations)
                 write(files[0], Score, found.scores)
-        self.world.wait()
+        self.distributed.barrier()
         return found
 
     def _scores(self, when: When, session: int, contexts: Mapping[str, str]) -> list[Score]:
@@ -103,7 +103,7 @@ class Scorer:
             values = zip(found.nll.tolist(), found.tokens.tolist(), found.correct.tolist(), strict=True)
             return [asked[index].rows(values, said, when, session) for index in batch]
 
-        rows = self._shared(batches(items, self.settings.micro_tokens, order), score, f"scores {when}")
+        rows = self._shared(batches(items, self.settings.micro_batch_tokens, order), score, f"scores {when}")
         return [row for some in rows for row in some]
 
     def _texts(self, when: When, session: int, contexts: Mapping[str, str]) -> list[Generation]:
@@ -131,7 +131,7 @@ class Scorer:
     def _divergences(self, edit: Edit, session: int) -> list[Divergence]:
         asked = [(one, place, local.prompt) for one in self.requests for place, local in enumerate(one.locality)]
         unedited = divergence.ends(self.tokenizer, [prompt for *_, prompt in asked])
-        contexts = [edit.contexts.get(one.edit_id, "") for one, *_ in asked]
+        contexts = [edit.contexts.get(one.request_id, "") for one, *_ in asked]
         with_context = [context + prompt for context, (*_, prompt) in zip(contexts, asked, strict=True)]
         edited = divergence.ends(self.tokenizer, with_context) if edit.contexts else unedited
 
@@ -139,16 +139,16 @@ class Scorer:
             before, after = ([items[place] for place in batch] for items in (unedited, edited))
             return divergence.divergences(self.model, edit, before, after)
 
-        values = self._shared(divergence.cut(edited, self.settings.micro_tokens), diverge, "divergence")
+        values = self._shared(divergence.cut(edited, self.settings.micro_batch_tokens), diverge, "divergence")
         return [
-            Divergence(edit_id=one.edit_id, session=session, prompt_index=place, prompt=prompt, kl=value)
+            Divergence(request_id=one.request_id, session=session, prompt_index=place, prompt=prompt, kl=value)
             for (one, place, prompt), value in zip(asked, values, strict=True)
         ]
 
     def _shared(self, cut: Sequence[list[int]], work: Callable[[list[int]], Sequence[T]], name: str) -> list[T]:
         """What `work` makes of every place of all batches, in order; each process does its share of them."""
         made: list[tuple[int, T]] = []
-        with in_company(self.model):
-            for batch in self.progress(self.world.mine(cut), name):
+        with join_uneven(self.model):
+            for batch in self.progress(self.distributed.shard(cut), name):
                 made += zip(batch, work(batch), strict=True)
-        return [one for _, one in sorted(self.world.gather(made), key=lambda pair: pair[0])]
+        return [one for _, one in sorted(self.distributed.all_gather(made), key=lambda pair: pair[0])]

@@ -27,7 +27,7 @@ TextKind = Literal["efficacy", "generalization", "generation"]
 class Wanted:
     """One text to be written."""
 
-    edit_id: str
+    request_id: str
     kind: TextKind
     prompt_index: int
     prompt: str
@@ -42,7 +42,7 @@ class Wanted:
         """The row of generations.parquet."""
         sampled = self.kind == "generation"
         return Generation(
-            edit_id=self.edit_id,
+            request_id=self.request_id,
             session=session,
             when=when,
             kind=self.kind,
@@ -63,7 +63,7 @@ class Asking:
     longest: int | None
     """Tokens that the model has positions for; None: any number."""
     contexts: Mapping[str, str]
-    """An in-context edit's, by edit_id."""
+    """An in-context edit's, by request_id."""
 
     def greedy(self, requests: Sequence[Request], settings: Greedy) -> list[Wanted]:
         """The edited prompt and its paraphrases, each with room for the whole target and a token that ends it."""
@@ -81,7 +81,7 @@ class Asking:
             ("efficacy", [request.prompt]),
             ("generalization", request.paraphrases),
         ]
-        context = self.contexts.get(request.edit_id, "")
+        context = self.contexts.get(request.request_id, "")
         for kind, prompts in kinds:
             for place, prompt in enumerate(prompts):
                 (item,) = encode(self.tokenizer, [context + prompt], [[request.target_new]])
@@ -91,16 +91,16 @@ class Asking:
     def _generations(self, request: Request, settings: Generations) -> Iterator[Wanted]:
         for place, prompt in enumerate(request.generation_prompts):
             tokens = settings.tokens - len(prompt_ids(self.tokenizer, prompt))
-            own = seed(settings.seed, "generation", request.edit_id, place)
+            own = seed(settings.seed, "generation", request.request_id, place)
             yield self._wanted(request, "generation", place, prompt, tokens, seed=own)
 
     def _wanted(
         self, request: Request, kind: TextKind, place: int, prompt: str, tokens: int, **asked: Any
     ) -> Wanted:  # fmt: skip
-        context = self.contexts.get(request.edit_id, "")
+        context = self.contexts.get(request.request_id, "")
         ids = tuple(prompt_ids(self.tokenizer, context + prompt))
         return Wanted(
-            edit_id=request.edit_id,
+            request_id=request.request_id,
             kind=kind,
             prompt_index=place,
             prompt=prompt,

@@ -61,18 +61,18 @@ def test_an_edit_in_context_is_asked_with_its_context(
     base_folder(tmp_path / "base", "llama")
     context = "New Fact: The capital of Arvane is Ost.\nPrompt: "
     write_edit(Edit(updates={}, contexts={"7": context}, info={"editor": "ike"}), tmp_path / "edit")
-    asked(monkeypatch, tmp_path, PROMPT, "--edit-id", "7")
+    asked(monkeypatch, tmp_path, PROMPT, "--request-id", "7")
     nothing = Edit(updates={})
     before, after = greedy(tmp_path, PROMPT, nothing), greedy(tmp_path, context + PROMPT, nothing)
     assert capsys.readouterr().out == ask.side_by_side(PROMPT, before, after, 100) + "\n"
-    with pytest.raises(ValueError, match=r"--edit-id: wanted a request of this edit in context \(7\); found None"):
+    with pytest.raises(ValueError, match=r"--request-id: wanted a request of this edit in context \(7\); found None"):
         asked(monkeypatch, tmp_path, PROMPT)
 
 
 def test_an_edit_of_weights_has_no_context_to_choose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_edit(Edit(updates={}, info={"editor": "ft"}), tmp_path / "edit")
-    with pytest.raises(ValueError, match="leave --edit-id out"):
-        asked(monkeypatch, tmp_path, PROMPT, "--edit-id", "7")
+    with pytest.raises(ValueError, match="leave --request-id out"):
+        asked(monkeypatch, tmp_path, PROMPT, "--request-id", "7")
 
 
 def test_single_edits_leave_no_model_to_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ def leave(folder: Path, correct: int, dataset: str = "world") -> None:
     """What a run leaves: of the first `correct` edits the new object is said after the edit."""
     edits = [
         Request(
-            edit_id=f"{dataset}-{edit}",
+            request_id=f"{dataset}-{edit}",
             dataset=dataset,
             subject=None,
             relation=None,
@@ -33,7 +33,7 @@ def leave(folder: Path, correct: int, dataset: str = "world") -> None:
     ]
     rows = [
         Score(
-            edit_id=one.edit_id,
+            request_id=one.request_id,
             session=0,
             when=when,
             kind="efficacy",
@@ -57,13 +57,13 @@ def leave_texts(folder: Path, matches: int) -> None:
     """What else a run leaves: the first `matches` edits' continuations begin with their new object."""
     rows = [
         Generation(
-            edit_id=f"world-{edit}", session=0, when="after", kind=kind, prompt_index=0, prompt="p", seed=None,
+            request_id=f"world-{edit}", session=0, when="after", kind=kind, prompt_index=0, prompt="p", seed=None,
             truncated=False, decoding="greedy" if kind == "efficacy" else "sampled",
             text=" t" if edit < matches else " other words",
         )
         for edit in range(N) for kind in ("efficacy", "generation")
     ]  # type: ignore[arg-type]  # fmt: skip
-    moved = [Divergence(edit_id=f"world-{edit}", session=0, prompt_index=0, prompt="p", kl=0.5) for edit in range(N)]
+    moved = [Divergence(request_id=f"world-{edit}", session=0, prompt_index=0, prompt="p", kl=0.5) for edit in range(N)]
     write(folder / compare.GENERATIONS, Generation, rows)
     write(folder / compare.DIVERGENCES, Divergence, moved)
     consistency.write(folder / compare.FREQUENCIES, consistency.fit(["some words"]))

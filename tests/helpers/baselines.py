@@ -18,11 +18,11 @@ from lib.methods.training.loop import Step
 from lib.models.likelihood import score_targets
 from lib.models.packing import pack
 from lib.models.tokens import encode
-from lib.runtime.distributed import World
+from lib.runtime.distributed import Distributed
 
 REQUESTS = [
     Request(
-        edit_id=f"edit{place}", dataset="own", subject=subject, relation="home", prompt=f"{subject} lives in",
+        request_id=f"edit{place}", dataset="own", subject=subject, relation="home", prompt=f"{subject} lives in",
         template="{} lives in", target_new=new, target_true=true,
     )
     for place, (subject, new, true) in enumerate(
@@ -31,15 +31,15 @@ REQUESTS = [
 ]  # fmt: skip
 
 
-def context(pool: Sequence[Fact] = (), steps: list[Step] | None = None, micro_tokens: int = 4096) -> Context:
+def context(pool: Sequence[Fact] = (), steps: list[Step] | None = None, micro_batch_tokens: int = 4096) -> Context:
     """A context of one process; training steps go to `steps`."""
-    train = section("train", Train).model_copy(update={"micro_tokens": micro_tokens})
+    train = section("train", Train).model_copy(update={"micro_batch_tokens": micro_batch_tokens})
     return Context(
         paraphrases=(),
         neighbors=(),
         lora=Lora(r=1, alpha=1.0, targets=["none"]),
         train=train,
-        world=World(),
+        distributed=Distributed(),
         progress=lambda steps: steps,
         checkpoints=None,
         record=(steps if steps is not None else []).extend,
@@ -55,7 +55,7 @@ def settings(editor: Any, name: str, **changed: Any) -> Any:
 
 def nll(model: Any, tokenizer: Any, edit: Edit, requests: Sequence[Request]) -> torch.Tensor:
     """-log p of each request's new and true target under the edited model: [requests, 2]."""
-    prompts = [edit.contexts.get(one.edit_id, "") + one.prompt for one in requests]
+    prompts = [edit.contexts.get(one.request_id, "") + one.prompt for one in requests]
     targets = [(one.target_new, str(one.target_true)) for one in requests]
     with applied(model, edit):
         return score_targets(model, pack(encode(tokenizer, prompts, targets))).nll.view(-1, 2)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.core.records import Fact, Neighbor, Request
+from lib.core.records import Fact, Request, UneditedFact
 from lib.core.tables import Streamed, read, write, write_parts
 from lib.neighbors.encoders import Encoder
 from lib.neighbors.overlap import without_overlap
@@ -28,7 +28,7 @@ def kept(requests: Sequence[Request], facts: Sequence[Fact]) -> list[Fact]:
         return [facts[row] for row in without_overlap(requests, pool).rows]
 
 
-def at_random(requests: Sequence[Request], facts: Sequence[Fact], n: int, seed: int) -> list[Neighbor]:
+def at_random(requests: Sequence[Request], facts: Sequence[Fact], n: int, seed: int) -> list[UneditedFact]:
     """Random neighbors among all the facts."""
     with pool_of(facts) as pool:
         return _listed(requests, pool, random_neighbors(requests, np.arange(len(facts)), n, seed))
@@ -36,14 +36,14 @@ def at_random(requests: Sequence[Request], facts: Sequence[Fact], n: int, seed: 
 
 def similar(
     requests: Sequence[Request], facts: Sequence[Fact], n: int, encoder: Encoder, index: str = "Flat"
-) -> list[Neighbor]:
+) -> list[UneditedFact]:
     """Similar neighbors among all the facts."""
     with pool_of(facts) as pool:
         rows = np.arange(len(facts))
         return _listed(requests, pool, similar_neighbors(requests, pool, rows, n, encoder, index, pool.path.parent))
 
 
-def _listed(requests: Sequence[Request], pool: Streamed, found: Found) -> list[Neighbor]:
+def _listed(requests: Sequence[Request], pool: Streamed, found: Found) -> list[UneditedFact]:
     path = pool.path.with_name("neighbors.parquet")
-    write_parts(path, Neighbor, in_words(requests, pool, found))
-    return read(path, Neighbor)
+    write_parts(path, UneditedFact, in_words(requests, pool, found))
+    return read(path, UneditedFact)

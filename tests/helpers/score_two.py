@@ -4,12 +4,12 @@ import json
 import sys
 from pathlib import Path
 
-from lib.runtime.distributed import world
+from lib.runtime.distributed import process_group
 from tests.lib.scoring.test_scorer import edit, plain, scorer
 
 if __name__ == "__main__":
-    with world() as processes:
+    with process_group() as processes:
         one = scorer(processes)
         found = [plain(one.before()), plain(one.after(edit(), session=5))]
-        if processes.first:
+        if processes.is_main:
             Path(sys.argv[1]).write_text(json.dumps(found))

@@ -23,7 +23,7 @@ from lib.edits.weight_change import Measure
 from lib.methods.training.loop import train
 from lib.methods.training.objective import Example, Objective, with_reference
 from lib.models.sharding import sharded, whole
-from lib.runtime.distributed import World, world
+from lib.runtime.distributed import Distributed, process_group
 from lib.scoring.scorer import Scorer
 from tests.helpers.models import TARGETS, tiny_model
 from tests.lib.methods.test_training import ITEMS, schedule
@@ -32,13 +32,13 @@ from tests.lib.scoring.test_scorer import plain, requests, scorer
 FAMILIES = ("gpt2", "gptj", "neox", "llama", "mistral", "qwen3")
 
 
-def found(model: Any, family: str, world: World) -> dict[str, Any]:
+def found(model: Any, family: str, distributed: Distributed) -> dict[str, Any]:
     """What training and scoring find: as plain numbers, equal however the model is spread."""
     weights = {name: whole(one).clone() for name, one in model.named_parameters()}
-    trained = adapter_edit(model, family, world)
+    trained = adapter_edit(model, family, distributed)
     rect = regularized(trained, model, Regularize(method="rect", keep=40, seed=0), Edit(updates={}))
     whole_change = Measure(model=model, thresholds=[0.1], rank_side=64).of(dense_edit(model, trained)).total
-    asked: Scorer = replace(scorer(world), model=model)
+    asked: Scorer = replace(scorer(distributed), model=model)
     few = replace(asked, requests=requests(1))
     return {
         "adapter": {path: update.dense().tolist() for path, update in trained.updates.items()},  # type: ignore[union-attr]
@@ -51,7 +51,7 @@ def found(model: Any, family: str, world: World) -> dict[str, Any]:
     }
 
 
-def adapter_edit(model: Any, family: str, world: World) -> Edit:
+def adapter_edit(model: Any, family: str, distributed: Distributed) -> Edit:
     """LoRA with every term of the loss, its batches too small for every process to have a share of each."""
     examples = [Example(item=one if place % 3 else rejecting(one)) for place, one in enumerate(ITEMS[:7])]
     texts = [Example(item=ITEMS[9], text=True)]
@@ -60,7 +60,8 @@ def adapter_edit(model: Any, family: str, world: World) -> Edit:
     with adapter.attached(model):
         train(
             model, adapter.parameters(), with_reference(model, examples, 16),
-            schedule(batch_size=3, micro_tokens=8), world, lambda steps: steps, None, objective, lambda step: texts,
+            schedule(batch_size=3, micro_batch_tokens=8), distributed, lambda steps: steps, None, objective,
+            lambda step: texts,
         )  # fmt: skip
     return Edit(updates=adapter.updates())
 
@@ -91,12 +92,12 @@ def local_share(model: Any) -> float:
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
-    with world() as processes:
+    with process_group() as processes:
         for family in FAMILIES:
             model = sharded(lambda one=family: tiny_model(one), torch.device("cpu"), processes)
             (folder / f"{family}-share-{processes.rank}").write_text(str(local_share(model)))
             with pytest.raises(ValueError, match="a norm's weight that is spread over processes cannot be edited"):
                 applied(model, norm_edit(model)).__enter__()
             outcome = found(model, family, processes)
-            if processes.first:
+            if processes.is_main:
                 (folder / f"{family}.json").write_text(json.dumps(outcome))

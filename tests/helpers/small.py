@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from lib.core.files import write_json
-from lib.core.records import Fact, LocalityPrompt, Neighbor, Paraphrase, Request, Text
+from lib.core.records import Fact, LocalityPrompt, Paraphrase, Request, Text, UneditedFact
 from lib.core.tables import write
 from tests.helpers.models import byte_tokenizer, tiny_model
 
 HOMES = {"Ada": ("Rome", "Oslo"), "Ben": ("Oslo", "Rome"), "Cy": ("Bonn", "Rome"), "Di": ("Rome", "Bonn")}
 REQUESTS = [
     Request(
-        edit_id=f"e{place}", dataset="own", subject=name, relation="home", prompt=f"{name} lives in",
+        request_id=f"e{place}", dataset="own", subject=name, relation="home", prompt=f"{name} lives in",
         template="{} lives in", target_new=new, target_true=true, paraphrases=(f"The home of {name} is",),
         locality=(LocalityPrompt(prompt="Eve lives in", target="Pau"),),
     )
@@ -24,14 +24,14 @@ POOL = [
 
 def inputs(folder: Path, family: str = "llama") -> dict[str, Path]:
     """Write every file and folder that lib.protocols.inputs.Inputs names, and `evaluation`; their paths by name."""
-    paths = {name: folder / f"data/{name}.parquet" for name in ("edits", "pool", "text", "paraphrases", "neighbors")}
+    paths = {name: folder / f"data/{name}.parquet" for name in ("requests", "pool", "text", "paraphrases", "neighbors")}
     paths |= {"evaluation": folder / "data/evaluation.parquet", "model": folder / "models/base"}
     paths |= {"statistics": folder / "data/statistics", "hypernet": folder / "models/hypernet"}
-    write(paths["edits"], Request, REQUESTS)
+    write(paths["requests"], Request, REQUESTS)
     write(paths["pool"], Fact, POOL)
     write(paths["text"], Text, [Text(text="It is a fine day in the town.", split="train")])
     write(paths["paraphrases"], Paraphrase, [])
-    write(paths["neighbors"], Neighbor, [])
+    write(paths["neighbors"], UneditedFact, [])
     write(paths["evaluation"], Paraphrase, [])
     tiny_model(family).save_pretrained(paths["model"])
     byte_tokenizer().save_pretrained(paths["model"])

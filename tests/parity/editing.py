@@ -15,7 +15,7 @@ def requests() -> dict[int, Request]:
     for record in json.loads((GOLDEN / "inputs/counterfact_requests.json").read_text()):
         rewrite = record["requested_rewrite"]
         found[record["case_id"]] = Request(
-            edit_id=str(record["case_id"]),
+            request_id=str(record["case_id"]),
             dataset="counterfact",
             subject=rewrite["subject"],
             relation=rewrite["relation_id"],

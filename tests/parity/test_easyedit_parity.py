@@ -36,7 +36,7 @@ models = pytest.mark.parametrize("model", sorted(EASYEDIT))
 @models
 def test_easyedit_is_token_accuracy_and_on_locality_prompts_the_share_of_tokens_unchanged(model: str) -> None:
     records = scores.per_record(pl.LazyFrame([asdict(one) for one in _rows(EASYEDIT[model])]))
-    found = {(row["edit_id"], row["kind"]): row["easyedit"] for row in records.filter(when="after").to_dicts()}
+    found = {(row["request_id"], row["kind"]): row["easyedit"] for row in records.filter(when="after").to_dicts()}
     for case, wanted in EASYEDIT[model]["post"].items():
         for kind, name in (
             ("efficacy", "rewrite_acc"),
@@ -95,6 +95,6 @@ def _row(
     case: str, when: Any, kind: Any, index: int, role: Any, tokens: int, correct: int, argmax: tuple[int, ...]
 ) -> Score:
     return Score(
-        edit_id=case, session=0, when=when, kind=kind, prompt_index=index, role=role, prompt="", target="", nll=0.0,
+        request_id=case, session=0, when=when, kind=kind, prompt_index=index, role=role, prompt="", target="", nll=0.0,
         tokens=tokens, correct=correct, argmax=argmax,
     )  # fmt: skip

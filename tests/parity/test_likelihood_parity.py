@@ -16,7 +16,7 @@ from lib.edits.apply import own_orientation
 from lib.edits.edit import Edit
 from lib.edits.updates import Dense
 from lib.models.loading import check_split, quiet_transformers
-from lib.runtime.distributed import World
+from lib.runtime.distributed import Distributed
 from lib.scoring.scorer import Scorer
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -30,10 +30,10 @@ def requests() -> list[Request]:
     )
     preset = params.Dataset(loader="counterfact", metric="success", target=None, neighborhood=None, files={}, extras={})
     own = params.Own(path="", pool="none")
-    return counterfact.load({"facts": GOLDEN / "inputs/counterfact_requests.json"}, facts, preset, own).edits
+    return counterfact.load({"facts": GOLDEN / "inputs/counterfact_requests.json"}, facts, preset, own).requests
 
 
-def scores(name: str, requests: list[Request], edited: bool, micro_tokens: int = 512) -> Sequence[Score]:
+def scores(name: str, requests: list[Request], edited: bool, micro_batch_tokens: int = 512) -> Sequence[Score]:
     folder = GOLDEN / "models" / name
     with quiet_transformers():
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
@@ -45,7 +45,7 @@ def scores(name: str, requests: list[Request], edited: bool, micro_tokens: int =
         if family == name:
             updates[path] = Dense(delta=own_orientation(model.get_submodule(path), delta))
     settings = params.Scoring(
-        micro_tokens=micro_tokens, rows=1, examples=0, greedy=params.Greedy(tokens=1, limit=0),
+        micro_batch_tokens=micro_batch_tokens, rows=1, examples=0, greedy=params.Greedy(tokens=1, limit=0),
         generations=params.Generations(tokens=1, top_k=1, seed=0, limit=0),
     )  # fmt: skip
     scorer = Scorer(
@@ -53,7 +53,7 @@ def scores(name: str, requests: list[Request], edited: bool, micro_tokens: int =
         tokenizer=AutoTokenizer.from_pretrained(folder),
         requests=requests,
         settings=settings,
-        world=World(),
+        distributed=Distributed(),
         progress=lambda batches, name: batches,
     )
     return (scorer.after(Edit(updates=updates)) if edited else scorer.before()).scores
@@ -70,7 +70,7 @@ def test_every_nll_equals_the_original_evaluation(name: str, edited: bool, reque
         for index, pair in enumerate(record[f"{kind}_prompts_probs"])
         for role, value in pair.items()
     }
-    found = {(row.edit_id, row.kind, row.prompt_index, row.role): row for row in scores(name, requests, edited)}
+    found = {(row.request_id, row.kind, row.prompt_index, row.role): row for row in scores(name, requests, edited)}
     assert found.keys() == wanted.keys()
     tolerance = 1e-3 if edited else 1e-4  # the edit's deltas are stored in float32 after a float64 solve
     assert {key: row.nll / row.tokens for key, row in found.items()} == pytest.approx(wanted, abs=tolerance)
@@ -82,14 +82,14 @@ def test_every_correct_flag_equals_the_original_evaluation(name: str, requests: 
     for row in scores(name, requests, edited=False):
         kind = next(theirs for theirs, ours in KINDS.items() if ours == row.kind)
         if row.role == ("true" if row.kind == "locality" else "new"):
-            flag = golden[row.edit_id][f"{kind}_prompts_correct"][row.prompt_index]
+            flag = golden[row.request_id][f"{kind}_prompts_correct"][row.prompt_index]
             assert (row.correct == row.tokens) == flag, row
 
 
-@pytest.mark.parametrize("micro_tokens", [16, 100, 4096])
-def test_the_rows_do_not_depend_on_the_batch_size(micro_tokens: int, requests: list[Request]) -> None:
-    one, other = scores("gpt2", requests, False), scores("gpt2", requests, False, micro_tokens)
+@pytest.mark.parametrize("micro_batch_tokens", [16, 100, 4096])
+def test_the_rows_do_not_depend_on_the_batch_size(micro_batch_tokens: int, requests: list[Request]) -> None:
+    one, other = scores("gpt2", requests, False), scores("gpt2", requests, False, micro_batch_tokens)
     assert [row.nll for row in one] == pytest.approx([row.nll for row in other], abs=1e-5)
-    assert [(row.edit_id, row.prompt, row.target, row.correct) for row in one] == [
-        (row.edit_id, row.prompt, row.target, row.correct) for row in other
+    assert [(row.request_id, row.prompt, row.target, row.correct) for row in one] == [
+        (row.request_id, row.prompt, row.target, row.correct) for row in other
     ]

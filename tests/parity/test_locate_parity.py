@@ -19,7 +19,7 @@ from lib.methods.locating import layered as locate_then_edit
 from lib.methods.locating import rank_one
 from lib.methods.locating.second_moments import SecondMoment, save_moment, second_moments
 from lib.models.architecture import architecture
-from lib.runtime.distributed import World
+from lib.runtime.distributed import Distributed
 from tests.helpers.models import golden_model
 from tests.parity.editing import requests
 
@@ -49,11 +49,11 @@ def optimisation(hparams: dict[str, Any]) -> dict[str, Any]:
 
 def context(statistics: Path, state: Any = None) -> Context:
     train = Train(
-        mask_prompt=True, epochs=1, lr=1e-3, batch_size=1, micro_tokens=1024, checkpoint_steps=1, dpo=0.0,
+        mask_prompt=True, epochs=1, lr=1e-3, batch_size=1, micro_batch_tokens=1024, checkpoint_steps=1, dpo=0.0,
         dpo_beta=0.5, text=0.0, text_examples=1, seed=0,
     )  # fmt: skip
     return Context(
-        paraphrases=[], neighbors=[], lora=Lora(r=1, alpha=1.0, targets=["x"]), train=train, world=World(),
+        paraphrases=[], neighbors=[], lora=Lora(r=1, alpha=1.0, targets=["x"]), train=train, distributed=Distributed(),
         progress=lambda steps: steps, checkpoints=None, record=lambda steps: None, statistics=statistics,
         state=state or {},
     )  # fmt: skip

@@ -105,7 +105,7 @@ def _prompts(times: Any) -> Iterator[Any]:
 
 def _row(when: When, case: str, kind: Kind, index: int, role: Any, *, nll: float, tokens: int, correct: int) -> Score:
     return Score(
-        edit_id=f"{int(case):02}",
+        request_id=f"{int(case):02}",
         session=0,
         when=when,
         kind=kind,

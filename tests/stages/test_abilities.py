@@ -42,7 +42,7 @@ def project(tmp_path: Path) -> Path:
     texts = [Text(text=f"The road to town {n} is long.", split="heldout" if n < 6 else "train") for n in range(9)]
     write(tmp_path / "text.parquet", Text, texts)
     wanted = Request(
-        edit_id="1",
+        request_id="1",
         dataset="own",
         subject=None,
         relation=None,
@@ -51,7 +51,7 @@ def project(tmp_path: Path) -> Path:
         target_new="b",
         target_true=None,
     )
-    write(tmp_path / "edits.parquet", Request, [wanted] * 3)
+    write(tmp_path / "requests.parquet", Request, [wanted] * 3)
     _write_model(tmp_path / "base")
     _write_edit(tmp_path / "edit", 0.5)
     return tmp_path
@@ -89,12 +89,12 @@ def run(project: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs the stage with these settings and gives its metrics."""
 
     def once(tasks: list[str], **changes: Any) -> dict[str, Any]:
-        told = {"mode": "corrected", "limit": None, "seed": 0, "folder": None, "text_tokens": 20, "micro_tokens": 8192,
-                "checkpoints": True}  # fmt: skip
+        told = {"mode": "corrected", "limit": None, "seed": 0, "folder": None, "text_tokens": 20,
+                "micro_batch_tokens": 8192, "checkpoints": True}  # fmt: skip
         settings = params.Abilities(**{"tasks": tasks} | told | changes)
         monkeypatch.setattr(params, "section", lambda name, kind: settings)
         monkeypatch.setenv("DVC_ROOT", str(project))
-        places = {name: f"{name}.parquet" for name in ("edits", "pool", "text", "abilities")}
+        places = {name: f"{name}.parquet" for name in ("requests", "pool", "text", "abilities")}
         places |= {"model": "base", "edit": "edit", "results": "results", "metrics": "metrics.json"}
         monkeypatch.setattr(sys, "argv", ["stage", *(f"--{name}={project / path}" for name, path in places.items())])
         abilities.main()

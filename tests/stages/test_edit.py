@@ -16,7 +16,7 @@ from lib.edits.store import load_edit
 from lib.edits.updates import Vector
 from lib.edits.weight_change import Measure, heat_map
 from lib.protocols.inputs import Inputs, editing
-from lib.runtime.distributed import World
+from lib.runtime.distributed import Distributed
 from stages import edit as stage
 from tests.helpers import small
 from tests.helpers.models import tiny_model
@@ -136,7 +136,7 @@ def test_where_no_weight_is_changed_the_table_is_empty_and_the_metrics_say_so(
 
 def test_an_editor_that_needs_whole_weights_refuses_a_model_that_is_sharded(tmp_path: Path) -> None:
     given = {name: path for name, path in small.inputs(tmp_path).items() if name != "evaluation"}
-    spread = World(size=2, sharded=True)
+    spread = Distributed(world_size=2, sharded=True)
     with pytest.raises(ValueError, match=r"editor rome needs whole weights.* wanted one of ike, lora, none"):
         editing(Inputs(**given), "edit", spread, lambda steps: None, {"editor": "rome"}).__enter__()
 
@@ -155,6 +155,6 @@ def test_what_an_earlier_run_left_in_the_output_is_cleared_away(run_stage: Run, 
 def test_another_editor_than_the_params_one_can_be_chosen(run_stage: Run, tmp_path: Path) -> None:
     run_stage("ft")
     given = {name: path for name, path in small.inputs(tmp_path).items() if name != "evaluation"}
-    with editing(Inputs(**given), "test", World(), lambda steps: None, {"editor": "kn"}) as (job, requests):
+    with editing(Inputs(**given), "test", Distributed(), lambda steps: None, {"editor": "kn"}) as (job, requests):
         assert job.editor.__name__ == "lib.editors.kn"
         assert len(requests) == len(small.REQUESTS)

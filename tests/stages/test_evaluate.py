@@ -12,7 +12,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from lib.core import params
-from lib.core.records import Divergence, Generation, LocalityPrompt, Neighbor, Reject, Request, Score
+from lib.core.records import Divergence, Generation, LocalityPrompt, Reject, Request, Score, UneditedFact
 from lib.core.tables import write
 from lib.metrics import consistency
 from stages import evaluate, report
@@ -21,7 +21,7 @@ KINDS = {"efficacy": 1, "generalization": 2, "locality": 3}
 
 
 def request(number: int, **changed: Any) -> Request:
-    values: dict[str, Any] = {"edit_id": f"edit {number}", "dataset": "own", "subject": None, "relation": "color"}
+    values: dict[str, Any] = {"request_id": f"edit {number}", "dataset": "own", "subject": None, "relation": "color"}
     values |= {"prompt": f"Thing {number} is", "template": None, "target_new": "red", "target_true": "blue"}
     values |= {"locality": (LocalityPrompt(prompt="Grass is", target="green"),)}
     return Request(**(values | changed))
@@ -35,12 +35,12 @@ def scores(edits: list[Request], took: set[str], kinds: dict[str, int], session:
     for one in edits:
         for when in ("before", "after"):
             for kind, prompts in kinds.items():
-                new_ahead = when == "after" and kind != "locality" and one.edit_id in took
+                new_ahead = when == "after" and kind != "locality" and one.request_id in took
                 for role in ("new", "true") if one.target_true or kind == "locality" else ("new",):
                     ahead = (role == "new") == new_ahead
                     for index in range(prompts):
                         yield Score(
-                            edit_id=one.edit_id, session=session if when == "after" else 0, when=when, kind=kind,
+                            request_id=one.request_id, session=session if when == "after" else 0, when=when, kind=kind,
                             prompt_index=index, role=role,
                             prompt="p", target="t", nll=0.5 if ahead else 4.0, tokens=2, correct=1 if ahead else 0,
                             argmax=(1, 2),
@@ -51,7 +51,7 @@ def text_of(edit: Request, kind: Any, when: Any, text: str, session: int = 0) ->
     """What a model writes after the edit's own prompt."""
     decoding: Any = "sampled" if kind == "generation" else "greedy"
     return Generation(
-        edit_id=edit.edit_id, session=session, when=when, kind=kind, prompt_index=0, decoding=decoding,
+        request_id=edit.request_id, session=session, when=when, kind=kind, prompt_index=0, decoding=decoding,
         prompt=edit.prompt, text=text, seed=None, truncated=False,
     )  # fmt: skip
 
@@ -61,10 +61,10 @@ class Project:
 
     def __init__(self, root: Path, edits: list[Request], rows: Iterator[Score], similarity: float | None) -> None:
         self.root = root
-        write(root / "edits.parquet", Request, edits)
+        write(root / "requests.parquet", Request, edits)
         write(root / "scores.parquet", Score, rows)
-        write(root / "neighbors.parquet", Neighbor, [
-            Neighbor(edit_id=one.edit_id, fact_id="f", rank=0, similarity=similarity, prompt="p", target="t")
+        write(root / "neighbors.parquet", UneditedFact, [
+            UneditedFact(request_id=one.request_id, fact_id="f", rank=0, similarity=similarity, prompt="p", target="t")
             for one in edits
         ])  # fmt: skip
         write(root / "generations.parquet", Generation, [
@@ -72,7 +72,7 @@ class Project:
             for one in edits for when in ("before", "after") for kind in ("efficacy", "generalization", "generation")
         ])  # fmt: skip
         write(root / "divergences.parquet", Divergence, [
-            Divergence(edit_id=one.edit_id, session=0, prompt_index=place, prompt="p", kl=float(place))
+            Divergence(request_id=one.request_id, session=0, prompt_index=place, prompt="p", kl=float(place))
             for one in edits for place in range(2)
         ])  # fmt: skip
         consistency.write(root / "frequencies.json", consistency.fit(["red said", "thing", "after"]))
@@ -85,12 +85,12 @@ class Project:
 
     def evaluate(self, monkeypatch: pytest.MonkeyPatch) -> Any:
         self._run(monkeypatch, evaluate, "scores.parquet", "generations.parquet", "divergences.parquet",
-                  "frequencies.json", "edits.parquet", "neighbors.parquet",
+                  "frequencies.json", "requests.parquet", "neighbors.parquet",
                   metrics="evaluate.json", plots="plots")  # fmt: skip
         return json.loads((self.root / "evaluate.json").read_text())
 
     def report(self, monkeypatch: pytest.MonkeyPatch) -> str:
-        self._run(monkeypatch, report, "scores.parquet", "generations.parquet", "edits.parquet", "rejects.parquet",
+        self._run(monkeypatch, report, "scores.parquet", "generations.parquet", "requests.parquet", "rejects.parquet",
                   "sources.json", "loss.csv", "weights.csv", "maps.safetensors",
                   "divergences.parquet", "frequencies.json", metrics="edit.json",
                   plots="plots", report="report")  # fmt: skip
@@ -160,7 +160,7 @@ def test_the_rows_of_every_plot_are_written(tmp_path: Path, monkeypatch: pytest.
     assert {name: len(some) for name, some in rows.items() if some is not None} == {
         "scores": 8, "relations": 1, "locality_by_similarity": 2, "nll_shift": 2, "retention": 0, "kl": 0
     }  # fmt: skip
-    assert rows["nll_shift"][1] == {"edit_id": "edit 1", "before": -1.75, "after": -1.75}
+    assert rows["nll_shift"][1] == {"request_id": "edit 1", "before": -1.75, "after": -1.75}
 
 
 def test_scores_that_lack_an_edit_stop_the_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from lib.core.tables import read
 
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUTS = {
-    "edits": "edits.parquet",
+    "requests": "requests.parquet",
     "pool": "pool.parquet",
     "text": "text.parquet",
     "rejects": "rejects.parquet",
@@ -63,10 +63,10 @@ def test_the_embedded_world_becomes_tables_whose_rows_are_counted_and_a_second_r
     outputs = [project / "out" / name for name in OUTPUTS.values()]
     assert run(project).returncode == 0
     first = [path.read_bytes() for path in outputs]
-    kinds = {"edits": Request, "pool": Fact, "text": Text, "rejects": Reject}
+    kinds = {"requests": Request, "pool": Fact, "text": Text, "rejects": Reject}
     counted = {name: len(read(project / "out" / OUTPUTS[name], kind)) for name, kind in kinds.items()}
     assert json.loads((project / "out/metrics.json").read_text()) == {**counted, "rows": 0}
-    assert counted["edits"] > 0
+    assert counted["requests"] > 0
     assert run(project).returncode == 0
     assert [path.read_bytes() for path in outputs] == first
 
@@ -74,7 +74,7 @@ def test_the_embedded_world_becomes_tables_whose_rows_are_counted_and_a_second_r
 def test_the_users_own_facts_are_read_with_the_hash_of_their_file(project: Path) -> None:
     change(project / "params.yaml", "dataset", to="own")
     assert run(project).returncode == 0
-    edits = read(project / "out/edits.parquet", Request)
+    edits = read(project / "out/requests.parquet", Request)
     assert len(edits) == 10
     content = (project / "examples/own_facts.csv").read_bytes()
     assert json.loads((project / "out/sources.json").read_text()) == {
@@ -92,7 +92,7 @@ def test_too_many_rejects_stop_the_stage_with_a_message_after_the_rejects_are_wr
     assert read(project / "out/rejects.parquet", Reject) == [
         Reject(file="own_facts.csv", line=3, field="target_new", reason="empty")
     ]
-    assert not (project / "out/edits.parquet").exists()
+    assert not (project / "out/requests.parquet").exists()
 
 
 def test_a_file_that_is_nowhere_is_named_with_the_remedy(project: Path) -> None:

@@ -20,15 +20,20 @@ def made(folder: Path, monkeypatch: pytest.MonkeyPatch, published: str | None) -
     """What the stage writes of two edits that share a reference, and two pieces of text."""
     requests = [
         Request(
-            edit_id=one, dataset="own", subject=None, relation=None, prompt="p", template=None, target_new="t",
+            request_id=one, dataset="own", subject=None, relation=None, prompt="p", template=None, target_new="t",
             target_true=None, references=("wine of Gaul",),
         )
         for one in ("a", "b")
     ]  # fmt: skip
-    write(folder / "edits.parquet", Request, requests)
+    write(folder / "requests.parquet", Request, requests)
     write(folder / "text.parquet", Text, [Text(text="wine roads", split="train"), Text(text="walls", split="heldout")])
     monkeypatch.setattr(params, "section", lambda *_: params.Frequencies(folder=published))
-    names = {"edits": "edits.parquet", "text": "text.parquet", "frequencies": "out.json", "metrics": "metrics.json"}
+    names = {
+        "requests": "requests.parquet",
+        "text": "text.parquet",
+        "frequencies": "out.json",
+        "metrics": "metrics.json",
+    }
     arguments = [part for name, file in names.items() for part in (f"--{name}", str(folder / file))]
     monkeypatch.setattr(sys, "argv", ["stage", *arguments])
     frequencies.main()

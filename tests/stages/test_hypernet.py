@@ -35,9 +35,9 @@ def run_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         monkeypatch.setattr(params, "editor_preset", lambda name, model, kind: made)
         monkeypatch.setattr(loading, "load_model", lambda folder, where: tiny_model("llama"))
         monkeypatch.setattr(loading, "load_tokenizer", lambda folder: byte_tokenizer())
-        paths = {one: tmp_path / one for one in ("edits", "pool", "model", "hypernet", "metrics")}
+        paths = {one: tmp_path / one for one in ("requests", "pool", "model", "hypernet", "metrics")}
         paths["model"].mkdir(exist_ok=True)
-        write(paths["edits"], Request, REQUESTS)
+        write(paths["requests"], Request, REQUESTS)
         write(paths["pool"], Fact, [*POOL, LEAK])
         monkeypatch.setattr(sys, "argv", ["hypernet", *(f"--{one}={path}" for one, path in paths.items())])
         stage.main()

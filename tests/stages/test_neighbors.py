@@ -9,25 +9,25 @@ from typing import Any
 import pytest
 
 from lib.core.params import Neighbors
-from lib.core.records import Fact, Neighbor, Request
+from lib.core.records import Fact, Request, UneditedFact
 from lib.core.tables import read, write
 from stages import neighbors as stage
 
-Run = Callable[..., tuple[list[Neighbor], dict[str, Any]]]
+Run = Callable[..., tuple[list[UneditedFact], dict[str, Any]]]
 
 
 @pytest.fixture
 def run_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    def run_stage(facts: list[Fact], **changed: object) -> tuple[list[Neighbor], dict[str, Any]]:
+    def run_stage(facts: list[Fact], **changed: object) -> tuple[list[UneditedFact], dict[str, Any]]:
         params = {"kind": "random", "n": 2, "encoder": "hashing", "index": "Flat", "seed": 0, **changed}
         monkeypatch.setenv("DVC_ROOT", str(tmp_path))
         monkeypatch.setattr(stage, "section", lambda name, kind: Neighbors(**params))
-        paths = {name: tmp_path / "out" / name for name in ("edits", "pool", "neighbors", "metrics")}
-        write(paths["edits"], Request, [_request("1", "Ada King"), _request("2", "Bo Li")])
+        paths = {name: tmp_path / "out" / name for name in ("requests", "pool", "neighbors", "metrics")}
+        write(paths["requests"], Request, [_request("1", "Ada King"), _request("2", "Bo Li")])
         write(paths["pool"], Fact, facts)
         monkeypatch.setattr(sys, "argv", ["neighbors", *(f"--{name}={path}" for name, path in paths.items())])
         stage.main()
-        return read(paths["neighbors"], Neighbor), json.loads(paths["metrics"].read_text())
+        return read(paths["neighbors"], UneditedFact), json.loads(paths["metrics"].read_text())
 
     return run_stage
 
@@ -37,7 +37,7 @@ def test_what_an_edit_is_scored_on_is_no_neighbor_of_any_edit(kind: str, run_sta
     safe = [_fact(name) for name in ("Cy Fox", "Di Ray", "Eve Low")]
     leaks = [_fact("Ada King", target="Rome"), _fact("Bo Li"), _fact("Bo Li", prompt="His town was", target="Bonn")]
     found, metrics = run_stage([*leaks, *safe], kind=kind)
-    assert [(one.edit_id, one.rank) for one in found] == [("1", 0), ("1", 1), ("2", 0), ("2", 1)]
+    assert [(one.request_id, one.rank) for one in found] == [("1", 0), ("1", 1), ("2", 0), ("2", 1)]
     assert {one.fact_id for one in found} <= {fact.fact_id for fact in safe}
     counts = {name: value for name, value in metrics.items() if name != "mean_similarity"}
     assert counts == {
@@ -86,9 +86,9 @@ def test_without_neighbors_the_table_is_empty_and_no_fact_is_compared(
     assert metrics == {"neighbors": 0, "shortfall": 0}
 
 
-def _request(edit_id: str, subject: str) -> Request:
+def _request(request_id: str, subject: str) -> Request:
     return Request(
-        edit_id=edit_id,
+        request_id=request_id,
         dataset="test",
         subject=subject,
         relation="birthplace",

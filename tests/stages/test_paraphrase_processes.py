@@ -18,7 +18,7 @@ from tests.helpers import small
 
 CHANGES = {"para": {"n": 3, "max_tokens": 16, "samples": 1, "prefix_tokens": [4], "evaluation": 1}}
 BARE = [
-    Edit(edit_id=f"b{place}", dataset="own", subject=name, relation=None, prompt=f"{name} lives in", template=None,
+    Edit(request_id=f"b{place}", dataset="own", subject=name, relation=None, prompt=f"{name} lives in", template=None,
          target_new="Rome", target_true=None)
     for place, name in enumerate(("Ida", "Jo"))
 ]  # fmt: skip
@@ -28,8 +28,8 @@ CHUNKS = len(small.REQUESTS) + 2 * len(BARE)
 def command(folder: Path) -> list[str]:
     """What dvc.yaml would run, with two edits more that have no generalization prompts."""
     paths = small.inputs(folder)
-    write(paths["edits"], Edit, [*small.REQUESTS, *BARE])
-    given = {name: paths[name] for name in ("edits", "pool", "model")}
+    write(paths["requests"], Edit, [*small.REQUESTS, *BARE])
+    given = {name: paths[name] for name in ("requests", "pool", "model")}
     given |= {name: folder / f"out/{name}" for name in ("paraphrases", "evaluation", "metrics")}
     return ["-m", "tests.helpers.paraphrase_process", json.dumps(CHANGES), *(f"--{k}={v}" for k, v in given.items())]
 

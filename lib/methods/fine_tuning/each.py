@@ -55,7 +55,7 @@ def fine_tuned_each(
     active = list(range(len(requests)))
     for _ in context.progress(range(settings.epochs)):
         stepped: list[int] = []
-        for part in batches([items[index] for index in active], context.train.micro_tokens):
+        for part in batches([items[index] for index in active], context.train.micro_batch_tokens):
             some = [active[place] for place in part]
             losses = _backward(model, [values[index] for index in some], [items[index] for index in some])
             for index, loss in zip(some, losses, strict=True):

@@ -135,17 +135,17 @@ def _fit(
 
 def _backward(model: Any, values: Values, batch: Sequence[Item], context: Context) -> float:
     """Give `values` the gradient of the batch's loss, of which this process computes its share; return that loss."""
-    share = context.world.mine(sorted(batch, key=lambda one: -one.length))
+    share = context.distributed.shard(sorted(batch, key=lambda one: -one.length))
     loss = torch.zeros((), device=model.device)
     gradients = [torch.zeros_like(value) for value in values.values()]
-    for indices in batches(share, context.train.micro_tokens):
+    for indices in batches(share, context.train.micro_batch_tokens):
         some = [share[index] for index in indices]
         nll = _nll(model, values, pack(some).to(model.device))
         part = (nll * token_weights(some, len(batch), nll)).sum()
         for one, new in zip(gradients, torch.autograd.grad(part, list(values.values())), strict=True):
             one += new
         loss += part.detach()
-    context.world.add([loss, *gradients])
+    context.distributed.all_reduce([loss, *gradients])
     for value, gradient in zip(values.values(), gradients, strict=True):
         value.grad = gradient
     return finite(loss.item())

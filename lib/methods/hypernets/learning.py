@@ -85,7 +85,7 @@ def learn(
     small, FloatingPointError where the loss is not finite.
     """
     train, validation = (Source(side) for side in split(pool, settings.validation, settings.seed))
-    run = _Run(network, model, settings, context.train.micro_tokens)
+    run = _Run(network, model, settings, context.train.micro_batch_tokens)
     cases = list(_cases(validation, tokenizer, settings, "validation", settings.validation_cases))
     looks = _resume(context.checkpoints, run)
     for step in context.progress(range(run.done, settings.steps)):
@@ -97,7 +97,7 @@ def learn(
             if looks[-1]["loss"] <= min(one["loss"] for one in looks):
                 run.best = _copied(network)
             _LOG.info("hypernet: %s", ", ".join(f"{name} {value:.4g}" for name, value in looks[-1].items()))
-        if context.checkpoints and context.world.first and run.done % context.checkpoints.every == 0:
+        if context.checkpoints and context.distributed.is_main and run.done % context.checkpoints.every == 0:
             _save(context.checkpoints, run, looks)
     network.load_state_dict(run.best)
     best = min(looks, key=lambda one: one["loss"])
@@ -109,8 +109,8 @@ def learn(
 class _Run:
     """A network in training, with all that its next step depends on."""
 
-    def __init__(self, network: Hypernet, model: Any, settings: Any, micro_tokens: int) -> None:
-        self.network, self.model, self.settings, self.micro_tokens = network, model, settings, micro_tokens
+    def __init__(self, network: Hypernet, model: Any, settings: Any, micro_batch_tokens: int) -> None:
+        self.network, self.model, self.settings, self.micro_batch_tokens = network, model, settings, micro_batch_tokens
         self.optimizer = torch.optim.Adam(network.groups(settings.lr, getattr(settings, "rate_lr", settings.lr)))
         self.rates = [group["lr"] for group in self.optimizer.param_groups]
         self.done = 0
@@ -120,7 +120,7 @@ class _Run:
         """One step of the optimizer. Raises FloatingPointError where the loss is not finite."""
         self.network.train()
         self.optimizer.zero_grad()
-        for indices in batches(cases, self.micro_tokens):
+        for indices in batches(cases, self.micro_batch_tokens):
             some = [cases[index] for index in indices]
             loss = losses(self.model, self.network, some).total(self.settings) * (len(some) / len(cases))
             if not bool(loss.isfinite()):
@@ -139,7 +139,7 @@ class _Run:
         """The losses on held-out cases."""
         self.network.eval()
         sums = torch.zeros(2)
-        for indices in batches(cases, self.micro_tokens):
+        for indices in batches(cases, self.micro_batch_tokens):
             found = losses(self.model, self.network, [cases[index] for index in indices])
             sums += torch.stack([found.edit, found.locality]).cpu() * len(indices)
         edit, locality = sums / len(cases)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from lib.core.files import read_json, write_json
 from lib.core.records import Request
-from lib.edits.apply import side_path
+from lib.edits.apply import low_rank_branch
 from lib.edits.edit import Edit, compose
 from lib.edits.updates import Dense, LowRank, check_finite
 from lib.models.architecture import architecture
@@ -115,7 +115,7 @@ def attached(model: nn.Module, updates: Updates, rows: Sequence[int]) -> Iterato
     with ExitStack() as stack:
         for path, update in updates.items():
             of_rows = LowRank(left=update.left[list(rows)], right=update.right[list(rows)])
-            stack.enter_context(side_path(model.get_submodule(path), of_rows))
+            stack.enter_context(low_rank_branch(model.get_submodule(path), of_rows))
         yield
 
 

@@ -157,7 +157,7 @@ def refuse_conflicts(requests: Sequence[Request]) -> None:
             other = asked.setdefault(question, one)
             if other.target_new.strip() != one.target_new.strip():
                 raise ValueError(
-                    f"edits {other.edit_id!r} and {one.edit_id!r} ask for {other.target_new!r} and {one.target_new!r} "
-                    f"to the same question ({one.prompt!r}): wanted one answer in a batch. "
+                    f"requests {other.request_id!r} and {one.request_id!r} ask for {other.target_new!r} and "
+                    f"{one.target_new!r} to the same question ({one.prompt!r}): wanted one answer in a batch. "
                     "Drop one, or edit one after the other."
                 )

@@ -49,7 +49,7 @@ def located(tokenizer: Any, text: str, subject_end: int, token: Token) -> Place:
 
 def _subject_start(request: Request) -> int:
     """Where the subject begins in the prompt: at the template's {}, else where it first occurs (it may occur twice)."""
-    where = f"edit {request.edit_id!r}, prompt {request.prompt!r}"
+    where = f"edit {request.request_id!r}, prompt {request.prompt!r}"
     if not request.subject:
         raise ValueError(f"{where}: this editor needs the subject; the request has none (column subject)")
     if request.template is not None and fill(request.template, request.subject) == request.prompt:

@@ -122,7 +122,7 @@ def _edits(model: Any, tokenizer: Any, requests: Sequence[Request], settings: Ra
     edits = []
     for index, request in enumerate(requests):
         update = LowRank(left=left[index][:, None].float(), right=directions[index][None].float())
-        check_finite(f"{path} ({common.name} of edit {request.edit_id!r}, divisor {divisor[index]:.3g})", update)
+        check_finite(f"{path} ({common.name} of edit {request.request_id!r}, divisor {divisor[index]:.3g})", update)
         info = {
             "editor": common.name, "layers": [common.layer], "templates": [common.contexts],
             **{key: [some[index]] for key, some in report.items()},

@@ -40,7 +40,7 @@ def second_moments(
     tokenizer: Any,
     texts: Sequence[str],
     paths: Sequence[str],
-    micro_tokens: int,
+    micro_batch_tokens: int,
     scratch: Path,
     progress: Callable[[Iterable[int]], Iterable[int]],
 ) -> dict[str, SecondMoment]:
@@ -56,7 +56,7 @@ def second_moments(
     for part in progress(range(done, -(-len(texts) // _TEXTS_A_PART))):
         some = texts[part * _TEXTS_A_PART : (part + 1) * _TEXTS_A_PART]
         encoded = [ids for ids in tokenizer(list(some), truncation=True, max_length=longest).input_ids if ids]
-        for batch in _batches(sorted(encoded, key=len), micro_tokens):
+        for batch in _batches(sorted(encoded, key=len), micro_batch_tokens):
             for path, keys in _keys(model, batch, paths).items():
                 found = (keys.T @ keys).double().cpu()
                 sums[path] = sums[path] + found if path in sums else found

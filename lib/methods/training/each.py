@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lib.edits.adapter import Adapter
-from lib.edits.apply import side_path
+from lib.edits.apply import low_rank_branch
 from lib.edits.updates import LowRank
 from lib.methods.training.loop import Schedule, descend
 from lib.methods.training.objective import Example, Objective
@@ -44,7 +44,7 @@ def train_each(
         batch = {index: [examples[index][k] for k in schedule.batch(step, len(examples[index]))] for index in active}
         for index in active:
             optimizers[index].zero_grad(set_to_none=False)
-        for part in _parts(batch, schedule.micro_tokens):
+        for part in _parts(batch, schedule.micro_batch_tokens):
             trained = [one for index in part for one in adapters[index].parameters()]
             _loss(model, adapters, part, batch, objective).backward(inputs=trained)  # type: ignore[no-untyped-call]
         for index in active:
@@ -55,10 +55,10 @@ Share = dict[int, list[Example]]
 """Examples by adapter."""
 
 
-def _parts(batch: Share, micro_tokens: int) -> Iterator[Share]:
-    """`batch` cut into forward passes of at most about `micro_tokens` tokens."""
+def _parts(batch: Share, micro_batch_tokens: int) -> Iterator[Share]:
+    """`batch` cut into forward passes of at most about `micro_batch_tokens` tokens."""
     flat = [(index, one) for index, some in batch.items() for one in sorted(some, key=lambda one: -one.length)]
-    for cut in batches([one for _, one in flat], micro_tokens):
+    for cut in batches([one for _, one in flat], micro_batch_tokens):
         part: Share = {}
         for place in cut:
             part.setdefault(flat[place][0], []).append(flat[place][1])
@@ -91,5 +91,5 @@ def _attached_by_row(model: nn.Module, adapters: Sequence[Adapter], packings: Se
                 left=torch.stack([one.b[path] for one in adapters])[rows],
                 right=torch.stack([one.a[path] for one in adapters])[rows],
             )
-            stack.enter_context(side_path(model.get_submodule(path), update, adapters[0].scale))
+            stack.enter_context(low_rank_branch(model.get_submodule(path), update, adapters[0].scale))
         yield

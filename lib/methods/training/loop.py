@@ -21,8 +21,8 @@ from torch import Tensor, nn
 
 from lib.methods.training.objective import Example, Objective
 from lib.models.packing import batches
-from lib.models.sharding import in_company
-from lib.runtime.distributed import World
+from lib.models.sharding import join_uneven
+from lib.runtime.distributed import Distributed
 
 _KEPT_CHECKPOINTS = 2
 _CONDITIONAL = Objective()
@@ -37,7 +37,7 @@ class Schedule:
     """Peak learning rate of AdamW; follows half a cosine to 0, no warm-up."""
     batch_size: int
     """Items per step over all processes."""
-    micro_tokens: int
+    micro_batch_tokens: int
     """Tokens per forward pass in one process."""
     weight_decay: float
     max_grad_norm: float
@@ -87,7 +87,7 @@ def train(
     parameters: Sequence[Tensor],
     examples: Sequence[Example],
     schedule: Schedule,
-    world: World,
+    distributed: Distributed,
     progress: Callable[[Iterable[int]], Iterable[int]],
     checkpoints: Checkpoints | None = None,
     objective: Objective = _CONDITIONAL,
@@ -103,15 +103,15 @@ def train(
         raise ValueError("training: wanted at least one pair of prompt and target, found none")
     optimizer = torch.optim.AdamW(parameters, lr=schedule.lr, weight_decay=schedule.weight_decay, fused=True)
     done = _resume(checkpoints, parameters, optimizer) if checkpoints else []
-    world.wait()  # nobody writes a checkpoint before everybody has read the same one
+    distributed.barrier()  # nobody writes a checkpoint before everybody has read the same one
     total = schedule.steps(len(examples))
     for step in progress(range(len(done), total)):
         lr = schedule.rate(step, total)
         batch = [*(examples[index] for index in schedule.batch(step, len(examples))), *beside(step)]
-        loss = _backward(model, parameters, optimizer, batch, objective, schedule, world)
+        loss = _backward(model, parameters, optimizer, batch, objective, schedule, distributed)
         descend(parameters, optimizer, lr, schedule)
         done.append(Step(step=step, epoch=schedule.epochs * step / total, loss=loss, lr=lr))
-        if checkpoints and world.first and (step + 1) % checkpoints.every == 0 and step + 1 < total:
+        if checkpoints and distributed.is_main and (step + 1) % checkpoints.every == 0 and step + 1 < total:
             _save(checkpoints.folder, parameters, optimizer, done)
     return done
 
@@ -123,10 +123,10 @@ def _backward(
     batch: Sequence[Example],
     objective: Objective,
     schedule: Schedule,
-    world: World,
+    distributed: Distributed,
 ) -> float:
     """Gradients of the global batch's loss, of which this process computes its share; returns the global loss."""
-    share = world.mine(sorted(batch, key=lambda one: -one.length))
+    share = distributed.shard(sorted(batch, key=lambda one: -one.length))
     total = torch.zeros((), device=parameters[0].device)
     optimizer.zero_grad(set_to_none=False)
 
@@ -135,11 +135,11 @@ def _backward(
         loss.backward(inputs=list(parameters))  # type: ignore[no-untyped-call]
         total.add_(loss.detach())
 
-    with in_company(model, lambda: add(batch[:1], weight=0.0)):
-        for indices in batches(share, schedule.micro_tokens):
+    with join_uneven(model, lambda: add(batch[:1], weight=0.0)):
+        for indices in batches(share, schedule.micro_batch_tokens):
             add([share[index] for index in indices])
     gradients = [one.grad if one.grad is not None else torch.zeros_like(one) for one in parameters]
-    world.add([total, *gradients])
+    distributed.all_reduce([total, *gradients])
     for parameter, gradient in zip(parameters, gradients, strict=True):
         parameter.grad = gradient
     if not math.isfinite(total.item()):

@@ -86,7 +86,7 @@ def _sizes(batch: Sequence[Example]) -> tuple[int, int, int]:
     return facts, texts, sum(one.reference is not None for one in batch)
 
 
-def references(model: nn.Module, examples: Sequence[Example], micro_tokens: int) -> npt.NDArray[np.float64]:
+def references(model: nn.Module, examples: Sequence[Example], micro_batch_tokens: int) -> npt.NDArray[np.float64]:
     """log p0 of both targets of every example that has two, under `model` as it is now (adapter off): [examples, 2].
 
     NaN for the others.
@@ -94,7 +94,7 @@ def references(model: nn.Module, examples: Sequence[Example], micro_tokens: int)
     found = np.full((len(examples), 2), np.nan)
     two = [index for index, one in enumerate(examples) if len(one.item.targets) == 2]
     device = next(model.parameters()).device
-    for batch in batches(_Chosen(examples, two), micro_tokens):
+    for batch in batches(_Chosen(examples, two), micro_batch_tokens):
         packed = pack([examples[two[place]].item for place in batch]).to(device)
         found[[two[place] for place in batch]] = -score_targets(model, packed).nll.double().cpu().numpy().reshape(-1, 2)
     return found
@@ -114,9 +114,9 @@ class _Chosen(Sequence[Example]):
         return self.examples[self.places[index]]
 
 
-def with_reference(model: nn.Module, examples: Sequence[Example], micro_tokens: int) -> list[Example]:
+def with_reference(model: nn.Module, examples: Sequence[Example], micro_batch_tokens: int) -> list[Example]:
     """`examples` with log p0 of both targets where there are two."""
-    found = references(model, examples, micro_tokens).tolist()
+    found = references(model, examples, micro_batch_tokens).tolist()
     return [
         replace(one, reference=(chosen, rejected)) if len(one.item.targets) == 2 else one
         for one, (chosen, rejected) in zip(examples, found, strict=True)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.core.files import read_json, write_json
-from lib.core.records import Neighbor, Paraphrase, Request
+from lib.core.records import Paraphrase, Request, UneditedFact
 from lib.methods.training.objective import Example
 from lib.models.packing import Item
 from lib.models.tokens import encode
@@ -22,7 +22,7 @@ _PART = 1_024
 
 
 def training_triples(
-    requests: Sequence[Request], paraphrases: Iterable[Paraphrase], neighbors: Iterable[Neighbor]
+    requests: Sequence[Request], paraphrases: Iterable[Paraphrase], neighbors: Iterable[UneditedFact]
 ) -> Iterator[Triple]:
     """(prompt, target, rejected) of every edit, then of its paraphrases, then of its neighbors, as they are read.
 
@@ -31,22 +31,22 @@ def training_triples(
 
     Raises ValueError where a paraphrase or neighbor belongs to no edit: the files are not of the same run.
     """
-    targets = {request.edit_id: (request.target_new, request.target_true) for request in requests}
+    targets = {request.request_id: (request.target_new, request.target_true) for request in requests}
     for request in requests:
         yield request.prompt, request.target_new, request.target_true
     for paraphrase in paraphrases:
         _check_known(paraphrase, targets)
-        yield paraphrase.text, *targets[paraphrase.edit_id]
+        yield paraphrase.text, *targets[paraphrase.request_id]
     for neighbor in neighbors:
         _check_known(neighbor, targets)
         yield neighbor.prompt, neighbor.target, None
 
 
-def _check_known(one: Paraphrase | Neighbor, edits: Container[str]) -> None:
-    if one.edit_id not in edits:
+def _check_known(one: Paraphrase | UneditedFact, edits: Container[str]) -> None:
+    if one.request_id not in edits:
         raise ValueError(
-            f"a {type(one).__name__.lower()} of the edit {one.edit_id!r}, which is not among the edits: the files are "
-            "of different runs (dvc repro makes them anew)"
+            f"a {type(one).__name__.lower()} of the request {one.request_id!r}, which is not among the requests: the "
+            "files are of different runs (dvc repro makes them anew)"
         )
 
 

@@ -14,8 +14,8 @@ def test_its_records_are_those_that_were_written_however_often_and_in_whatever_p
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tables, "_RECORDS", 3)
-    write(tmp_path / "edits.parquet", Request, REQUESTS)
-    table = Stored(tmp_path / "edits.parquet", Request)
+    write(tmp_path / "requests.parquet", Request, REQUESTS)
+    table = Stored(tmp_path / "requests.parquet", Request)
     assert [list(table), list(table)] == [REQUESTS, REQUESTS]
     assert isinstance(next(iter(table)).locality[0], LocalityPrompt)
     assert (len(table), table[-1], table[1:3]) == (len(REQUESTS), REQUESTS[-1], REQUESTS[1:3])

@@ -9,7 +9,7 @@ from lib.data.dataset import Loaded, check
 from lib.data.files import read_json
 
 EDIT = Request(
-    edit_id="1",
+    request_id="1",
     dataset="own",
     subject=None,
     relation=None,
@@ -22,7 +22,7 @@ EDIT = Request(
 
 def loaded(reasons: list[str], rows: int = 100, file: str = "facts.csv") -> Loaded:
     rejects = [Reject(file=file, line=line, field="subject", reason=one) for line, one in enumerate(reasons, start=2)]
-    return Loaded(edits=[EDIT], pool=[], text=[], rejects=rejects, rows_of={file: rows, "other.json": 1000})
+    return Loaded(requests=[EDIT], pool=[], text=[], rejects=rejects, rows_of={file: rows, "other.json": 1000})
 
 
 def test_rejects_up_to_the_share_are_let_through() -> None:
@@ -50,7 +50,7 @@ def test_the_three_most_common_reasons_are_told_with_an_example_each() -> None:
 
 def test_no_edit_at_all_is_an_error() -> None:
     with pytest.raises(ValueError, match="wanted at least one edit; found none"):
-        check(Loaded(edits=[], pool=[], text=[], rejects=[], rows_of={}), 1.0, Path("rejects.parquet"))
+        check(Loaded(requests=[], pool=[], text=[], rejects=[], rows_of={}), 1.0, Path("rejects.parquet"))
 
 
 @pytest.mark.parametrize(

@@ -51,9 +51,9 @@ def test_a_record_becomes_an_edit_with_its_braces_and_every_evaluation_prompt(
     as_json: Callable[..., Path], facts: Facts, own: Own
 ) -> None:
     loaded = load({"facts": as_json([record()])}, facts, PRESET, own)
-    assert loaded.edits == [
+    assert loaded.requests == [
         Request(
-            edit_id="7",
+            request_id="7",
             dataset="counterfact",
             subject="Ada {x}",
             relation="P103",
@@ -76,12 +76,12 @@ def test_snippets_about_the_new_object_are_the_edits_references(
     entry = {"relation_id": "P103", "target_id": "Q1860", "samples": [{"name": "Bo", "text": "Bo speaks English."}]}
     files = {"facts": as_json([record(), named]), "snippets": as_json([entry], "snippets.json")}
     loaded = load(files, facts, PRESET, own)
-    assert [one.references for one in loaded.edits] == [(), ("Bo speaks English.",)]
+    assert [one.references for one in loaded.requests] == [(), ("Bo speaks English.",)]
     assert loaded.rows == 3
 
 
 def test_a_subject_of_mere_braces_survives(as_json: Callable[..., Path], facts: Facts, own: Own) -> None:
-    (edit,) = load({"facts": as_json([record(subject="{}")])}, facts, PRESET, own).edits
+    (edit,) = load({"facts": as_json([record(subject="{}")])}, facts, PRESET, own).requests
     assert (edit.subject, edit.prompt) == ("{}", "The {mother} tongue of {} is")
 
 
@@ -95,7 +95,7 @@ def test_edits_are_the_first_or_the_last_records_and_the_others_are_the_pool_of_
         split=split, limit=2, pool_limit=None, extras=[], text_limit=None, folder="", max_reject_share=0, seed=0
     )
     loaded = load({"facts": as_json([record(number) for number in range(5)])}, facts, PRESET, own)
-    assert [edit.edit_id for edit in loaded.edits] == edits
+    assert [edit.request_id for edit in loaded.requests] == edits
     assert [fact.fact_id for fact in loaded.pool] == pool
     assert loaded.pool[0] == Fact(
         fact_id=pool[0],
@@ -149,7 +149,7 @@ def test_a_malformed_record_is_a_reject_with_its_field_and_place_and_the_others_
 ) -> None:
     loaded = load({"facts": as_json([record(), spoiled(path, value), record(9)])}, facts, PRESET, own)
     assert loaded.rejects == [Reject(file="facts.json", line=2, field=field, reason=reason)]
-    assert [edit.edit_id for edit in loaded.edits] == ["7", "9"]
+    assert [edit.request_id for edit in loaded.requests] == ["7", "9"]
     assert loaded.rows == 3
 
 
@@ -176,7 +176,7 @@ def test_every_published_record_is_read(real_data: Path, facts: Facts, own: Own)
     limited = facts.model_copy(update={"limit": 2000})
     loaded = load({"facts": real_data / "counterfact.json"}, limited, PRESET, own)
     check(loaded, 0.0, Path("rejects.parquet"))
-    assert (len(loaded.edits), len(loaded.pool), len(loaded.rejects)) == (2000, 1005, 0)
-    assert {(len(edit.paraphrases), len(edit.locality), len(edit.generation_prompts)) for edit in loaded.edits} == {
+    assert (len(loaded.requests), len(loaded.pool), len(loaded.rejects)) == (2000, 1005, 0)
+    assert {(len(edit.paraphrases), len(edit.locality), len(edit.generation_prompts)) for edit in loaded.requests} == {
         (2, 10, 10)
     }

@@ -31,7 +31,7 @@ def nested(locality: Any) -> dict[str, Any]:
 def read(as_json: Callable[..., Path], facts: Facts, own: Own) -> Callable[..., tuple[list[Request], list[Reject]]]:
     def read(*records: dict[str, Any]) -> tuple[list[Request], list[Reject]]:
         loaded = load({"facts": as_json(list(records))}, facts, PRESET, own)
-        return loaded.edits, loaded.rejects
+        return loaded.requests, loaded.rejects
 
     return read
 
@@ -40,7 +40,7 @@ def test_a_flat_record_is_an_edit_with_one_paraphrase_and_one_locality_prompt(re
     assert read(FLAT) == (
         [
             Request(
-                edit_id="7",
+                request_id="7",
                 dataset="easyedit",
                 subject="Ada King",
                 relation=None,
@@ -82,7 +82,7 @@ def test_both_released_forms_of_locality_give_the_first_alias_of_the_first_answe
         ("Ada King's trade is", "baker"),
         ("Ada King also lived in", "Bonn"),
     ]
-    assert (edit.edit_id, edit.target_true, edit.paraphrases, rejects) == ("0", None, (), [])
+    assert (edit.request_id, edit.target_true, edit.paraphrases, rejects) == ("0", None, (), [])
 
 
 def test_the_other_names_of_fields_and_lists_of_answers_are_read(read: Callable[..., Any]) -> None:
@@ -143,5 +143,5 @@ def test_every_published_record_is_read(
     name: str, edits: int, locality: int, real_data: Path, facts: Facts, own: Own
 ) -> None:
     loaded = load({"facts": real_data / f"{name}.json"}, facts, PRESET, own)
-    assert (len(loaded.edits), loaded.rejects) == (edits, [])
-    assert sum(len(one.locality) for one in loaded.edits) >= locality * 0.5
+    assert (len(loaded.requests), loaded.rejects) == (edits, [])
+    assert sum(len(one.locality) for one in loaded.requests) >= locality * 0.5

@@ -46,7 +46,7 @@ items = (
 def requests(draw: st.DrawFn) -> Request:
     subject = draw(texts)
     return Request(
-        edit_id="",
+        request_id="",
         dataset="own",
         subject=subject,
         relation=draw(st.none() | texts),
@@ -91,8 +91,8 @@ def test_whatever_is_written_to_a_csv_file_is_read_back(wanted: list[Request], m
             writer.writerows(as_cells(one) for one in wanted)
         loaded = read(path)
     assert loaded.rejects == []
-    assert [replace(one, edit_id="", template=None) for one in loaded.edits] == wanted
-    for one in loaded.edits:
+    assert [replace(one, request_id="", template=None) for one in loaded.requests] == wanted
+    for one in loaded.requests:
         assert one.template is None or fill(one.template, str(one.subject)) == one.prompt
 
 
@@ -116,9 +116,9 @@ def test_csv_json_lines_and_parquet_give_the_same_edits(tmp_path: Path) -> None:
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "facts.parquet")
     read_back = [read(tmp_path / f"facts.{suffix}") for suffix in ("csv", "jsonl", "parquet")]
     assert [loaded.rejects for loaded in read_back] == [[], [], []]
-    assert read_back[0].edits == read_back[1].edits == read_back[2].edits
-    assert read_back[0].edits[0] == Request(
-        edit_id="a",
+    assert read_back[0].requests == read_back[1].requests == read_back[2].requests
+    assert read_back[0].requests[0] == Request(
+        request_id="a",
         dataset="own",
         subject="Ada",
         relation=None,
@@ -133,7 +133,7 @@ def test_csv_json_lines_and_parquet_give_the_same_edits(tmp_path: Path) -> None:
 
 def test_a_row_without_an_id_is_named_by_its_line(tmp_path: Path) -> None:
     loaded = read(write(tmp_path / "facts.csv", 'prompt,target_new\n"two\nlines",x\n\nlater,y\n'))
-    assert [edit.edit_id for edit in loaded.edits] == ["line-2", "line-5"]
+    assert [edit.request_id for edit in loaded.requests] == ["line-2", "line-5"]
 
 
 @pytest.mark.parametrize(("split", "prompts"), [("test", ["a", "b"]), ("validation", ["b", "c"])])
@@ -142,7 +142,7 @@ def test_a_limit_takes_the_first_rows_for_test_and_the_last_for_validation(
 ) -> None:
     path = write(tmp_path / "facts.csv", "prompt,target_new\na,x\nb,x\nc,x\n")
     loaded = read(path, facts=FACTS.model_copy(update={"split": split, "limit": 2}))
-    assert [edit.prompt for edit in loaded.edits] == prompts
+    assert [edit.prompt for edit in loaded.requests] == prompts
 
 
 def test_the_pool_and_the_text_are_those_of_the_dataset_named(tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_the_pool_and_the_text_are_those_of_the_dataset_named(tmp_path: Path) ->
     loaded = read(path, Own(path=str(path), pool="world"))
     assert loaded.pool == embedded.pool
     assert loaded.text == embedded.text
-    assert [edit.prompt for edit in loaded.edits] == ["a"]
+    assert [edit.prompt for edit in loaded.requests] == ["a"]
 
 
 def test_a_pool_from_files_keeps_every_fact_and_every_reject(as_json: Callable[..., Path], tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_a_pool_from_files_keeps_every_fact_and_every_reject(as_json: Callable[.
         "pool": as_json([answer, {}, answer], "pool.json"),
     }
     loaded = load(files, FACTS, PRESET, Own(path="unused.csv", pool="zsre"))
-    assert (len(loaded.edits), len(loaded.pool), loaded.rows) == (1, 2, 5)
+    assert (len(loaded.requests), len(loaded.pool), loaded.rows) == (1, 2, 5)
     assert [(one.file, one.line) for one in loaded.rejects] == [("pool.json", 2)]
 
 
@@ -184,7 +184,7 @@ def test_every_record_of_another_dataset_serves_the_pool_whatever_the_limit_of_e
     for limit in (None, 1):
         facts = FACTS.model_copy(update={"limit": limit})
         loaded = load(files, facts, PRESET, Own(path="unused.csv", pool="counterfact"))
-        assert (len(loaded.edits), len(loaded.pool)) == (limit or 2, 3)
+        assert (len(loaded.requests), len(loaded.pool)) == (limit or 2, 3)
 
 
 def test_without_a_pool_there_is_still_plain_text(tmp_path: Path) -> None:
@@ -196,8 +196,8 @@ def test_without_a_pool_there_is_still_plain_text(tmp_path: Path) -> None:
 def test_the_examples_correct_facts_of_the_embedded_world() -> None:
     loaded = read(EXAMPLES)
     true = {(fact.subject, fact.target) for fact in world.make_world(0).facts if fact.split == "test"}
-    assert (len(loaded.edits), loaded.rejects) == (10, [])
-    assert {(edit.subject, edit.target_true) for edit in loaded.edits} <= true
-    assert all(edit.template for edit in loaded.edits)
-    assert any(edit.paraphrases for edit in loaded.edits)
-    assert any(edit.locality for edit in loaded.edits)
+    assert (len(loaded.requests), loaded.rejects) == (10, [])
+    assert {(edit.subject, edit.target_true) for edit in loaded.requests} <= true
+    assert all(edit.template for edit in loaded.requests)
+    assert any(edit.paraphrases for edit in loaded.requests)
+    assert any(edit.locality for edit in loaded.requests)

@@ -50,7 +50,7 @@ def test_a_malformed_csv_row_is_a_reject_with_its_field_and_line(
     path = write(tmp_path / "facts.csv", f"prompt,target_new,paraphrases,locality\nBo is,Bonn,,\n{row}\nCy is,Cork,,\n")
     loaded = read(path)
     assert loaded.rejects == [Reject(file="facts.csv", line=3, field=field, reason=reason)]
-    assert [edit.prompt for edit in loaded.edits] == ["Bo is", "Cy is"]
+    assert [edit.prompt for edit in loaded.requests] == ["Bo is", "Cy is"]
     assert loaded.rows == 3
 
 
@@ -103,7 +103,7 @@ def test_a_malformed_json_line_is_a_reject_with_its_field_and_line(
     first = '{"prompt": "Bo is", "target_new": "Bonn", "id": "first"}'
     loaded = read(write(tmp_path / "facts.jsonl", f"{first}\n\n{row}\n"))
     assert loaded.rejects == [Reject(file="facts.jsonl", line=3, field=field, reason=reason)]
-    assert [edit.edit_id for edit in loaded.edits] == ["first"]
+    assert [edit.request_id for edit in loaded.requests] == ["first"]
 
 
 def test_a_file_without_one_readable_line_has_every_line_among_the_rejects(
@@ -123,7 +123,7 @@ def test_a_mistyped_parquet_column_rejects_its_rows_by_place(tmp_path: Path, rea
 
 def test_the_same_row_twice_is_two_edits_without_a_reject(tmp_path: Path, read: Callable[[Path], Loaded]) -> None:
     loaded = read(write(tmp_path / "facts.csv", "prompt,target_new\nBo is,Bonn\nBo is,Bonn\n"))
-    assert (len(loaded.edits), loaded.rejects) == (2, [])
+    assert (len(loaded.requests), loaded.rejects) == (2, [])
 
 
 @pytest.mark.parametrize(

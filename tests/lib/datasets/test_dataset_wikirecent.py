@@ -25,7 +25,7 @@ def counterfact(case: int) -> dict[str, Any]:
             "subject": f"Person {case}",
         },
         "paraphrase_prompts": [],
-        "neighborhood_prompts": [f"Neighbor {case}-{place} lives in" for place in range(2)],
+        "neighborhood_prompts": [f"UneditedFact {case}-{place} lives in" for place in range(2)],
         "generation_prompts": [],
     }
 
@@ -50,21 +50,21 @@ def test_each_split_has_edits_of_its_file_and_neighborhood_prompts_of_its_part(
     split: str, edits: int, cases: set[int], files: dict[str, Path], facts: Facts, own: Own
 ) -> None:
     loaded = load("wikirecent", files, facts.model_copy(update={"split": split}), PRESET, own)
-    assert len(loaded.edits) == edits
-    assert all(one.prompt.startswith(split) and one.dataset == "wikirecent" for one in loaded.edits)
-    assert all(len({local.prompt for local in one.locality}) == 3 for one in loaded.edits)
-    drawn = {(local.prompt.split()[1].split("-")[0], local.target) for one in loaded.edits for local in one.locality}
+    assert len(loaded.requests) == edits
+    assert all(one.prompt.startswith(split) and one.dataset == "wikirecent" for one in loaded.requests)
+    assert all(len({local.prompt for local in one.locality}) == 3 for one in loaded.requests)
+    drawn = {(local.prompt.split()[1].split("-")[0], local.target) for one in loaded.requests for local in one.locality}
     assert drawn <= {(str(case), f"City {case}") for case in cases}
     assert len(drawn) > 1
     assert [one.fact_id for one in loaded.pool] == ["6", "7"]
-    assert {(one.paraphrases, one.target_true) for one in loaded.edits} == {((), None)}
+    assert {(one.paraphrases, one.target_true) for one in loaded.requests} == {((), None)}
 
 
 def test_an_edits_prompts_depend_on_the_seed_and_not_on_the_other_edits(
     files: dict[str, Path], facts: Facts, own: Own
 ) -> None:
     drawn = [
-        load("wikirecent", files, facts.model_copy(update=changed), PRESET, own).edits[1]
+        load("wikirecent", files, facts.model_copy(update=changed), PRESET, own).requests[1]
         for changed in ({}, {"limit": 2}, {"seed": 1})
     ]
     assert drawn[0] == drawn[1] != drawn[2]
@@ -84,6 +84,6 @@ def test_every_published_record_becomes_an_edit_with_ten_prompts(
     files = {role: real_data / f"{name}.json" for role, name in names.items()}
     preset = params.preset("datasets", "wikirecent", Dataset)
     loaded = load("wikirecent", files, facts.model_copy(update={"split": split}), preset, own)
-    assert (len(loaded.edits), loaded.rejects) == (number, [])
-    assert {len(one.locality) for one in loaded.edits} == {10}
-    assert all(one.template for one in loaded.edits)
+    assert (len(loaded.requests), loaded.rejects) == (number, [])
+    assert {len(one.locality) for one in loaded.requests} == {10}
+    assert all(one.template for one in loaded.requests)

@@ -33,14 +33,14 @@ def test_splits_share_no_subject() -> None:
 
 
 def test_the_edits_of_the_two_splits_share_no_subject(facts: Facts, own: Own) -> None:
-    test = load({}, facts, PRESET, own).edits
-    validation = load({}, facts.model_copy(update={"split": "validation"}), PRESET, own).edits
+    test = load({}, facts, PRESET, own).requests
+    validation = load({}, facts.model_copy(update={"split": "validation"}), PRESET, own).requests
     assert not {edit.subject for edit in test} & {edit.subject for edit in validation}
 
 
 def test_every_edit_has_its_evaluation_prompts(loaded: Loaded) -> None:
-    assert len(loaded.edits) > 50
-    for edit in loaded.edits:
+    assert len(loaded.requests) > 50
+    for edit in loaded.requests:
         assert (len(set(edit.paraphrases)), len(set(edit.locality)), len(edit.generation_prompts)) == (2, 10, 3)
         assert edit.prompt not in edit.paraphrases
         assert edit.target_new != edit.target_true
@@ -48,9 +48,9 @@ def test_every_edit_has_its_evaluation_prompts(loaded: Loaded) -> None:
 
 
 def test_a_neighborhood_subject_is_not_edited_in_that_relation_and_shares_the_true_target(loaded: Loaded) -> None:
-    edited = {(edit.relation, edit.subject) for edit in loaded.edits}
+    edited = {(edit.relation, edit.subject) for edit in loaded.requests}
     subjects = {fact.subject for fact in world.make_world(0).facts}
-    for edit in loaded.edits:
+    for edit in loaded.requests:
         for neighbor in edit.locality:
             (about,) = (one for one in subjects if one in neighbor.prompt)
             assert (edit.relation, about) not in edited
@@ -58,13 +58,13 @@ def test_a_neighborhood_subject_is_not_edited_in_that_relation_and_shares_the_tr
 
 
 def test_the_pool_speaks_of_no_edited_or_neighborhood_subject(loaded: Loaded) -> None:
-    prompts = [prompt for edit in loaded.edits for prompt in edit.evaluation_prompts]
+    prompts = [prompt for edit in loaded.requests for prompt in edit.evaluation_prompts]
     assert loaded.pool
     assert not any(fact.subject and fact.subject in prompt for fact in loaded.pool for prompt in prompts)
 
 
-def test_edit_ids_and_fact_ids_are_unique(loaded: Loaded) -> None:
-    assert len({edit.edit_id for edit in loaded.edits}) == len(loaded.edits)
+def test_request_ids_and_fact_ids_are_unique(loaded: Loaded) -> None:
+    assert len({edit.request_id for edit in loaded.requests}) == len(loaded.requests)
     assert len({fact.fact_id for fact in loaded.pool}) == len(loaded.pool)
 
 
@@ -80,7 +80,8 @@ def test_no_held_out_text_is_also_for_training(loaded: Loaded) -> None:
 def test_the_same_seed_gives_the_same_records_and_another_seed_others(facts: Facts, own: Own) -> None:
     other = load({}, facts.model_copy(update={"seed": 1}), PRESET, own)
     assert load({}, facts, PRESET, own) == load({}, facts, PRESET, own)
-    assert not {edit.prompt for edit in other.edits} & {edit.prompt for edit in load({}, facts, PRESET, own).edits}
+    again = load({}, facts, PRESET, own)
+    assert not {edit.prompt for edit in other.requests} & {edit.prompt for edit in again.requests}
 
 
 @pytest.mark.parametrize("split", ["test", "validation"])
@@ -89,5 +90,5 @@ def test_a_limit_keeps_the_first_edits_of_the_split(
 ) -> None:
     whole = load({}, facts.model_copy(update={"split": split}), PRESET, own)
     limited = load({}, facts.model_copy(update={"split": split, "limit": 5}), PRESET, own)
-    assert limited.edits == whole.edits[:5]
+    assert limited.requests == whole.requests[:5]
     assert limited.pool == whole.pool

@@ -39,14 +39,14 @@ def read_one(as_json: Callable[..., Path], facts: Facts, own: Own) -> Callable[.
         files = {"edits": as_json([one], "edits.json"), "pool": as_json([record()], "pool.json")}
         loaded = load(files, facts, preset, own)
         assert loaded.rejects == []
-        return loaded.edits[0]
+        return loaded.requests[0]
 
     return read
 
 
 def test_the_rome_protocol_edits_to_the_first_answer(read_one: Callable[..., Request]) -> None:
     assert read_one(record()) == Request(
-        edit_id="0",
+        request_id="0",
         dataset="zsre",
         subject="Yorzin Loyor",
         relation=None,
@@ -126,7 +126,7 @@ def test_a_malformed_record_is_a_reject_with_its_field_and_place(
     evaluation = as_json([record(), record(**spoiled)], "edits.json")
     loaded = load({"edits": evaluation, "pool": as_json([record()], "pool.json")}, facts, preset, own)
     assert loaded.rejects == [Reject(file="edits.json", line=2, field=field, reason=reason)]
-    assert [edit.edit_id for edit in loaded.edits] == ["0"]
+    assert [edit.request_id for edit in loaded.requests] == ["0"]
 
 
 def test_a_preset_without_a_protocol_is_refused(facts: Facts, own: Own) -> None:
@@ -139,8 +139,8 @@ def test_a_preset_without_a_protocol_is_refused(facts: Facts, own: Own) -> None:
 def test_every_published_record_is_read(preset: Dataset, real_data: Path, facts: Facts, own: Own) -> None:
     files = {"edits": real_data / "zsre_eval.json", "pool": real_data / "zsre_train_1k.json"}
     loaded = load(files, facts, preset, own)
-    assert (len(loaded.edits), len(loaded.pool), loaded.rejects) == (1037, 1000, [])
-    assert all(edit.template for edit in loaded.edits)
+    assert (len(loaded.requests), len(loaded.pool), loaded.rejects) == (1037, 1000, [])
+    assert all(edit.template for edit in loaded.requests)
 
 
 @pytest.mark.data

@@ -41,7 +41,7 @@ def test_the_target_is_likelier_after_an_edit(case: Case) -> None:
         if case.name == "none":
             assert torch.equal(before, after)
         elif case.name == "ike":  # a random model copies nothing: the new fact stands right before the prompt
-            assert request.target_new in made.contexts[request.edit_id].splitlines()[-2]
+            assert request.target_new in made.contexts[request.request_id].splitlines()[-2]
             assert not torch.equal(before, after)
         elif case.name == "kn":  # whether a neuron fires positively, and so helps, is chance in a random model
             assert made.updates

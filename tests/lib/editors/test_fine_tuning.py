@@ -27,7 +27,7 @@ def test_edits_made_together_have_the_weights_of_those_made_alone(family: str, n
     model, tokenizer, editor = tiny_model(family), byte_tokenizer(), EDITORS[name]
     how = chosen(name, layers=[0, 1], objective=objective, **{} if name == "ft_l" else {"weight_decay": 0.1})
     with nothing_left_behind(model):
-        together = editor.edit_each(model, tokenizer, REQUESTS, how, context(micro_tokens=40))
+        together = editor.edit_each(model, tokenizer, REQUESTS, how, context(micro_batch_tokens=40))
     for request, one in zip(REQUESTS, together, strict=True):
         assert same(editor.edit(model, tokenizer, [request], how, context()), one, tolerance=1e-3)
     assert editor.size_each(model, how, context()) == sum(
@@ -60,7 +60,9 @@ def test_a_whole_block_is_trained_one_edit_at_a_time() -> None:
 def test_a_micro_batch_changes_no_result() -> None:
     model, tokenizer = tiny_model("gptj"), byte_tokenizer()
     whole = ft.edit(model, tokenizer, REQUESTS, chosen("ft"), context())
-    assert same(whole, ft.edit(model, tokenizer, REQUESTS, chosen("ft"), context(micro_tokens=16)), tolerance=1e-4)
+    assert same(
+        whole, ft.edit(model, tokenizer, REQUESTS, chosen("ft"), context(micro_batch_tokens=16)), tolerance=1e-4
+    )
 
 
 def test_no_entry_moves_further_than_the_clamp() -> None:

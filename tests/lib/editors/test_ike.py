@@ -35,9 +35,9 @@ def test_an_edit_is_a_text_before_its_prompts(convention: str) -> None:
     how = settings(ike, "ike", **SHORT, convention=convention)
     made = ike.edit(model, tokenizer, REQUESTS, how, context(POOL))
     assert not made.updates
-    assert made.contexts.keys() == {one.edit_id for one in REQUESTS}
+    assert made.contexts.keys() == {one.request_id for one in REQUESTS}
     for request in REQUESTS:
-        assert made.contexts[request.edit_id].endswith(
+        assert made.contexts[request.request_id].endswith(
             f"New Fact: {request.prompt} {request.target_new}\nPrompt: "
         )  # fmt: skip
     alone = [ike.edit(model, tokenizer, [one], how, context(POOL)) for one in REQUESTS]

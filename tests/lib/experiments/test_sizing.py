@@ -11,7 +11,7 @@ from lib.experiments import sizing
 LORA = Lora(r=32, alpha=64.0, targets=["c_attn", "c_proj", "c_fc"])
 SMALL = GPT2Config()
 WORK = sizing.Work(
-    edits=10_000, pairs=360_000, pair_tokens=15, target_tokens=2, epochs=6, batch_size=32, micro_tokens=4096,
+    edits=10_000, pairs=360_000, pair_tokens=15, target_tokens=2, epochs=6, batch_size=32, micro_batch_tokens=4096,
     prompts=13, targets=2, greedy_tokens=75, passage_tokens=1_000, text_rows=16,
     paraphrase_tokens=240, paraphrase_batch=256, paraphrase_context=250,
 )  # fmt: skip
@@ -64,7 +64,7 @@ def test_small_batches_wait_for_their_operations_to_start_and_more_processes_do_
 def test_more_tokens_a_pass_take_more_memory() -> None:
     small = sizing.shape_of_model(SMALL, LORA)
     work = replace(WORK, batch_size=4096)
-    few, many = (sizing.edit_need(small, replace(work, micro_tokens=n), FAST) for n in (1024, 8192))
+    few, many = (sizing.edit_need(small, replace(work, micro_batch_tokens=n), FAST) for n in (1024, 8192))
     assert many.gib - few.gib == pytest.approx(7168 * small.saved / 2**30, rel=0.3)
     assert many.hours == pytest.approx(few.hours)
 

@@ -33,7 +33,7 @@ def test_conditional_loss_is_the_mean_over_the_target_tokens_of_the_whole_batch(
 
 
 def test_dpo_is_the_formula_with_the_unedited_model_as_reference(model: torch.nn.Module) -> None:
-    batch = with_reference(model, [Example(item=one) for one in [*TWO, *ONE]], micro_tokens=8)
+    batch = with_reference(model, [Example(item=one) for one in [*TWO, *ONE]], micro_batch_tokens=8)
     assert [one.reference is not None for one in batch] == [True] * 3 + [False] * 2
     before = [[log_p(model, one.prompt, target) for target in one.targets] for one in TWO]
     adapter = new_adapter(model, Lora(r=4, alpha=8.0, targets=TARGETS["llama"]), seed=0)
@@ -49,7 +49,7 @@ def test_dpo_is_the_formula_with_the_unedited_model_as_reference(model: torch.nn
 
 
 def test_before_training_dpo_is_log_two(model: torch.nn.Module) -> None:
-    batch = with_reference(model, [Example(item=one) for one in TWO], micro_tokens=64)
+    batch = with_reference(model, [Example(item=one) for one in TWO], micro_batch_tokens=64)
     whole = Objective(dpo=0.5).loss(model, batch, batch).item()
     conditional = Objective().loss(model, batch, batch).item()
     assert whole == pytest.approx(0.5 * conditional + 0.5 * math.log(2), abs=1e-5)

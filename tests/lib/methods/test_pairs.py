@@ -2,14 +2,14 @@
 
 import pytest
 
-from lib.core.records import Neighbor, Paraphrase
+from lib.core.records import Paraphrase, UneditedFact
 from lib.methods.training import pairs
 from lib.models.tokens import encode
 from tests.helpers.models import byte_tokenizer
 from tests.helpers.small import REQUESTS
 
-PARAPHRASES = [Paraphrase(edit_id="e1", kind="prefix", text="So. Ben lives in", seed=1)]
-NEIGHBORS = [Neighbor(edit_id="e3", fact_id="f", rank=0, similarity=None, prompt="Dan lives in", target="Riga")]
+PARAPHRASES = [Paraphrase(request_id="e1", kind="prefix", text="So. Ben lives in", seed=1)]
+NEIGHBORS = [UneditedFact(request_id="e3", fact_id="f", rank=0, similarity=None, prompt="Dan lives in", target="Riga")]
 TRIPLES = [
     ("Ada lives in", "Rome", "Oslo"), ("Ben lives in", "Oslo", "Rome"), ("Cy lives in", "Bonn", "Rome"),
     ("Di lives in", "Rome", "Bonn"), ("So. Ben lives in", "Oslo", "Rome"), ("Dan lives in", "Riga", None),
@@ -34,6 +34,6 @@ def test_parts_change_nothing(monkeypatch: pytest.MonkeyPatch, part: int, reject
 
 
 @pytest.mark.parametrize(("paraphrases", "neighbors"), [(PARAPHRASES, []), ([], NEIGHBORS)])
-def test_what_belongs_to_no_edit_is_refused(paraphrases: list[Paraphrase], neighbors: list[Neighbor]) -> None:
+def test_what_belongs_to_no_edit_is_refused(paraphrases: list[Paraphrase], neighbors: list[UneditedFact]) -> None:
     with pytest.raises(ValueError, match=r"of the edit 'e[13]', which is not among the edits"):
         list(pairs.training_triples(REQUESTS[:1], paraphrases, neighbors))

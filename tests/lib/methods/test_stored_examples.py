@@ -16,7 +16,7 @@ from lib.methods.training.loop import train
 from lib.methods.training.objective import Example, Objective, references, with_reference
 from lib.methods.training.pairs import StoredExamples, is_whole, write_examples
 from lib.models.packing import Item
-from lib.runtime.distributed import World
+from lib.runtime.distributed import Distributed
 from tests.helpers.models import TARGETS, tiny_model
 from tests.lib.methods.test_training import schedule
 
@@ -68,8 +68,8 @@ def test_references_are_those_of_examples_in_memory(tmp_path: Path) -> None:
     model = tiny_model("llama")
     write_examples(tmp_path, EXAMPLES)
     stored = StoredExamples.of(tmp_path)
-    found = stored.with_references(references(model, stored, micro_tokens=9))
-    assert list(found) == with_reference(model, EXAMPLES, micro_tokens=9)
+    found = stored.with_references(references(model, stored, micro_batch_tokens=9))
+    assert list(found) == with_reference(model, EXAMPLES, micro_batch_tokens=9)
     assert [one.reference is None for one in found] == [len(one.item.targets) == 1 for one in EXAMPLES]
 
 
@@ -85,7 +85,9 @@ def test_training_from_disk_gives_the_bytes_of_training_from_memory(tmp_path: Pa
     ):
         adapter = new_adapter(model, Lora(r=4, alpha=8.0, targets=TARGETS["llama"]), seed=0)
         with adapter.attached(model):
-            train(model, adapter.parameters(), examples, schedule(), World(), lambda steps: steps, None, objective)
+            train(
+                model, adapter.parameters(), examples, schedule(), Distributed(), lambda steps: steps, None, objective
+            )
         results.append([one.detach() for one in adapter.parameters()])
     assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
 

@@ -15,7 +15,7 @@ from lib.methods.training.loop import Checkpoints, Schedule, Step, train
 from lib.methods.training.objective import Example
 from lib.methods.training.pairs import unmasked
 from lib.models.packing import Item
-from lib.runtime.distributed import World
+from lib.runtime.distributed import Distributed
 from tests.helpers.models import TARGETS, tiny_model
 
 ITEMS = [Item(prompt=(n + 1, n + 2, n % 3), targets=(tuple(range(n % 4 + 10, n % 4 + 12 + n % 2)),)) for n in range(22)]
@@ -24,7 +24,14 @@ EXAMPLES = [Example(item=item) for item in ITEMS]
 
 
 def schedule(**changes: float) -> Schedule:
-    values = {"epochs": 3, "lr": 1e-2, "batch_size": 4, "micro_tokens": 24, "weight_decay": 0.0, "max_grad_norm": 1.0}
+    values = {
+        "epochs": 3,
+        "lr": 1e-2,
+        "batch_size": 4,
+        "micro_batch_tokens": 24,
+        "weight_decay": 0.0,
+        "max_grad_norm": 1.0,
+    }
     return Schedule(**(values | {"seed": 0} | changes))  # type: ignore[arg-type]
 
 
@@ -41,7 +48,7 @@ def trained(
             yield step
 
     with adapter.attached(model):
-        done = train(model, adapter.parameters(), EXAMPLES, wanted, World(), killed, checkpoints)
+        done = train(model, adapter.parameters(), EXAMPLES, wanted, Distributed(), killed, checkpoints)
     return [one.detach() for one in adapter.parameters()], done
 
 
@@ -67,8 +74,8 @@ def test_a_killed_run_continues_to_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_forward_passes_of_any_size_give_the_same_step() -> None:
-    one, _ = trained(schedule(micro_tokens=8))
-    other, _ = trained(schedule(micro_tokens=4096))
+    one, _ = trained(schedule(micro_batch_tokens=8))
+    other, _ = trained(schedule(micro_batch_tokens=4096))
     for a, b in zip(one, other, strict=True):
         torch.testing.assert_close(a, b, atol=2e-4, rtol=1e-3)
 
@@ -93,7 +100,7 @@ def test_two_processes_train_to_the_single_process_result(tmp_path: Path) -> Non
 
 def test_nothing_to_train_on_is_an_error() -> None:
     with pytest.raises(ValueError, match="at least one pair"):
-        train(tiny_model("llama"), [], [], schedule(), World(), lambda steps: steps)
+        train(tiny_model("llama"), [], [], schedule(), Distributed(), lambda steps: steps)
 
 
 def test_unmasking_makes_every_token_after_the_first_a_target() -> None:

@@ -9,7 +9,7 @@ from lib.methods.training.each import train_each
 from lib.methods.training.loop import train
 from lib.methods.training.objective import Example, Objective
 from lib.models.packing import Item
-from lib.runtime.distributed import World
+from lib.runtime.distributed import Distributed
 from tests.helpers.models import CONFIGS, TARGETS, tiny_model
 from tests.lib.methods.test_training import schedule
 
@@ -32,7 +32,7 @@ def test_adapters_trained_together_equal_adapters_trained_alone(family: str) -> 
     for edit, together in enumerate(made):
         alone = new_adapter(model, lora, seed=0)
         with alone.attached(model):
-            train(model, alone.parameters(), examples(edit), wanted, World(), lambda steps: steps)
+            train(model, alone.parameters(), examples(edit), wanted, Distributed(), lambda steps: steps)
         for one, other in zip(together.parameters(), alone.parameters(), strict=True):
             torch.testing.assert_close(one, other, atol=5e-4, rtol=5e-3)
     assert not any(module._forward_hooks for module in model.modules())

@@ -74,7 +74,7 @@ def _row(random: np.random.Generator, edit: int, when: Any, kind: Any, role: Any
     """A score at random, of a target of one token that is 0 or 1."""
     said = int(random.integers(2))
     return Score(
-        edit_id=str(edit), session=0, when=when, kind=kind, prompt_index=0, role=role, prompt="", target="",
+        request_id=str(edit), session=0, when=when, kind=kind, prompt_index=0, role=role, prompt="", target="",
         nll=float(random.random()), tokens=1, correct=said, argmax=(said,),
     )  # fmt: skip
 

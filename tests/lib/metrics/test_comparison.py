@@ -24,7 +24,7 @@ def run(name: str, correct: Correct, session: int = 0, prompt: str = "p") -> Run
     n = len(next(iter(correct.values())))
     rows = [
         Score(
-            edit_id=f"e{edit}",
+            request_id=f"e{edit}",
             session=session if when == "after" else 0,
             when=when,
             kind=kind,
@@ -41,7 +41,7 @@ def run(name: str, correct: Correct, session: int = 0, prompt: str = "p") -> Run
         for kind, values in correct.items()
         for edit in range(n)
     ]
-    edits = [{"edit_id": f"e{edit}", "prompt": "p", "target_new": "t", "target_true": None} for edit in range(n)]
+    edits = [{"request_id": f"e{edit}", "prompt": "p", "target_new": "t", "target_true": None} for edit in range(n)]
     types = {"target_true": pl.String}
     return Run(
         name=name,
@@ -130,7 +130,7 @@ def test_runs_on_other_edits_are_refused_with_their_number() -> None:
 def test_runs_on_other_facts_under_the_same_ids_are_refused(column: str, value: str) -> None:
     a, b = (run(name, {"efficacy": [1, 2]}) for name in "ab")
     changed = b.edits.with_columns(
-        pl.when(pl.col("edit_id") == "e1").then(pl.lit(value)).otherwise(column).alias(column)
+        pl.when(pl.col("request_id") == "e1").then(pl.lit(value)).otherwise(column).alias(column)
     )
     with pytest.raises(ValueError, match="1 of the 2 in both with another prompt or object"):
         compare(a, replace(b, edits=changed))
@@ -139,7 +139,7 @@ def test_runs_on_other_facts_under_the_same_ids_are_refused(column: str, value: 
 def test_an_edit_without_scores_is_refused() -> None:
     a, b = (run(name, {"efficacy": [1, 2]}) for name in "ab")
     with pytest.raises(ValueError, match="1 of 2 edits have scores after the edit in both"):
-        compare(a, replace(b, scores=b.scores.filter(pl.col("edit_id") == "e0")))
+        compare(a, replace(b, scores=b.scores.filter(pl.col("request_id") == "e0")))
 
 
 def test_other_prompts_about_the_same_facts_are_compared_and_said() -> None:

@@ -9,21 +9,21 @@ from lib.core.records import Score
 from lib.metrics.comparison import edited_against_unedited
 
 ONE = Score(
-    edit_id="a", session=0, when="before", kind="efficacy", prompt_index=0, role="new", prompt="p", target="t",
+    request_id="a", session=0, when="before", kind="efficacy", prompt_index=0, role="new", prompt="p", target="t",
     nll=1.0, tokens=10, correct=1, argmax=(0,),
 )  # fmt: skip
 EDITS = pl.DataFrame(
-    {"edit_id": ["a", "b", "c"], "prompt": ["p"] * 3, "target_new": ["t"] * 3, "target_true": [None] * 3},
+    {"request_id": ["a", "b", "c"], "prompt": ["p"] * 3, "target_new": ["t"] * 3, "target_true": [None] * 3},
     schema_overrides={"target_true": pl.String},
 )
 
 
 def test_differences_are_after_minus_before_of_every_edit_and_of_the_last_session() -> None:
     before, earlier, last = {"a": 1, "b": 5, "c": 9}, {"a": 0, "b": 0, "c": 0}, {"a": 4, "b": 5, "c": 8}
-    rows = [replace(ONE, edit_id=edit, correct=correct) for edit, correct in before.items()]
+    rows = [replace(ONE, request_id=edit, correct=correct) for edit, correct in before.items()]
     for session, found in ((2, earlier), (3, last)):
         rows += [
-            replace(ONE, edit_id=edit, correct=correct, when="after", session=session)
+            replace(ONE, request_id=edit, correct=correct, when="after", session=session)
             for edit, correct in found.items()
         ]
     comparison = edited_against_unedited(EDITS, pl.DataFrame([asdict(row) for row in rows]))
@@ -37,19 +37,19 @@ def test_differences_are_after_minus_before_of_every_edit_and_of_the_last_sessio
 def test_the_unedited_model_is_unchanged() -> None:
     local = replace(ONE, kind="locality", role="true", argmax=(5, 6), tokens=2)
     rows = [
-        replace(local, edit_id=edit, when=when, argmax=(5, 6 if when == "before" else 7))
+        replace(local, request_id=edit, when=when, argmax=(5, 6 if when == "before" else 7))
         for edit in "abc"
         for when in ("before", "after")
     ]
-    rows += [replace(ONE, edit_id=edit, when=when) for edit in "abc" for when in ("before", "after")]
+    rows += [replace(ONE, request_id=edit, when=when) for edit in "abc" for when in ("before", "after")]
     comparison = edited_against_unedited(EDITS, pl.DataFrame([asdict(row) for row in rows]))
     (row,) = (one for one in comparison.rows if one.measure == "unchanged")
     assert (row.a, row.b) == (100, 50)
 
 
 def test_texts_are_compared_and_what_only_an_edited_model_has_is_not() -> None:
-    rows = [replace(ONE, edit_id=edit, when=when) for edit in "abc" for when in ("before", "after")]
-    about = {"edit_id": ["a", "b", "c"] * 2, "when": ["before"] * 3 + ["after"] * 3, "session": [0] * 6}
+    rows = [replace(ONE, request_id=edit, when=when) for edit in "abc" for when in ("before", "after")]
+    about = {"request_id": ["a", "b", "c"] * 2, "when": ["before"] * 3 + ["after"] * 3, "session": [0] * 6}
     fluency = pl.DataFrame(about | {"kind": ["generation"] * 6, "fluency": [500.0, 510.0, 520.0, 480.0, 510.0, 530.0]})
     kl = pl.DataFrame(about | {"kind": ["locality"] * 6, "kl": [0.5] * 6}).filter(pl.col("when") == "after")
     comparison = edited_against_unedited(EDITS, pl.DataFrame([asdict(row) for row in rows]), [fluency, kl])

@@ -43,7 +43,7 @@ def test_the_curve_has_all_edits_so_far_and_the_newest() -> None:
 def test_the_headline_is_about_the_last_session() -> None:
     last = retention.last_session(run()).filter(pl.col("when") == "after").collect()
     assert last["session"].unique().to_list() == [2]
-    assert last["edit_id"].n_unique() == 2
+    assert last["request_id"].n_unique() == 2
 
 
 @pytest.mark.parametrize("function", [retention.curve, retention.immediate_and_final])

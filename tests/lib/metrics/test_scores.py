@@ -13,11 +13,11 @@ from lib.metrics import scores, summaries
 LN2 = math.log(2)
 
 
-def row(edit_id: str, kind: str, role: str, nll: float, **changed: Any) -> Score:
+def row(request_id: str, kind: str, role: str, nll: float, **changed: Any) -> Score:
     """One score of the first prompt after the edit; one token, not the argmax, unless changed."""
     values: dict[str, Any] = {"session": 0, "when": "after", "prompt_index": 0, "prompt": "p", "target": "t"}
     values |= {"tokens": 1, "correct": 0, "argmax": (0,)} | changed
-    return Score(edit_id=edit_id, kind=kind, role=role, nll=nll, **values)  # type: ignore[arg-type]
+    return Score(request_id=request_id, kind=kind, role=role, nll=nll, **values)  # type: ignore[arg-type]
 
 
 def records_of(*rows: Score) -> pl.DataFrame:
@@ -67,8 +67,8 @@ def test_one_wrong_token_of_two_is_half_a_token_accuracy_and_no_accuracy() -> No
 def test_prompts_are_averaged_within_a_record_before_records_are() -> None:
     took = [row("a", "generalization", role, nll) for role, nll in (("new", 1.0), ("true", 2.0))]
     failed = [
-        row(edit_id, "generalization", role, nll, prompt_index=index)
-        for edit_id, index in (("a", 1), ("a", 2), ("a", 3), ("b", 0))
+        row(request_id, "generalization", role, nll, prompt_index=index)
+        for request_id, index in (("a", 1), ("a", 2), ("a", 3), ("b", 0))
         for role, nll in (("new", 2.0), ("true", 1.0))
     ]
     records = records_of(*took, *failed)  # a: one of four, b: none of one
@@ -104,7 +104,7 @@ def test_efficacy_nll_is_per_token_and_null_where_there_is_no_true_object() -> N
     rows = [row("a", "efficacy", "new", 4.0, tokens=2, when=when) for when in scores.WHENS]
     found = scores.efficacy_nll(pl.LazyFrame([asdict(one) for one in [*rows, row("a", "efficacy", "true", 3.0)]]))
     assert found.to_dicts() == [
-        {"edit_id": "a", "new_before": 2.0, "true_before": None, "new_after": 2.0, "true_after": 3.0}
+        {"request_id": "a", "new_before": 2.0, "true_before": None, "new_after": 2.0, "true_after": 3.0}
     ]
 
 

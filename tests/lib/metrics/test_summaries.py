@@ -13,7 +13,7 @@ from tests.lib.metrics.test_scores import records_of, row
 def three_kinds(values: np.ndarray) -> pl.DataFrame:
     """A frame as per_record's, with one success in percent for every record (rows) and kind (columns)."""
     kinds = [
-        pl.DataFrame({"edit_id": [str(index) for index in range(len(column))], "success": column}).with_columns(
+        pl.DataFrame({"request_id": [str(index) for index in range(len(column))], "success": column}).with_columns(
             kind=pl.lit(kind), session=pl.lit(0)
         )
         for kind, column in zip(scores.KINDS, values.T, strict=True)
@@ -63,7 +63,9 @@ def test_score_interval_agrees_with_a_bootstrap_over_records() -> None:
 def test_score_interval_counts_a_record_only_for_the_kinds_that_it_has() -> None:
     random = np.random.default_rng(1)
     values = 100 * random.beta(4, 2, size=(200, 3))
-    without = three_kinds(values).filter((pl.col("kind") != "generalization") | (pl.col("edit_id").cast(pl.Int64) < 50))
+    without = three_kinds(values).filter(
+        (pl.col("kind") != "generalization") | (pl.col("request_id").cast(pl.Int64) < 50)
+    )
     means = [values[:, 0].mean(), values[:50, 1].mean(), values[:, 2].mean()]
     drawn = [values[random.integers(0, n, size=(4000, n)), k].mean(axis=1) for k, n in ((0, 200), (1, 50), (2, 200))]
     score = summaries.score(without, "success")
@@ -75,9 +77,9 @@ def test_score_interval_counts_a_record_only_for_the_kinds_that_it_has() -> None
 def test_headline_rounds_to_two_decimals_and_repeats_itself_for_before() -> None:
     nll_of_new = {"before": {"a": 1.0, "b": 2.0, "c": 2.0}, "after": {"a": 1.0, "b": 1.0, "c": 2.0}}
     rows = [
-        row(edit_id, kind, role, nll, when=when)
+        row(request_id, kind, role, nll, when=when)
         for when, edits in nll_of_new.items()
-        for edit_id, new in edits.items()
+        for request_id, new in edits.items()
         for kind in scores.KINDS
         for role, nll in (("new", new), ("true", 1.5))
     ]

@@ -12,7 +12,7 @@ from lib.metrics import scores
 
 def row(when: str, argmax: tuple[int, ...], **changed: Any) -> Score:
     """One score of a locality prompt's own answer."""
-    values: dict[str, Any] = {"edit_id": "a", "session": 0, "kind": "locality", "prompt_index": 0, "role": "true"}
+    values: dict[str, Any] = {"request_id": "a", "session": 0, "kind": "locality", "prompt_index": 0, "role": "true"}
     values |= {"prompt": "p", "target": "t", "nll": 1.0, "tokens": max(1, len(argmax)), "correct": 0, "argmax": argmax}
     return Score(when=when, **(values | changed))  # type: ignore[arg-type]
 

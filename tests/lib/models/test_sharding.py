@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.runtime.distributed import World, wants_shards
+from lib.runtime.distributed import Distributed, wants_shards
 from tests.helpers.models import tiny_model
 from tests.helpers.shard_two import FAMILIES, found
 from tests.lib.scoring.test_scorer import alike
@@ -28,7 +28,7 @@ def spread(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_spread_model_is_trained_and_scored_as_a_whole_one(spread: Path, family: str) -> None:
     ours = json.loads((spread / f"{family}.json").read_text())
-    wanted = json.loads(json.dumps(found(tiny_model(family), family, World())))
+    wanted = json.loads(json.dumps(found(tiny_model(family), family, Distributed())))
     assert ours["untouched"]
     assert wanted["untouched"]
     for path, matrix in wanted["adapter"].items():

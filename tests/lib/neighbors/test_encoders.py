@@ -45,9 +45,9 @@ def test_hashing_compares_words_as_the_project_does() -> None:
 def test_hashing_finds_facts_of_the_edits_own_relation_in_the_embedded_world() -> None:
     drawn = world.make_world(0)
     requests, pool = world.requests(drawn, "test", 0), world.pool(drawn)
-    relation = {one.edit_id: one.relation for one in requests} | {one.fact_id: one.relation for one in pool}
+    relation = {one.request_id: one.relation for one in requests} | {one.fact_id: one.relation for one in pool}
     found = similar(requests, pool, 20, encoder("hashing", "cpu"))
-    own = [relation[one.edit_id] == relation[one.fact_id] for one in found]
+    own = [relation[one.request_id] == relation[one.fact_id] for one in found]
     assert np.mean(own) > 5 / len(set(relation.values()))  # five times what random facts would reach
     assert np.mean([same for same, one in zip(own, found, strict=True) if one.rank == 0]) > 0.9
 

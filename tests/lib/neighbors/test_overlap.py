@@ -25,7 +25,7 @@ RELATIONS = st.sampled_from([None, "r", "s"])
 LOCALITY = st.builds(LocalityPrompt, prompt=TEXTS, target=TARGETS)
 REQUESTS = st.builds(
     Request,
-    edit_id=st.just("edit"),
+    request_id=st.just("edit"),
     dataset=st.just("test"),
     subject=NAMES,
     relation=RELATIONS,
@@ -183,7 +183,7 @@ def _contradicts(fact: Fact, request: Request) -> bool:
 
 def _request(**changed: object) -> Request:
     values: dict[str, object] = {
-        "edit_id": "1",
+        "request_id": "1",
         "dataset": "test",
         "subject": "Ada King",
         "relation": "birthplace",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lib.core import tables
-from lib.core.records import Fact, Neighbor, Request
+from lib.core.records import Fact, Request, UneditedFact
 from lib.neighbors import search
 from lib.neighbors.encoders import HashingEncoder, Vectors, encoder
 from lib.neighbors.retrieval import Found, figures, random_neighbors, similar_neighbors
@@ -26,8 +26,10 @@ class Table:
 def test_random_neighbors_are_different_facts_of_the_pool_in_order_of_rank() -> None:
     pool = _facts(30)
     found = at_random(_requests(4), pool, 10, seed=0)
-    assert [(one.edit_id, one.rank) for one in found] == [(f"e{edit}", rank) for edit in range(4) for rank in range(10)]
-    assert all(len({one.fact_id for one in found if one.edit_id == f"e{edit}"}) == 10 for edit in range(4))
+    assert [(one.request_id, one.rank) for one in found] == [
+        (f"e{edit}", rank) for edit in range(4) for rank in range(10)
+    ]
+    assert all(len({one.fact_id for one in found if one.request_id == f"e{edit}"}) == 10 for edit in range(4))
     facts = {fact.fact_id: fact for fact in pool}
     assert all((one.prompt, one.target) == (facts[one.fact_id].prompt, facts[one.fact_id].target) for one in found)
     assert {one.similarity for one in found} == {None}
@@ -37,7 +39,7 @@ def test_an_edits_random_neighbors_do_not_depend_on_the_other_edits() -> None:
     requests, pool = _requests(6), _facts(1000)
     found = at_random(requests, pool, 5, seed=0)
     some = at_random([requests[4], requests[1]], pool, 5, seed=0)
-    assert some == [one for name in ("e4", "e1") for one in found if one.edit_id == name]
+    assert some == [one for name in ("e4", "e1") for one in found if one.request_id == name]
 
 
 def test_random_neighbors_differ_between_edits_and_between_seeds() -> None:
@@ -116,17 +118,19 @@ def test_an_edits_similar_neighbors_do_not_depend_on_the_other_edits() -> None:
 
 def test_an_inverted_file_finds_a_part_of_what_is_there_with_true_similarities() -> None:
     requests, pool = _requests(5), _facts(400)
-    exact = {(one.edit_id, one.fact_id): one.similarity for one in _similar(requests, pool, "Flat", n=400)}
+    exact = {(one.request_id, one.fact_id): one.similarity for one in _similar(requests, pool, "Flat", n=400)}
     found = _similar(requests, pool, "IVF4,Flat")
     assert len(found) == 25
-    assert all(one.similarity == exact[one.edit_id, one.fact_id] for one in found)
+    assert all(one.similarity == exact[one.request_id, one.fact_id] for one in found)
 
 
 def test_an_index_that_finds_too_few_leaves_a_shortfall() -> None:
     requests, pool = _requests(3), _facts(400)
     found = _similar(requests, pool, "IVF4,Flat", n=390)
-    assert len({(one.edit_id, one.fact_id) for one in found}) == len(found) < 3 * 390
-    assert [one.rank for one in found if one.edit_id == "e1"] == list(range(sum(one.edit_id == "e1" for one in found)))
+    assert len({(one.request_id, one.fact_id) for one in found}) == len(found) < 3 * 390
+    assert [one.rank for one in found if one.request_id == "e1"] == list(
+        range(sum(one.request_id == "e1" for one in found))
+    )
 
 
 @pytest.mark.parametrize(("index", "size"), [("IVF4,Flat", 2), ("Flatt", 10)])
@@ -190,14 +194,14 @@ def test_sparse_vectors_that_are_equally_similar_by_the_hundred_are_those_of_bru
         assert [one.fact_id for one in _similar(requests, pool, "Flat")] == [f"f{row}" for row in best.flatten()]
 
 
-def _similar(requests: Sequence[Request], pool: Sequence[Fact], index: str, n: int = 5) -> list[Neighbor]:
+def _similar(requests: Sequence[Request], pool: Sequence[Fact], index: str, n: int = 5) -> list[UneditedFact]:
     return similar(requests, pool, n, encoder("hashing", "cpu"), index)
 
 
 def _requests(number: int) -> list[Request]:
     return [
         Request(
-            edit_id=f"e{place}",
+            request_id=f"e{place}",
             dataset="test",
             subject=None,
             relation=None,

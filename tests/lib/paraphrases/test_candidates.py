@@ -15,7 +15,7 @@ from lib.paraphrases.cleaning import clean
 from tests.helpers.models import byte_tokenizer, tiny_model
 
 REQUEST = Request(
-    edit_id="1",
+    request_id="1",
     dataset="own",
     subject="Ada Byron",
     relation="birthplace",
@@ -29,7 +29,7 @@ REQUEST = Request(
 
 
 def line(text: str, kind: str = "fewshot") -> Paraphrase:
-    return Paraphrase(edit_id="1", kind=kind, text=text, seed=0)  # type: ignore[arg-type]
+    return Paraphrase(request_id="1", kind=kind, text=text, seed=0)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_cleaning_drops_with_the_right_reason(text: str, reason: str | None) -> 
 
 
 def test_another_edits_evaluation_prompt_about_the_same_subject_is_kept_away() -> None:
-    other = replace(REQUEST, edit_id="2", paraphrases=("Ada Byron comes from",), locality=())
+    other = replace(REQUEST, request_id="2", paraphrases=("Ada Byron comes from",), locality=())
     cleaned = clean([REQUEST, other], [line("Ada Byron comes from")], n=1, method="fewshot")
     assert cleaned.dropped["evaluation"] == 1
 

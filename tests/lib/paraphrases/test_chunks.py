@@ -17,7 +17,7 @@ from lib.paraphrases.chunks import Chunk, chunks_of, contents, make
 PARA = params.section("para", params.Para).model_copy(update={"method": "fewshot"})
 REQUESTS = [
     Request(
-        edit_id=str(number), dataset="own", subject="Ada Byron", relation=None,
+        request_id=str(number), dataset="own", subject="Ada Byron", relation=None,
         prompt=f"Ada Byron ({number}) was born in", template=None, target_new="Rome", target_true=None,
     )
     for number in range(11)

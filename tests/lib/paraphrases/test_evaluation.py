@@ -13,7 +13,7 @@ from lib.paraphrases.evaluation import evaluation_chunks, evaluation_paraphrases
 
 PARA = params.section("para", params.Para).model_copy(update={"method": "fewshot", "n": 3, "evaluation": 2})
 BARE = Request(
-    edit_id="1",
+    request_id="1",
     dataset="own",
     subject="Ada Byron",
     relation=None,
@@ -22,7 +22,7 @@ BARE = Request(
     target_new="Rome",
     target_true=None,
 )
-ASKED = replace(BARE, edit_id="2", paraphrases=("The birthplace of Ada Byron is",))
+ASKED = replace(BARE, request_id="2", paraphrases=("The birthplace of Ada Byron is",))
 
 
 class Lines:
@@ -51,7 +51,7 @@ LINES = ("Ada Byron comes from", "Rome is where Ada Byron", "Ada Byron, a native
 def test_an_edit_without_generalization_prompts_gets_clean_ones_and_another_keeps_its_own(tmp_path: Path) -> None:
     found = drawn(evaluation_chunks([BARE, ASKED], PARA, tmp_path), Lines(*LINES))
     made = evaluation_paraphrases([BARE, ASKED], found, PARA)
-    assert [(one.edit_id, one.text) for one in made.kept] == [("1", LINES[0]), ("1", LINES[2])]
+    assert [(one.request_id, one.text) for one in made.kept] == [("1", LINES[0]), ("1", LINES[2])]
     assert scored_on([BARE, ASKED], made.kept) == [replace(BARE, paraphrases=(LINES[0], LINES[2])), ASKED]
 
 

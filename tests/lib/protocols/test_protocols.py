@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from lib.core.params import Lora, Protocol, Regularize, Train
-from lib.core.records import Neighbor, Request
+from lib.core.records import Request, UneditedFact
 from lib.editors import editor
 from lib.edits.apply import applied
 from lib.edits.edit import Edit
@@ -20,13 +20,14 @@ from lib.methods.context import Context
 from lib.protocols.job import UNEDITED, Job, mass
 from lib.protocols.sequential import checkpoint_numbers, sequential
 from lib.protocols.single import edits_together, single
-from lib.runtime.distributed import World
+from lib.runtime.distributed import Distributed
 from lib.runtime.scratch import forget
 from tests.helpers.models import TARGETS, byte_tokenizer, tiny_model
 
 REQUESTS = [
     Request(
-        edit_id=f"e{n}", dataset="own", subject=name, relation="r", prompt=f"{name} lives in", template="{} lives in",
+        request_id=f"e{n}", dataset="own", subject=name, relation="r", prompt=f"{name} lives in",
+        template="{} lives in",
         target_new=new, target_true=true,
     )
     for n, (name, new, true) in enumerate(
@@ -34,7 +35,7 @@ REQUESTS = [
     )
 ]  # fmt: skip
 NEIGHBORS = [
-    Neighbor(edit_id=one.edit_id, fact_id="f", rank=0, similarity=None, prompt="Eve lives in", target="Pau")
+    UneditedFact(request_id=one.request_id, fact_id="f", rank=0, similarity=None, prompt="Eve lives in", target="Pau")
     for one in REQUESTS
 ]
 
@@ -45,7 +46,8 @@ def protocol(**changed: Any) -> Protocol:
 
 def job(folder: Path, regularize: str = "none") -> Job:
     train = Train(
-        mask_prompt=True, epochs=4, lr=1e-2, batch_size=8, micro_tokens=256, checkpoint_steps=2, dpo=0.0, dpo_beta=0.5,
+        mask_prompt=True, epochs=4, lr=1e-2, batch_size=8, micro_batch_tokens=256, checkpoint_steps=2, dpo=0.0,
+        dpo_beta=0.5,
         text=0.0, text_examples=1, seed=0,
     )  # fmt: skip
     context = Context(
@@ -53,7 +55,7 @@ def job(folder: Path, regularize: str = "none") -> Job:
         neighbors=NEIGHBORS,
         lora=Lora(r=2, alpha=4.0, targets=TARGETS["llama"]),
         train=train,
-        world=World(),
+        distributed=Distributed(),
         progress=lambda steps: steps,
         checkpoints=None,
         record=lambda steps: None,
@@ -80,13 +82,13 @@ def logits(model: Any, edit: Edit) -> torch.Tensor:
 @pytest.mark.parametrize("regularize", ["none", "rect"])
 def test_single_edits_that_share_passes_equal_each_alone(tmp_path: Path, regularize: str) -> None:
     one = job(tmp_path, regularize)
-    together = {request.edit_id: edit for request, edit in single(one, REQUESTS, 3)}
-    assert list(together) == [request.edit_id for request in REQUESTS]
+    together = {request.request_id: edit for request, edit in single(one, REQUESTS, 3)}
+    assert list(together) == [request.request_id for request in REQUESTS]
     for request in REQUESTS:
         alone = mass(replace(one, context=one.context.of([request])), [request])
         forget(tmp_path)
         torch.testing.assert_close(
-            logits(one.model, together[request.edit_id]), logits(one.model, alone), atol=2e-2, rtol=1e-2
+            logits(one.model, together[request.request_id]), logits(one.model, alone), atol=2e-2, rtol=1e-2
         )
 
 

@@ -205,7 +205,7 @@ def test_texts_show_their_measures_and_stand_side_by_side() -> None:
 
 
 def test_passages_are_the_sampled_texts_after_the_first_prompt_of_the_first_edits() -> None:
-    columns = ("edit_id", "when", "decoding", "prompt_index", "prompt", "text")
+    columns = ("request_id", "when", "decoding", "prompt_index", "prompt", "text")
     rows = [
         ("b", "before", "greedy", 0, "own", "no"), ("b", "before", "sampled", 0, "B", "1"),
         ("b", "before", "sampled", 1, "C", "no"), ("a", "before", "sampled", 0, "A", "2"),
@@ -262,13 +262,13 @@ def test_examples_mark_what_took_and_show_both_nlls_before_and_after() -> None:
 
 
 def test_examples_are_the_edits_with_a_continuation_in_their_own_order() -> None:
-    edits = pl.DataFrame({"edit_id": ["b", "a", "c"], "prompt": ["B", "A", "C"], "target_new": ["n", "n", "n"],
+    edits = pl.DataFrame({"request_id": ["b", "a", "c"], "prompt": ["B", "A", "C"], "target_new": ["n", "n", "n"],
                           "target_true": ["t", None, "t"]})  # fmt: skip
     generations = pl.DataFrame(
-        {"edit_id": ["a", "b", "b"], "when": ["after", "before", "after"], "text": ["1", "2", "3"]}
+        {"request_id": ["a", "b", "b"], "when": ["after", "before", "after"], "text": ["1", "2", "3"]}
     )
-    nll = pl.DataFrame({"edit_id": ["a", "b"], **{name: [1.0, 2.0] for name in NLL}})
-    took = pl.DataFrame({"edit_id": ["b"], "took": [True]})
+    nll = pl.DataFrame({"request_id": ["a", "b"], **{name: [1.0, 2.0] for name in NLL}})
+    took = pl.DataFrame({"request_id": ["b"], "took": [True]})
     first, second = examples(edits, generations, nll, took)
     assert first == Example(
         prompt="B", target_new="n", target_true="t", before="2", after="3", nll=dict.fromkeys(NLL, 2.0), took=True
@@ -279,7 +279,7 @@ def test_examples_are_the_edits_with_a_continuation_in_their_own_order() -> None
 
 
 def test_locality_is_drawn_by_similarity_only_where_neighbors_have_one() -> None:
-    spread = [{"edit_id": "a", "before": 100.0, "after": 50.0, "similarity": None}]
+    spread = [{"request_id": "a", "before": 100.0, "after": 50.0, "similarity": None}]
     by_similarity = [{**spread[0], "similarity": 0.5}]
     titles = []
     for rows in (by_similarity, spread, []):

@@ -8,12 +8,12 @@ import pytest
 from filelock import FileLock
 
 from lib.runtime import scratch as shared
-from lib.runtime.distributed import World
+from lib.runtime.distributed import Distributed
 from lib.runtime.scratch import lock_of
 
 
 @dataclass(frozen=True, kw_only=True)
-class Played(World):
+class Played(Distributed):
     """A process among two, of which the other says what is written here."""
 
     said: list[Any] = field(default_factory=list)

@@ -40,12 +40,12 @@ def plain(model: Any, prompt: str) -> torch.Tensor:
 
 
 def found(
-    model: Any, edit: Edit, prompts: Sequence[str] = PROMPTS, context: str = "", micro_tokens: int = 64
+    model: Any, edit: Edit, prompts: Sequence[str] = PROMPTS, context: str = "", micro_batch_tokens: int = 64
 ) -> list[float]:
     tokenizer, values = byte_tokenizer(), [0.0] * len(prompts)
     before = specificity.ends(tokenizer, prompts)
     after = specificity.ends(tokenizer, [context + prompt for prompt in prompts])
-    for batch in specificity.cut(after, micro_tokens):
+    for batch in specificity.cut(after, micro_batch_tokens):
         some = divergences(model, edit, [before[place] for place in batch], [after[place] for place in batch])
         for place, value in zip(batch, some, strict=True):
             values[place] = value
@@ -76,11 +76,11 @@ def test_no_edit_moves_nothing(family: str) -> None:
     assert found(tiny_model(family), Edit(updates={})) == [0.0] * len(PROMPTS)
 
 
-@pytest.mark.parametrize("micro_tokens", [1, 40, 4096])
-def test_the_size_of_a_batch_changes_no_value_and_no_order(micro_tokens: int) -> None:
+@pytest.mark.parametrize("micro_batch_tokens", [1, 40, 4096])
+def test_the_size_of_a_batch_changes_no_value_and_no_order(micro_batch_tokens: int) -> None:
     model = tiny_model("gpt2")
     edit = edit_of(model, "gpt2")
-    assert found(model, edit, micro_tokens=micro_tokens) == pytest.approx(found(model, edit), abs=1e-5)
+    assert found(model, edit, micro_batch_tokens=micro_batch_tokens) == pytest.approx(found(model, edit), abs=1e-5)
     assert found(model, edit, ()) == []
 
 

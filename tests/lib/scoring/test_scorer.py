@@ -18,12 +18,12 @@ from lib.edits.apply import applied
 from lib.edits.edit import Edit
 from lib.edits.updates import Dense, LowRank
 from lib.models import likelihood
-from lib.runtime.distributed import World
+from lib.runtime.distributed import Distributed
 from lib.scoring.scorer import Scored, Scorer
 from tests.helpers.models import VOCABULARY, byte_tokenizer, tiny_model
 
 SETTINGS = Scoring(
-    micro_tokens=128, rows=4, examples=0, greedy=Greedy(tokens=3, limit=None),
+    micro_batch_tokens=128, rows=4, examples=0, greedy=Greedy(tokens=3, limit=None),
     generations=Generations(tokens=24, top_k=5, seed=0, limit=None),
 )  # fmt: skip
 MODULE = "model.layers.1.mlp.down_proj"
@@ -33,7 +33,7 @@ def requests(n: int = 5) -> list[Request]:
     cities = ("Rome", "Oslo", "Lima", "Kyoto", "Cairo", "Bonn", "Perth")[:n]
     return [
         Request(
-            edit_id=city, dataset="own", subject=city, relation=None, prompt=f"{city} is a part of", template=None,
+            request_id=city, dataset="own", subject=city, relation=None, prompt=f"{city} is a part of", template=None,
             target_new="Gaul", target_true="Asia" if place % 2 else None,
             paraphrases=(f"The land of {city} is",),
             locality=tuple(LocalityPrompt(prompt=f"{other} is near", target="it") for other in ("Ur", city[:2] + "x")),
@@ -50,13 +50,13 @@ def edit(low_rank: bool = True, **changed: Any) -> Edit:
     return Edit(updates={MODULE: update if low_rank else Dense(delta=update.dense())}, **changed)
 
 
-def scorer(world: World | None = None, asked: Sequence[Request] | None = None, **changed: Any) -> Scorer:
+def scorer(distributed: Distributed | None = None, asked: Sequence[Request] | None = None, **changed: Any) -> Scorer:
     return Scorer(
         model=tiny_model("llama"),
         tokenizer=byte_tokenizer(),
         requests=requests() if asked is None else asked,
         settings=SETTINGS.model_copy(update=changed),
-        world=world or World(),
+        distributed=distributed or Distributed(),
         progress=lambda batches, name: batches,
     )
 
@@ -73,11 +73,11 @@ def alike(found: dict[str, Any], wanted: dict[str, Any], rel: float | None = Non
     assert json.loads(json.dumps(found)) == json.loads(json.dumps(wanted))
 
 
-@pytest.mark.parametrize("micro_tokens", [16, 4096])
+@pytest.mark.parametrize("micro_batch_tokens", [16, 4096])
 @pytest.mark.parametrize("low_rank", [False, True])
-def test_no_row_depends_on_the_size_of_a_batch(micro_tokens: int, low_rank: bool) -> None:
+def test_no_row_depends_on_the_size_of_a_batch(micro_batch_tokens: int, low_rank: bool) -> None:
     alike(
-        plain(scorer(micro_tokens=micro_tokens).after(edit(low_rank))),
+        plain(scorer(micro_batch_tokens=micro_batch_tokens).after(edit(low_rank))),
         plain(scorer().after(edit(low_rank))),
     )
 
@@ -102,7 +102,7 @@ def test_scores_texts_and_divergences_are_those_of_the_edited_model() -> None:
     assert [row.nll for row in found.scores] == [row.nll for row in inside.scores]
     assert [row.text for row in found.generations] == [row.text for row in inside.generations]
     assert {row.when for row in found.scores} == {row.when for row in found.generations} == {"after"}
-    assert {row.edit_id for row in found.divergences} == {one.edit_id for one in requests()}
+    assert {row.request_id for row in found.divergences} == {one.request_id for one in requests()}
     assert min(row.kl for row in found.divergences) > 1e-3
     assert not one.before().divergences
     again = one.before()
@@ -113,7 +113,7 @@ def test_scores_texts_and_divergences_are_those_of_the_edited_model() -> None:
 def test_edits_made_alone_have_the_texts_of_the_edits_made_together() -> None:
     together = scorer().after(edit())
     alone = Scored.of(replace(scorer(asked=[one]), place=place).after(edit()) for place, one in enumerate(requests()))
-    key = ("edit_id", "kind", "prompt_index", "text")
+    key = ("request_id", "kind", "prompt_index", "text")
     assert sorted(_columns(together.generations, key)) == sorted(_columns(alone.generations, key))
     assert [row.nll for row in together.scores] == pytest.approx([row.nll for row in alone.scores], abs=1e-5)
     assert [row.kl for row in together.divergences] == pytest.approx([row.kl for row in alone.divergences], abs=1e-5)
@@ -125,38 +125,38 @@ def test_texts_are_written_for_the_first_edits_of_the_run_only() -> None:
         "generations": SETTINGS.generations.model_copy(update={"limit": 1}),
     }
     whole, every = scorer(**limits).before().generations, scorer().before().generations
-    assert {row.edit_id for row in whole if row.decoding == "greedy"} == {"Rome", "Oslo", "Lima"}
-    assert {row.edit_id for row in whole if row.decoding == "sampled"} == {"Rome"}
-    assert {*_columns(whole, ("edit_id", "kind", "prompt_index", "text"))} <= {
-        *_columns(every, ("edit_id", "kind", "prompt_index", "text"))
+    assert {row.request_id for row in whole if row.decoding == "greedy"} == {"Rome", "Oslo", "Lima"}
+    assert {row.request_id for row in whole if row.decoding == "sampled"} == {"Rome"}
+    assert {*_columns(whole, ("request_id", "kind", "prompt_index", "text"))} <= {
+        *_columns(every, ("request_id", "kind", "prompt_index", "text"))
     }
     later = replace(scorer(asked=requests()[2:3], **limits), place=2).before().generations
-    assert {(row.edit_id, row.decoding) for row in later} == {("Lima", "greedy")}
+    assert {(row.request_id, row.decoding) for row in later} == {("Lima", "greedy")}
     assert not scorer().after(edit(), session=2, texts=False).generations
 
 
 def test_a_context_comes_before_every_prompt_of_its_own_edit_only() -> None:
     found = scorer().after(Edit(updates={}, contexts={"Oslo": "Oslo is in Gaul. "}))
     before = scorer().before()
-    changed = {one.edit_id for one, other in zip(found.scores, before.scores, strict=True) if one.nll != other.nll}
-    assert changed == {row.edit_id for row in found.divergences if row.kl > 1e-6} == {"Oslo"}
-    written = {one.edit_id for one, other in zip(found.generations, before.generations, strict=True)
+    changed = {one.request_id for one, other in zip(found.scores, before.scores, strict=True) if one.nll != other.nll}
+    assert changed == {row.request_id for row in found.divergences if row.kl > 1e-6} == {"Oslo"}
+    written = {one.request_id for one, other in zip(found.generations, before.generations, strict=True)
                if one.text != other.text}  # fmt: skip
     assert written == {"Oslo"}
     assert {row.prompt for row in found.generations} == {row.prompt for row in before.generations}
 
 
-@pytest.mark.parametrize("micro_tokens", [24, 200])
+@pytest.mark.parametrize("micro_batch_tokens", [24, 200])
 def test_no_tensor_as_wide_as_the_vocabulary_is_longer_than_a_batch(
-    micro_tokens: int, monkeypatch: pytest.MonkeyPatch
+    micro_batch_tokens: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one = scorer(asked=requests(7), micro_tokens=micro_tokens)
+    one = scorer(asked=requests(7), micro_batch_tokens=micro_batch_tokens)
     longest = max(map(len, _prompts(one.requests)))
     seen = _Widest()
     with seen:
         one.before()
         one.after(edit(low_rank=False))
-    assert 4 <= seen.rows <= max(micro_tokens, longest + 10)
+    assert 4 <= seen.rows <= max(micro_batch_tokens, longest + 10)
     monkeypatch.setattr(likelihood, "HEAD_CHUNK", 3)
     with seen:
         one.before()

@@ -15,8 +15,8 @@ SAMPLED = Generations(tokens=30, top_k=5, seed=0, limit=None)
 GREEDY = Greedy(tokens=4, limit=None)
 
 
-def request(edit_id: str = "a", **changed: Any) -> Request:
-    values: dict[str, Any] = {"edit_id": edit_id, "dataset": "own", "subject": None, "relation": None}
+def request(request_id: str = "a", **changed: Any) -> Request:
+    values: dict[str, Any] = {"request_id": request_id, "dataset": "own", "subject": None, "relation": None}
     values |= {"prompt": "Rome lies in", "template": None, "target_new": "Gaul", "target_true": None}
     values |= {"paraphrases": ("Rome is in", "Find Rome in"), "generation_prompts": ("Rome", "The city of Rome")}
     return Request(**(values | changed))
@@ -31,7 +31,7 @@ def write(model: Any, wanted: list[written.Wanted], top_k: int | None = 5, rows:
     for batch in written.cut(wanted, rows):
         some = [wanted[place] for place in batch]
         for one, text in zip(some, written.texts(model, TOKENIZER, some, top_k, rows), strict=True):
-            texts[one.edit_id, one.kind, one.prompt_index] = text
+            texts[one.request_id, one.kind, one.prompt_index] = text
     return texts
 
 
@@ -74,12 +74,15 @@ def test_a_context_is_read_before_the_prompt_and_does_not_count() -> None:
 def test_edits_with_contexts_do_not_share_a_batch() -> None:
     requests = [request(), request("b")]
     wanted = asking({"a": "One. ", "b": "Two. "}).generations(requests, SAMPLED)
-    assert [[wanted[place].edit_id for place in batch] for batch in written.cut(wanted, 16)] == [["a"] * 2, ["b"] * 2]
+    assert [[wanted[place].request_id for place in batch] for batch in written.cut(wanted, 16)] == [
+        ["a"] * 2,
+        ["b"] * 2,
+    ]
 
 
 @pytest.mark.parametrize("top_k", [None, 5])
 def test_texts_do_not_depend_on_what_else_is_written(top_k: int | None) -> None:
-    model, requests = tiny_model("llama"), [request(edit_id) for edit_id in "abcde"]
+    model, requests = tiny_model("llama"), [request(request_id) for request_id in "abcde"]
     whole = write(model, asking().generations(requests, SAMPLED), top_k)
     for one in requests:
         alone = write(model, asking().generations([one], SAMPLED), top_k)
@@ -112,5 +115,7 @@ def test_a_context_too_long_for_the_model_loses_its_beginning_and_is_marked() ->
     assert max(one.asked.length for one in found) == 128
     assert len({len(one.asked.ids) - len(one.prompt) for one in found}) == 1
     assert all(one.row("", "after", 0).truncated for one in found)
-    assert write(tiny_model("gpt2"), found, None).keys() == {(one.edit_id, one.kind, one.prompt_index) for one in found}
+    assert write(tiny_model("gpt2"), found, None).keys() == {
+        (one.request_id, one.kind, one.prompt_index) for one in found
+    }
     assert not any(one.truncated for one in asking(longest=128).greedy([request()], GREEDY))
