@@ -63,7 +63,7 @@ def _context(edit: Edit, options: argparse.Namespace) -> str:
         return ""
     if options.request_id not in edit.contexts:
         some = ", ".join(list(edit.contexts)[:5]) or "none: this edit changes weights, leave --request-id out"
-        raise ValueError(f"--request-id: wanted a request of this edit in context ({some}); found {options.request_id!r}")
+        raise ValueError(f"--request-id: wanted one of this edit in context ({some}); found {options.request_id!r}")
     return edit.contexts[options.request_id]
 
 
