@@ -7,22 +7,20 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
-from safetensors.torch import load_file
 
 from lib.core.records import Score
-from lib.edits.apply import applied, own_orientation
+from lib.edits.apply import applied
 from lib.edits.edit import Edit
-from lib.edits.updates import Dense
 from lib.metrics import scores, summaries
 from lib.models.likelihood import score_targets
 from lib.models.packing import pack
 from lib.models.tokens import encode
 from tests.helpers.models import GOLDEN, golden_model
+from tests.parity.reference import memit_updates
 
 EASYEDIT = json.loads((GOLDEN / "easyedit.json").read_text())
 WHENS = {"pre": "before", "post": "after"}
@@ -63,8 +61,7 @@ def test_the_mean_over_edits_is_easyedits(model: str) -> None:
 def test_the_tokens_said_after_locality_prompts_are_easyedits(model: str, when: str) -> None:
     edited = when == "post"
     network, tokenizer = golden_model(model)
-    deltas = {path: one for path, one in _memit(model).items() if edited}
-    updates = {path: Dense(delta=own_orientation(network.get_submodule(path), one)) for path, one in deltas.items()}
+    updates = memit_updates(model, network) if edited else {}
     with applied(network, Edit(updates=updates)):
         for case, record in enumerate(json.loads((GOLDEN / "inputs/counterfact_requests.json").read_text())):
             prompts = record["neighborhood_prompts"]
@@ -72,11 +69,6 @@ def test_the_tokens_said_after_locality_prompts_are_easyedits(model: str, when: 
             found = score_targets(network, pack(encode(tokenizer, prompts, [(answer,)] * len(prompts))))
             said = [one.tolist() for one in found.argmax.split(found.tokens.tolist())]
             assert said == EASYEDIT[model][when][str(case)]["locality_output"], case
-
-
-def _memit(model: str) -> dict[str, Any]:
-    deltas = load_file(Path(GOLDEN) / "memit_deltas.safetensors")
-    return {key.partition("/")[2]: delta for key, delta in deltas.items() if key.startswith(f"{model}/")}
 
 
 def _rows(golden: Any) -> Iterator[Score]:

@@ -1,33 +1,39 @@
 """MEND and KE with the hyper-networks that the reference values were computed with."""
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from lib.core.texts import fill
 from lib.editors import ke, mend
 from lib.edits.apply import own_orientation, shape_of
 from lib.edits.edit import Edit
-from lib.methods.hypernets.network import edit_together, signals_of
+from lib.methods.hypernets.network import edit_together
 from lib.models.packing import Item
 from lib.models.tokens import encode
 from tests.helpers.baselines import settings
 from tests.helpers.models import golden_model
+from tests.parity.compact import MEND_RUNS
+from tests.parity.reference import document, product, tensors
 
-GOLDEN = Path(__file__).parent.parent / "golden"
+PATHS = {
+    "gpt2": {"transformer.h.2.mlp.c_proj": 1, "transformer.h.3.mlp.c_proj": 3},
+    "gptj": {
+        f"transformer.h.{layer}.mlp.{name}": 2 * layer - 4 + place
+        for layer in (2, 3)
+        for place, name in enumerate(("fc_in", "fc_out"))
+    },
+}
+"""Edited matrices, each with its place in the order of the model's parameters."""
 WITHOUT_PAD_ROW = 1e-3
 """The originals add a [PAD] token, whose row enters the softmax; it is random, so values agree to this only."""
 
 
 def items(tokenizer: Any, cases: list[int]) -> list[Item]:
-    records = json.loads((GOLDEN / "inputs/counterfact_requests.json").read_text())
+    records = document("inputs/counterfact_requests")
     edits = [records[case]["requested_rewrite"] for case in cases]
     prompts = [fill(one["prompt"], one["subject"]) for one in edits]
     return encode(tokenizer, prompts, [(one["target_new"]["str"],) for one in edits])
@@ -80,79 +86,42 @@ def apart(found: Tensor, wanted: Tensor) -> float:
     return ((found - wanted).norm() / wanted.norm()).item()
 
 
-@pytest.fixture(scope="module")
-def part() -> dict[str, Tensor]:
-    return load_file(GOLDEN / "hypernets.safetensors")
-
-
-def below(part: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): one for name, one in part.items() if name.startswith(prefix)}
-
-
-@pytest.mark.parametrize("run", ["eval__single0", "eval__batch2", "as_published_training_mode__single0"])
-def test_mend_makes_the_reference_updates_of_the_down_projections(run: str, part: dict[str, Tensor]) -> None:
-    paths = ["transformer.h.2.mlp.fc_out", "transformer.h.3.mlp.fc_out"]
-    made = mend_edit("gptj", paths, below(part, "mend/"), [1, 3], run)
-    kept = {path for path in paths if f"mend/{run}/{path}/left" in part}
-    assert paths[1] in kept
-    for path in kept:
-        wanted = part[f"mend/{run}/{path}/left"] @ part[f"mend/{run}/{path}/right"]
-        assert apart(made.updates[path].dense(), wanted) < WITHOUT_PAD_ROW
-
-
-@pytest.mark.parametrize("case", [0, 1])
-def test_ke_gates_the_gradient_as_the_reference_does(case: int, part: dict[str, Tensor]) -> None:
-    path = "transformer.h.3.mlp.c_proj"
-    model, tokenizer = golden_model("gpt2")
-    how = settings(ke, "ke", hidden=24, condition=32, max_scale=1.0)
-    gate = ke._Gate(96, 384, rows_are_outputs=False, settings=how)
-    gate.load_state_dict(gate_weights(below(part, "ke/"), path))
-    some = items(tokenizer, [case])
-    signals = signals_of(model, some, [path], [1 / len(some[0].targets[0])])
-    update = gate(part[f"ke/condition{case}"], signals.inputs[path], signals.gradients[path])
-    wanted = part[f"ke/case{case}/{path}/left"] @ part[f"ke/case{case}/{path}/right"]
-    assert apart(update.left[0] @ update.right[0], wanted) < 1e-5
-
-
-@pytest.mark.parametrize(
-    "run", ["eval__single0", "eval__single1", "eval__batch2", "as_published_training_mode__single0"]
-)
+@pytest.mark.parametrize("run", MEND_RUNS)
 @pytest.mark.parametrize("family", ["gpt2", "gptj"])
-def test_mend_makes_every_reference_update(family: str, run: str, golden: Path) -> None:
-    outputs = golden / "outputs"
-    about = json.loads((outputs / f"07_mend_{family}.json").read_text())
+def test_mend_makes_the_reference_updates(family: str, run: str) -> None:
+    values = tensors("hypernets", f"mend_{family}")
+    paths = PATHS[family]
     # as published, the rates are counted in the order of the model's parameters, not of the matrices they were made for
-    order = [name.removesuffix(".weight") for name in about["named_parameters_order"]]
-    made = mend_edit(family, order, load_file(outputs / f"07_mend_hypernet_{family}.safetensors"), [0, 1, 2, 3], run)
-    wanted = np.load(outputs / f"07_mend_{family}.npz")
+    edit = mend_edit(family, list(paths), values, list(paths.values()), run)
     model, _ = golden_model(family)
-    assert list(made.updates) == order
-    for path, update in made.updates.items():
+    assert edit.updates.keys() == paths.keys()
+    for path, update in edit.updates.items():
         delta = own_orientation(model.get_submodule(path), update.dense())
-        assert apart(delta, torch.from_numpy(wanted[f"{run}__{path}.weight"])) < WITHOUT_PAD_ROW
+        assert apart(delta, product(values, f"{run}/{path}")) < WITHOUT_PAD_ROW
 
 
 @pytest.mark.parametrize("case", [0, 1])
-def test_ke_makes_every_reference_update(case: int, golden: Path) -> None:
+def test_ke_makes_every_reference_update(case: int) -> None:
     model, tokenizer = golden_model("gpt2")
-    given = load_file(golden / "outputs/07_ke_hypernet_gpt2.safetensors")
+    values = tensors("hypernets", "ke")
     how = settings(ke, "ke", layers=1, hidden=24, condition=32, max_scale=1.0)
     network = ke.new_network(model, how)
     theirs = "editor.condition."
-    network.condition.embedding = torch.nn.Embedding.from_pretrained(given[f"{theirs}embedding.weight"])  # with [PAD]
-    state = {f"condition.embedding.{name}": one for name, one in network.condition.embedding.state_dict().items()}
+    embedding = torch.cat([model.get_input_embeddings().weight, values["pad_row"][None]])
+    network.condition.embedding = torch.nn.Embedding.from_pretrained(embedding)
+    state = {f"condition.embedding.{name}": value for name, value in network.condition.embedding.state_dict().items()}
     for name in network.condition.lstm.state_dict():
-        state[f"condition.lstm.{name}"] = given[f"{theirs}lstm._module.{name}"]
+        state[f"condition.lstm.{name}"] = values[f"{theirs}lstm._module.{name}"]
     for name in ("weight", "bias"):
-        state[f"condition.linear.{name}"] = given[f"{theirs}linear._linear_layers.0.{name}"]
-    for place, path in enumerate(network.paths):
-        state |= {f"gates.{place}.{name}": one for name, one in gate_weights(given, path).items()}
+        state[f"condition.linear.{name}"] = values[f"{theirs}linear._linear_layers.0.{name}"]
+    for index, path in enumerate(network.paths):
+        state |= {f"gates.{index}.{name}": value for name, value in gate_weights(values, path).items()}
     network.load_state_dict(state)
-    wanted = np.load(golden / "outputs/07_ke_gpt2.npz")
-    some = items(tokenizer, [case])
+    asked = items(tokenizer, [case])
     with torch.no_grad():
-        assert apart(network.condition(some), torch.from_numpy(wanted[f"condition_case{case}"])) < 1e-5
-    made = edit_together(model, network, some, [1 / len(some[0].targets[0])], 4096)
-    for path, update in made.updates.items():
+        assert apart(network.condition(asked), values[f"condition_case{case}"]) < 1e-5
+    edit = edit_together(model, network, asked, [1 / len(asked[0].targets[0])], 4096)
+    assert list(edit.updates) == list(network.paths)
+    for path, update in edit.updates.items():
         delta = own_orientation(model.get_submodule(path), update.dense())
-        assert apart(delta, torch.from_numpy(wanted[f"delta_case{case}__{path}.weight"])) < 1e-5
+        assert apart(delta, product(values, f"delta_case{case}/{path}")) < 1e-5

@@ -1,23 +1,22 @@
 """The texts of in-context editing against those of the IKE release and of EasyEdit, to the letter."""
 
-import json
-from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 
 from lib.editors.ike import Kind, Lesson, bank, demonstration, nearest_last, preamble
-from tests.parity.editing import GOLDEN, requests
+from tests.parity.editing import requests
+from tests.parity.reference import document
 
-STORED = json.loads((GOLDEN / "ike.json").read_text())
+STORED = document("ike")
 KINDS: tuple[Kind, ...] = ("copy", "update", "retain")
 
 
 def lessons() -> list[Lesson]:
     """What the originals show of each of the twelve records."""
     made = []
-    for record in json.loads((GOLDEN / "inputs/counterfact_requests.json").read_text()):
+    for record in document("inputs/counterfact_requests"):
         rewrite = record["requested_rewrite"]
         new, true = rewrite["target_new"]["str"], rewrite["target_true"]["str"]
         made.append(
@@ -56,17 +55,18 @@ def test_the_text_before_a_prompt_is_the_originals(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", STORED["prompts"])
-def test_every_text_of_the_originals_is_made(name: str, golden: Path) -> None:
-    prompt = json.loads((golden / "outputs/11_ike_prompts.json").read_text())["prompts"][name]
-    before, own = text(name, prompt), lessons()[prompt["case_id"]]
+def test_every_text_of_the_originals_is_made(name: str) -> None:
+    """What the originals' other texts have after what theirs for the edit's prompt begins with."""
+    prompt = STORED["prompts"][name]
+    own = lessons()[prompt["case_id"]]
     if name.startswith("easyedit"):
-        assert bank(lessons()[2:]) == json.loads((golden / "outputs/11_ike_easyedit_bank.json").read_text())
+        assert bank(lessons()[2:]) == STORED["easyedit_bank"]
         assert shown(name, prompt) == prompt["icl_examples"]
-        assert before + own.updates[0] == prompt["rephrase_input"]
-        assert before + own.retains[0] == prompt["locality_input_post"]
+        assert own.updates[0] == prompt["rephrase_input"]
+        assert own.retains[0] == prompt["locality_input_post"]
         assert demonstration(own.fact, requests()[prompt["case_id"]].prompt) == prompt["retrieval_query"]
         return
     assert [*shown(name, prompt), demonstration(own.fact, own.fact)] == prompt["icl_examples"]
-    assert [before + one for one in own.updates] == prompt["paraphrase_inputs"]
+    assert list(own.updates) == prompt["paraphrase_inputs"]
     stored = prompt["neighborhood_inputs_target_true"]
-    assert [before + one for one in own.retains[: len(stored)]] == stored
+    assert list(own.retains[: len(stored)]) == stored

@@ -1,11 +1,9 @@
 """kn as published against the KN baseline of the ROME release."""
 
-from pathlib import Path
-
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
 from lib.editors import kn
 from lib.edits.apply import own_orientation
@@ -32,14 +30,18 @@ def test_attributions_neurons_and_direction_equal_the_original(case: int) -> Non
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_every_changed_matrix_equals_the_originals(case: int, golden: Path) -> None:
+def test_every_changed_matrix_equals_the_originals(case: int) -> None:
+    """The original adds one direction to the columns of the chosen neurons, and changes nothing else."""
     model, tokenizer = golden_model("gpt2")
-    made = kn.edit(model, tokenizer, [requests()[case]], settings(kn, "kn", mode="published"), context())
-    with np.load(golden / "outputs/06_kn_gpt2.npz") as arrays:
-        wanted = {name: arrays[name] for name in arrays.files if name.startswith(f"delta_case{case}__")}
-    assert {f"delta_case{case}__{path}.weight" for path in made.updates} == wanted.keys()
-    for path, update in made.updates.items():
+    reference = load_file(GOLDEN / "kn.safetensors")
+    edit = kn.edit(model, tokenizer, [requests()[case]], settings(kn, "kn", mode="published"), context())
+    deltas: dict[str, Tensor] = {}
+    for layer, neuron in reference[f"{case}/neurons"].tolist():
+        path = f"transformer.h.{layer}.mlp.c_proj"
+        delta = deltas.setdefault(path, torch.zeros_like(model.get_submodule(path).weight))
+        delta[neuron] = reference[f"{case}/direction"]
+    assert edit.updates.keys() == deltas.keys()
+    for path, update in edit.updates.items():
         assert isinstance(update, Sparse)
         found = own_orientation(model.get_submodule(path), update.dense())
-        delta = torch.from_numpy(wanted[f"delta_case{case}__{path}.weight"])
-        torch.testing.assert_close(found, delta, atol=1e-6, rtol=0)
+        torch.testing.assert_close(found, deltas[path], atol=1e-6, rtol=0)

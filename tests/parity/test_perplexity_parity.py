@@ -1,32 +1,33 @@
 """Perplexity against the original evaluation code, which divides by all tokens of the text, the first included."""
 
-import json
-from pathlib import Path
-
 import pytest
 
 from lib.abilities.answers import perplexity, published_perplexity
 from lib.abilities.perplexity import text_scores
+from lib.edits.apply import applied
+from lib.edits.edit import Edit
 from tests.helpers.models import golden_model
+from tests.parity.reference import document, memit_updates
 
 NO_LIMIT = 10_000
 
 
-@pytest.mark.parametrize("name", ["gpt2", "gptj", "llama"])
-def test_published_perplexity_equals_the_original_code(name: str, golden: Path) -> None:
-    texts = json.loads((golden / "inputs/covariance_texts.json").read_text())
-    model, tokenizer = golden_model(name)
-    for one in json.loads((golden / f"outputs/09_perplexity_{name}.json").read_text())["pre"]:
-        place = one["text_index_or_note"]
-        alone = isinstance(place, int)
-        text = texts[place] if alone else " ".join(texts[10:14])
-        limits = {"value": one["max_input_length"]} | ({"value_no_limit": NO_LIMIT} if alone else {})
+@pytest.mark.parametrize("edited", [False, True])
+def test_published_perplexity_equals_the_original_code(family: str, edited: bool) -> None:
+    texts = document("inputs/covariance_texts")
+    model, tokenizer = golden_model(family)
+    for reference in document("perplexity")[family]["post" if edited else "pre"]:
+        index = reference["text_index_or_note"]
+        alone = isinstance(index, int)
+        text = texts[index] if alone else " ".join(texts[10:14])
+        limits = {"value": reference["max_input_length"]} | ({"value_no_limit": NO_LIMIT} if alone else {})
         for key, limit in limits.items():
-            (found,) = text_scores(model, tokenizer, [text], limit, 4096)
-            assert found is not None
-            parts = [(found.nll, found.predicted, found.tokens)]
-            assert published_perplexity(parts) == pytest.approx(one[key], abs=1e-4)
-            assert perplexity(parts) == pytest.approx(one[key] ** (found.tokens / found.predicted), abs=1e-3)
+            with applied(model, Edit(updates=memit_updates(family, model) if edited else {})):
+                (score,) = text_scores(model, tokenizer, [text], limit, 4096)
+            assert score is not None
+            parts = [(score.nll, score.predicted, score.tokens)]
+            assert published_perplexity(parts) == pytest.approx(reference[key], abs=1e-4)
+            assert perplexity(parts) == pytest.approx(reference[key] ** (score.tokens / score.predicted), abs=1e-3)
 
 
 def test_texts_scored_together_are_scored_as_alone() -> None:

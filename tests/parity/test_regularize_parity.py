@@ -1,6 +1,5 @@
 """Regularizers against the released code (RECT, its port in AlphaEdit, PRUNE) on updates of the golden tiny models."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,8 @@ from lib.edits.updates import Dense, LowRank
 from lib.models.architecture import architecture
 from lib.protocols.job import UNEDITED
 from tests.helpers.models import GOLDEN, golden_model
+from tests.parity.folder import PRUNED_LAYERS
+from tests.parity.reference import product, tensors
 
 PRUNE = Regularize(method="prune", keep=100, seed=0)
 ROME = "transformer.h.1.mlp.c_proj"
@@ -76,35 +77,21 @@ def test_pca_transforms_the_published_scores_back(components: int, low_rank: boo
     assert relative(principal(ours, components), (scores @ directions + mean).T) < 1e-5
 
 
-def test_prune_gives_the_released_update(stored: dict[str, Tensor]) -> None:
-    total, wanted = (
-        stored[f"prune_gptj_layer1_{name}_left"] @ stored[f"prune_gptj_layer1_{name}_right"]
-        for name in ("accumulated", "pruned")
+def test_prune_of_three_sessions_gives_the_released_update(family: str) -> None:
+    values, model = tensors("updates", f"prune_{family}"), golden_model(family)[0]
+    layer = PRUNED_LAYERS[family]
+    path = architecture(model).mlp_out_of(layer)
+    module = model.get_submodule(path)
+    total, pruned = (
+        own_orientation(module, product(values, f"{kind}_layer{layer}").float())
+        for kind in ("accumulated", "pruned_delta")
     )
-    model, _ = golden_model("gptj")
-    path = architecture(model).mlp_out_of(1)
-    found = accumulated(Edit(updates={path: Dense(delta=total)}), model, PRUNE)
-    assert relative(found.updates[path].dense(), wanted) < 1e-4  # type: ignore[union-attr]
+    update = accumulated(Edit(updates={path: Dense(delta=total)}), model, PRUNE).updates[path]
+    assert relative(update.dense(), pruned) < 1e-4  # type: ignore[union-attr]
+    assert (linear_weight(module) + update.dense()).isfinite().all()  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("name", ["gpt2", "gptj", "llama"])
-def test_prune_of_three_sessions_equals_the_released_code_in_every_layer(name: str, golden: Path) -> None:
-    arrays = np.load(golden / "outputs" / f"08_prune_memit3batches_{name}.npz")
-    model, _ = golden_model(name)
-    for layer in arrays["layers"]:
-        path = architecture(model).mlp_out_of(int(layer))
-        module = model.get_submodule(path)
-        total, wanted = (
-            own_orientation(module, torch.from_numpy(arrays[f"{kind}_layer{layer}"]))
-            for kind in ("accumulated", "pruned_delta")
-        )
-        found = accumulated(Edit(updates={path: Dense(delta=total)}), model, PRUNE).updates[path]
-        assert relative(found.dense(), wanted) < 1e-4  # type: ignore[union-attr]
-        edited = linear_weight(module) + found.dense()  # type: ignore[union-attr]
-        assert edited.isfinite().all()
-
-
-def test_pca_of_a_rank_one_update_equals_the_released_inverse_transform(golden: Path) -> None:
-    arrays = np.load(golden / "outputs" / "08_masks_gpt2.npz")
-    found = principal(Dense(delta=torch.from_numpy(arrays["delta"]).T), 16)
-    assert relative(found.T, torch.from_numpy(arrays["pca_inverse_transform"])) < 1e-5
+def test_pca_of_a_rank_one_update_equals_the_released_inverse_transform(stored: dict[str, Tensor]) -> None:
+    update = Dense(delta=torch.outer(stored["rome_v"], stored["rome_u"]))
+    reference = product(tensors("updates"), "pca_rank_one").float()
+    assert relative(principal(update, 16).T, reference) < 1e-5

@@ -1,7 +1,5 @@
 """How far an edit moves the weights, against numpy and the values of the released PRUNE."""
 
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +16,7 @@ from lib.edits.weight_change import Measure, WeightChange, heat_map, relative_ch
 from lib.models.architecture import architecture
 from tests.helpers.models import golden_model, tiny_model
 from tests.lib.edits.test_apply import KINDS, snapshot, unchanged, update
+from tests.parity.reference import document, product, tensors
 
 THRESHOLDS = (0.077, 0.171)
 PATHS = {"gpt2": "transformer.h.0.mlp.c_proj", "llama": "model.layers.1.mlp.down_proj", "gptj": "transformer.wte"}
@@ -111,18 +110,16 @@ def test_the_numerical_rank_is_the_true_one_in_either_form(d_out: int, d_in: int
 
 
 @pytest.mark.parametrize("name", ["gpt2", "gptj", "llama"])
-def test_singular_values_equal_those_of_the_released_prune(name: str, golden: Path) -> None:
-    outputs = golden / "outputs" / f"08_prune_memit3batches_{name}"
-    arrays, values = np.load(f"{outputs}.npz"), json.loads(Path(f"{outputs}.json").read_text())
-    model, _ = golden_model(name)
-    for layer in arrays["layers"]:
-        path = architecture(model).mlp_out_of(int(layer))
-        total = own_orientation(model.get_submodule(path), torch.from_numpy(arrays[f"accumulated_layer{layer}"]))
-        found = weight_change(model, Edit(updates={path: Dense(delta=total)}), THRESHOLDS).weights[path]
-        wanted = values[f"layer{layer}"]
-        assert found.base_largest == pytest.approx(wanted["sigma_max_W0"], rel=1e-5)
-        assert found.largest == pytest.approx(wanted["top"][0], rel=1e-5)
-        assert found.rank == wanted["rank1e6"]
+def test_singular_values_equal_those_of_the_released_prune(name: str) -> None:
+    reference, model = document("singular_values")[name], golden_model(name)[0]
+    layer = reference["layer"]
+    path = architecture(model).mlp_out_of(layer)
+    total = product(tensors("updates", f"prune_{name}"), f"accumulated_layer{layer}").float()
+    update = Dense(delta=own_orientation(model.get_submodule(path), total))
+    change = weight_change(model, Edit(updates={path: update}), THRESHOLDS).weights[path]
+    assert change.base_largest == pytest.approx(reference["weight"], rel=1e-5)
+    assert change.largest == pytest.approx(reference["top"][0], rel=1e-5)
+    assert change.rank == reference["rank"]
 
 
 def test_a_heat_map_shows_means_of_blocks_and_small_matrices_as_they_are() -> None:
