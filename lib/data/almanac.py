@@ -140,7 +140,8 @@ def requests(split: Split, seed: int) -> list[Request]:
 def _request(fact: AlmanacFact, nearby: Sequence[AlmanacFact], seed: int) -> Request:
     random = Random(f"{seed}/almanac/{fact.fact_id}")  # of its own: what is drawn does not depend on other edits
     relation = fact.relation
-    prompt, paraphrases = fill(relation.main, fact.subject), [fill(one, fact.subject) for one in relation.evaluation]
+    prompt = fill(relation.main, fact.subject)
+    paraphrases = [fill(phrasing, fact.subject) for phrasing in relation.evaluation]
     target_new = random.choice(
         [
             target
@@ -161,7 +162,7 @@ def _request(fact: AlmanacFact, nearby: Sequence[AlmanacFact], seed: int) -> Req
         target_true=fact.target,
         paraphrases=tuple(paraphrases),
         locality=_locality(fact, target_new, nearby, random),
-        generation_prompts=(*(fill(one, fact.subject) for one in relation.generation), prompt),
+        generation_prompts=(*(fill(phrasing, fact.subject) for phrasing in relation.generation), prompt),
         references=_references(target_new),
     )
 
@@ -218,17 +219,17 @@ def pool(seed: int, edited: bool) -> list[Fact]:
     """
     part_of = parts(seed)
     rows = []
-    for number, fact in enumerate(one for one in facts() if not edited or part_of[one.subject] == "pool"):
+    for number, fact in enumerate(fact for fact in facts() if not edited or part_of[fact.subject] == "pool"):
         taught = fact.relation.taught
-        for place in (0, 1 + number % len(fact.relation.training)):
+        for phrasing in (0, 1 + number % len(fact.relation.training)):
             rows.append(
                 Fact(
-                    fact_id=f"{fact.fact_id}/{place}",
+                    fact_id=f"{fact.fact_id}/{phrasing}",
                     subject=fact.subject,
                     relation=fact.relation.name,
-                    prompt=fill(taught[place], fact.subject),
+                    prompt=fill(taught[phrasing], fact.subject),
                     target=fact.target,
-                    template=taught[place],
+                    template=taught[phrasing],
                 )
             )
     return rows

@@ -124,9 +124,9 @@ def test_a_locality_prompt_is_a_true_fact_of_the_relation_about_a_subject_that_i
         for phrasing in fact.relation.asked
     }
     for edit in loaded.edits:
-        for one in edit.locality:
-            assert true[str(edit.relation), one.prompt, one.target] not in edited | taught
-            assert one.target != edit.target_new
+        for asked in edit.locality:
+            assert true[str(edit.relation), asked.prompt, asked.target] not in edited | taught
+            assert asked.target != edit.target_new
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -135,8 +135,8 @@ def test_splits_and_pool_share_no_subject(seed: int, facts: Facts, own: Own) -> 
     test = load({}, seeded, PRESET, own)
     validation = load({}, seeded.model_copy(update={"split": "validation"}), PRESET, own)
     assert test.pool == validation.pool
-    subjects = [{one.subject for one in rows} for rows in (test.edits, validation.edits, test.pool)]
-    assert sum(len(some) for some in subjects) == len(set.union(*subjects))
+    subjects = [{row.subject for row in rows} for rows in (test.edits, validation.edits, test.pool)]
+    assert sum(len(group) for group in subjects) == len(set.union(*subjects))
 
 
 def test_edit_ids_and_fact_ids_are_unique(loaded: Loaded) -> None:
