@@ -152,7 +152,7 @@ def _request(fact: AlmanacFact, nearby: Sequence[AlmanacFact], seed: int) -> Req
         ]
     )
     return Request(
-        edit_id=fact.fact_id,
+        request_id=fact.fact_id,
         dataset="almanac",
         subject=fact.subject,
         relation=relation.name,
@@ -237,5 +237,5 @@ def pool(seed: int, edited: bool) -> list[Fact]:
 
 def training_prompts(request: Request) -> tuple[str, ...]:
     """Prompts of an almanac edit that may be trained on and are scored nowhere."""
-    (relation,) = {fact.relation for fact in facts() if fact.fact_id == request.edit_id}
+    (relation,) = {fact.relation for fact in facts() if fact.fact_id == request.request_id}
     return tuple(fill(phrasing, request.subject or "") for phrasing in relation.training)

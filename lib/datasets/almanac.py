@@ -16,10 +16,10 @@ def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> 
     these edits away, but for limit 0, where nothing is edited and the pool is the whole almanac. There is no plain
     text but that of the file `text`.
     """
-    edits = almanac.requests(facts.split, facts.seed) if facts.limit != 0 else []
+    requests = almanac.requests(facts.split, facts.seed) if facts.limit != 0 else []
     return Loaded(
-        edits=edits,
-        pool=almanac.pool(facts.seed, edited=bool(edits)),
+        requests=requests,
+        pool=almanac.pool(facts.seed, edited=bool(requests)),
         text=plain_text(files, facts) if "text" in files else [],
         rejects=[],
         rows_of={},

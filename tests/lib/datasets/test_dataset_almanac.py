@@ -82,16 +82,18 @@ def test_a_relation_has_several_objects() -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_edit_has_its_evaluation_prompts_for_every_seed(seed: int, facts: Facts, own: Own) -> None:
     for split in ("test", "validation"):
-        edits = load({}, facts.model_copy(update={"split": split, "seed": seed}), PRESET, own).edits
+        edits = load({}, facts.model_copy(update={"split": split, "seed": seed}), PRESET, own).requests
         assert {edit.relation for edit in edits} == set(RELATIONS)
         for edit in edits:
-            assert (len(set(edit.paraphrases)), len(set(edit.locality))) == (4, almanac.LOCALITY_PROMPTS), edit.edit_id
+            assert (len(set(edit.paraphrases)), len(set(edit.locality))) == (4, almanac.LOCALITY_PROMPTS), (
+                edit.request_id
+            )
             assert len(edit.generation_prompts) == 3
             assert edit.references
 
 
 def test_the_new_object_is_another_object_of_the_relation_that_no_prompt_names(loaded: Loaded) -> None:
-    for edit in loaded.edits:
+    for edit in loaded.requests:
         assert edit.relation
         assert edit.target_new in {fact.target for fact in facts_of(edit.relation)} - {edit.target_true}
         assert not any(contains(prompt, edit.target_new) for prompt in (edit.prompt, *edit.paraphrases))
@@ -99,8 +101,8 @@ def test_the_new_object_is_another_object_of_the_relation_that_no_prompt_names(l
 
 def test_an_edit_is_the_fact_of_its_id_in_the_main_phrasing(loaded: Loaded) -> None:
     true = {fact.fact_id: fact for fact in FACTS}
-    for edit in loaded.edits:
-        fact = true[edit.edit_id]
+    for edit in loaded.requests:
+        fact = true[edit.request_id]
         assert (edit.template, edit.target_true) == (fact.relation.main, fact.target)
         assert edit.prompt == fill(fact.relation.main, fact.subject)
 
@@ -108,7 +110,7 @@ def test_an_edit_is_the_fact_of_its_id_in_the_main_phrasing(loaded: Loaded) -> N
 def test_evaluation_phrasings_are_trained_on_nowhere(loaded: Loaded) -> None:
     evaluated = {phrasing for relation in RELATIONS.values() for phrasing in relation.evaluation}
     assert not evaluated & {fact.template for fact in loaded.pool}
-    for edit in loaded.edits:
+    for edit in loaded.requests:
         training = almanac.training_prompts(edit)
         assert len(training) >= 4
         assert not {*training} & {*edit.evaluation_prompts}
@@ -117,13 +119,13 @@ def test_evaluation_phrasings_are_trained_on_nowhere(loaded: Loaded) -> None:
 def test_a_locality_prompt_is_a_true_fact_of_the_relation_about_a_subject_that_is_neither_edited_nor_in_the_pool(
     loaded: Loaded,
 ) -> None:
-    edited, taught = {edit.subject for edit in loaded.edits}, {fact.subject for fact in loaded.pool}
+    edited, taught = {edit.subject for edit in loaded.requests}, {fact.subject for fact in loaded.pool}
     true = {
         (fact.relation.name, fill(phrasing, fact.subject), fact.target): fact.subject
         for fact in FACTS
         for phrasing in fact.relation.asked
     }
-    for edit in loaded.edits:
+    for edit in loaded.requests:
         for asked in edit.locality:
             assert true[str(edit.relation), asked.prompt, asked.target] not in edited | taught
             assert asked.target != edit.target_new
@@ -135,19 +137,19 @@ def test_splits_and_pool_share_no_subject(seed: int, facts: Facts, own: Own) -> 
     test = load({}, seeded, PRESET, own)
     validation = load({}, seeded.model_copy(update={"split": "validation"}), PRESET, own)
     assert test.pool == validation.pool
-    subjects = [{row.subject for row in rows} for rows in (test.edits, validation.edits, test.pool)]
+    subjects = [{row.subject for row in rows} for rows in (test.requests, validation.requests, test.pool)]
     assert sum(len(group) for group in subjects) == len(set.union(*subjects))
 
 
 def test_edit_ids_and_fact_ids_are_unique(loaded: Loaded) -> None:
-    assert len({edit.edit_id for edit in loaded.edits}) == len(loaded.edits)
+    assert len({edit.request_id for edit in loaded.requests}) == len(loaded.requests)
     assert len({fact.fact_id for fact in loaded.pool}) == len(loaded.pool)
 
 
 def test_the_same_seed_gives_the_same_records_and_another_seed_others(facts: Facts, own: Own) -> None:
     loaded, other = load({}, facts, PRESET, own), load({}, facts.model_copy(update={"seed": 1}), PRESET, own)
     assert load({}, facts, PRESET, own) == loaded
-    assert [edit.edit_id for edit in other.edits] != [edit.edit_id for edit in loaded.edits]
+    assert [edit.request_id for edit in other.requests] != [edit.request_id for edit in loaded.requests]
 
 
 @pytest.mark.parametrize("limit", [5, None])
@@ -157,7 +159,7 @@ def test_a_limit_is_for_whoever_knows_what_the_model_knows(limit: int | None, fa
 
 def test_where_nothing_is_edited_the_pool_is_the_whole_almanac(facts: Facts, own: Own) -> None:
     loaded = load({}, facts.model_copy(update={"limit": 0}), PRESET, own)
-    assert not loaded.edits
+    assert not loaded.requests
     assert {fact.fact_id.rpartition("/")[0] for fact in loaded.pool} == {fact.fact_id for fact in FACTS}
 
 
