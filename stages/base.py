@@ -12,7 +12,7 @@ from lib.core.records import Fact, Request, Text
 from lib.core.run import progress, run
 from lib.core.tables import read
 from lib.models import loading
-from lib.models.manifest import write_manifest
+from lib.models.fetching import write_manifest
 from lib.runtime.distributed import process_group, wants_shards
 from lib.runtime.launch import launched, relaunch
 from lib.runtime.machine import device

@@ -215,12 +215,40 @@ class Tiny(Section):
     fewshot_share: float = Field(ge=0, le=1, description="share of training text in few-shot paraphrase documents")
 
 
+class Wheel(Section):
+    """A pinned wheel of the package index, and the file in it that is used."""
+
+    package: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="name in the package index")
+    version: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.!+]*$", description="exact version, in quotes")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="of the wheel")
+    member: str = Field(min_length=1, description="path in the wheel of the file, or of its part")
+
+
+class Wheels(Section):
+    """One file that wheels hold, in one piece or in parts."""
+
+    parts: list[Wheel] = Field(min_length=1, description="wheels whose members, one after the other, are the file")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="of the file, its parts joined")
+
+
+class Encoder(Section):
+    """A sentence encoder that has a name: configs/encoders/<name>.yaml."""
+
+    terms: str = Field(description="terms of use, as they are named where it is published")
+    wheels: Wheels = Field(description="where it is: a zip archive of a sentence-transformers folder")
+
+
 class Model(Section):
     """A model preset: configs/models/<name>.yaml."""
 
-    source: Literal["tiny", "hub", "folder"]
-    name: str = Field(description="hub id, or folder; for tiny a label")
+    source: Literal["tiny", "hub", "folder", "wheel", "gguf"]
+    name: str = Field(description="hub id, folder, or GGUF file; for tiny and wheel a label")
     revision: str | None = Field(pattern=r"^[0-9a-f]{40}$", description="pinned commit of a hub model")
+    wheels: Wheels | None = Field(description="the GGUF file of source wheel")
+    terms: str | None = Field(
+        description="terms of use, as they are named where the model is published; stage base prints them, and accepts "
+        "none for you"
+    )
     dtype: Literal["float32", "bfloat16", "float16"] = Field(description="on a GPU; CPU always computes in float32")
     lora: Lora
     train: Recipe

@@ -13,6 +13,7 @@ from pathlib import Path
 import pooch
 from filelock import FileLock
 
+from lib.core.cache import cache_folder
 from lib.core.files import sha256
 from lib.core.params import SourceFile
 from lib.data.download import Downloader, OtherContentError, refuse_other_content
@@ -49,11 +50,6 @@ def given(path: Path, setting: str) -> Source:
             f"{setting}: wanted a file; found none at {path}. Put it there, or name another with -S {setting}=<path>."
         )
     return _source(path)
-
-
-def cache_folder() -> Path:
-    """Where downloads are kept, for all checkouts of this user."""
-    return Path(pooch.os_cache("errata"))
 
 
 def _source(path: Path) -> Source:

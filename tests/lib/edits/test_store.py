@@ -12,7 +12,7 @@ from lib.edits.edit import Edit
 from lib.edits.store import load_edit, save_edit
 from lib.edits.updates import Dense, LowRank
 from lib.models import loading
-from lib.models.manifest import write_manifest
+from lib.models.fetching import write_manifest
 from lib.runtime import launch, scratch
 from tests.helpers.models import tiny_model
 

