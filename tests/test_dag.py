@@ -114,7 +114,7 @@ def test_another_kind_of_neighbor_leaves_paraphrase_alone(workspace: Path) -> No
     subprocess.run(["git", "checkout", "-q", "--", "."], cwd=workspace, check=True)
     dvc(workspace, "checkout", "-q")
     output = dvc(workspace, "exp", "run", "-S", "neighbors.kind=similar")
-    assert ran(output) == {"neighbors", "edit", "score", "evaluate", "abilities", "report"}
+    assert ran(output) == {"encoder", "neighbors", "edit", "score", "evaluate", "abilities", "report"}
 
 
 @pytest.mark.dag

@@ -69,7 +69,9 @@ class Neighbors(Section):
 
     kind: Literal["random", "similar", "none"]
     n: int = Field(ge=0, description="neighbors per edit")
-    encoder: str = Field(description="hashing (offline), or a sentence-transformers model by name or folder")
+    encoder: str = Field(
+        description="hashing (nothing to fetch), minilm, or a sentence-transformers model by folder or hub name"
+    )
     index: str = Field(description="FAISS index factory string")
     seed: int
 

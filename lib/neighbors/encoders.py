@@ -1,12 +1,21 @@
-"""Sentence encoders, by which similar facts are found: hashed words (offline, nothing to fit), or a trained model."""
+"""Sentence encoders, by which similar facts are found: hashed words (nothing to fit or fetch), or a trained model.
+
+A model is a preset of configs/encoders, a folder, or a name on the hub. It is loaded from this machine alone: stage
+`encoder` fetches it (lib/neighbors/fetching.py).
+"""
 
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+from huggingface_hub import snapshot_download
 
+from lib.core import cache
+from lib.core.params import Encoder as Preset
+from lib.core.params import preset, presets
 from lib.core.texts import words
 
 HASHING = "hashing"
@@ -26,11 +35,33 @@ class Encoder(Protocol):
 
 
 def encoder(name: str, device: str) -> Encoder:
-    """The encoder that params.yaml names: `hashing`, or a sentence-transformers model by name or folder.
+    """The encoder that params.yaml names: `hashing`, or a sentence-transformers model by preset, folder or hub name.
 
-    `device` is where a model computes. Raises ValueError where there is no such model, or none can be fetched.
+    `device` is where a model computes. Raises ValueError where there is no such model, FileNotFoundError where one that
+    can be fetched is not on this machine.
     """
     return HashingEncoder() if name == HASHING else ModelEncoder(name, device)
+
+
+def preset_folder(name: str) -> Path:
+    """Where the model of a preset of configs/encoders is kept once it is fetched."""
+    return cache.cache_folder() / "encoders" / preset("encoders", name, Preset).wheels.sha256
+
+
+def model_folder(name: str) -> Path:
+    """The folder of the sentence-transformers model of this name on this machine.
+
+    Raises FileNotFoundError where a preset's model was not fetched, OSError where nothing else has the name.
+    """
+    if name in presets("encoders"):
+        folder = preset_folder(name)
+        if not folder.is_dir():
+            raise FileNotFoundError(
+                f"the encoder {name} is not at {folder}; run `dvc repro --force --single-item encoder` on this machine "
+                "to fetch it"
+            )
+        return folder
+    return Path(name) if Path(name).is_dir() else Path(snapshot_download(name, local_files_only=True))
 
 
 class HashingEncoder:
@@ -61,12 +92,12 @@ class ModelEncoder:
         from sentence_transformers import SentenceTransformer
 
         try:
-            self._model = SentenceTransformer(name, device=device)
+            folder = model_folder(name)
+            self._model = SentenceTransformer(str(folder), device=device, local_files_only=True)
         except (OSError, ValueError) as error:
-            raise ValueError(
-                f"neighbors.encoder: wanted {HASHING!r}, or a sentence-transformers model by name or folder; {name!r} "
-                f"could not be loaded ({error}). Without a network, give the folder of a downloaded model"
-            ) from error
+            if name in presets("encoders"):
+                raise
+            raise ValueError(not_loaded(name, error)) from error
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Vectors [n, d] of unit norm."""
@@ -74,6 +105,15 @@ class ModelEncoder:
             self._model.encode(list(texts), normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False),
             dtype=np.float32,
         )
+
+
+def not_loaded(name: str, error: Exception) -> str:
+    """What is said of a model that is neither here nor on the hub."""
+    known = ", ".join([HASHING, *presets("encoders")])
+    return (
+        f"neighbors.encoder: wanted one of {known}, or a sentence-transformers model by folder or hub name; {name!r} "
+        f"could not be loaded ({error}). Without a network, give the folder of a downloaded model"
+    )
 
 
 def _features(text: str) -> list[str]:

