@@ -11,14 +11,14 @@ from pathlib import Path
 
 from lib.core import params
 from lib.core.files import rounded, write_json
-from lib.core.records import Fact, Paraphrase, Request, scored_on
+from lib.core.records import EvaluationPrompt, Fact, Paraphrase, Request, scored_on
 from lib.core.run import progress, run
 from lib.core.tables import read, write
 from lib.generation.backends import generator
 from lib.paraphrases import candidates, ray_chunks
 from lib.paraphrases.chunks import Chunk, chunks_of, contents, make
 from lib.paraphrases.cleaning import clean
-from lib.paraphrases.evaluation import evaluation_chunks, evaluation_paraphrases
+from lib.paraphrases.evaluation import evaluation_chunks, evaluation_paraphrases, evaluation_prompts
 from lib.runtime.launch import is_first, relaunch, take_own_gpus
 from lib.runtime.scratch import code_fingerprint, fingerprint, scratch
 
@@ -40,15 +40,16 @@ def main() -> None:
             return
         evaluated = evaluation_paraphrases(requests, contents(evaluation), para)
         found = contents(training)
-    cleaned = clean(scored_on(requests, evaluated.kept), found, para.n, para.method)
-    write(options.evaluation, Paraphrase, evaluated.kept)
+    prompts = evaluation_prompts(evaluated.kept)
+    cleaned = clean(scored_on(requests, prompts), found, para.n, para.method)
+    write(options.evaluation, EvaluationPrompt, prompts)
     write(options.paraphrases, Paraphrase, cleaned.kept)
     values = {
         "kept": len(cleaned.kept),
         "kept_fewshot": sum(one.kind == "fewshot" for one in cleaned.kept),
         "shortfall": cleaned.shortfall,
         "candidates": len(found),
-        "evaluation": len(evaluated.kept),
+        "evaluation": len(prompts),
         "evaluation_shortfall": evaluated.shortfall,
         "dropped": dict(cleaned.dropped),
         "seconds": rounded(time.perf_counter() - began, 1),

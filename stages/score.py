@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lib.core import params
 from lib.core.files import rounded, write_json
-from lib.core.records import Paraphrase, scored_on
+from lib.core.records import EvaluationPrompt, scored_on
 from lib.core.run import progress, run
 from lib.core.tables import read
 from lib.edits.store import load_edit, sessions
@@ -40,7 +40,7 @@ def main() -> None:
         code=code_fingerprint(),
     )  # fmt: skip
     with process_group() as processes, editing(inputs, "score", processes, lambda steps: None) as (job, given):
-        requests = scored_on(given, read(options.evaluation, Paraphrase))
+        requests = scored_on(given, read(options.evaluation, EvaluationPrompt))
         scorer = Scorer(
             model=job.model,
             tokenizer=job.tokenizer,

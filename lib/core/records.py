@@ -89,6 +89,17 @@ class Paraphrase:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EvaluationPrompt:
+    """A generalization prompt written for a request whose dataset has none: a row of evaluation.parquet."""
+
+    request_id: str
+    prompt_index: int
+    """Place of the prompt among the request's generalization prompts."""
+    prompt: str
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class UneditedFact:
     """One unedited fact trained beside an edit: a row of neighbors.parquet."""
 
@@ -193,11 +204,12 @@ FOUND = "; found "
 """Sets what was wanted apart from what was found, so that reasons can be counted by what was wanted."""
 
 
-def scored_on(requests: Sequence[Request], found: Sequence[Paraphrase]) -> list[Request]:
-    """The edits, those without generalization prompts with what was found for them."""
-    texts: dict[str, list[str]] = {}
-    for one in found:
-        texts.setdefault(one.request_id, []).append(one.text)
+def scored_on(requests: Sequence[Request], prompts: Sequence[EvaluationPrompt]) -> list[Request]:
+    """The requests, those without generalization prompts with the `prompts` that were written for them."""
+    written: dict[str, list[str]] = {}
+    for prompt in sorted(prompts, key=lambda prompt: prompt.prompt_index):
+        written.setdefault(prompt.request_id, []).append(prompt.prompt)
     return [
-        one if one.paraphrases else replace(one, paraphrases=tuple(texts.get(one.request_id, ()))) for one in requests
+        request if request.paraphrases else replace(request, paraphrases=tuple(written.get(request.request_id, ())))
+        for request in requests
     ]

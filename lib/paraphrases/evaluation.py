@@ -4,11 +4,12 @@ They are drawn with seeds of their own and chosen before the training paraphrase
 them as from any evaluation prompt ("Model Editing by Standard Fine-Tuning", arXiv 2402.11078, does so for WikiRecent).
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from lib.core.params import Para
-from lib.core.records import Paraphrase, Request
+from lib.core.records import EvaluationPrompt, Paraphrase, Request
 from lib.core.seeds import seed
 from lib.paraphrases.chunks import Chunk, chunks_of
 from lib.paraphrases.cleaning import Cleaned, clean
@@ -25,6 +26,24 @@ def evaluation_chunks(requests: Sequence[Request], para: Para, folder: Path) -> 
 def evaluation_paraphrases(requests: Sequence[Request], found: Sequence[Paraphrase], para: Para) -> Cleaned:
     """At most para.evaluation of what was found for every edit that has no generalization prompt."""
     return clean(_lacking(requests), found, para.evaluation, "fewshot")
+
+
+def evaluation_prompts(paraphrases: Sequence[Paraphrase]) -> list[EvaluationPrompt]:
+    """The paraphrases of every request as its generalization prompts, in their order."""
+    counts: Counter[str] = Counter()
+    prompts = []
+    for paraphrase in paraphrases:
+        request_id = paraphrase.request_id
+        prompts.append(
+            EvaluationPrompt(
+                request_id=request_id,
+                prompt_index=counts[request_id],
+                prompt=paraphrase.text,
+                seed=paraphrase.seed,
+            )
+        )
+        counts[request_id] += 1
+    return prompts
 
 
 def _lacking(requests: Sequence[Request]) -> list[Request]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lib.core.files import write_json
-from lib.core.records import Fact, LocalityPrompt, Paraphrase, Request, Text, UneditedFact
+from lib.core.records import EvaluationPrompt, Fact, LocalityPrompt, Paraphrase, Request, Text, UneditedFact
 from lib.core.tables import write
 from tests.helpers.models import byte_tokenizer, tiny_model
 
@@ -32,7 +32,7 @@ def inputs(folder: Path, family: str = "llama") -> dict[str, Path]:
     write(paths["text"], Text, [Text(text="It is a fine day in the town.", split="train")])
     write(paths["paraphrases"], Paraphrase, [])
     write(paths["neighbors"], UneditedFact, [])
-    write(paths["evaluation"], Paraphrase, [])
+    write(paths["evaluation"], EvaluationPrompt, [])
     tiny_model(family).save_pretrained(paths["model"])
     byte_tokenizer().save_pretrained(paths["model"])
     manifest = {"source": "tiny", "name": "small", "revision": None, "dtype": "float32", "files": {}}

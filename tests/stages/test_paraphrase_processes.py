@@ -10,16 +10,15 @@ from pathlib import Path
 import pytest
 
 from lib.core.params import Para, section
-from lib.core.records import Paraphrase
-from lib.core.records import Request as Edit
+from lib.core.records import EvaluationPrompt, Paraphrase, Request
 from lib.core.tables import read, write
 from lib.paraphrases import ray_chunks
 from tests.helpers import small
 
 CHANGES = {"para": {"n": 3, "max_tokens": 16, "samples": 1, "prefix_tokens": [4], "evaluation": 1}}
 BARE = [
-    Edit(request_id=f"b{place}", dataset="own", subject=name, relation=None, prompt=f"{name} lives in", template=None,
-         target_new="Rome", target_true=None)
+    Request(request_id=f"b{place}", dataset="own", subject=name, relation=None, prompt=f"{name} lives in",
+            template=None, target_new="Rome", target_true=None)
     for place, name in enumerate(("Ida", "Jo"))
 ]  # fmt: skip
 CHUNKS = len(small.REQUESTS) + 2 * len(BARE)
@@ -28,7 +27,7 @@ CHUNKS = len(small.REQUESTS) + 2 * len(BARE)
 def command(folder: Path) -> list[str]:
     """What dvc.yaml would run, with two edits more that have no generalization prompts."""
     paths = small.inputs(folder)
-    write(paths["requests"], Edit, [*small.REQUESTS, *BARE])
+    write(paths["requests"], Request, [*small.REQUESTS, *BARE])
     given = {name: paths[name] for name in ("requests", "pool", "model")}
     given |= {name: folder / f"out/{name}" for name in ("paraphrases", "evaluation", "metrics")}
     return ["-m", "tests.helpers.paraphrase_process", json.dumps(CHANGES), *(f"--{k}={v}" for k, v in given.items())]
@@ -43,8 +42,8 @@ def ran(folder: Path, processes: int, **variables: str) -> subprocess.CompletedP
     )  # fmt: skip
 
 
-def results(folder: Path) -> list[Paraphrase]:
-    return [one for name in ("evaluation", "paraphrases") for one in read(folder / "out" / name, Paraphrase)]
+def results(folder: Path) -> list[EvaluationPrompt | Paraphrase]:
+    return [*read(folder / "out/evaluation", EvaluationPrompt), *read(folder / "out/paraphrases", Paraphrase)]
 
 
 def made(folder: Path) -> list[str]:

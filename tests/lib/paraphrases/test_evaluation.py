@@ -5,11 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from lib.core import params
-from lib.core.records import Paraphrase, Request, scored_on
+from lib.core.records import EvaluationPrompt, Paraphrase, Request, scored_on
 from lib.generation.engine import Prompt, Sampling
 from lib.paraphrases.chunks import Chunk, chunks_of, contents, make
 from lib.paraphrases.cleaning import clean
-from lib.paraphrases.evaluation import evaluation_chunks, evaluation_paraphrases
+from lib.paraphrases.evaluation import evaluation_chunks, evaluation_paraphrases, evaluation_prompts
 
 PARA = params.section("para", params.Para).model_copy(update={"method": "fewshot", "n": 3, "evaluation": 2})
 BARE = Request(
@@ -52,7 +52,13 @@ def test_an_edit_without_generalization_prompts_gets_clean_ones_and_another_keep
     found = drawn(evaluation_chunks([BARE, ASKED], PARA, tmp_path), Lines(*LINES))
     made = evaluation_paraphrases([BARE, ASKED], found, PARA)
     assert [(one.request_id, one.text) for one in made.kept] == [("1", LINES[0]), ("1", LINES[2])]
-    assert scored_on([BARE, ASKED], made.kept) == [replace(BARE, paraphrases=(LINES[0], LINES[2])), ASKED]
+    prompts = evaluation_prompts(made.kept)
+    assert [(row.request_id, row.prompt_index, row.prompt) for row in prompts] == [
+        ("1", 0, LINES[0]),
+        ("1", 1, LINES[2]),
+    ]
+    assert all(isinstance(row, EvaluationPrompt) for row in prompts)
+    assert scored_on([BARE, ASKED], prompts) == [replace(BARE, paraphrases=(LINES[0], LINES[2])), ASKED]
 
 
 def test_no_training_paraphrase_repeats_one_and_they_are_drawn_with_other_seeds(tmp_path: Path) -> None:
@@ -61,7 +67,7 @@ def test_no_training_paraphrase_repeats_one_and_they_are_drawn_with_other_seeds(
     evaluated = set(generator.seeds)
     found = drawn(chunks_of([BARE], PARA, tmp_path), generator)
     assert not evaluated & set(generator.seeds[len(evaluated) :])
-    trained = clean(scored_on([BARE], made.kept), found, PARA.n, PARA.method)
+    trained = clean(scored_on([BARE], evaluation_prompts(made.kept)), found, PARA.n, PARA.method)
     assert {one.text for one in trained.kept} == {LINES[3]}
 
 
