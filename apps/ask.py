@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
 
+from lib.core.errors import InputError
 from lib.core.run import run
 from lib.edits.apply import applied
 from lib.edits.edit import Edit
@@ -55,7 +56,7 @@ def _wrapped(text: str, column: int) -> Sequence[str]:
 def _context(edit: Edit, options: argparse.Namespace) -> str:
     """What goes before the prompts after the edit; nothing for an edit that changes weights."""
     if was_dropped(options.edit):
-        raise ValueError(
+        raise InputError(
             f"{options.edit}: single edits are made, scored and dropped, so there is no edited model to ask; "
             "run with protocol.kind=mass or sequential"
         )
@@ -63,7 +64,7 @@ def _context(edit: Edit, options: argparse.Namespace) -> str:
         return ""
     if options.request_id not in edit.contexts:
         some = ", ".join(list(edit.contexts)[:5]) or "none: this edit changes weights, leave --request-id out"
-        raise ValueError(f"--request-id: wanted one of this edit in context ({some}); found {options.request_id!r}")
+        raise InputError(f"--request-id: wanted one of this edit in context ({some}); found {options.request_id!r}")
     return edit.contexts[options.request_id]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
+from lib.core.errors import InputError
 from lib.core.files import write_json
 from lib.core.params import ROOT
 from lib.core.records import Divergence, Generation, Score
@@ -38,7 +39,7 @@ def main() -> None:
     without = ""
     try:
         a, b = _with_texts(a, b)
-    except (FileNotFoundError, ValueError) as error:
+    except (FileNotFoundError, InputError) as error:
         without = f"\n\nTexts and KL are not compared, because not both runs have them. {error}"
     found = compare(a, b)
     if options.json:
@@ -59,7 +60,7 @@ def _run(revision: str) -> Run:
 def _with_texts(a: Run, b: Run) -> tuple[Run, Run]:
     """Both runs with what is measured on their texts, words weighing what they weigh in A.
 
-    Raises FileNotFoundError or ValueError where a run has left no texts, or texts of another version.
+    Raises FileNotFoundError or InputError where a run has left no texts, or texts of another version.
     """
     with fetched(ROOT, a.name, FREQUENCIES) as path:
         frequencies = consistency.read(path)
@@ -82,7 +83,7 @@ def _table(revision: str, path: str, wanted: list[str]) -> pl.DataFrame:
     with fetched(ROOT, revision, path) as local:
         found = pl.read_parquet(local)
     if absent := [one for one in wanted if one not in found.columns]:
-        raise ValueError(f"{path} of {revision!r}: wanted the columns {wanted}, found none of the name {absent[0]!r}")
+        raise InputError(f"{path} of {revision!r}: wanted the columns {wanted}, found none of the name {absent[0]!r}")
     return found
 
 

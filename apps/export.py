@@ -8,6 +8,7 @@ floating-point subtraction does not give back the same bits: to undo it, use the
 import argparse
 from pathlib import Path
 
+from lib.core.errors import InputError
 from lib.core.run import run
 from lib.edits.store import load_edit, was_dropped
 from lib.export.merge import stored_model, write_merged
@@ -18,7 +19,7 @@ def main() -> None:
     options = _options()
     edit = load_edit(options.edit)
     if was_dropped(options.edit):
-        raise ValueError(
+        raise InputError(
             f"{options.edit}: single edits are made, scored and dropped, so none is there to export; "
             "run with protocol.kind=mass or sequential"
         )

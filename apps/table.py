@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lib.core.errors import InputError
 from lib.core.params import read_params
 from lib.core.run import run
 from lib.experiments.files import Experiments, read_experiments
@@ -53,19 +54,19 @@ def _queue(wanted: Mapping[str, list[str]], stage: str) -> None:
 def _evaluated(name: str, changes: list[str], stage: str) -> dict[str, Any]:
     """metrics/evaluate.json of the experiment `name`, which is run if there is none of that name.
 
-    Raises ValueError where the run fails or leaves no such file.
+    Raises InputError where the run fails or leaves no such file.
     """
     if not (found := _metrics(name)):
         # --temp: rows start from the workspace as it is, not from what the row before has left in it.
         command = [*_DVC, "exp", "run", "--temp", "--name", name, *_settings(changes), stage]
         if subprocess.run(command, stdout=sys.stderr).returncode:
-            raise ValueError(
+            raise InputError(
                 f"experiment {name} failed; its messages stand above. (It runs in a folder of its own: paths in -S "
                 "that lead out of the repository must be absolute.)"
             )
         found = _metrics(name)
     if not found:
-        raise ValueError(f"experiment {name} left no metrics/evaluate.json; see `dvc exp show`")
+        raise InputError(f"experiment {name} left no metrics/evaluate.json; see `dvc exp show`")
     return found
 
 

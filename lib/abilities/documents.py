@@ -1,7 +1,7 @@
 """The files of the eight general-ability tasks, read into documents: plain dicts that the prompts in
 configs/abilities/ take their fields from.
 
-Each reader takes a file as it is published (and as its task's YAML names it) and raises ValueError, with the place,
+Each reader takes a file as it is published (and as its task's YAML names it) and raises InputError, with the place,
 where a record lacks what the prompt needs. A hub's rows go through the same functions.
 """
 
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lib.core.errors import InputError
 from lib.data.files import decoded, read_json, read_jsonl
 
 Document = dict[str, Any]
@@ -32,7 +33,7 @@ def rows(path: Path) -> list[Mapping[str, Any]]:
     file = (read_json if suffix == ".json" else read_jsonl)(path)
     if file.rejects:
         first = file.rejects[0]
-        raise ValueError(f"{path}: record {first.line}: {first.reason}. Put the published file in its place.")
+        raise InputError(f"{path}: record {first.line}: {first.reason}. Put the published file in its place.")
     return [row.values for row in file.rows]
 
 
@@ -48,7 +49,7 @@ def _tab_separated(path: Path) -> list[Mapping[str, Any]]:
     )
     found = list(reader)
     if not found:
-        raise ValueError(f"{path}: wanted a header and rows parted by tabs; found none")
+        raise InputError(f"{path}: wanted a header and rows parted by tabs; found none")
     return list[Mapping[str, Any]](found)
 
 
@@ -59,7 +60,7 @@ def sentences(lines: Iterable[str], where: str) -> Iterator[Mapping[str, Any]]:
     for number, line in enumerate((*lines, ""), start=1):
         columns = line.split()
         if columns and len(columns) < 2:
-            raise ValueError(f"{where}: line {number}: wanted a token and its tag; found {line!r}")
+            raise InputError(f"{where}: line {number}: wanted a token and its tag; found {line!r}")
         if columns:
             words.append(columns[0])
             tags.append(columns[-1])
@@ -72,7 +73,7 @@ def gsm8k(row: Mapping[str, Any]) -> Iterator[Document]:
     """A problem with the gold rationale (as it stands before ####) and the gold number."""
     rationale, mark, number = row["answer"].rpartition("#### ")
     if not mark:
-        raise ValueError(f"wanted an answer that ends in '#### <number>'; found {row['answer'][-40:]!r}")
+        raise InputError(f"wanted an answer that ends in '#### <number>'; found {row['answer'][-40:]!r}")
     yield {"question": row["question"], "rationale": rationale, "answer": number.strip()}
 
 
@@ -102,7 +103,7 @@ def boolq(row: Mapping[str, Any]) -> Iterator[Document]:
     """A passage, a question, and "yes" or "no"."""
     answer = row["answer"]
     if not isinstance(answer, bool):
-        raise ValueError(f"answer: wanted true or false; found {answer!r}")
+        raise InputError(f"answer: wanted true or false; found {answer!r}")
     yield {"passage": row["passage"], "question": row["question"], "label": "yes" if answer else "no"}
 
 
@@ -110,7 +111,7 @@ def mutual(row: Mapping[str, Any]) -> Iterator[Document]:
     """A dialogue, four replies, and the letter of the right one."""
     options = list(row["options"])
     if len(options) != 4 or row["answers"] not in "ABCD":
-        raise ValueError(f"wanted four options and a letter of A to D; found {len(options)} and {row['answers']!r}")
+        raise InputError(f"wanted four options and a letter of A to D; found {len(options)} and {row['answers']!r}")
     yield {"article": row["article"], "options": options, "label": row["answers"]}
 
 
@@ -189,7 +190,7 @@ def published_entities(words: Sequence[str], tags: Sequence[str], kind: str) -> 
 
 def _one_of(labels: Mapping[str, str], found: Any) -> str:
     if str(found) not in labels:
-        raise ValueError(f"label: wanted one of {', '.join(labels)}; found {found!r}")
+        raise InputError(f"label: wanted one of {', '.join(labels)}; found {found!r}")
     return labels[str(found)]
 
 
@@ -204,14 +205,14 @@ READERS: dict[str, Callable[[Mapping[str, Any]], Iterator[Document]]] = {
 
 
 def documents(found: Iterable[Mapping[str, Any]], reader: str, source: str) -> list[Document]:
-    """Every record's documents, each saying its `source`. Raises ValueError naming the record that does not fit."""
+    """Every record's documents, each saying its `source`. Raises InputError naming the record that does not fit."""
     made: list[Document] = []
     for number, row in enumerate(found, start=1):
         try:
             made += [one | {"source": source} for one in READERS[reader](row)]
         except (KeyError, ValueError, AttributeError, TypeError, IndexError) as error:
             what = f"the field {error} is absent" if isinstance(error, KeyError) else str(error)
-            raise ValueError(f"{source}: record {number}: {what}. Put the published file in its place.") from None
+            raise InputError(f"{source}: record {number}: {what}. Put the published file in its place.") from None
     if not made:
-        raise ValueError(f"{source}: wanted at least one record; found none")
+        raise InputError(f"{source}: wanted at least one record; found none")
     return made

@@ -22,6 +22,7 @@ from lm_eval.evaluator import evaluate
 from lm_eval.tasks import TaskManager
 from lm_eval.utils import get_rolling_token_windows, handle_non_serializable, make_disjoint_window
 
+from lib.core.errors import InputError
 from lib.core.params import PRESETS, did_you_mean
 from lib.core.run import progress
 from lib.generation.padded import Asked, continuations
@@ -58,7 +59,7 @@ def load(names: Sequence[str], *, published: bool, given: Mapping[str, Any], lim
     """The tasks and groups of these names, ours before the harness's own, with `limit` documents of each drawn.
 
     `given` is told to every task beside its metadata. Our tasks are taken in their published reading where they have
-    one and that is asked for. Raises ValueError for a name that neither knows.
+    one and that is asked for. Raises InputError for a name that neither knows.
     """
     with _quiet():
         manager = TaskManager(include_path=str(TASKS), include_defaults=False, metadata=dict(given))
@@ -70,7 +71,7 @@ def load(names: Sequence[str], *, published: bool, given: Mapping[str, Any], lim
         for one in wanted:
             if one not in manager.all_tasks:
                 known = [name for name in manager.all_tasks if not name.endswith(_PUBLISHED)]
-                raise ValueError(
+                raise InputError(
                     f"abilities.tasks: wanted tasks of configs/abilities or of lm-evaluation-harness; found {one!r}"
                     f"{did_you_mean(one, known)}"
                 )
@@ -193,7 +194,7 @@ class MemoryModel(LM):  # type: ignore[misc]  # lm_eval is untyped
         for told, places in groups.items():
             settings = json.loads(told)
             if settings.get("do_sample"):
-                raise ValueError(
+                raise InputError(
                     f"task {requests[places[0]].task_name}: wants sampling; abilities are measured greedily"
                 )
             prompts = [cast(str, requests[place].args[0]) for place in places]

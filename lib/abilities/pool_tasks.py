@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any
 
+from lib.core.errors import InputError
 from lib.core.records import Fact
 from lib.core.texts import join, normalize
 
@@ -23,7 +24,7 @@ def recall_documents(pool: Sequence[Fact]) -> list[Document]:
 def four_choice(pool: Sequence[Fact], seed: int) -> list[Document]:
     """Every fact with its own target among three others, in random order; `gold` is its place.
 
-    The others are targets of the fact's relation (or template), then of any. Raises ValueError where the whole pool
+    The others are targets of the fact's relation (or template), then of any. Raises InputError where the whole pool
     has fewer than four different targets.
     """
     random = Random(f"{seed}/four_choice")
@@ -37,12 +38,12 @@ def four_choice(pool: Sequence[Fact], seed: int) -> list[Document]:
 def yes_no(pool: Sequence[Fact], seed: int) -> tuple[list[Document], list[Document]]:
     """(examples, questions): a statement each, true (`gold` 1) and false (0) by turns.
 
-    A false one has another target of its relation. The examples are facts that no question is about. Raises ValueError
+    A false one has another target of its relation. The examples are facts that no question is about. Raises InputError
     where the pool has too few facts or targets.
     """
     random = Random(f"{seed}/yes_no")
     if len(pool) <= EXAMPLES:
-        raise ValueError(f"wanted a pool of more than {EXAMPLES} facts; found {len(pool)}")
+        raise InputError(f"wanted a pool of more than {EXAMPLES} facts; found {len(pool)}")
     made = []
     for number, (fact, (other,)) in enumerate(_rivals(random.sample(pool, len(pool)), 1, random)):
         gold = (number + 1) % 2
@@ -55,7 +56,7 @@ def _rivals(pool: Sequence[Fact], count: int, random: Random) -> list[tuple[Fact
     """Each fact with `count` other targets that differ from its own and from each other."""
     everything = _different([fact.target for fact in pool])
     if len(everything) <= count:
-        raise ValueError(f"wanted a pool of facts with at least {count + 1} different targets; found {len(everything)}")
+        raise InputError(f"wanted a pool of facts with at least {count + 1} different targets; found {len(everything)}")
     groups: dict[str, list[str]] = {}
     for fact in pool:
         groups.setdefault(_group(fact), []).append(fact.target)

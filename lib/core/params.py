@@ -10,6 +10,8 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
 
+from lib.core.errors import InputError
+
 ROOT = Path(__file__).resolve().parents[2]
 PARAMS_FILE = ROOT / "params.yaml"
 PRESETS = ROOT / "configs"
@@ -307,10 +309,10 @@ def read_params(path: Path = PARAMS_FILE) -> dict[str, Any]:
 
 
 def section(name: str, kind: type[S], path: Path = PARAMS_FILE) -> S:
-    """One section of params.yaml, checked. Raises ValueError naming file, key, what was wanted and what was found."""
+    """One section of params.yaml, checked. Raises InputError naming file, key, what was wanted and what was found."""
     values = read_params(path)
     if name not in values:
-        raise ValueError(f"{path.name}: section {name!r} is absent; it holds {_keys(kind)}")
+        raise InputError(f"{path.name}: section {name!r} is absent; it holds {_keys(kind)}")
     return check(values[name], kind, f"{path.name}: {name}")
 
 
@@ -320,18 +322,18 @@ def presets(group: str) -> list[str]:
 
 
 def preset(group: str, name: str, kind: type[S]) -> S:
-    """The preset configs/<group>/<name>.yaml, checked. Raises ValueError with the nearest name where there is none."""
+    """The preset configs/<group>/<name>.yaml, checked. Raises InputError with the nearest name where there is none."""
     path = PRESETS / group / f"{name}.yaml"
     if not path.is_file():
         known = presets(group)
-        raise ValueError(f"{group[:-1]}: wanted one of {', '.join(known)}; found {name!r}{did_you_mean(name, known)}")
+        raise InputError(f"{group[:-1]}: wanted one of {', '.join(known)}; found {name!r}{did_you_mean(name, known)}")
     return check(read_params(path), kind, f"configs/{group}/{name}.yaml")
 
 
 def editor_preset(name: str, model: str, kind: type[S]) -> S:
     """configs/editors/<name>.yaml with what its `models` says of this model preset put over the rest, checked.
 
-    Raises ValueError naming a wrong key, or a model preset that does not exist.
+    Raises InputError naming a wrong key, or a model preset that does not exist.
     """
     path = PRESETS / "editors" / f"{name}.yaml"
     if not path.is_file():
@@ -340,7 +342,7 @@ def editor_preset(name: str, model: str, kind: type[S]) -> S:
     by_model = values.pop("models", {})
     if unknown := sorted(set(by_model) - {*presets("models")}):
         known = presets("models")
-        raise ValueError(
+        raise InputError(
             f"configs/editors/{name}.yaml: models: wanted model presets ({', '.join(known)}); found {unknown[0]!r}"
             f"{did_you_mean(unknown[0], known)}"
         )
@@ -359,11 +361,11 @@ def _over(values: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
 
 
 def check(values: Any, kind: type[S], where: str) -> S:
-    """`values` as a `kind`. Raises ValueError naming each wrong key with what was wanted and found."""
+    """`values` as a `kind`. Raises InputError naming each wrong key with what was wanted and found."""
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise ValueError("\n".join(_explain(one, kind, where) for one in error.errors())) from None
+        raise InputError("\n".join(_explain(one, kind, where) for one in error.errors())) from None
 
 
 def did_you_mean(name: str, known: list[str]) -> str:

@@ -10,6 +10,8 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+from lib.core.errors import user_message
+
 T = TypeVar("T")
 _PR_SET_PDEATHSIG = 1
 _LINES_IN_A_LOG = 10
@@ -19,8 +21,8 @@ _LINES_IN_A_LOG = 10
 def run(main: Callable[[], None], *, with_parent: bool = True) -> None:
     """Run a stage's main function, or an app's.
 
-    Mistakes of the user (ValueError, FileNotFoundError; FloatingPointError where settings lead to NaN), and other
-    processes that are gone (ConnectionError), are printed as a message without a traceback, exit status 1.
+    What is no bug (lib/core/errors.py: InputError, a full disk, a file that is absent, another process that is gone) is
+    printed as a message, exit status 1; with ERRATA_TRACEBACK set, and for every other exception, with the traceback.
     On Linux the process is told to stop when its parent (dvc) dies, which dvc does not do itself; `with_parent` is
     false for what a person leaves running behind a shell that ends.
     """
@@ -29,10 +31,11 @@ def run(main: Callable[[], None], *, with_parent: bool = True) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     try:
         main()
-    except (ValueError, FileNotFoundError, FloatingPointError, ConnectionError) as error:
-        if os.environ.get("ERRATA_TRACEBACK"):
+    except Exception as error:
+        message = user_message(error)
+        if message is None or os.environ.get("ERRATA_TRACEBACK"):
             raise
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {message}")
 
 
 def progress(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:

@@ -20,6 +20,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lib.core.errors import InputError
+
 Rows = npt.NDArray[np.int64]
 R = TypeVar("R")
 _STREAMED_ROWS = 65_536
@@ -41,7 +43,7 @@ class Streamed:
     def parts(self, *columns: str) -> Iterator[tuple[int, pl.DataFrame]]:
         """All rows of these columns in order, each part with the place of its first row.
 
-        Raises ValueError where the file is no table of `kind`.
+        Raises InputError where the file is no table of `kind`.
         """
         with pq.ParquetFile(self.path) as file:
             check_schema(self.path, file.schema_arrow, self.kind)
@@ -96,7 +98,7 @@ def write(path: Path, kind: type[R], rows: Iterable[R]) -> int:
 def read(path: Path, kind: type[R]) -> list[R]:
     """Read every row of a Parquet file written by `write`.
 
-    Raises ValueError naming the file and the columns where its schema is another one.
+    Raises InputError naming the file and the columns where its schema is another one.
     """
     table = pq.read_table(path)
     check_schema(path, table.schema, kind)
@@ -104,10 +106,10 @@ def read(path: Path, kind: type[R]) -> list[R]:
 
 
 def check_schema(path: Path, actual: pa.Schema, kind: type) -> None:
-    """Raise ValueError naming the file and the columns that differ from what the fields of `kind` declare."""
+    """Raise InputError naming the file and the columns that differ from what the fields of `kind` declare."""
     if not actual.equals(schema(kind)):
         wanted, found = _described(schema(kind)), _described(actual)
-        raise ValueError(
+        raise InputError(
             f"{path}: not a table of {kind.__name__}: wanted but absent or of another type: "
             f"{sorted(wanted - found) or 'none'}; found instead: {sorted(found - wanted) or 'none'}. "
             "Run the stage that writes it again (dvc repro)."
@@ -162,7 +164,7 @@ class Stored(Sequence[R], Generic[R]):
     """The records of class `kind` in a Parquet file, as `read` gives them.
 
     Going through them holds a part of them at a time. Asking for one by its place, as few do, reads and keeps them all.
-    Raises ValueError where the file is of another kind.
+    Raises InputError where the file is of another kind.
     """
 
     path: Path

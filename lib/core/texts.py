@@ -3,6 +3,8 @@
 import re
 import unicodedata
 
+from lib.core.errors import InputError
+
 _NOT_WORD = re.compile(r"[^\w]+", re.UNICODE)
 
 
@@ -25,10 +27,10 @@ def contains(text: str, part: str) -> bool:
 def fill(template: str, subject: str) -> str:
     """`template` with its one {} replaced by `subject`; other braces stay as they are.
 
-    Raises ValueError where the template has no {} or more than one.
+    Raises InputError where the template has no {} or more than one.
     """
     if template.count("{}") != 1:
-        raise ValueError(
+        raise InputError(
             f"template {template!r}: wanted exactly one {{}} for the subject, found {template.count('{}')}"
         )
     return template.replace("{}", subject)

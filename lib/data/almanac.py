@@ -13,6 +13,7 @@ from pathlib import Path
 from random import Random
 from typing import Literal, get_args
 
+from lib.core.errors import InputError
 from lib.core.records import Fact, LocalityPrompt, Request
 from lib.core.texts import contains, fill
 
@@ -70,14 +71,14 @@ class AlmanacFact:
 
 @functools.cache
 def facts() -> tuple[AlmanacFact, ...]:
-    """Every fact, by relation. Raises ValueError, with file and line, where a file is not as `_relation` wants it."""
+    """Every fact, by relation. Raises InputError, with file and line, where a file is not as `_relation` wants it."""
     return tuple(fact for path in sorted(FOLDER.glob("*.tsv")) for fact in relation_facts(path))
 
 
 def relation_facts(path: Path) -> list[AlmanacFact]:
     """The facts of one file: lines of role and phrasing, an empty line, lines of subject and object, tabs between.
 
-    Lines that begin with # are comments. Raises ValueError, with file and line, where a line is not so.
+    Lines that begin with # are comments. Raises InputError, with file and line, where a line is not so.
     """
     phrasings: dict[str, list[str]] = {role: [] for role in get_args(Role)}
     pairs: list[tuple[str, str]] = []
@@ -87,12 +88,12 @@ def relation_facts(path: Path) -> list[AlmanacFact]:
         if line.startswith("#") or not line:
             in_facts = in_facts or not line
         elif len(cells) != 2 or any(cell != cell.strip() or not cell for cell in cells):
-            raise ValueError(f"{path}:{number}: wanted two cells with a tab between them; found {line!r}")
+            raise InputError(f"{path}:{number}: wanted two cells with a tab between them; found {line!r}")
         elif in_facts:
             pairs.append((cells[0], cells[1]))
         elif cells[0] not in phrasings or cells[1].count("{}") != 1:
             wanted = f"one of {', '.join(phrasings)}, and a phrasing with one {{}}"
-            raise ValueError(f"{path}:{number}: wanted {wanted}; found {line!r}")
+            raise InputError(f"{path}:{number}: wanted {wanted}; found {line!r}")
         else:
             phrasings[cells[0]].append(cells[1])
     relation = _relation(path, phrasings)
@@ -101,7 +102,7 @@ def relation_facts(path: Path) -> list[AlmanacFact]:
 
 def _relation(path: Path, phrasings: dict[str, list[str]]) -> Relation:
     if len(phrasings["main"]) != 1:
-        raise ValueError(f"{path}: wanted one phrasing with the role main; found {len(phrasings['main'])}")
+        raise InputError(f"{path}: wanted one phrasing with the role main; found {len(phrasings['main'])}")
     return Relation(
         name=path.stem,
         main=phrasings["main"][0],

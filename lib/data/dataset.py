@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib.core.errors import InputError
 from lib.core.params import Facts
 from lib.core.records import FOUND, Fact, Reject, Request, Text
 
@@ -29,7 +30,7 @@ class Loaded:
 
 
 def check(loaded: Loaded, max_reject_share: float, table: Path) -> None:
-    """Raises ValueError where a file has more rejects than its share, or no edit is left. `table` holds the rejects."""
+    """Raises InputError where a file has more rejects than its share, or no edit is left. `table` holds the rejects."""
     complaints = []
     for file, rows in loaded.rows_of.items():
         rejects = [one for one in loaded.rejects if one.file == file]
@@ -40,11 +41,11 @@ def check(loaded: Loaded, max_reject_share: float, table: Path) -> None:
                 + "\n".join(_most_often(rejects))
             )
     if complaints:
-        raise ValueError(
+        raise InputError(
             "\n".join(complaints) + f"\nEvery reject is in {table}. Correct the rows, or raise facts.max_reject_share."
         )
     if not loaded.requests:
-        raise ValueError(f"wanted at least one edit; found none. Rows that could not be used are in {table}.")
+        raise InputError(f"wanted at least one edit; found none. Rows that could not be used are in {table}.")
 
 
 def _most_often(rejects: list[Reject]) -> Iterator[str]:
@@ -62,10 +63,10 @@ def edited(count: int, facts: Facts) -> range:
     """Which of `count` records, of a dataset without splits of its own, are edits: the first facts.limit for test,
     the last facts.limit for validation.
 
-    Raises ValueError for validation without a limit: hyper-parameters would be chosen on the edits that are reported.
+    Raises InputError for validation without a limit: hyper-parameters would be chosen on the edits that are reported.
     """
     if facts.limit is None and facts.split == "validation":
-        raise ValueError(
+        raise InputError(
             "facts.limit: wanted a number with facts.split validation, which takes the last records of this dataset; "
             "found null, which would take the test edits too"
         )
@@ -74,9 +75,9 @@ def edited(count: int, facts: Facts) -> range:
 
 
 def file_of(files: Mapping[str, Path], role: str) -> Path:
-    """The file of this role. Raises ValueError where the preset has none."""
+    """The file of this role. Raises InputError where the preset has none."""
     if role not in files:
-        raise ValueError(f"dataset preset: files: wanted the role {role!r}; found {', '.join(files) or 'none'}")
+        raise InputError(f"dataset preset: files: wanted the role {role!r}; found {', '.join(files) or 'none'}")
     return files[role]
 
 

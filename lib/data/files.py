@@ -1,6 +1,6 @@
 """Files of rows: JSON arrays, JSON Lines, CSV and Parquet, read with the line of each row.
 
-A row that cannot be read is a reject and the rest is read on; a file that is something else altogether is a ValueError.
+A row that cannot be read is a reject and the rest is read on; a file that is something else altogether is a InputError.
 """
 
 import csv
@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lib.core.errors import InputError
 from lib.core.records import FOUND, Reject
 from lib.data.rows import WHOLE_ROW, Row, RowError, shown
 
@@ -42,7 +43,7 @@ def read(path: Path) -> RowFile:
     """The rows of a CSV, JSON Lines or Parquet file, by its suffix."""
     readers = {".csv": read_csv, ".jsonl": read_jsonl, ".parquet": read_parquet}
     if path.suffix.lower() not in readers:
-        raise ValueError(f"{path}: wanted one of {', '.join(readers)}; found the suffix {path.suffix!r}")
+        raise InputError(f"{path}: wanted one of {', '.join(readers)}; found the suffix {path.suffix!r}")
     return readers[path.suffix.lower()](path)
 
 
@@ -64,12 +65,12 @@ def read_json(path: Path) -> RowFile:
     try:
         values = json.loads(text)
     except json.JSONDecodeError as error:
-        raise ValueError(
+        raise InputError(
             f"{path}: wanted a JSON array of records; found something else ({error}), which begins "
             f"{text[:_LONGEST_BEGINNING]!r}. Put the published file in its place, or delete it to have it downloaded."
         ) from None
     if not isinstance(values, list):
-        raise ValueError(f"{path}: wanted a JSON array of records; found {shown(values)}")
+        raise InputError(f"{path}: wanted a JSON array of records; found {shown(values)}")
     return _row_file(path, enumerate(values, start=1))
 
 
@@ -91,12 +92,12 @@ def read_csv(path: Path) -> RowFile:
     rows = _csv_rows(decoded(path))
     header = next(rows, None)
     if header is None:
-        raise ValueError(f"{path}: empty; wanted a header of column names and a row for each fact")
+        raise InputError(f"{path}: empty; wanted a header of column names and a row for each fact")
     if isinstance(header[1], RowError):
-        raise ValueError(f"{path}: line {header[0]}: wanted a header of column names; {header[1].reason}")
+        raise InputError(f"{path}: line {header[0]}: wanted a header of column names; {header[1].reason}")
     columns = [cell.strip() for cell in header[1]]
     if len(set(columns)) < len(columns) or "" in columns:
-        raise ValueError(f"{path}: line {header[0]}: wanted column names, each once; found {', '.join(columns)}")
+        raise InputError(f"{path}: line {header[0]}: wanted column names, each once; found {', '.join(columns)}")
     return _row_file(path, ((line, _named(cells, columns)) for line, cells in rows), columns)
 
 
@@ -128,7 +129,7 @@ def read_parquet(path: Path) -> RowFile:
     try:
         table = pq.read_table(path)
     except pa.ArrowInvalid as error:
-        raise ValueError(f"{path}: wanted a Parquet file; {error}") from None
+        raise InputError(f"{path}: wanted a Parquet file; {error}") from None
     return _row_file(path, enumerate(table.to_pylist(), start=1), table.column_names)
 
 
@@ -139,7 +140,7 @@ def decoded(path: Path) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise ValueError(
+        raise InputError(
             f"{path}: wanted UTF-8; found the byte 0x{data[error.start]:02x} on line {line}. Save the file as UTF-8."
         ) from None
 
@@ -154,6 +155,6 @@ def _row_file(path: Path, values: Iterable[tuple[int, Any]], columns: Iterable[s
         error = value if isinstance(value, RowError) else RowError(WHOLE_ROW, f"wanted a record{FOUND}{shown(value)}")
         rejects.append(Reject(file=path.name, line=line, field=error.field, reason=error.reason))
     if not rows and not rejects:
-        raise ValueError(f"{path}: empty; wanted a row for each fact")
+        raise InputError(f"{path}: empty; wanted a row for each fact")
     used = dict.fromkeys((*columns, *(name for row in rows for name in row.values)))
     return RowFile(name=path.name, columns=tuple(used), rows=tuple(rows), rejects=tuple(rejects))

@@ -7,6 +7,7 @@ from random import Random
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lib.core.errors import InputError
 from lib.core.params import Facts
 from lib.core.records import Text
 from lib.core.texts import normalize
@@ -45,10 +46,10 @@ def _articles(path: Path, facts: Facts, without: Collection[str]) -> list[str]:
     try:
         file = pq.ParquetFile(path)
     except pa.ArrowInvalid as error:
-        raise ValueError(f"{path}: wanted a Parquet file with a column text; {error}") from None
+        raise InputError(f"{path}: wanted a Parquet file with a column text; {error}") from None
     columns = file.schema_arrow.names
     if "text" not in columns:
-        raise ValueError(f"{path}: wanted a column text (and, if it has one, title); found {', '.join(columns)}")
+        raise InputError(f"{path}: wanted a column text (and, if it has one, title); found {', '.join(columns)}")
     if without and "title" in columns:
         usable = [row for row, title in enumerate(_column(file, "title")) if normalize(title or "") not in without]
     else:

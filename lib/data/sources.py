@@ -14,6 +14,7 @@ import pooch
 from filelock import FileLock
 
 from lib.core.cache import cache_folder
+from lib.core.errors import InputError
 from lib.core.files import sha256
 from lib.core.params import SourceFile
 from lib.data.download import Downloader, OtherContentError, refuse_other_content
@@ -56,7 +57,7 @@ def _source(path: Path) -> Source:
     try:
         refuse_other_content(path)
     except OtherContentError as error:
-        raise ValueError(f"{path}: {error}. Put the published file in its place.") from None
+        raise InputError(f"{path}: {error}. Put the published file in its place.") from None
     return Source(path=path, sha256=sha256(path), size=path.stat().st_size)
 
 

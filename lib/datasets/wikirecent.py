@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 
+from lib.core.errors import InputError
 from lib.core.params import Dataset, Facts, Neighborhood, Own
 from lib.core.records import Fact, LocalityPrompt, Request
 from lib.data.dataset import Loaded, edited, file_of
@@ -21,7 +22,7 @@ from lib.datasets import counterfact, easyedit
 def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> Loaded:
     """Edits are the first facts.limit records of the file of the split."""
     if preset.neighborhood is None:
-        raise ValueError("dataset preset: neighborhood: wanted how to draw CounterFact's prompts; found null")
+        raise InputError("dataset preset: neighborhood: wanted how to draw CounterFact's prompts; found null")
     first_lines: dict[str, int] = {}
     file = read_json(file_of(files, facts.split))
     requests, rejects = parse(file, lambda row: easyedit.request(row, "wikirecent", (), first_lines))

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
+from lib.core.errors import InputError
 from lib.core.params import Dataset, Facts, Own
 from lib.core.records import Fact, LocalityPrompt, Request
 from lib.data.dataset import Loaded, edited, file_of, template
@@ -21,7 +22,7 @@ def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> 
     """Edits are the first (test) or the last (validation) facts.limit records of the evaluation file."""
     target = preset.target
     if target is None:
-        raise ValueError("dataset preset: target: wanted answers or alt for zsre; found null")
+        raise InputError("dataset preset: target: wanted answers or alt for zsre; found null")
     evaluation, training = read_json(file_of(files, "edits")), read_json(file_of(files, "pool"))
     requests, rejects = parse(evaluation, lambda row: _request(row, target))
     pool, pool_rejects = parse(training, _fact)

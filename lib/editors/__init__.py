@@ -25,6 +25,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from lib.core.errors import InputError
 from lib.core.params import did_you_mean
 
 _EDITORS = Path(__file__).parent
@@ -36,9 +37,9 @@ def names() -> list[str]:
 
 
 def editor(name: str) -> Any:
-    """The editor's module. Raises ValueError with the nearest name where there is none."""
+    """The editor's module. Raises InputError with the nearest name where there is none."""
     if name not in names():
-        raise ValueError(f"editor: wanted one of {', '.join(names())}; found {name!r}{did_you_mean(name, names())}")
+        raise InputError(f"editor: wanted one of {', '.join(names())}; found {name!r}{did_you_mean(name, names())}")
     module: ModuleType = importlib.import_module(f"{__name__}.{name}")
     return module
 

@@ -25,7 +25,7 @@ class Settings(Tuning):
 def edit(model: Any, tokenizer: Any, requests: Sequence[Request], settings: Settings, context: Context) -> Edit:
     """Train the chosen layers on the requests alone, within the bound.
 
-    Raises ValueError where there is no request or no such layer; FloatingPointError where the loss is not finite.
+    Raises InputError where there is no request or no such layer; NotFiniteError where the loss is not finite.
     """
     made = fine_tuned(model, tokenizer, requests, settings, context, clamp=settings.clamp)
     return replace(made, info={"editor": "ft_l", "pairs": len(requests)})

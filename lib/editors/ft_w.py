@@ -27,7 +27,7 @@ class Settings(Tuning):
 def edit(model: Any, tokenizer: Any, requests: Sequence[Request], settings: Settings, context: Context) -> Edit:
     """Train the chosen layers on the requests alone.
 
-    Raises ValueError where there is no request or no such layer; FloatingPointError where the loss is not finite.
+    Raises InputError where there is no request or no such layer; NotFiniteError where the loss is not finite.
     """
     decay = weight_decay(len(requests), settings)
     made = fine_tuned(model, tokenizer, requests, settings, context, weight_decay=decay)

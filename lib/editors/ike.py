@@ -30,6 +30,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
+from lib.core.errors import InputError
 from lib.core.params import Section
 from lib.core.records import Fact, Request
 from lib.core.texts import contains, fill, join
@@ -112,7 +113,7 @@ class Settings(Section):
 def edit(model: Any, tokenizer: Any, requests: Sequence[Request], settings: Settings, context: Context) -> Edit:
     """A context for every request; where the model has not the room, with fewer demonstrations (info.left_out of all).
 
-    Raises ValueError where demonstrations are asked for and the pool has not two facts to make them of, or where the
+    Raises InputError where demonstrations are asked for and the pool has not two facts to make them of, or where the
     edit itself leaves no room for a prompt.
     """
     return _edit(requests, _contexts(model, tokenizer, requests, settings, context))
@@ -168,13 +169,13 @@ class _Writer:
             looked_at *= _SPARE
 
     def demonstrations(self, request: Request) -> list[str]:
-        """What is shown before `request`, in order. Raises ValueError where the pool has not two facts for it."""
+        """What is shown before `request`, in order. Raises InputError where the pool has not two facts for it."""
         kinds, near = self.settings.kinds, self.near(request)
         distinct: dict[Any, Fact] = {}
         for one in near:
             distinct.setdefault(_identity(one), one)
         if len(distinct) < 2:
-            raise ValueError(
+            raise InputError(
                 f"request {request.request_id!r}: editor ike demonstrates unedited facts and wants at least 2 that "
                 f"have nothing to do with its evaluation; found {len(distinct)} in a pool of {len(self.pool)}"
             )
@@ -228,7 +229,7 @@ def _fitted(
 ) -> tuple[str, int]:
     """The context of `request`, and how many demonstrations had to go, those least similar first.
 
-    Every prompt of the request with its longest target fits into the model's positions behind it. Raises ValueError
+    Every prompt of the request with its longest target fits into the model's positions behind it. Raises InputError
     where that takes more than leaving out every demonstration.
     """
     original = settings.convention == "original"
@@ -241,7 +242,7 @@ def _fitted(
         text = preamble(fact, kept, copy=original)
         if room is None or len(tokenizer(text + longest).input_ids) <= room:
             return text, fewer
-    raise ValueError(
+    raise InputError(
         f"request {request.request_id!r}: stating it before its longest prompt takes more than the {room} tokens that "
         "the model has room for"
     )

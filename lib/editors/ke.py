@@ -49,8 +49,8 @@ class Settings(Learning):
 def edit(model: Any, tokenizer: Any, requests: Sequence[Request], settings: Settings, context: Context) -> Edit:
     """The sum of the updates of all requests.
 
-    Raises FileNotFoundError where no network was trained, ValueError where it does not fit model or preset or an update
-    is not finite, FloatingPointError where a gradient is not.
+    Raises FileNotFoundError where no network was trained, InputError where it does not fit model or preset or an update
+    is not finite, NotFiniteError where a gradient is not.
     """
     network = load_hypernet(context.hypernet, "ke", new_network(model, settings))
     items = new_targets(tokenizer, requests)

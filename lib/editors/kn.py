@@ -20,6 +20,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from lib.core.errors import InputError
 from lib.core.params import Section
 from lib.core.records import Request
 from lib.edits.edit import Edit
@@ -45,10 +46,10 @@ class Settings(Section):
 def edit(model: Any, tokenizer: Any, requests: Sequence[Request], settings: Settings, context: Context) -> Edit:
     """Rewrite the neurons of every request.
 
-    Raises ValueError naming the request that has no target_true, or whose answer no neuron adds to.
+    Raises InputError naming the request that has no target_true, or whose answer no neuron adds to.
     """
     if missing := [one.request_id for one in requests if one.target_true is None]:
-        raise ValueError(
+        raise InputError(
             f"request {missing[0]!r}: editor kn looks for the neurons of the old answer and needs target_true; "
             f"{len(missing)} of {len(requests)} requests have none"
         )
@@ -72,12 +73,12 @@ def edit(model: Any, tokenizer: Any, requests: Sequence[Request], settings: Sett
 def knowledge_neurons(model: Any, tokenizer: Any, request: Request, settings: Settings) -> Tensor:
     """(layer, neuron) of every neuron above the threshold: [n, 2] int64, in order.
 
-    Raises ValueError where none adds to the answer's probability.
+    Raises InputError where none adds to the answer's probability.
     """
     item, product = question(tokenizer, request, settings)
     scores = attributions(model, item, settings.mode, settings.steps, product)
     if not bool(scores.isfinite().all()) or scores.max() <= 0:
-        raise ValueError(
+        raise InputError(
             f"request {request.request_id!r}: the largest attribution is {scores.max().item()}, so no neuron adds to "
             f"the probability of {request.target_true!r} after {request.prompt!r}"
         )
@@ -113,9 +114,9 @@ def _answers(tokenizer: Any, request: Request, targets: Sequence[str]) -> Item:
 
 
 def _bare(tokenizer: Any, text: str) -> list[int]:
-    """The tokens of a text by itself. Raises ValueError where there are none."""
+    """The tokens of a text by itself. Raises InputError where there are none."""
     if not (ids := list(tokenizer(text, add_special_tokens=False).input_ids)):
-        raise ValueError(f"target {text!r}: the tokenizer makes no token of it")
+        raise InputError(f"target {text!r}: the tokenizer makes no token of it")
     return ids
 
 

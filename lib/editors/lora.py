@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import Field
 
+from lib.core.errors import InputError
 from lib.core.params import Section
 from lib.core.records import Request
 from lib.edits.adapter import Adapter, new_adapter
@@ -35,8 +36,8 @@ class Settings(Section):
 def edit(model: Any, tokenizer: Any, requests: Sequence[Request], settings: Settings, context: Context) -> Edit:
     """Train an adapter on edits, paraphrases and neighbors.
 
-    Raises ValueError where the model lacks a LoRA target, or a loss that is asked for has nothing to work on;
-    FloatingPointError where the loss is not finite.
+    Raises InputError where the model lacks a LoRA target, or a loss that is asked for has nothing to work on;
+    NotFiniteError where the loss is not finite.
     """
     examples = _examples(model, tokenizer, requests, context)
     adapter = new_adapter(model, context.lora, context.train.seed)
@@ -54,10 +55,10 @@ def edit_each(
 ) -> list[Edit]:
     """An adapter for every request, trained on that request's pairs alone; forward passes are shared.
 
-    Raises as `edit` does, and ValueError where train.text is not 0 (every edit would need its own text).
+    Raises as `edit` does, and InputError where train.text is not 0 (every edit would need its own text).
     """
     if context.train.text:
-        raise ValueError("train.text: single edits are trained without plain text; set it to 0, or protocol.kind=mass")
+        raise InputError("train.text: single edits are trained without plain text; set it to 0, or protocol.kind=mass")
     examples = [_examples(model, tokenizer, [one], context.of([one])) for one in requests]
     adapters: list[Adapter] = [new_adapter(model, context.lora, context.train.seed) for _ in requests]
     train_each(model, adapters, examples, _schedule(settings, context), _objective(context), context.progress)
@@ -76,9 +77,9 @@ def _examples(model: Any, tokenizer: Any, requests: Sequence[Request], context: 
     """The training pairs: in the folder of the checkpoints, where there is one, else in memory."""
     train = context.train
     if train.dpo and not train.mask_prompt:
-        raise ValueError("train.dpo: wanted train.mask_prompt=true, since the prompt is no answer to prefer")
+        raise InputError("train.dpo: wanted train.mask_prompt=true, since the prompt is no answer to prefer")
     if train.dpo and not any(request.target_true for request in requests):
-        raise ValueError("train.dpo: wanted edits with target_true (the rejected answer); none has one")
+        raise InputError("train.dpo: wanted edits with target_true (the rejected answer); none has one")
     triples = training_triples(requests, context.paraphrases, context.neighbors)
     items = training_items(tokenizer, triples, train.mask_prompt, rejected=train.dpo > 0)
     if context.checkpoints is None:
@@ -101,7 +102,7 @@ def _texts(tokenizer: Any, settings: Settings, context: Context) -> Callable[[in
     if not context.train.text:
         return lambda step: []
     if not context.texts:
-        raise ValueError("train.text: wanted plain text to train on; the dataset has none (data/facts/text.parquet)")
+        raise InputError("train.text: wanted plain text to train on; the dataset has none (data/facts/text.parquet)")
     pieces = [tokenizer(text, truncation=True, max_length=settings.text_tokens).input_ids for text in context.texts]
     items = [Item(prompt=(ids[0],), targets=(tuple(ids[1:]),)) for ids in pieces if len(ids) > 1]
     order = Random(f"{context.train.seed}/text").sample(range(len(items)), len(items))
@@ -129,5 +130,5 @@ def _schedule(settings: Settings, context: Context) -> Schedule:
 
 def _number(value: Any) -> Any:
     if value == "auto":
-        raise ValueError("train: auto must be replaced by the model preset's value before editing")
+        raise InputError("train: auto must be replaced by the model preset's value before editing")
     return value

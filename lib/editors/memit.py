@@ -20,7 +20,7 @@ class Settings(Layered):
 
 
 def edit(model: Any, tokenizer: Any, requests: Sequence[Request], settings: Settings, context: Context) -> Edit:
-    """Raises FileNotFoundError without second moments; ValueError for a request without subject, or a conflict."""
+    """Raises FileNotFoundError without second moments; InputError for a request without subject, or a conflict."""
     arch = architecture(model)
 
     def adjusted(layer: int, keys: Any) -> Any:

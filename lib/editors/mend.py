@@ -17,6 +17,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from lib.core.errors import InputError
 from lib.core.records import Fact, Request
 from lib.edits.apply import shape_of
 from lib.edits.edit import Edit
@@ -51,8 +52,8 @@ class Settings(Learning):
 def edit(model: Any, tokenizer: Any, requests: Sequence[Request], settings: Settings, context: Context) -> Edit:
     """One update for all requests, from the gradient of their common loss.
 
-    Raises FileNotFoundError where no network was trained, ValueError where it does not fit model or preset or an update
-    is not finite, FloatingPointError where a gradient is not.
+    Raises FileNotFoundError where no network was trained, InputError where it does not fit model or preset or an update
+    is not finite, NotFiniteError where a gradient is not.
     """
     network, items = _trained(model, settings, context), new_targets(tokenizer, requests)
     weight = 1 / sum(len(one.targets[0]) for one in items)
@@ -203,7 +204,7 @@ class _Moments(nn.Module):
         self.count.copy_(total)
 
     def normalised(self, rows: Tensor) -> Tensor:
-        """Raises ValueError where fewer than two vectors were seen."""
+        """Raises InputError where fewer than two vectors were seen."""
         if self.count < 2:
-            raise ValueError("mend: no statistics of x and delta; wanted a trained network: run `dvc repro hypernet`")
+            raise InputError("mend: no statistics of x and delta; wanted a trained network: run `dvc repro hypernet`")
         return (rows - self.mean) / ((self.squares / (self.count - 1)).sqrt() + _TINY)

@@ -14,7 +14,7 @@ class Settings(rank_one.RankOne):
 
 
 def edit(model: Any, tokenizer: Any, requests: Sequence[Request], settings: Settings, context: Context) -> Edit:
-    """Raises FileNotFoundError without second moments; ValueError without subject, or where the divisor vanishes."""
+    """Raises FileNotFoundError without second moments; InputError without subject, or where the divisor vanishes."""
     return rank_one.edit_all(model, tokenizer, requests, settings, context, keys="rome", name="rome")
 
 

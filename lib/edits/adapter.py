@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
+from lib.core.errors import InputError
 from lib.core.params import Lora
 from lib.edits.apply import low_rank_branch, shape_of
 from lib.edits.updates import LowRank, Update
@@ -77,14 +78,14 @@ def new_adapter(model: nn.Module, lora: Lora, seed: int) -> Adapter:
 def target_modules(model: nn.Module, targets: list[str]) -> dict[str, nn.Module]:
     """The modules whose last name is one of `targets`, by path, in the model's order.
 
-    Raises ValueError where a target names no linear module or embedding of the model.
+    Raises InputError where a target names no linear module or embedding of the model.
     """
     adaptable = {
         path: module for path, module in model.named_modules() if isinstance(module, nn.Linear | Conv1D | nn.Embedding)
     }
     names = {path.rpartition(".")[2] for path in adaptable}
     if missing := [one for one in targets if one not in names]:
-        raise ValueError(
+        raise InputError(
             f"lora.targets: {type(model).__name__} has no linear module or embedding named {', '.join(missing)}; "
             f"it has {', '.join(sorted(names))}"
         )
@@ -94,7 +95,7 @@ def target_modules(model: nn.Module, targets: list[str]) -> dict[str, nn.Module]
 def save_adapter(folder: Path, updates: Mapping[str, Update], model: nn.Module, lora: Lora, base_name: str) -> None:
     """Write a LoRA edit as a PEFT adapter: adapter_config.json and adapter_model.safetensors.
 
-    Edits on top of each other have a multiple of lora.r as their rank; the scale alpha / r stays. Raises ValueError
+    Edits on top of each other have a multiple of lora.r as their rank; the scale alpha / r stays. Raises InputError
     unless every update is low-rank, of one rank.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -102,7 +103,7 @@ def save_adapter(folder: Path, updates: Mapping[str, Update], model: nn.Module, 
     tensors: dict[str, Tensor] = {}
     ranks = {update.right.shape[0] if isinstance(update, LowRank) else None for update in updates.values()}
     if len(ranks) != 1 or None in ranks:
-        raise ValueError(f"a PEFT adapter holds low-rank updates of one rank only; found {ranks}")
+        raise InputError(f"a PEFT adapter holds low-rank updates of one rank only; found {ranks}")
     rank = ranks.pop() or 0
     for path, update in updates.items():
         assert isinstance(update, LowRank)
@@ -128,7 +129,7 @@ def load_adapter(folder: Path) -> dict[str, Update]:
     """The updates of a PEFT LoRA adapter, from this project or any other with plain LoRA."""
     config = LoraConfig.from_pretrained(folder)
     if config.use_dora or config.use_rslora or config.rank_pattern or config.alpha_pattern:
-        raise ValueError(f"{folder}: only plain LoRA is read (no DoRA, rsLoRA, rank or alpha patterns)")
+        raise InputError(f"{folder}: only plain LoRA is read (no DoRA, rsLoRA, rank or alpha patterns)")
     tensors = load_file(folder / WEIGHTS)
     updates: dict[str, Update] = {}
     for name, a in tensors.items():

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
+from lib.core.errors import InputError
 from lib.edits.edit import Edit
 from lib.edits.updates import LowRank, Update, Vector, check_finite
 from lib.models.sharding import is_sharded, whole
@@ -20,7 +21,7 @@ def applied(model: nn.Module, edit: Edit) -> Iterator[nn.Module]:
     back from a copy; where it is spread over processes (lib/models/sharding.py) they run beside it too, so that
     processes need not apply them at the same time. An update of any kind changes the module at its path only: one that
     shares its weight with another (a tied embedding) has a weight of its own meanwhile. Contexts are text: whoever asks
-    the model puts them before the prompt. Raises ValueError where a path or a shape does not fit the model, a value is
+    the model puts them before the prompt. Raises InputError where a path or a shape does not fit the model, a value is
     not finite, or a vector is spread; the model is then untouched.
     """
     modules, parameters = dict(model.named_modules()), dict(model.named_parameters(remove_duplicate=False))
@@ -123,15 +124,15 @@ def linear_weight(module: nn.Module) -> Tensor:
 
 
 def shape_of(module: nn.Module) -> tuple[int, int]:
-    """(d_out, d_in) of a linear module, Conv1D or embedding. Raises ValueError for any other."""
+    """(d_out, d_in) of a linear module, Conv1D or embedding. Raises InputError for any other."""
     if not isinstance(module, nn.Linear | Conv1D | nn.Embedding):
-        raise ValueError(f"{type(module).__name__}: wanted nn.Linear, Conv1D or nn.Embedding")
+        raise InputError(f"{type(module).__name__}: wanted nn.Linear, Conv1D or nn.Embedding")
     first, second = own_orientation(module, module.weight).shape
     return first, second
 
 
 def check_fits(model: nn.Module, edit: Edit) -> None:
-    """Raise ValueError where a path or a shape of `edit` does not fit the model, or a value is not finite."""
+    """Raise InputError where a path or a shape of `edit` does not fit the model, or a value is not finite."""
     modules, parameters = dict(model.named_modules()), dict(model.named_parameters(remove_duplicate=False))
     for path, update in edit.updates.items():
         _check(path, modules.get(path), parameters.get(path), update)
@@ -141,13 +142,13 @@ def _check(path: str, module: nn.Module | None, parameter: Tensor | None, update
     if isinstance(update, Vector) and parameter is not None:
         wanted: tuple[int, ...] = tuple(parameter.shape)
         if is_sharded(parameter):
-            raise ValueError(
+            raise InputError(
                 f"edit of {path}: a bias or a norm's weight that is spread over processes cannot be edited"
             )
     elif not isinstance(update, Vector) and module is not None:
         wanted = shape_of(module)
     else:
-        raise ValueError(f"edit of {path}: the model has no such module; was the edit made for another model?")
+        raise InputError(f"edit of {path}: the model has no such module; was the edit made for another model?")
     if update.shape != wanted:
-        raise ValueError(f"edit of {path}: wanted shape {wanted} as the model has, found {update.shape}")
+        raise InputError(f"edit of {path}: wanted shape {wanted} as the model has, found {update.shape}")
     check_finite(path, update)

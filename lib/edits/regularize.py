@@ -39,7 +39,7 @@ def regularized(edit: Edit, model: Any, settings: Regularize, earlier: Edit, ses
     A method that changes no session by itself (none, prune) gives the same edit. `model` has its unedited weights;
     `earlier` is what is in force already (sequential editing), so that W is the model's weight and `earlier` together.
     `session` is any text that tells one session of a run from the others: method random draws other entries in each.
-    rect and random give sparse updates, pca dense ones. Raises ValueError where a value of the edit is not finite.
+    rect and random give sparse updates, pca dense ones. Raises InputError where a value of the edit is not finite.
     """
     if settings.method not in METHODS:
         return edit
@@ -61,7 +61,7 @@ def regularized(edit: Edit, model: Any, settings: Regularize, earlier: Edit, ses
 def accumulated(total: Edit, model: Any, settings: Regularize) -> Edit:
     """What is kept and evaluated of `total`, the sum of all sessions so far: with method prune, the sum pruned.
 
-    `model` has its unedited weights. Raises ValueError where the sum has a value that is not finite.
+    `model` has its unedited weights. Raises InputError where the sum has a value that is not finite.
     """
     if settings.method != "prune":
         return total

@@ -35,7 +35,7 @@ _KINDS: dict[frozenset[str], type[Any]] = {
 def save_edit(edit: Edit, folder: Path, model: Any, preset: Model) -> None:
     """Write `edit`; a folder with edit.json is complete, since that is written last.
 
-    Raises ValueError where a value is not finite; nothing is then written.
+    Raises InputError where a value is not finite; nothing is then written.
     """
     for path, update in edit.updates.items():
         check_finite(path, update)

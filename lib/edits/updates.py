@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lib.core.errors import InputError
+
 
 @dataclass(frozen=True, kw_only=True)
 class LowRank:
@@ -117,6 +119,6 @@ def tensors_of(update: Update) -> dict[str, Tensor]:
 
 
 def check_finite(path: str, update: Update) -> None:
-    """Raise ValueError where a value of the update is NaN or infinite."""
+    """Raise InputError where a value of the update is NaN or infinite."""
     if not all(bool(one.isfinite().all()) for one in tensors_of(update).values()):
-        raise ValueError(f"edit of {path}: the update has values that are not finite; nothing was applied")
+        raise InputError(f"edit of {path}: the update has values that are not finite; nothing was applied")

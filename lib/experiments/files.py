@@ -7,6 +7,8 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
+from lib.core.errors import InputError
+
 
 @dataclass(frozen=True, kw_only=True)
 class Experiments:
@@ -32,9 +34,9 @@ class Experiments:
         return re.sub(r"[^a-z0-9]+", "-", "-".join([self.name, row, f"s{seed}", *settings]).lower()).strip("-")
 
     def chosen(self, rows: Sequence[str]) -> list[str]:
-        """The rows of these names in the file's order, or all. Raises ValueError for a name that is none."""
+        """The rows of these names in the file's order, or all. Raises InputError for a name that is none."""
         if unknown := [one for one in rows if one not in self.rows]:
-            raise ValueError(f"{self.name}: wanted rows among {', '.join(self.rows)}; found {unknown[0]!r}")
+            raise InputError(f"{self.name}: wanted rows among {', '.join(self.rows)}; found {unknown[0]!r}")
         return [one for one in self.rows if not rows or one in rows]
 
 

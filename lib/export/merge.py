@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from transformers import AutoModelForCausalLM
 
+from lib.core.errors import InputError
 from lib.core.files import read_json, write_json
 from lib.edits.apply import check_fits, own_orientation, tied
 from lib.edits.edit import Edit
@@ -38,10 +39,10 @@ def merged(model: Any, edit: Edit) -> Any:
     """Another model with the edit in its weights, in their dtype; it shares every weight that the edit leaves alone.
 
     `model` stays as it was. Where an update touches an embedding or a head that are one weight, they become two, so
-    that the other stays as it was. Raises ValueError where the edit has a context, or does not fit the model.
+    that the other stays as it was. Raises InputError where the edit has a context, or does not fit the model.
     """
     if edit.contexts:
-        raise ValueError(
+        raise InputError(
             f"the edit by {edit.info.get('editor', 'this editor')} is text before every prompt ({len(edit.contexts)} "
             "contexts), which no weight can hold; wanted an edit that changes weights. Its texts are in contexts.json"
         )
@@ -63,11 +64,11 @@ def merged(model: Any, edit: Edit) -> Any:
 def write_merged(model: Any, edit: Edit, base: Path, folder: Path) -> None:
     """Write `model` with `edit` merged to `folder`, with tokenizer and generation config of the base: whole or not.
 
-    `model` is that of the manifest in `base`. errata.json says what the checkpoint was made of. Raises ValueError as
+    `model` is that of the manifest in `base`. errata.json says what the checkpoint was made of. Raises InputError as
     `merged` does, and where `folder` holds something already.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ValueError(f"{folder}: wanted a folder that is new or empty; give another, or remove it first")
+        raise InputError(f"{folder}: wanted a folder that is new or empty; give another, or remove it first")
     other = merged(model, edit)
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)

@@ -15,6 +15,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from lib.core.errors import NotFiniteError
+
 
 @dataclass(frozen=True, kw_only=True)
 class Prompt:
@@ -59,7 +61,7 @@ def stream(seed: int) -> torch.Generator:
 def choose(logits: Tensor, streams: Sequence[torch.Generator], sampling: Sampling) -> list[int]:
     """One token a row of `logits` [b, v], by inverse transform with one uniform number from the row's own stream.
 
-    Raises FloatingPointError where there is nothing to draw from.
+    Raises NotFiniteError where there is nothing to draw from.
     """
     if sampling.greedy:
         greedy: list[int] = logits.argmax(-1).tolist()
@@ -69,9 +71,7 @@ def choose(logits: Tensor, streams: Sequence[torch.Generator], sampling: Samplin
         logits = logits.masked_fill(logits < threshold, float("-inf"))
     cumulative = (logits / sampling.temperature).softmax(-1).double().cumsum(-1)  # [b, v]
     if not bool(cumulative[:, -1].isfinite().all()):
-        raise FloatingPointError(
-            "sampling: the model's logits are not finite; its weights, or an edit, have destroyed it"
-        )
+        raise NotFiniteError("sampling: the model's logits are not finite; its weights, or an edit, have destroyed it")
     uniform = torch.stack([torch.rand((), generator=one, dtype=torch.float64) for one in streams])
     point = uniform.to(cumulative.device)[:, None] * cumulative[:, -1:]
     drawn: list[int] = torch.searchsorted(cumulative, point, right=True)[:, 0].tolist()

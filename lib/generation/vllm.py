@@ -19,6 +19,7 @@ from typing import Any, Self
 import numpy
 import torch
 
+from lib.core.errors import InputError
 from lib.generation.engine import Prompt, Sampling
 from lib.models.tokens import prompt_ids
 
@@ -55,7 +56,7 @@ class VllmGenerator:
         a GPU vLLM takes what memory is left. `seed` seeds the engine; each prompt's own seed decides its text.
         `tensor_parallel` is the number of GPUs that the model is spread over.
 
-        Raises ValueError where vllm is absent or unusable, or where its CPU build cannot run the model's head size.
+        Raises InputError where vllm is absent or unusable, or where its CPU build cannot run the model's head size.
         """
         vllm = _import_vllm()
         on_cpu = vllm.platforms.current_platform.is_cpu()
@@ -83,7 +84,7 @@ class VllmGenerator:
         cache holds, and a text rarely with them (bfloat16: measured, 2 of 30; float32: 0 of 30, 12 heads of 64). The
         same calls in the same order give the same texts. On a GPU that can, VLLM_BATCH_INVARIANT=1 is meant to fix it.
 
-        Raises ValueError where a prompt leaves no room for `sampling.max_tokens` tokens.
+        Raises InputError where a prompt leaves no room for `sampling.max_tokens` tokens.
         """
         encoded = [self._encode(shared_prefix + prompt.text, sampling.max_tokens) for prompt in prompts]
         outputs = self._engine.generate(
@@ -114,7 +115,7 @@ class VllmGenerator:
     def _encode(self, text: str, max_tokens: int) -> list[int]:
         ids = prompt_ids(self._engine.get_tokenizer(), text)
         if len(ids) + max_tokens > self._max_length:
-            raise ValueError(
+            raise InputError(
                 f"vLLM: a prompt of {len(ids)} tokens and {max_tokens} new ones exceed the model's {self._max_length}: "
                 f"shorten the shared prefix or ask for fewer tokens. The prompt ends in {text[-80:]!r}."
             )
@@ -130,7 +131,7 @@ class VllmGenerator:
 
 def _import_vllm() -> Any:
     if not available():
-        raise ValueError(f"vLLM was asked for, but the package vllm is not installed: {_INSTALL}.")
+        raise InputError(f"vLLM was asked for, but the package vllm is not installed: {_INSTALL}.")
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
     try:
@@ -139,7 +140,7 @@ def _import_vllm() -> Any:
 
         _ = vllm.LLM  # what vllm exports is imported only when it is asked for
     except (ImportError, RuntimeError) as error:
-        raise ValueError(
+        raise InputError(
             f"vLLM is installed but cannot be imported ({error}): {_INSTALL}. On a CPU torchvision, torchaudio and "
             "torchcodec must not be installed beside it."
         ) from error
@@ -164,7 +165,7 @@ def _check_head_size(model_folder: Path, head_size: int) -> None:
 
     sizes = CPUAttentionBackend.get_supported_head_sizes()
     if head_size not in sizes:
-        raise ValueError(
+        raise InputError(
             f"{model_folder}: vLLM on a CPU runs attention heads of {', '.join(map(str, sizes))} dimensions; this "
             f"model's have {head_size}: use the transformers backend."
         )

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from scipy.stats import binomtest
 
+from lib.core.errors import InputError
 from lib.metrics import bootstrap
 from lib.metrics.retention import last_session
 from lib.metrics.scores import KINDS, SCORED, by_edit, joined, per_record
@@ -73,13 +74,13 @@ class Comparison:
 def compare(a: Run, b: Run, resampling: bootstrap.Resampling = bootstrap.STANDARD) -> Comparison:
     """The two runs after their edits; of a sequential run the last checkpoint.
 
-    Raises ValueError, saying how many edits are in one only, where they are not about the same facts.
+    Raises InputError, saying how many edits are in one only, where they are not about the same facts.
     """
     check_same_facts(a, b)
     ours, theirs = _after(a), _after(b)
     pairs = ours.join(theirs, on="request_id", suffix=" b").sort("request_id")
     if len(pairs) < len(a.edits):
-        raise ValueError(
+        raise InputError(
             f"{a.name} and {b.name}: {len(pairs)} of {len(a.edits)} edits have scores after the edit in both; "
             "wanted all. Run stage score of both again"
         )
@@ -102,13 +103,13 @@ def compare(a: Run, b: Run, resampling: bootstrap.Resampling = bootstrap.STANDAR
 
 
 def check_same_facts(a: Run, b: Run) -> None:
-    """Raise ValueError unless both runs are about the same edits, with the same prompt and objects."""
+    """Raise InputError unless both runs are about the same edits, with the same prompt and objects."""
     ours, theirs = a.edits.select("request_id", *FACTS), b.edits.select("request_id", *FACTS)
     only_a, only_b = ours.join(theirs, on="request_id", how="anti"), theirs.join(ours, on="request_id", how="anti")
     both = ours.join(theirs, on="request_id", suffix=" b")
     changed = both.filter(pl.any_horizontal(pl.col(one).ne_missing(pl.col(f"{one} b")) for one in FACTS))
     if len(only_a) or len(only_b) or len(changed):
-        raise ValueError(
+        raise InputError(
             f"{a.name} and {b.name} are not about the same facts: {len(only_a)} edits in {a.name} only, {len(only_b)} "
             f"in {b.name} only, {len(changed)} of the {len(both)} in both with another prompt or object. Compare runs "
             "with the same `dataset`, `facts` and `own`"

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from lib.core.errors import InputError
 from lib.core.files import read_json, write_json
 
 
@@ -27,15 +28,15 @@ class Frequencies:
 
     def __post_init__(self) -> None:
         if len(self.words) != len(self.idf) or not self.words:
-            raise ValueError(
+            raise InputError(
                 f"idf: wanted one value for each of at least one word, found {len(self.idf)} for {len(self.words)}"
             )
         if not np.isfinite(self.idf).all():
-            raise ValueError("idf: wanted finite values only; found others")
+            raise InputError("idf: wanted finite values only; found others")
 
 
 def fit(texts: Iterable[str]) -> Frequencies:
-    """The inverse document frequencies of the words of `texts`. Raises ValueError where they have none."""
+    """The inverse document frequencies of the words of `texts`. Raises InputError where they have none."""
     vectorizer = TfidfVectorizer().fit(texts)
     return Frequencies(words=tuple(vectorizer.get_feature_names_out().tolist()), idf=tuple(vectorizer.idf_.tolist()))
 
@@ -46,10 +47,10 @@ def write(path: Path, frequencies: Frequencies) -> None:
 
 
 def read(path: Path) -> Frequencies:
-    """What `write` wrote. Raises ValueError where the file holds something else."""
+    """What `write` wrote. Raises InputError where the file holds something else."""
     values = read_json(path)
     if not isinstance(values, Mapping) or values.keys() != {"words", "idf"}:
-        raise ValueError(
+        raise InputError(
             f"{path}: wanted an object of `words` and `idf`; run the stage that writes it again (dvc repro)"
         )
     return Frequencies(words=tuple(values["words"]), idf=tuple(values["idf"]))
@@ -58,12 +59,12 @@ def read(path: Path) -> Frequencies:
 def published(idf: Path, vocabulary: Path) -> Frequencies:
     """The published pair: idf.npy, one number a word, and tfidf_vocab.json, which gives each word's place in it.
 
-    Raises ValueError where the two do not belong together.
+    Raises InputError where the two do not belong together.
     """
     values = np.load(idf, allow_pickle=False).ravel()
     places = read_json(vocabulary)
     if sorted(places.values()) != list(range(len(values))):
-        raise ValueError(
+        raise InputError(
             f"{vocabulary}: wanted each place from 0 to {len(values) - 1} of {idf} once; found {len(places)} words "
             "with other places. Both files must come from the same download"
         )

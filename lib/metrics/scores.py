@@ -19,6 +19,8 @@ from collections.abc import Iterable
 
 import polars as pl
 
+from lib.core.errors import InputError
+
 KINDS = ("efficacy", "generalization", "locality")
 MEASURES = ("success", "magnitude", "accuracy", "token_accuracy", "unchanged", "easyedit")
 SCORED = ("success", "accuracy", "token_accuracy", "easyedit")
@@ -88,11 +90,11 @@ def _with_unchanged(prompts: pl.LazyFrame) -> pl.LazyFrame:
 def per_record(scores: pl.LazyFrame) -> pl.DataFrame:
     """One row a record and kind: every measure's mean over its prompts, in percent; null where not measured.
 
-    Raises ValueError where an NLL is not a number: no comparison with it would mean anything.
+    Raises InputError where an NLL is not a number: no comparison with it would mean anything.
     """
     broken = scores.filter((pl.col("nll") / pl.col("tokens")).is_nan()).select(pl.len()).collect().item()
     if broken:
-        raise ValueError(
+        raise InputError(
             f"scores: {broken} rows have an NLL that is not a number; wanted finite ones. The edited model computes "
             "NaN: the edit has destroyed it (see the norms in metrics/edit.json)"
         )
@@ -107,7 +109,7 @@ def joined(records: pl.DataFrame, others: Iterable[pl.DataFrame]) -> pl.DataFram
 
 
 def check_complete(records: pl.DataFrame, request_ids: pl.Series) -> None:
-    """Raise ValueError unless `records`, which are per_record's, score just these edits before and after."""
+    """Raise InputError unless `records`, which are per_record's, score just these edits before and after."""
     for when in WHENS:
         scored = records.filter((pl.col("when") == when) & (pl.col("kind") == "efficacy"))["request_id"].unique()
         for one, where in (
@@ -118,7 +120,7 @@ def check_complete(records: pl.DataFrame, request_ids: pl.Series) -> None:
             ),
         ):
             if len(one):
-                raise ValueError(f"scores: {len(one)} {where}, the first is {one[0]!r}; run stage score again")
+                raise InputError(f"scores: {len(one)} {where}, the first is {one[0]!r}; run stage score again")
 
 
 def measured_on(kind: str) -> tuple[str, ...]:

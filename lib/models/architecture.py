@@ -8,6 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from lib.core.errors import InputError
+
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
@@ -75,7 +77,7 @@ FAMILIES: dict[str, Architecture] = {
 def architecture(model: Any) -> Architecture:
     """The module paths of `model`; a family not listed is taken for Llama-shaped where it has all of its modules.
 
-    Raises ValueError naming the modules that are missing.
+    Raises InputError naming the modules that are missing.
     """
     family = model.config.model_type
     found = FAMILIES.get(family, _LLAMA)
@@ -83,7 +85,7 @@ def architecture(model: Any) -> Architecture:
     wanted = [found.embedding, found.final_norm, found.head, found.block(0)]
     wanted += [found.mlp_of(0), found.mlp_in_of(0), found.mlp_out_of(0)]
     if missing := [path for path in wanted if path not in present]:
-        raise ValueError(
+        raise InputError(
             f"{type(model).__name__} (model_type {family!r}): this editor needs the modules {', '.join(missing)}, "
             f"which it lacks. Known families: {', '.join(FAMILIES)}; a new one is a record in architecture.py"
         )

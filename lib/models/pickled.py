@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from lib.core.errors import InputError
 from lib.core.files import write_json
 from lib.models.manifest import HUB_FILES
 
@@ -30,7 +31,7 @@ def checkpoints(folder: Path) -> list[Path]:
 def convert(folder: Path, target: Path) -> None:
     """Store in `target` the model in `folder`, its weights as safetensors in the same parts and dtype.
 
-    `target` appears whole or not at all. Raises ValueError where a file holds anything but tensors by their names.
+    `target` appears whole or not at all. Raises InputError where a file holds anything but tensors by their names.
     """
     unfinished = target.with_name(f".{target.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -56,12 +57,12 @@ def _tensors(file: Path) -> Iterator[tuple[str, Tensor]]:
     try:
         weights = torch.load(file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file))
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise ValueError(
+        raise InputError(
             f"{file}: wanted tensors alone; torch.load(weights_only=True) refuses the file ({error}). It is not "
             "loaded any other way: give a model that is published as *.safetensors."
         ) from error
     if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
-        raise ValueError(f"{file}: wanted tensors by their names; found {type(weights).__name__} with other values")
+        raise InputError(f"{file}: wanted tensors by their names; found {type(weights).__name__} with other values")
     memory: set[int] = set()
     for name, tensor in weights.items():
         start = tensor.untyped_storage().data_ptr()

@@ -28,7 +28,7 @@ def sharded(read: Callable[[], Any], where: torch.device, distributed: Distribut
     """The model that `read` gives, in this machine's memory, frozen, its blocks spread over the processes.
 
     The processes of a machine read one after another, so that it never holds more than one whole model. Raises
-    ValueError where the model's blocks are not known.
+    InputError where the model's blocks are not known.
     """
     mesh = init_device_mesh(where.type, (distributed.world_size,))
     model: Any = None

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from lib.core.errors import InputError
 from lib.core.texts import join
 from lib.models.packing import Item
 
@@ -21,7 +22,7 @@ def encode(
     A target's tokens are those that follow the prompt's in the tokenization of both `together` (with a space between).
     So a beginning-of-text token stays with the prompt, and where a tokenizer merges the end of the prompt with the
     beginning of the target, the merged token counts as the target's. A prompt that gives no token at all starts with
-    the end-of-text token. Raises ValueError naming prompt and target where no token is left to the target.
+    the end-of-text token. Raises InputError naming prompt and target where no token is left to the target.
     """
     joined = [together(prompt, target) for prompt, ours in zip(prompts, targets, strict=True) for target in ours]
     encoded = iter(_ids(tokenizer, joined))
@@ -31,7 +32,7 @@ def encode(
         shared = min([len(alone), *(_common(alone, ids) for ids in whole)])
         for target, ids in zip(ours, whole, strict=True):
             if len(ids) <= shared:
-                raise ValueError(f"target {target!r} after {prompt!r}: the tokenizer leaves it no token of its own")
+                raise InputError(f"target {target!r} after {prompt!r}: the tokenizer leaves it no token of its own")
         start = alone[:shared] or [tokenizer.eos_token_id]
         items.append(Item(prompt=tuple(start), targets=tuple(tuple(ids[shared:]) for ids in whole)))
     return items

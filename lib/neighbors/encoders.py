@@ -14,6 +14,7 @@ import numpy.typing as npt
 from huggingface_hub import snapshot_download
 
 from lib.core import cache
+from lib.core.errors import InputError
 from lib.core.params import Encoder as Preset
 from lib.core.params import preset, presets
 from lib.core.texts import words
@@ -37,7 +38,7 @@ class Encoder(Protocol):
 def encoder(name: str, device: str) -> Encoder:
     """The encoder that params.yaml names: `hashing`, or a sentence-transformers model by preset, folder or hub name.
 
-    `device` is where a model computes. Raises ValueError where there is no such model, FileNotFoundError where one that
+    `device` is where a model computes. Raises InputError where there is no such model, FileNotFoundError where one that
     can be fetched is not on this machine.
     """
     return HashingEncoder() if name == HASHING else ModelEncoder(name, device)
@@ -97,7 +98,7 @@ class ModelEncoder:
         except (OSError, ValueError) as error:
             if name in presets("encoders"):
                 raise
-            raise ValueError(not_loaded(name, error)) from error
+            raise InputError(not_loaded(name, error)) from error
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Vectors [n, d] of unit norm."""

@@ -9,6 +9,7 @@ from typing import Any
 from filelock import FileLock
 from huggingface_hub import snapshot_download
 
+from lib.core.errors import InputError
 from lib.core.params import Encoder, Neighbors, preset, presets
 from lib.data import wheels
 from lib.neighbors.encoders import HASHING, not_loaded, preset_folder
@@ -41,7 +42,7 @@ def fetch(name: str) -> dict[str, str]:
     try:
         folder = snapshot_download(name, allow_patterns=list(HUB_FILES))
     except (OSError, ValueError) as error:
-        raise ValueError(not_loaded(name, error)) from error
+        raise InputError(not_loaded(name, error)) from error
     return {"source": "hub", "revision": Path(folder).name}
 
 

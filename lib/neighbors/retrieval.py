@@ -46,7 +46,7 @@ def similar_neighbors(
 
     `index` is a FAISS factory string; an approximate index may miss facts, or find fewer. Similarities are computed
     from the vectors, whatever the index keeps of them; of equally similar facts, the one earlier in the pool is first.
-    Vectors are kept in `folder`. Raises ValueError where FAISS cannot make or train such an index.
+    Vectors are kept in `folder`. Raises InputError where FAISS cannot make or train such an index.
     """
     if not requests or not len(usable) or not n:
         none: Rows = np.empty((len(requests), 0), dtype=np.int64)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lib.core.errors import InputError
 from lib.core.tables import Rows
 from lib.neighbors.encoders import Encoder, Vectors
 
@@ -109,7 +110,7 @@ def nearest(stored: Stored, queries: Vectors, n: int, index: str) -> Nearest:
 
     `index` is a FAISS factory string, which may go on with search parameters (`IVF1024,Flat;nprobe=32`). `Flat` is
     exact and holds a file of vectors at a time; any other index is held whole, and may miss vectors, or find fewer.
-    Raises ValueError where FAISS cannot make, train or set up such an index.
+    Raises InputError where FAISS cannot make, train or set up such an index.
     """
     best = _Best(queries, min(n, len(stored)))
     if index == FLAT:
@@ -261,7 +262,7 @@ def _indexed(stored: Stored, factory: str) -> Search:
         if settings:
             faiss.ParameterSpace().set_index_parameters(index, settings)  # type: ignore[arg-type]  # its types know a number only
     except RuntimeError as error:
-        raise ValueError(
+        raise InputError(
             f"neighbors.index: FAISS cannot index {len(stored)} facts of {size} numbers by {factory!r} "
             f"({error}). 'Flat' serves any pool"
         ) from error

@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from lib.core.errors import InputError
 from lib.core.params import ROOT, Para
 from lib.core.records import Paraphrase, Request
 from lib.core.tables import from_plain
@@ -40,10 +41,10 @@ def make_on_ray(
 ) -> None:
     """Return when every chunk is made, by the engine that `para` names with the model of `base`.
 
-    Raises ValueError where ray is not installed, or where the cluster has too few GPUs for one engine.
+    Raises InputError where ray is not installed, or where the cluster has too few GPUs for one engine.
     """
     if not available():
-        raise ValueError(f"{CLUSTER} is set, but the package ray is not installed: pip install -r requirements-ray.txt")
+        raise InputError(f"{CLUSTER} is set, but the package ray is not installed: pip install -r requirements-ray.txt")
     missing = [one for one in chunks if not one.made]
     with _cluster() as ray:
         gpus_each, workers = _engines(ray.cluster_resources(), para)
@@ -81,7 +82,7 @@ def _engines(resources: dict[str, float], para: Para) -> tuple[int, int]:
     if not gpus:
         return 0, int(os.environ.get(_WORKERS, "1"))
     if gpus < para.tensor_parallel:
-        raise ValueError(f"para.tensor_parallel: wanted {para.tensor_parallel} GPUs; the Ray cluster has {gpus}")
+        raise InputError(f"para.tensor_parallel: wanted {para.tensor_parallel} GPUs; the Ray cluster has {gpus}")
     return para.tensor_parallel, gpus // para.tensor_parallel
 
 

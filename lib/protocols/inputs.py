@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from lib.core import params
+from lib.core.errors import InputError
 from lib.core.records import Fact, Paraphrase, Request, Text, UneditedFact
 from lib.core.run import progress
 from lib.core.tables import Stored, read
@@ -56,7 +57,7 @@ def editing(
 ) -> Iterator[tuple[Job, list[Request]]]:  # fmt: skip
     """The job that params.yaml and its presets describe, with its scratch space locked, and the requests.
 
-    `chosen_instead` names a model's or an editor's preset that is taken in place of params.yaml's. Raises ValueError or
+    `chosen_instead` names a model's or an editor's preset that is taken in place of params.yaml's. Raises InputError or
     FileNotFoundError where a param, a preset or a file is wrong.
     """
     named = {**params.read_params(), **chosen_instead}
@@ -109,10 +110,10 @@ def model_preset() -> params.Model:
 
 
 def check_sharded(module: Any, distributed: Distributed) -> None:
-    """Raise ValueError where the model is spread over processes and this editor needs whole weights."""
+    """Raise InputError where the model is spread over processes and this editor needs whole weights."""
     if distributed.sharded and not getattr(module, "SHARDED", False):
         able = [one for one in names() if getattr(editor(one), "SHARDED", False)]
-        raise ValueError(
+        raise InputError(
             f"ERRATA_SHARD=1: editor {module.__name__.rpartition('.')[2]} needs whole weights, which no process has; "
             f"with a model spread over processes wanted one of {', '.join(able)}"
         )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from lib.core.errors import InputError
 from lib.core.params import Protocol
 from lib.core.records import Request
 from lib.edits.edit import Edit, compose
@@ -29,7 +30,7 @@ def sequential(
 
     `keep` gets the finished sum at every checkpoint, at the end, and after the numbers of edits in `also`, with the
     number of edits in it. Continues after a kill from the last session that was stored, with the same result: `keep`
-    then gets the checkpoints again, the others of before no more. Raises ValueError where a checkpoint is not the end
+    then gets the checkpoints again, the others of before no more. Raises InputError where a checkpoint is not the end
     of a batch.
     """
     marks = {*checkpoint_numbers(protocol, len(requests))}
@@ -73,10 +74,10 @@ def session_ends(protocol: Protocol, edits: int) -> list[int]:
 def checkpoint_numbers(protocol: Protocol, edits: int) -> list[int]:
     """The numbers of edits after which a sequential run is scored, the end included, ascending.
 
-    Raises ValueError where one is not the end of a batch, or beyond the last edit.
+    Raises InputError where one is not the end of a batch, or beyond the last edit.
     """
     if wrong := sorted(set(protocol.checkpoints).difference(session_ends(protocol, edits))):
-        raise ValueError(
+        raise InputError(
             f"protocol.checkpoints: {wrong[0]} is not the end of a batch; wanted multiples of protocol.batch_size "
             f"({protocol.batch_size}) below the number of edits ({edits})"
         )

@@ -14,6 +14,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from lib.core.errors import InputError
+
 T = TypeVar("T")
 
 
@@ -89,10 +91,10 @@ SINGLE_PROCESS = Distributed()
 
 
 def wants_shards() -> bool:
-    """Whether the processes are to hold one model together: ERRATA_SHARD=1. Raises ValueError for other words."""
+    """Whether the processes are to hold one model together: ERRATA_SHARD=1. Raises InputError for other words."""
     said = os.environ.get("ERRATA_SHARD", "0")
     if said not in ("0", "1"):
-        raise ValueError(f"ERRATA_SHARD: wanted 1 (the model spread over the processes) or 0; found {said!r}")
+        raise InputError(f"ERRATA_SHARD: wanted 1 (the model spread over the processes) or 0; found {said!r}")
     return said == "1"
 
 

@@ -10,11 +10,13 @@ from collections.abc import Sequence
 
 import torch
 
+from lib.core.errors import InputError
+
 
 def relaunch(module: str, arguments: Sequence[str], gpus_each: int = 1) -> None:
     """Become torchrun with as many processes as wanted; return where one is enough or a launcher has started us.
 
-    Raises ValueError where ERRATA_PROCESSES is not a positive number, or more than there are GPUs for, at `gpus_each`.
+    Raises InputError where ERRATA_PROCESSES is not a positive number, or more than there are GPUs for, at `gpus_each`.
     """
     if launched() or (wanted := _processes(gpus_each)) == 1:
         return
@@ -33,10 +35,10 @@ def _processes(gpus_each: int) -> int:
     gpus = torch.cuda.device_count()
     most = gpus // gpus_each
     if gpus and not most:
-        raise ValueError(f"a process needs {gpus_each} GPUs here (para.tensor_parallel); found {gpus}")
+        raise InputError(f"a process needs {gpus_each} GPUs here (para.tensor_parallel); found {gpus}")
     wanted = os.environ.get("ERRATA_PROCESSES", str(max(1, most)))
     if not wanted.isdigit() or int(wanted) < 1 or (gpus and int(wanted) > most):
-        raise ValueError(f"ERRATA_PROCESSES: wanted a number from 1 to {most or 'any'}; found {wanted!r}")
+        raise InputError(f"ERRATA_PROCESSES: wanted a number from 1 to {most or 'any'}; found {wanted!r}")
     return int(wanted)
 
 

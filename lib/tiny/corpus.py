@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
+from lib.core.errors import InputError
 from lib.core.records import Fact, Request, Text
 from lib.core.texts import fill, join
 from lib.paraphrases import prompt as fewshot
@@ -104,13 +105,13 @@ class Corpus:
 def corpus(requests: Sequence[Request], pool: Sequence[Fact], text: Sequence[Text]) -> Corpus:
     """Gather a dataset's true facts (an edit's target_new is none), prose, phrasings and subjects.
 
-    Raises ValueError where there is nothing to learn from.
+    Raises InputError where there is nothing to learn from.
     """
     prose = tuple(one.text for one in text if one.split == "train")
     statements = tuple(dict.fromkeys(_statements(requests, pool)))
     phrasings = _phrasings((*requests, *pool))
     if not (prose and statements and phrasings):
-        raise ValueError(
+        raise InputError(
             f"the tiny model learns from true facts, templates and plain text; found {len(statements)} facts with a "
             f"known answer, {len(phrasings)} groups of templates, {len(prose)} texts. Give target_true and subject "
             "for some facts, or choose a real model."

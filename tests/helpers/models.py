@@ -8,6 +8,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
+    Gemma3TextConfig,
     GPT2Config,
     GPTJConfig,
     GPTNeoXConfig,
@@ -36,6 +37,14 @@ CONFIGS: dict[str, Any] = {
     "llama": lambda: LlamaConfig(**_ROTARY, num_key_value_heads=4),
     "mistral": lambda: MistralConfig(**_ROTARY, num_key_value_heads=2),
     "qwen3": lambda: Qwen3Config(**_ROTARY, num_key_value_heads=2, head_dim=8),
+    "gemma3": lambda: Gemma3TextConfig(
+        **_ROTARY,
+        num_key_value_heads=1,
+        head_dim=8,
+        query_pre_attn_scalar=8,
+        sliding_window=6,
+        layer_types=["sliding_attention", "full_attention"],
+    ),
 }
 TARGETS = {
     "gpt2": ["c_attn", "c_proj", "c_fc"],
@@ -44,6 +53,7 @@ TARGETS = {
     "llama": ["q_proj", "o_proj", "down_proj"],
     "mistral": ["q_proj", "down_proj"],
     "qwen3": ["q_proj", "down_proj"],
+    "gemma3": ["q_proj", "down_proj"],
 }
 
 

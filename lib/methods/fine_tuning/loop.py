@@ -13,6 +13,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from lib.core.errors import InputError, NotFiniteError
 from lib.core.params import Auto, Section
 from lib.core.records import Request
 from lib.edits.apply import own_orientation, shape_of
@@ -60,11 +61,11 @@ def fine_tuned(
     """The edit that training on `requests` makes.
 
     `weight_decay` is Adam's (added to the gradient); `clamp` is the furthest that an entry may move from where it was.
-    Raises ValueError where there are no requests, no such layer, or a parameter that an Edit cannot hold;
-    FloatingPointError where the loss is not finite.
+    Raises InputError where there are no requests, no such layer, or a parameter that an Edit cannot hold;
+    NotFiniteError where the loss is not finite.
     """
     if not requests:
-        raise ValueError("fine-tuning: wanted at least one request, found none")
+        raise InputError("fine-tuning: wanted at least one request, found none")
     values = copies(model, settings)
     items = training_items(tokenizer, requests, settings)
     context.record(_fit(model, values, items, settings, context, weight_decay, clamp))
@@ -74,13 +75,13 @@ def fine_tuned(
 def copies(model: Any, settings: Tuning) -> Values:
     """Copies of the parameters to train, in the model's order.
 
-    Raises ValueError where the model has no such layer.
+    Raises InputError where the model has no such layer.
     """
     paths = architecture(model)
     count = paths.layers(model)
     layers = [math.floor(settings.depth * count)] if settings.layers == "auto" else settings.layers
     if wrong := [layer for layer in layers if not 0 <= layer < count]:
-        raise ValueError(f"layers: the model has layers 0 to {count - 1}, found {wrong[0]}")
+        raise InputError(f"layers: the model has layers 0 to {count - 1}, found {wrong[0]}")
     found: Values = {}
     for layer in layers:
         module = paths.block(layer) if settings.module == "block" else paths.mlp_out_of(layer)
@@ -171,9 +172,9 @@ def _nll(model: nn.Module, values: Values, packed: Packed) -> Tensor:
 
 
 def finite(loss: float) -> float:
-    """`loss`. Raises FloatingPointError where it is not finite."""
+    """`loss`. Raises NotFiniteError where it is not finite."""
     if not math.isfinite(loss):
-        raise FloatingPointError(f"fine-tuning: the loss became {loss}; lower lr in the editor's preset")
+        raise NotFiniteError(f"fine-tuning: the loss became {loss}; lower lr in the editor's preset")
     return loss
 
 
@@ -187,7 +188,7 @@ def keep_near(values: Values, before: Mapping[str, Tensor], clamp: float) -> Non
 def edit_of(model: nn.Module, values: Values) -> Edit:
     """What `values` differ by from the model's parameters.
 
-    Raises ValueError where one is neither a vector nor the weight of a linear module, or has values that are not
+    Raises InputError where one is neither a vector nor the weight of a linear module, or has values that are not
     finite.
     """
     updates: dict[str, Update] = {}
@@ -199,7 +200,7 @@ def edit_of(model: nn.Module, values: Values) -> Edit:
         elif name == "weight" and shape_of(owner := model.get_submodule(module)):
             updates[module] = Dense(delta=own_orientation(owner, delta).contiguous())
         else:
-            raise ValueError(f"fine-tuning: {path} {tuple(delta.shape)} is neither a vector nor a linear map's weight")
+            raise InputError(f"fine-tuning: {path} {tuple(delta.shape)} is neither a vector nor a linear map's weight")
     for path, update in updates.items():
         check_finite(path, update)
     return Edit(updates=updates)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from lib.core.errors import InputError
 from lib.core.records import Fact
 from lib.core.texts import normalize
 from lib.models.packing import Item
@@ -80,14 +81,14 @@ class Source:
 def split(pool: Sequence[Fact], share: float, seed: int) -> tuple[list[Fact], list[Fact]]:
     """Facts to train on, and `share` of them to validate on; all phrasings of a fact are on one side.
 
-    Raises ValueError where a side would have fewer than two different targets.
+    Raises InputError where a side would have fewer than two different targets.
     """
     keys = sorted({_key(fact) for fact in pool}, key=str)
     held = set(Random(seed).sample(keys, round(len(keys) * share)))
     train = [fact for fact in pool if _key(fact) not in held]
     validation = [fact for fact in pool if _key(fact) in held]
     if any(len({normalize(fact.target) for fact in side}) < 2 for side in (train, validation)):
-        raise ValueError(
+        raise InputError(
             f"hypernet: wanted facts with at least two different targets to train on and to validate on; the pool "
             f"gives {len(train)} and {len(validation)} facts. Use a dataset with a larger pool"
         )

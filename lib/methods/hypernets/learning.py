@@ -24,6 +24,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from lib.core.errors import NotFiniteError
 from lib.core.params import Section
 from lib.core.records import Fact
 from lib.methods.context import Context
@@ -81,8 +82,8 @@ def learn(
 ) -> dict[str, float]:
     """Train `network` and write it to `folder`; `settings` is a Learning. Returns figures of the training.
 
-    Goes on after a kill from the newest checkpoint, with the same final bytes. Raises ValueError where the pool is too
-    small, FloatingPointError where the loss is not finite.
+    Goes on after a kill from the newest checkpoint, with the same final bytes. Raises InputError where the pool is too
+    small, NotFiniteError where the loss is not finite.
     """
     train, validation = (Source(side) for side in split(pool, settings.validation, settings.seed))
     run = _Run(network, model, settings, context.train.micro_batch_tokens)
@@ -117,14 +118,14 @@ class _Run:
         self.best: Mapping[str, Tensor] = _copied(network)
 
     def step(self, cases: Sequence[Case]) -> None:
-        """One step of the optimizer. Raises FloatingPointError where the loss is not finite."""
+        """One step of the optimizer. Raises NotFiniteError where the loss is not finite."""
         self.network.train()
         self.optimizer.zero_grad()
         for indices in batches(cases, self.micro_batch_tokens):
             some = [cases[index] for index in indices]
             loss = losses(self.model, self.network, some).total(self.settings) * (len(some) / len(cases))
             if not bool(loss.isfinite()):
-                raise FloatingPointError(f"hypernet: the loss became {loss.item()}; lower lr in the editor's preset")
+                raise NotFiniteError(f"hypernet: the loss became {loss.item()}; lower lr in the editor's preset")
             # the network's parameters alone: one of the model's may want a gradient, and must not be given any
             loss.backward(inputs=list(self.network.parameters()))  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.max_grad_norm)

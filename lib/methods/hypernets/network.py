@@ -17,6 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from lib.core.errors import InputError, NotFiniteError
 from lib.core.files import read_json, write_json
 from lib.core.records import Request
 from lib.edits.apply import low_rank_branch
@@ -72,7 +73,7 @@ def edited_modules(model: Any, layers: int) -> list[str]:
 def signals_of(model: Any, items: Sequence[Item], paths: Sequence[str], weights: Sequence[float]) -> Signals:
     """Signals of the sum over edits of weight times -log p of the new target's tokens.
 
-    Raises FloatingPointError where a gradient is not finite.
+    Raises NotFiniteError where a gradient is not finite.
     """
     packed = side_by_side([pack([item]) for item in items]).to(model.device)
     with torch.enable_grad(), _tapped(model, paths) as (inputs, outputs):
@@ -80,7 +81,7 @@ def signals_of(model: Any, items: Sequence[Item], paths: Sequence[str], weights:
         loss = (nll * nll.new_tensor(weights)[packed.owner]).sum()
         gradients = torch.autograd.grad(loss, [outputs[path] for path in paths])
     if not all(bool(one.isfinite().all()) for one in gradients):
-        raise FloatingPointError("hyper-network: the gradient of an edit's loss is not finite")
+        raise NotFiniteError("hyper-network: the gradient of an edit's loss is not finite")
     return Signals(
         items=items,
         inputs={path: inputs[path].float() for path in paths},
@@ -125,14 +126,14 @@ def together(packings: Sequence[Packed]) -> tuple[Packed, list[int]]:
 
 
 def new_targets(tokenizer: Any, requests: Sequence[Request]) -> list[Item]:
-    """Prompt and new target of every request. Raises ValueError where there is no request."""
+    """Prompt and new target of every request. Raises InputError where there is no request."""
     if not requests:
-        raise ValueError("hyper-network: wanted at least one request, found none")
+        raise InputError("hyper-network: wanted at least one request, found none")
     return encode(tokenizer, [one.prompt for one in requests], [(one.target_new,) for one in requests])
 
 
 def edit_together(model: Any, network: Hypernet, items: Sequence[Item], weights: Sequence[float], tokens: int) -> Edit:
-    """One edit: the sum of the updates of all items, `tokens` tokens at a time. Raises ValueError as check_finite."""
+    """One edit: the sum of the updates of all items, `tokens` tokens at a time. Raises InputError as check_finite."""
     made = Edit(updates={})
     for part in _parts(model, network, items, weights, tokens):
         summed = {
@@ -146,7 +147,7 @@ def edit_together(model: Any, network: Hypernet, items: Sequence[Item], weights:
 def edit_apart(
     model: Any, network: Hypernet, items: Sequence[Item], weights: Sequence[float], tokens: int
 ) -> list[Edit]:
-    """An edit for every item. Raises ValueError as check_finite."""
+    """An edit for every item. Raises InputError as check_finite."""
     made = []
     for part in _parts(model, network, items, weights, tokens):
         for row in range(len(part[network.paths[0]].left)):
@@ -190,7 +191,7 @@ def save_hypernet(folder: Path, network: nn.Module, info: Mapping[str, Any]) -> 
 def load_hypernet(folder: Path | None, editor: str, network: Hypernet) -> Hypernet:
     """`network` with the weights in `folder`, frozen, in evaluation mode.
 
-    Raises FileNotFoundError where nothing was trained for this editor, ValueError where it was for other shapes.
+    Raises FileNotFoundError where nothing was trained for this editor, InputError where it was for other shapes.
     """
     found = read_json(folder / INFO) if folder is not None and (folder / INFO).is_file() else {}
     if folder is None or found.get("editor") != editor:
@@ -199,7 +200,7 @@ def load_hypernet(folder: Path | None, editor: str, network: Hypernet) -> Hypern
             "run `dvc repro hypernet`"
         )
     if found["modules"] != list(network.paths):
-        raise ValueError(
+        raise InputError(
             f"{folder}: trained for the modules {', '.join(found['modules'])}, wanted {', '.join(network.paths)}; "
             "run `dvc repro hypernet` with this model and these layers"
         )
@@ -211,7 +212,7 @@ def _fill(network: nn.Module, stored: Mapping[str, Tensor], folder: Path) -> Non
     wanted = {name: tuple(one.shape) for name, one in network.state_dict().items()}
     given = {name: tuple(one.shape) for name, one in stored.items()}
     if wrong := sorted(name for name in wanted | given if wanted.get(name) != given.get(name)):
-        raise ValueError(
+        raise InputError(
             f"{folder / WEIGHTS}: {wrong[0]}: wanted shape {wanted.get(wrong[0])}, found {given.get(wrong[0])}; "
             "the preset of the editor or the model changed since it was trained: run `dvc repro hypernet`"
         )

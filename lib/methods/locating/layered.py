@@ -12,6 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from lib.core.errors import InputError
 from lib.core.params import Auto, Section
 from lib.core.records import Request
 from lib.edits.apply import applied
@@ -50,7 +51,7 @@ class Solved:
 
 
 def layers_of(model: Any, settings: Layered) -> list[int]:
-    """The layers to change, ascending. Raises ValueError where the model does not have one."""
+    """The layers to change, ascending. Raises InputError where the model does not have one."""
     if settings.layers != "auto":
         return known_layers(model, settings.layers)
     depth = architecture(model).layers(model)
@@ -63,7 +64,7 @@ def solve(
 ) -> Solved:
     """The edit for `requests`.
 
-    Raises ValueError where there is none, two of them ask for different answers to the same question, or a solution is
+    Raises InputError where there is none, two of them ask for different answers to the same question, or a solution is
     not finite.
     """
     refuse_conflicts(requests)
@@ -144,19 +145,19 @@ def alphaedit_keys(projection: Tensor, keys: Tensor, earlier: Tensor, ridge: flo
 
 
 def refuse_conflicts(requests: Sequence[Request]) -> None:
-    """Raise ValueError where two requests of a batch have the same question and different answers, or there is none.
+    """Raise InputError where two requests of a batch have the same question and different answers, or there is none.
 
     The same question: the same filled prompt, or the same subject and relation.
     """
     if not requests:
-        raise ValueError("wanted at least one request, found none")
+        raise InputError("wanted at least one request, found none")
     asked: dict[tuple[str, ...], Request] = {}
     for one in requests:
         questions = [(one.prompt,), *([(one.subject, one.relation)] if one.subject and one.relation else [])]
         for question in questions:
             other = asked.setdefault(question, one)
             if other.target_new.strip() != one.target_new.strip():
-                raise ValueError(
+                raise InputError(
                     f"requests {other.request_id!r} and {one.request_id!r} ask for {other.target_new!r} and "
                     f"{one.target_new!r} to the same question ({one.prompt!r}): wanted one answer in a batch. "
                     "Drop one, or edit one after the other."

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from lib.core.errors import InputError
 from lib.core.records import Request
 from lib.core.texts import fill
 from lib.models.architecture import architecture, hidden_of
@@ -32,7 +33,7 @@ class Place:
 def place(tokenizer: Any, request: Request, token: Token, context: str = "{}") -> Place:
     """The request's prompt put into `context` at its {}.
 
-    Raises ValueError naming the request where it has no subject, or its prompt does not hold it literally.
+    Raises InputError naming the request where it has no subject, or its prompt does not hold it literally.
     """
     prompt = fill(context, request.prompt)
     end = context.index("{}") + _subject_start(request) + len(request.subject or "")
@@ -51,11 +52,11 @@ def _subject_start(request: Request) -> int:
     """Where the subject begins in the prompt: at the template's {}, else where it first occurs (it may occur twice)."""
     where = f"edit {request.request_id!r}, prompt {request.prompt!r}"
     if not request.subject:
-        raise ValueError(f"{where}: this editor needs the subject; the request has none (column subject)")
+        raise InputError(f"{where}: this editor needs the subject; the request has none (column subject)")
     if request.template is not None and fill(request.template, request.subject) == request.prompt:
         return request.template.index("{}")
     if (start := request.prompt.find(request.subject)) < 0:
-        raise ValueError(f"{where}: wanted the subject {request.subject!r} in the prompt, letter by letter")
+        raise InputError(f"{where}: wanted the subject {request.subject!r} in the prompt, letter by letter")
     return start
 
 
@@ -108,12 +109,12 @@ def _batches(places: Sequence[Place], tokens: int) -> Iterator[Sequence[Place]]:
 
 
 def known_layers(model: Any, layers: Sequence[int]) -> list[int]:
-    """`layers`, ascending. Raises ValueError where there is none, or the model does not have one of them."""
+    """`layers`, ascending. Raises InputError where there is none, or the model does not have one of them."""
     count = architecture(model).layers(model)
     if wrong := [layer for layer in layers if not 0 <= layer < count]:
-        raise ValueError(f"layers: the model has layers 0 to {count - 1}, found {wrong[0]}")
+        raise InputError(f"layers: the model has layers 0 to {count - 1}, found {wrong[0]}")
     if not layers:
-        raise ValueError("layers: wanted at least one layer, or auto; found none")
+        raise InputError("layers: wanted at least one layer, or auto; found none")
     return sorted({*layers})
 
 

@@ -58,7 +58,7 @@ class _Common:
 
 
 def layer_of(model: Any, settings: RankOne) -> int:
-    """The layer to change. Raises ValueError where the model does not have it."""
+    """The layer to change. Raises InputError where the model does not have it."""
     depth = architecture(model).layers(model)
     return known_layers(model, [round(_DEPTH_SHARE * depth) if settings.layer == "auto" else int(settings.layer)])[0]
 
@@ -69,7 +69,7 @@ def edit_each(
     """Every request alone on the model as it is, values optimised together.
 
     The direction comes from the key averaged over contexts and the divisor from the bare prompt's (rome), or both from
-    the averaged key (averaged) or from the bare prompt's (prompt). Raises ValueError where an update is not finite.
+    the averaged key (averaged) or from the bare prompt's (prompt). Raises InputError where an update is not finite.
     """
     return _edits(model, tokenizer, requests, settings, _common(model, tokenizer, settings, context, keys, name))
 

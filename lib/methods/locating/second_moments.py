@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from lib.core import params
+from lib.core.errors import InputError
 from lib.core.records import Text
 from lib.core.tables import read
 
@@ -47,10 +48,10 @@ def second_moments(
     """C of the inputs of each module in `paths` over all tokens of `texts`.
 
     Each text is tokenized alone and cut to the model's positions. Batch sums are float32, their sum float64. Continues
-    from what an earlier run left in `scratch`, to the same bytes. Raises ValueError where there is no text.
+    from what an earlier run left in `scratch`, to the same bytes. Raises InputError where there is no text.
     """
     if not texts:
-        raise ValueError("second moments: wanted plain text (data/facts/text.parquet), found none")
+        raise InputError("second moments: wanted plain text (data/facts/text.parquet), found none")
     sums, count, done = _resumed(scratch)
     longest = getattr(model.config, "max_position_embeddings", None) or model.config.n_positions
     for part in progress(range(done, -(-len(texts) // _TEXTS_A_PART))):

@@ -17,6 +17,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from lib.core.errors import NotFiniteError
 from lib.core.params import Section
 from lib.core.records import Request
 from lib.core.texts import fill
@@ -79,8 +80,8 @@ def target_values(
 ) -> Values:  # fmt: skip
     """Optimise the output of the module at `path` for every request; `contexts` begin with the bare prompt.
 
-    The model's parameters get no gradients. Raises ValueError naming a request that cannot be placed (`place`);
-    FloatingPointError where a loss is not finite.
+    The model's parameters get no gradients. Raises InputError naming a request that cannot be placed (`place`);
+    NotFiniteError where a loss is not finite.
     """
     a_request = max(1, settings.tokens // (32 * (len(contexts) + 1)))
     parts = [
@@ -112,7 +113,7 @@ def _optimised(model: Any, rows: _Rows, path: str, settings: Optimisation) -> Va
         kl = (kl_log_p.exp() * (kl_log_p - before)).sum(dim=1)
         loss = nll + settings.kl * kl + settings.weight_decay * _norm(shift) / norms**2
         if not bool(loss.isfinite().all()):
-            raise FloatingPointError(
+            raise NotFiniteError(
                 f"target values: the loss became {float(loss.detach().sum())} in step {step}; "
                 "lower optimisation.lr or clamp, or look whether the model is finite"
             )

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch import Tensor, nn
 
+from lib.core.errors import NotFiniteError
 from lib.edits.adapter import Adapter
 from lib.edits.apply import low_rank_branch
 from lib.edits.updates import LowRank
@@ -30,7 +31,7 @@ def train_each(
     """Train every adapter in place on its own examples.
 
     Equal to loop.train on one after another, to float tolerance. Raises ValueError where one has no example;
-    FloatingPointError where a loss is not finite.
+    NotFiniteError where a loss is not finite.
     """
     if not all(examples):
         raise ValueError("training: wanted at least one pair of prompt and target for every edit")
@@ -78,7 +79,7 @@ def _loss(model: nn.Module, adapters: Sequence[Adapter], part: Share, batch: Sha
         start = end
     loss = torch.stack(losses).sum()
     if not bool(loss.isfinite()):
-        raise FloatingPointError("the loss of an edit is not finite; lower train.lr")
+        raise NotFiniteError("the loss of an edit is not finite; lower train.lr")
     return loss
 
 

@@ -19,6 +19,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from lib.core.errors import NotFiniteError
 from lib.methods.training.objective import Example, Objective
 from lib.models.packing import batches
 from lib.models.sharding import join_uneven
@@ -97,7 +98,7 @@ def train(
 
     `beside` gives the examples that a step has beside the schedule's (plain text). Continues from the newest
     checkpoint, with the same final bytes as without the interruption. Raises ValueError where there is nothing to
-    train on, FloatingPointError where the loss is not finite.
+    train on, NotFiniteError where the loss is not finite.
     """
     if not examples:
         raise ValueError("training: wanted at least one pair of prompt and target, found none")
@@ -143,7 +144,7 @@ def _backward(
     for parameter, gradient in zip(parameters, gradients, strict=True):
         parameter.grad = gradient
     if not math.isfinite(total.item()):
-        raise FloatingPointError(f"the loss became {total.item()}; lower train.lr (now {schedule.lr})")
+        raise NotFiniteError(f"the loss became {total.item()}; lower train.lr (now {schedule.lr})")
     return total.item()
 
 

@@ -10,6 +10,7 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
+from lib.core.errors import InputError
 from lib.core.files import read_json, write_json
 from lib.core.records import Paraphrase, Request, UneditedFact
 from lib.methods.training.objective import Example
@@ -29,7 +30,7 @@ def training_triples(
     A paraphrase has the edit's targets, a neighbor its own; the rejected target is the edit's true object, None for
     neighbors.
 
-    Raises ValueError where a paraphrase or neighbor belongs to no edit: the files are not of the same run.
+    Raises InputError where a paraphrase or neighbor belongs to no edit: the files are not of the same run.
     """
     targets = {request.request_id: (request.target_new, request.target_true) for request in requests}
     for request in requests:
@@ -44,7 +45,7 @@ def training_triples(
 
 def _check_known(one: Paraphrase | UneditedFact, edits: Container[str]) -> None:
     if one.request_id not in edits:
-        raise ValueError(
+        raise InputError(
             f"a {type(one).__name__.lower()} of the request {one.request_id!r}, which is not among the requests: the "
             "files are of different runs (dvc repro makes them anew)"
         )
@@ -81,7 +82,7 @@ def is_whole(folder: Path) -> bool:
 def write_examples(folder: Path, examples: Iterable[Example]) -> None:
     """Write `examples` as they come, the counts last.
 
-    Raises ValueError for what training pairs never are: plain text, more than two targets, or a target without a token.
+    Raises InputError for what training pairs never are: plain text, more than two targets, or a target without a token.
     """
     folder.mkdir(parents=True, exist_ok=True)
     count = end = 0
@@ -89,7 +90,7 @@ def write_examples(folder: Path, examples: Iterable[Example]) -> None:
         for one in examples:
             lengths = [len(one.item.prompt), *map(len, one.item.targets)]
             if one.text or one.reference is not None or not 2 <= len(lengths) <= _PARTS or not all(lengths[1:]):
-                raise ValueError(f"example {count}: wanted a prompt with one or two targets; found {one}")
+                raise InputError(f"example {count}: wanted a prompt with one or two targets; found {one}")
             for part in (one.item.prompt, *one.item.targets):
                 array("i", part).tofile(tokens)
             lengths += [0] * (_PARTS - len(lengths))

@@ -1,30 +1,60 @@
 """What every stage shares: a user's mistake is a message; a stage ends with its parent."""
 
+import errno
+import os
 import signal
 import subprocess
 import sys
 
 import pytest
 
+from lib.core.errors import InputError, NotFiniteError
 from lib.core.run import run
 
 
-@pytest.mark.parametrize("error", [ValueError, FileNotFoundError, FloatingPointError])
-def test_a_mistake_of_the_user_is_a_message_and_exit_status_1(error: type[Exception]) -> None:
+def message_of(error: Exception) -> object:
+    """What `run` ends with where the main function raises `error`."""
+
     def main() -> None:
-        raise error("train.lr: wanted less")
+        raise error
 
     with pytest.raises(SystemExit) as ended:
         run(main)
-    assert ended.value.code == "error: train.lr: wanted less"
+    return ended.value.code
 
 
-def test_a_mistake_of_ours_is_a_traceback() -> None:
+@pytest.mark.parametrize("kind", [InputError, NotFiniteError, FileNotFoundError, ConnectionError])
+def test_a_mistake_of_the_user_is_a_message_and_exit_status_1(kind: type[Exception]) -> None:
+    assert message_of(kind("train.lr: wanted less")) == "error: train.lr: wanted less"
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "the disk is full; free some space"),
+        (errno.EROFS, "the file system is read-only"),
+        (errno.EACCES, "permission denied"),
+        (errno.ENOENT, "no such file or folder"),
+    ],
+)
+def test_what_the_operating_system_refuses_is_a_message_with_the_file_and_what_to_do(number: int, remedy: str) -> None:
+    message = str(message_of(OSError(number, os.strerror(number), "models/edit/adapter_model.safetensors")))
+    assert message.startswith("error: models/edit/adapter_model.safetensors: ")
+    assert remedy in message
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), ValueError("x"), RuntimeError("x"), OSError("x"), TypeError("x")])
+def test_a_mistake_of_ours_keeps_its_traceback(error: Exception) -> None:
     def main() -> None:
-        raise KeyError("x")
+        raise error
 
-    with pytest.raises(KeyError):
+    with pytest.raises(type(error)):
         run(main)
+
+
+def test_lists_of_different_lengths_are_a_mistake_of_ours() -> None:
+    with pytest.raises(ValueError, match="longer"):
+        run(lambda: print(list(zip([1], [1, 2], strict=True))))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent has died")

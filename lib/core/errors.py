@@ -1,0 +1,71 @@
+"""What is no bug: mistakes in the data, the settings or the environment, and how they are worded.
+
+Everything else that is raised is a mistake of this project and keeps its traceback.
+"""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class InputError(ValueError):
+    """Data, a setting or the environment is not what the work needs.
+
+    Its message says where, what was wanted, what was found and what to do; `lib.core.run.run` prints nothing else.
+    """
+
+
+class NotFiniteError(InputError, FloatingPointError):
+    """These settings lead to a number that is NaN or infinite."""
+
+
+_REMEDIES = {
+    errno.ENOENT: "there is no such file or folder; `dvc repro` makes what a stage reads",
+    errno.EACCES: "permission denied; give this user leave to read and write there",
+    errno.EPERM: "permission denied; give this user leave to read and write there",
+    errno.EROFS: "the file system is read-only; work in a folder that can be written",
+    errno.ENOSPC: "the disk is full; free some space and run the same command again",
+    errno.EDQUOT: "the disk quota is used up; free some space and run the same command again",
+    errno.EFBIG: "the file is larger than the file system or a limit (ulimit -f) allows",
+    errno.EISDIR: "wanted a file; found a folder",
+    errno.ENOTDIR: "wanted a folder; found a file",
+}
+"""What to say of an error of the operating system that is nobody's bug."""
+
+
+def user_message(error: BaseException) -> str | None:
+    """What to tell the user of `error`; None where it is a bug, which needs its traceback."""
+    if isinstance(error, OSError) and error.errno in _REMEDIES:
+        where = error.filename or error.strerror or str(error)
+        return f"{_text(where)}: {_REMEDIES[error.errno]}"
+    if isinstance(error, InputError | FileNotFoundError | ConnectionError):
+        return str(error)
+    return None
+
+
+def _text(path: str | bytes | int) -> str:
+    return path.decode(errors="replace") if isinstance(path, bytes) else str(path)
+
+
+@contextmanager
+def reading(path: Path, content: str, remedy: str, *damage: type[Exception]) -> Iterator[None]:
+    """Within it, an error of the classes `damage`, which a reader raises for a damaged file, is an InputError.
+
+    Args:
+        path: the file that is read.
+        content: what the file should be, as in "a Parquet file".
+        remedy: what the user can do, a sentence.
+        damage: what the reader of this format raises. A file that is absent, or may not be read, stays an OSError.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except damage as error:
+        if isinstance(error, OSError) and (error.errno in _REMEDIES or isinstance(error, FileNotFoundError)):
+            raise
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise InputError(
+            f"{path}: wanted {content}; found a damaged or unfinished file ({reason}). {remedy}"
+        ) from error
