@@ -32,7 +32,7 @@ def hidden_states(model: nn.Module, packed: Packed) -> Tensor:
     output = decoder(
         input_ids=packed.input_ids,
         position_ids=packed.position_ids,
-        attention_mask=packed.attention_mask(dtype),
+        attention_mask=packed.attention_mask(dtype, decoder.config),
         use_cache=False,
     )
     hidden: Tensor = output.last_hidden_state

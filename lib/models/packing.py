@@ -11,7 +11,7 @@ Shapes: b rows, t tokens a row, d hidden size, v vocabulary, n predicted target 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -62,15 +62,32 @@ class Packed:
         """The same rows on another device."""
         return Packed(**{name: getattr(self, name).to(device) for name in self.__dataclass_fields__})
 
-    def attention_mask(self, dtype: torch.dtype) -> Tensor:
-        """Additive mask [b, 1, t, t]: 0 where a query (row) sees a key (column), the dtype's minimum elsewhere."""
+    def attention_mask(self, dtype: torch.dtype, config: Any) -> Tensor | dict[str, Tensor]:
+        """The mask of a model of this config; where its layers differ (Gemma), one for every kind of layer."""
+        visible = self._visible()
+        window = getattr(config, "sliding_window", None)
+        if window is None:
+            return _additive(visible, dtype)
+        distance = self.position_ids[:, :, None] - self.position_ids[:, None, :]
+        masks = {"sliding_attention": visible & (distance < window), "full_attention": visible}
+        kinds = set(getattr(config, "layer_types", None) or ["sliding_attention"])
+        if len(kinds) == 1:
+            return _additive(masks[kinds.pop()], dtype)
+        return {kind: _additive(masks[kind], dtype) for kind in kinds}
+
+    def _visible(self) -> Tensor:
+        """Whether a query (row) may see a key (column): [b, t, t]."""
         t = self.item.shape[1]
         same_item = self.item[:, :, None] == self.item[:, None, :]
         same_branch = self.branch[:, :, None] == self.branch[:, None, :]
         causal = torch.ones(t, t, dtype=torch.bool, device=self.item.device).tril()
-        visible = causal & same_item & (same_branch | (self.branch[:, None, :] == 0))  # [b, t, t]
-        mask = torch.zeros(visible.shape, dtype=dtype, device=visible.device)
-        return mask.masked_fill_(~visible, torch.finfo(dtype).min)[:, None]
+        return causal & same_item & (same_branch | (self.branch[:, None, :] == 0))
+
+
+def _additive(visible: Tensor, dtype: torch.dtype) -> Tensor:
+    """[b, 1, t, t]: 0 where a query sees a key, the dtype's minimum elsewhere."""
+    mask = torch.zeros(visible.shape, dtype=dtype, device=visible.device)
+    return mask.masked_fill_(~visible, torch.finfo(dtype).min)[:, None]
 
 
 def pack(items: Sequence[Item]) -> Packed:

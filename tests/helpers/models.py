@@ -35,7 +35,7 @@ CONFIGS: dict[str, Any] = {
     "gptj": lambda: GPTJConfig(vocab_size=VOCABULARY, n_embd=32, n_layer=2, n_head=4, n_positions=128, rotary_dim=8),
     "neox": lambda: GPTNeoXConfig(**_ROTARY),
     "llama": lambda: LlamaConfig(**_ROTARY, num_key_value_heads=4),
-    "mistral": lambda: MistralConfig(**_ROTARY, num_key_value_heads=2),
+    "mistral": lambda: MistralConfig(**_ROTARY, num_key_value_heads=2, sliding_window=6),
     "qwen3": lambda: Qwen3Config(**_ROTARY, num_key_value_heads=2, head_dim=8),
     "gemma3": lambda: Gemma3TextConfig(
         **_ROTARY,

@@ -45,7 +45,11 @@ def test_the_neurons_are_pushed_from_the_old_answer_to_the_new(family: str) -> N
         assert all(torch.allclose(update.dense()[:, one], change) for one in columns)
 
 
-@pytest.mark.parametrize("family", CONFIGS)
+PLAIN = [family for family in CONFIGS if family != "gemma3"]
+"""Families whose MLP's output is added as it is; Gemma's goes through a norm, which has no gradient at a scale of 0."""
+
+
+@pytest.mark.parametrize("family", PLAIN)
 def test_attributions_add_up_to_what_the_layer_gives_to_the_probability(family: str) -> None:
     model = tiny_model(family)
     scores = attributions(model, ITEM, "corrected", steps=401, product=False)

@@ -12,7 +12,7 @@ from tests.helpers.models import byte_tokenizer, tiny_model
 GREEDY = Sampling(max_tokens=0, temperature=1.0, top_k=0, greedy=True)
 TOP_5 = Sampling(max_tokens=0, temperature=1.0, top_k=5)
 PROMPTS = ("The capital of France is", "A", "Rome lies in", "The mother tongue of Ada is", "Rome lies at")
-families = pytest.mark.parametrize("family", ["gpt2", "gptj", "neox", "llama", "mistral", "qwen3"])
+families = pytest.mark.parametrize("family", ["gpt2", "gptj", "neox", "llama", "mistral", "qwen3", "gemma3"])
 
 
 def asked(prompt: str, tokens: int = 9, **changed: Any) -> Asked:
