@@ -47,6 +47,14 @@ def test_every_stage_of_the_dag_is_a_script_and_every_script_a_stage() -> None:
     assert {one.stem for one in (ROOT / "stages").glob("[a-z]*.py")} == set(DAG["stages"])
 
 
+def test_the_unedited_model_is_measured_whatever_the_editor_and_what_it_trains_on() -> None:
+    stage = DAG["stages"]["baseline"]
+    data = {path for path in stage["deps"] if path.startswith(("data/", "models/"))}
+    assert data == {"data/facts/requests.parquet", "data/evaluation.parquet", "models/base"}
+    assert all(str(name).startswith("score.") for name in stage["params"])
+    assert set(stage["outs"]) <= {*DAG["stages"]["score"]["deps"]}
+
+
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone with a base model that is made in seconds, its pipeline run once and committed."""
@@ -163,10 +171,13 @@ def test_two_processes_edit_and_score_as_one_each_with_a_model_or_with_one_toget
     params = YAML(typ="safe").load(workspace / "params.yaml")
     params["train"] |= {"epochs": 1}
     YAML().dump(params, workspace / "params.yaml")
-    one, alone = by_hand(workspace, ["edit", "score", "abilities"], ERRATA_PROCESSES="1")
+    one, alone = by_hand(workspace, ["baseline", "edit", "score", "abilities"], ERRATA_PROCESSES="1")
     curve, able = losses(workspace), abilities(workspace)
     assert any(matrix.any() for name, matrix in one.items() if "lora_B" in name)
-    for shard, stages in (("0", ["edit", "score"]), ("1", ["base", "edit", "score", "abilities"])):
+    for shard, stages in (
+        ("0", ["baseline", "edit", "score"]),
+        ("1", ["base", "baseline", "edit", "score", "abilities"]),
+    ):
         two, shared = by_hand(workspace, stages, ERRATA_PROCESSES="2", ERRATA_SHARD=shard)
         assert losses(workspace) == pytest.approx(curve, abs=1e-5)
         for name, matrix in one.items():

@@ -1,4 +1,4 @@
-"""Specificity: how far an edit moves what a model says next on prompts that it should leave alone.
+"""KL divergence of the next-token distribution on prompts that an edit should leave alone.
 
     KL(p || q) = sum over the vocabulary of p (ln p - ln q)      nats
 
@@ -8,10 +8,10 @@ Unlike a comparison of two answers it sees every change of the distribution.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.edits.apply import applied
 from lib.edits.edit import Edit
@@ -20,29 +20,33 @@ from lib.models.packing import Item, batches, pack
 from lib.models.tokens import prompt_ids
 
 
-def ends(tokenizer: Any, prompts: Sequence[str]) -> list[Item]:
-    """One item a prompt, to ask what comes next."""
-    # One target token a prompt, whichever: only the state that predicts it is of use.
+def prompt_items(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str]) -> list[Item]:
+    """One item a prompt, for the distribution of the token that follows it."""
+    # The packing wants a target: one token, whichever. Only the state that predicts it is used.
     return [Item(prompt=tuple(prompt_ids(tokenizer, prompt)), targets=((0,),)) for prompt in prompts]
 
 
-def cut(items: Sequence[Item], micro_batch_tokens: int) -> list[list[int]]:
-    """The places of `items` in batches of about `micro_batch_tokens`, the longest first, none beyond HEAD_CHUNK."""
-    found = batches(items, micro_batch_tokens, sorted(range(len(items)), key=lambda place: -items[place].length))
-    return [one[start : start + HEAD_CHUNK] for one in found for start in range(0, len(one), HEAD_CHUNK)]
+def prompt_batches(items: Sequence[Item], micro_batch_tokens: int) -> list[list[int]]:
+    """Indices of `items` in batches of about `micro_batch_tokens`, the longest first, at most HEAD_CHUNK a batch."""
+    order = sorted(range(len(items)), key=lambda index: -items[index].length)
+    return [
+        batch[start : start + HEAD_CHUNK]
+        for batch in batches(items, micro_batch_tokens, order)
+        for start in range(0, len(batch), HEAD_CHUNK)
+    ]
 
 
-def divergences(model: Any, edit: Edit, unedited: Sequence[Item], edited: Sequence[Item]) -> list[float]:
+def divergences(model: PreTrainedModel, edit: Edit, unedited: Sequence[Item], edited: Sequence[Item]) -> list[float]:
     """KL of the unedited from the edited next-token distribution after each prompt, in nats, at least 0.
 
     The prompts are one batch: their distributions [n, v] are held, those of the unedited model while `edit` is applied.
-    `edited` are the same prompts, with the edit's context before them where it is one.
+    `edited` are the same prompts as `unedited`, with the edit's context before them where it is one.
     """
     log_p = _next_token(model, unedited)
     with applied(model, edit):
         log_q = _next_token(model, edited)
-    found: list[float] = divergence(log_p, log_q).tolist()
-    return found
+    values: list[float] = divergence(log_p, log_q).tolist()
+    return values
 
 
 def divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
@@ -51,7 +55,7 @@ def divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def _next_token(model: Any, items: Sequence[Item]) -> Tensor:
+def _next_token(model: PreTrainedModel, items: Sequence[Item]) -> Tensor:
     """Log-probabilities [n, v] of the token after each prompt, float32."""
     hidden = hidden_states(model, pack(items).to(model.device))  # [n, d]
     log_p: Tensor = model.get_output_embeddings()(hidden).float().log_softmax(-1)

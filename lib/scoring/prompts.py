@@ -1,6 +1,5 @@
-"""The prompts that an edit is scored on, each with the targets whose likelihood after it is asked for."""
+"""The prompts that a request is scored on, each with the targets whose likelihood after it is measured."""
 
-import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -11,8 +10,21 @@ Role = Literal["new", "true"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
-    """One prompt of an edit with the targets to be scored after it."""
+class TargetScore:
+    """What a model says of one target after one prompt."""
+
+    nll: float
+    """Sum over target tokens of -log p, in nats."""
+    tokens: int
+    correct: int
+    """Target tokens that are the argmax."""
+    argmax: tuple[int, ...]
+    """The most likely token id at the position of each target token."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredPrompt:
+    """One evaluation prompt of a request, with the targets that are scored after it."""
 
     request_id: str
     kind: Kind
@@ -20,65 +32,60 @@ class Question:
     prompt: str
     targets: tuple[tuple[Role, str], ...]
 
-    def rows(
-        self, values: Iterator[tuple[float, int, int]], said: Iterator[int], when: When, session: int
-    ) -> list[Score]:
-        """A row for each target, which takes its next (nll, tokens, correct) and as many tokens of what is said."""
-        return [self._row(role, target, next(values), said, when, session) for role, target in self.targets]
+    def rows(self, scores: Sequence[TargetScore], when: When, session: int) -> list[Score]:
+        """A row of scores.parquet for each target; `scores` are this prompt's own, in the order of its targets.
 
-    def _row(
-        self, role: Role, target: str, values: tuple[float, int, int], said: Iterator[int], when: When, session: int
-    ) -> Score:
-        nll, tokens, correct = values
-        return Score(
-            request_id=self.request_id,
-            session=session,
-            when=when,
-            kind=self.kind,
-            prompt_index=self.prompt_index,
-            role=role,
-            prompt=self.prompt,
-            target=target,
-            nll=nll,
-            tokens=tokens,
-            correct=correct,
-            argmax=tuple(itertools.islice(said, tokens)),
-        )
+        Raises ValueError where there are not as many scores as targets.
+        """
+        return [
+            Score(
+                request_id=self.request_id,
+                session=session,
+                when=when,
+                kind=self.kind,
+                prompt_index=self.prompt_index,
+                role=role,
+                prompt=self.prompt,
+                target=target,
+                nll=score.nll,
+                tokens=score.tokens,
+                correct=score.correct,
+                argmax=score.argmax,
+            )
+            for (role, target), score in zip(self.targets, scores, strict=True)
+        ]
 
 
-def questions(requests: Sequence[Request], contexts: Mapping[str, str]) -> Iterator[Question]:
-    """Every evaluation prompt of every edit: the edit, its paraphrases, its locality prompts.
+def scored_prompts(requests: Sequence[Request], contexts: Mapping[str, str]) -> Iterator[ScoredPrompt]:
+    """Every evaluation prompt of every request: the edited prompt, its paraphrases, its locality prompts.
 
-    An edit that is a context (lib.edits.apply.Edit.contexts, by request_id) comes before each of its request's prompts.
-
-    The first two are scored on the new and the true object (where known); locality prompts on their own answer (as
-    `true`) and on the edit's new object.
+    The first two are scored on the new and the true object (where it is known); locality prompts on their own answer
+    (as `true`) and on the request's new object. `contexts` holds in-context edits by request_id
+    (lib.edits.apply.Edit.contexts): such a text comes before each of its request's prompts.
     """
     for request in requests:
         context = contexts.get(request.request_id, "")
-        own: list[tuple[Role, str]] = [("new", request.target_new)]
+        objects: list[tuple[Role, str]] = [("new", request.target_new)]
         if request.target_true is not None:
-            own.append(("true", request.target_true))
-        yield Question(
-            request_id=request.request_id,
-            kind="efficacy",
-            prompt_index=0,
-            prompt=context + request.prompt,
-            targets=(*own,),
+            objects.append(("true", request.target_true))
+        kinds: tuple[tuple[Kind, Sequence[str]], ...] = (
+            ("efficacy", (request.prompt,)),
+            ("generalization", request.paraphrases),
         )
-        for index, prompt in enumerate(request.paraphrases):
-            yield Question(
-                request_id=request.request_id,
-                kind="generalization",
-                prompt_index=index,
-                prompt=context + prompt,
-                targets=(*own,),
-            )
-        for index, local in enumerate(request.locality):
-            yield Question(
+        for kind, prompts in kinds:
+            for index, prompt in enumerate(prompts):
+                yield ScoredPrompt(
+                    request_id=request.request_id,
+                    kind=kind,
+                    prompt_index=index,
+                    prompt=context + prompt,
+                    targets=tuple(objects),
+                )
+        for index, locality in enumerate(request.locality):
+            yield ScoredPrompt(
                 request_id=request.request_id,
                 kind="locality",
                 prompt_index=index,
-                prompt=context + local.prompt,
-                targets=(("new", request.target_new), ("true", local.target)),
+                prompt=context + locality.prompt,
+                targets=(("new", request.target_new), ("true", locality.target)),
             )

@@ -1,7 +1,8 @@
 """What the unedited model is expected to know, and how much of it it does know."""
 
 from collections.abc import Sequence
-from typing import Any
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.core.records import Fact, Request
 from lib.models.likelihood import score_targets
@@ -11,18 +12,23 @@ from lib.models.tokens import encode
 
 def known_facts(requests: Sequence[Request], pool: Sequence[Fact]) -> list[tuple[str, str]]:
     """Every (prompt, true answer) in the records: what the unedited model is expected to know."""
-    known = [(fact.prompt, fact.target) for fact in pool]
+    pairs = [(fact.prompt, fact.target) for fact in pool]
     for request in requests:
-        known += [(one.prompt, one.target) for one in request.locality]
-        known += [(request.prompt, request.target_true)] if request.target_true is not None else []
-    return known
+        pairs += [(locality.prompt, locality.target) for locality in request.locality]
+        pairs += [(request.prompt, request.target_true)] if request.target_true is not None else []
+    return pairs
 
 
-def recall(model: Any, tokenizer: Any, pairs: Sequence[tuple[str, str]], micro_batch_tokens: int) -> float:
+def recall(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    pairs: Sequence[tuple[str, str]],
+    micro_batch_tokens: int,
+) -> float:
     """Share of (prompt, target) pairs whose target is the greedy continuation (every token the argmax)."""
     items = encode(tokenizer, [prompt for prompt, _ in pairs], [(target,) for _, target in pairs])
-    known = 0
+    recalled = 0
     for batch in batches(items, micro_batch_tokens):
-        found = score_targets(model, pack([items[index] for index in batch]).to(model.device))
-        known += int((found.correct == found.tokens).sum())
-    return known / len(items)
+        scores = score_targets(model, pack([items[index] for index in batch]).to(model.device))
+        recalled += int((scores.correct == scores.tokens).sum())
+    return recalled / len(items)

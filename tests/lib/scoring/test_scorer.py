@@ -18,8 +18,11 @@ from lib.edits.apply import applied
 from lib.edits.edit import Edit
 from lib.edits.updates import Dense, LowRank
 from lib.models import likelihood
+from lib.models.likelihood import TargetScores
+from lib.models.packing import Item
 from lib.runtime.distributed import Distributed
-from lib.scoring.scorer import Scored, Scorer
+from lib.scoring.prompts import TargetScore, scored_prompts
+from lib.scoring.scorer import Scorer, ScoreTables, scores_by_item
 from tests.helpers.models import VOCABULARY, byte_tokenizer, tiny_model
 
 SETTINGS = Scoring(
@@ -61,7 +64,7 @@ def scorer(distributed: Distributed | None = None, asked: Sequence[Request] | No
     )
 
 
-def plain(scored: Scored) -> dict[str, list[dict[str, Any]]]:
+def plain(scored: ScoreTables) -> dict[str, list[dict[str, Any]]]:
     return {name: [asdict(one) for one in getattr(scored, name)] for name in ("scores", "generations", "divergences")}
 
 
@@ -112,7 +115,9 @@ def test_scores_texts_and_divergences_are_those_of_the_edited_model() -> None:
 
 def test_edits_made_alone_have_the_texts_of_the_edits_made_together() -> None:
     together = scorer().after(edit())
-    alone = Scored.of(replace(scorer(asked=[one]), place=place).after(edit()) for place, one in enumerate(requests()))
+    alone = ScoreTables.joined(
+        replace(scorer(asked=[one]), first_index=place).after(edit()) for place, one in enumerate(requests())
+    )
     key = ("request_id", "kind", "prompt_index", "text")
     assert sorted(_columns(together.generations, key)) == sorted(_columns(alone.generations, key))
     assert [row.nll for row in together.scores] == pytest.approx([row.nll for row in alone.scores], abs=1e-5)
@@ -130,7 +135,7 @@ def test_texts_are_written_for_the_first_edits_of_the_run_only() -> None:
     assert {*_columns(whole, ("request_id", "kind", "prompt_index", "text"))} <= {
         *_columns(every, ("request_id", "kind", "prompt_index", "text"))
     }
-    later = replace(scorer(asked=requests()[2:3], **limits), place=2).before().generations
+    later = replace(scorer(asked=requests()[2:3], **limits), first_index=2).before().generations
     assert {(row.request_id, row.decoding) for row in later} == {("Lima", "greedy")}
     assert not scorer().after(edit(), session=2, texts=False).generations
 
@@ -163,11 +168,33 @@ def test_no_tensor_as_wide_as_the_vocabulary_is_longer_than_a_batch(
     assert seen.rows <= SETTINGS.rows
 
 
-def test_what_was_measured_before_is_found_again(tmp_path: Path) -> None:
-    one = scorer()
-    first = one.remembered(tmp_path)
-    broken = replace(one, model=None)
-    alike(plain(broken.remembered(tmp_path)), plain(first))
+def test_a_row_is_a_function_of_its_own_targets_scores() -> None:
+    prompt, *_ = scored_prompts(requests(2)[1:], {})
+    assert [role for role, _ in prompt.targets] == ["new", "true"]
+    new = TargetScore(nll=1.5, tokens=2, correct=1, argmax=(7, 8))
+    true = TargetScore(nll=0.5, tokens=3, correct=3, argmax=(1, 2, 3))
+    rows = prompt.rows([new, true], "after", 4)
+    assert [(row.role, row.nll, row.tokens, row.correct, row.argmax) for row in rows] == [
+        ("new", 1.5, 2, 1, (7, 8)), ("true", 0.5, 3, 3, (1, 2, 3))
+    ]  # fmt: skip
+    assert prompt.rows([new, true], "after", 4) == rows
+    with pytest.raises(ValueError, match="shorter"):
+        prompt.rows([new], "after", 4)
+
+
+def test_the_scores_of_packed_items_are_parted_by_item_whatever_their_numbers_of_targets() -> None:
+    items = [Item(prompt=(1,), targets=((2,), (3, 4))), Item(prompt=(1,), targets=((5, 6, 7),))]
+    packed = TargetScores(
+        nll=torch.tensor([1.0, 2.0, 3.0]), tokens=torch.tensor([1, 2, 3]), correct=torch.tensor([1, 0, 2]),
+        argmax=torch.tensor([2, 9, 9, 5, 6, 9]),
+    )  # fmt: skip
+    assert list(scores_by_item(items, packed)) == [
+        [
+            TargetScore(nll=1.0, tokens=1, correct=1, argmax=(2,)),
+            TargetScore(nll=2.0, tokens=2, correct=0, argmax=(9, 9)),
+        ],
+        [TargetScore(nll=3.0, tokens=3, correct=2, argmax=(5, 6, 9))],
+    ]
 
 
 class _Widest(torch.utils._python_dispatch.TorchDispatchMode):

@@ -7,7 +7,7 @@ import pytest
 
 from lib.core.params import Generations, Greedy
 from lib.core.records import Request
-from lib.scoring import texts as written
+from lib.scoring import texts as continuations
 from tests.helpers.models import byte_tokenizer, golden_model, tiny_model
 
 TOKENIZER = byte_tokenizer()
@@ -22,31 +22,31 @@ def request(request_id: str = "a", **changed: Any) -> Request:
     return Request(**(values | changed))
 
 
-def asking(contexts: Mapping[str, str] | None = None, longest: int | None = None) -> written.Asking:
-    return written.Asking(tokenizer=TOKENIZER, longest=longest, contexts=contexts or {})
+def builder(contexts: Mapping[str, str] | None = None, longest: int | None = None) -> continuations.ContinuationBuilder:
+    return continuations.ContinuationBuilder(tokenizer=TOKENIZER, longest=longest, contexts=contexts or {})
 
 
-def write(model: Any, wanted: list[written.Wanted], top_k: int | None = 5, rows: int = 4) -> dict[Any, str]:
+def write(model: Any, wanted: list[continuations.Continuation], top_k: int | None = 5, rows: int = 4) -> dict[Any, str]:
     texts = {}
-    for batch in written.cut(wanted, rows):
+    for batch in continuations.text_batches(wanted, rows):
         some = [wanted[place] for place in batch]
-        for one, text in zip(some, written.texts(model, TOKENIZER, some, top_k, rows), strict=True):
+        for one, text in zip(some, continuations.texts(model, TOKENIZER, some, top_k, rows), strict=True):
             texts[one.request_id, one.kind, one.prompt_index] = text
     return texts
 
 
 def test_the_edited_prompt_and_its_paraphrases_are_continued_with_room_for_the_target() -> None:
-    found = asking().greedy([request(), request("b", target_new="Upper Gaul")], GREEDY)
+    found = builder().greedy([request(), request("b", target_new="Upper Gaul")], GREEDY)
     assert [(one.kind, one.prompt_index, one.prompt) for one in found[:3]] == [
         ("efficacy", 0, "Rome lies in"), ("generalization", 0, "Rome is in"), ("generalization", 1, "Find Rome in")
     ]  # fmt: skip
     assert [one.asked.tokens for one in found] == [len(" Gaul") + 1] * 3 + [len(" Upper Gaul") + 1] * 3
-    (long,) = asking().greedy([request(paraphrases=())], Greedy(tokens=40, limit=None))
+    (long,) = builder().greedy([request(paraphrases=())], Greedy(tokens=40, limit=None))
     assert (long.asked.tokens, long.asked.end) == (40, TOKENIZER.eos_token_id)
 
 
 def test_a_passage_and_its_prompt_have_the_length_that_was_asked_for_and_no_end() -> None:
-    found = asking().generations([request()], SAMPLED)
+    found = builder().generations([request()], SAMPLED)
     assert [(one.prompt, one.asked.length, one.asked.end) for one in found] == [
         ("Rome", 30, None), ("The city of Rome", 30, None)
     ]  # fmt: skip
@@ -55,7 +55,7 @@ def test_a_passage_and_its_prompt_have_the_length_that_was_asked_for_and_no_end(
 def test_every_edit_and_prompt_has_a_seed_of_its_own_which_the_params_seed_moves() -> None:
     def seeds(seed: int) -> list[int]:
         settings = SAMPLED.model_copy(update={"seed": seed})
-        return [one.asked.seed for one in asking().generations([request(), request("b")], settings)]
+        return [one.asked.seed for one in builder().generations([request(), request("b")], settings)]
 
     assert len({*seeds(0), *seeds(1)}) == 8
     assert seeds(0) == seeds(0)
@@ -63,18 +63,18 @@ def test_every_edit_and_prompt_has_a_seed_of_its_own_which_the_params_seed_moves
 
 def test_a_context_is_read_before_the_prompt_and_does_not_count() -> None:
     model, context = tiny_model("gpt2"), "Rome now lies in Gaul. "
-    wanted = asking({"a": context}).generations([request()], SAMPLED)
+    wanted = builder({"a": context}).generations([request()], SAMPLED)
     assert [one.asked.tokens for one in wanted] == [30 - len("Rome"), 30 - len("The city of Rome")]
     assert [one.row("", "after", 0).prompt for one in wanted] == ["Rome", "The city of Rome"]
-    with_context = write(model, asking({"a": context}).greedy([request()], GREEDY), None)
+    with_context = write(model, builder({"a": context}).greedy([request()], GREEDY), None)
     prompts = {"prompt": context + "Rome lies in", "paraphrases": (context + "Rome is in", context + "Find Rome in")}
-    assert with_context == write(model, asking().greedy([request(**prompts)], GREEDY), None)
+    assert with_context == write(model, builder().greedy([request(**prompts)], GREEDY), None)
 
 
 def test_edits_with_contexts_do_not_share_a_batch() -> None:
     requests = [request(), request("b")]
-    wanted = asking({"a": "One. ", "b": "Two. "}).generations(requests, SAMPLED)
-    assert [[wanted[place].request_id for place in batch] for batch in written.cut(wanted, 16)] == [
+    wanted = builder({"a": "One. ", "b": "Two. "}).generations(requests, SAMPLED)
+    assert [[wanted[place].request_id for place in batch] for batch in continuations.text_batches(wanted, 16)] == [
         ["a"] * 2,
         ["b"] * 2,
     ]
@@ -83,17 +83,17 @@ def test_edits_with_contexts_do_not_share_a_batch() -> None:
 @pytest.mark.parametrize("top_k", [None, 5])
 def test_texts_do_not_depend_on_what_else_is_written(top_k: int | None) -> None:
     model, requests = tiny_model("llama"), [request(request_id) for request_id in "abcde"]
-    whole = write(model, asking().generations(requests, SAMPLED), top_k)
+    whole = write(model, builder().generations(requests, SAMPLED), top_k)
     for one in requests:
-        alone = write(model, asking().generations([one], SAMPLED), top_k)
+        alone = write(model, builder().generations([one], SAMPLED), top_k)
         assert alone.items() <= whole.items()
 
 
 def test_a_text_begins_with_the_space_that_some_tokenizers_drop() -> None:
     model, tokenizer = golden_model("llama")
-    asked = written.Asking(tokenizer=tokenizer, longest=None, contexts={})
+    asked = continuations.ContinuationBuilder(tokenizer=tokenizer, longest=None, contexts={})
     wanted = asked.greedy([request(prompt="The mother tongue of", paraphrases=())], GREEDY)
-    (text,) = written.texts(model, tokenizer, wanted, None, 1)
+    (text,) = continuations.texts(model, tokenizer, wanted, None, 1)
     assert tokenizer.decode(tokenizer("The mother tongue of" + text).input_ids, skip_special_tokens=True).strip() == (
         "The mother tongue of" + text
     )
@@ -101,8 +101,8 @@ def test_a_text_begins_with_the_space_that_some_tokenizers_drop() -> None:
 
 def test_a_row_says_how_its_text_was_made() -> None:
     (greedy, *_), (sampled, *_) = (
-        asking().greedy([request()], GREEDY),
-        asking().generations([request()], SAMPLED),
+        builder().greedy([request()], GREEDY),
+        builder().generations([request()], SAMPLED),
     )
     assert (greedy.row("x", "before", 0).decoding, greedy.row("x", "before", 0).seed) == ("greedy", None)
     row = sampled.row("x", "after", 7)
@@ -111,11 +111,11 @@ def test_a_row_says_how_its_text_was_made() -> None:
 
 def test_a_context_too_long_for_the_model_loses_its_beginning_and_is_marked() -> None:
     context = "x" * 200
-    found = asking({"a": context}, longest=128).greedy([request()], GREEDY)
+    found = builder({"a": context}, longest=128).greedy([request()], GREEDY)
     assert max(one.asked.length for one in found) == 128
     assert len({len(one.asked.ids) - len(one.prompt) for one in found}) == 1
     assert all(one.row("", "after", 0).truncated for one in found)
     assert write(tiny_model("gpt2"), found, None).keys() == {
         (one.request_id, one.kind, one.prompt_index) for one in found
     }
-    assert not any(one.truncated for one in asking(longest=128).greedy([request()], GREEDY))
+    assert not any(one.truncated for one in builder(longest=128).greedy([request()], GREEDY))

@@ -1,0 +1,91 @@
+"""Stages `baseline` and `score`: the unedited model is measured once, and its rows stand beside the edited model's."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from lib.core import params
+from lib.core.records import Divergence, Generation, Score
+from lib.core.tables import read, write
+from lib.edits.edit import Edit
+from lib.edits.store import save_edit
+from lib.edits.updates import LowRank
+from lib.protocols.inputs import model_preset
+from stages import baseline, score
+from tests.helpers import small
+from tests.helpers.models import tiny_model
+
+MODULE = "model.layers.1.mlp.down_proj"
+TABLES = {"scores": Score, "generations": Generation, "divergences": Divergence}
+Run = Callable[[Any], None]
+
+
+@pytest.fixture
+def run_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a stage on small inputs and a random edit."""
+    read_params, paths = params.read_params, small.inputs(tmp_path)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    stream = torch.Generator().manual_seed(1)
+    left, right = torch.randn(32, 2, generator=stream), torch.randn(2, 48, generator=stream) / 4
+    edit = Edit(updates={MODULE: LowRank(left=left, right=right)})
+    save_edit(edit, tmp_path / "models/edit", tiny_model("llama"), model_preset())
+
+    def changed_params(path: Path = params.PARAMS_FILE) -> dict[str, Any]:
+        values = read_params(path)
+        if path == params.PARAMS_FILE:
+            values["score"] |= {"rows": 4, "generations": values["score"]["generations"] | {"tokens": 24}}
+        return values
+
+    monkeypatch.setattr(params, "read_params", changed_params)
+    before = {name: tmp_path / f"results/baseline/{name}.parquet" for name in ("scores", "generations")}
+    options = {
+        "baseline": {name: paths[name] for name in ("requests", "evaluation", "model")}
+        | before
+        | {"metrics": tmp_path / "metrics/baseline.json"},
+        "score": paths
+        | {f"{name}-before": path for name, path in before.items()}
+        | {name: tmp_path / f"results/{name}.parquet" for name in TABLES}
+        | {"edit": tmp_path / "models/edit", "metrics": tmp_path / "metrics/score.json"},
+    }
+
+    def run_stage(stage: Any) -> None:
+        name = stage.__name__.rpartition(".")[2]
+        monkeypatch.setattr(sys, "argv", [name, *(f"--{key}={value}" for key, value in options[name].items())])
+        stage.main()
+
+    return run_stage
+
+
+def test_the_rows_of_the_unedited_model_are_those_of_stage_baseline_and_are_not_measured_again(
+    run_stage: Run, tmp_path: Path
+) -> None:
+    run_stage(baseline)
+    path = tmp_path / "results/baseline/scores.parquet"
+    marked = [replace(row, nll=row.nll + 1_000) for row in read(path, Score)]
+    write(path, Score, marked)
+    run_stage(score)
+    rows = read(tmp_path / "results/scores.parquet", Score)
+    assert [row for row in rows if row.when == "before"] == marked
+    after = [row for row in rows if row.when == "after"]
+    key = ("request_id", "kind", "prompt_index", "role", "prompt", "target", "tokens")
+    assert [[getattr(row, name) for name in key] for row in after] == [
+        [getattr(row, name) for name in key] for row in marked
+    ]
+    assert all(abs(row.nll + 1_000 - before.nll) > 1e-6 for row, before in zip(after, marked, strict=True))
+
+
+def test_texts_and_divergences_stand_in_the_joined_tables(run_stage: Run, tmp_path: Path) -> None:
+    run_stage(baseline)
+    run_stage(score)
+    texts = read(tmp_path / "results/generations.parquet", Generation)
+    before = read(tmp_path / "results/baseline/generations.parquet", Generation)
+    assert [row for row in texts if row.when == "before"] == before
+    assert len(texts) == 2 * len(before) == 4 * len(small.REQUESTS)
+    divergences = read(tmp_path / "results/divergences.parquet", Divergence)
+    assert len(divergences) == len(small.REQUESTS)
+    assert all(row.kl > 0 for row in divergences)
