@@ -59,7 +59,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("requests", "pool", "text", "model", "metrics"):
         parser.add_argument(f"--{name}", type=Path, required=True)
-    parser.add_argument("--micro-tokens", type=int, default=4096, help="tokens per forward pass when measuring recall")
+    parser.add_argument("--micro-batch-tokens", type=int, default=4096, help="when measuring recall")
     return parser.parse_args()
 
 

@@ -6,10 +6,13 @@ token (BOS) is in the file's metadata and gets lost in the conversion of tokeniz
 Gemma without BOS writes "the the the".
 """
 
+import io
 import logging
 import shutil
 import struct
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -85,10 +88,11 @@ def convert(file: Path, folder: Path) -> None:
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
-        model, tokenizer = _read(file, str(metadata["general.architecture"]))
-        token = _set_beginning(tokenizer, begins_with(metadata), file)
-        model.save_pretrained(unfinished)
-        tokenizer.save_pretrained(unfinished)
+        with quiet_transformers(), _bars_on_a_terminal_alone():
+            model, tokenizer = _read(file, str(metadata["general.architecture"]))
+            token = _set_beginning(tokenizer, begins_with(metadata), file)
+            model.save_pretrained(unfinished)
+            tokenizer.save_pretrained(unfinished)
         _check_beginning(AutoTokenizer.from_pretrained(unfinished, local_files_only=True), token, file)
         shutil.rmtree(folder, ignore_errors=True)
         unfinished.rename(folder)
@@ -100,11 +104,10 @@ def _read(file: Path, architecture: str) -> tuple[Any, Any]:
     """Model and tokenizer, as plain as any other. Raises InputError where transformers cannot read them."""
     where = {"gguf_file": file.name, "local_files_only": True}
     try:
-        with quiet_transformers():
-            tokenizer = AutoTokenizer.from_pretrained(file.parent, **where)
-            model = AutoModelForCausalLM.from_pretrained(
-                file.parent, dtype=torch.float32, quantization_config=GgufConfig(dequantize=True), **where
-            )
+        tokenizer = AutoTokenizer.from_pretrained(file.parent, **where)
+        model = AutoModelForCausalLM.from_pretrained(
+            file.parent, dtype=torch.float32, quantization_config=GgufConfig(dequantize=True), **where
+        )
     except (ValueError, KeyError, NotImplementedError, IndexError, RuntimeError, OSError) as error:
         raise InputError(
             f"{file}: transformers cannot read this GGUF file of architecture {architecture!r} ({error}). Give the "
@@ -113,6 +116,16 @@ def _read(file: Path, architecture: str) -> tuple[Any, Any]:
     model.config.__dict__.pop("quantization_config", None)  # transformers refuses to store what it calls quantized
     model.hf_quantizer, model.is_quantized = None, False
     return model, tokenizer
+
+
+@contextmanager
+def _bars_on_a_terminal_alone() -> Iterator[None]:
+    """Within it, the bar of dequantising, which transformers always draws, does not get into logs."""
+    if sys.stderr.isatty():
+        yield
+        return
+    with redirect_stderr(io.StringIO()):
+        yield
 
 
 def _set_beginning(tokenizer: Any, token: int | None, file: Path) -> int | None:

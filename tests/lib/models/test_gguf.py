@@ -71,6 +71,11 @@ def test_a_folder_that_is_there_is_replaced_and_nothing_unfinished_stays(tmp_pat
     assert sorted(one.name for one in tmp_path.iterdir()) == ["stored", "tiny.gguf"]
 
 
+def test_no_progress_bar_gets_into_a_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stored(tmp_path)
+    assert capsys.readouterr().err == ""
+
+
 def test_an_absent_file_is_an_error_that_says_where_to_name_one(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no\.gguf\. Give its path: -S configs/models/gguf\.yaml:name="):
         gguf.convert(tmp_path / "no.gguf", tmp_path / "stored")
