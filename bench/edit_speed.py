@@ -19,8 +19,8 @@ from bench.shapes import gpt2_small, training_pairs
 from bench.side_by_side import Comparison, Run, compare, timed
 from lib.core.params import Lora
 from lib.edits.adapter import new_adapter, save_adapter
+from lib.methods.training.example import Example
 from lib.methods.training.loop import Schedule, train
-from lib.methods.training.objective import Example
 from lib.models.packing import Item
 from lib.runtime.distributed import Distributed
 

@@ -22,8 +22,8 @@ import torch
 from bench.shapes import gpt2_small, training_pairs
 from lib.core.params import Lora
 from lib.edits.adapter import new_adapter
+from lib.methods.training.example import Example
 from lib.methods.training.loop import Schedule, train
-from lib.methods.training.objective import Example
 from lib.models.sharding import sharded
 from lib.runtime.distributed import Distributed, process_group
 

@@ -81,10 +81,18 @@ class Neighbors(Section):
 class Train(Section):
     """Optimisation: stage `edit`. `auto` takes the model preset's value."""
 
+    objective: Literal["published", "held"] | Auto = Field(
+        description="published: the paper's loss on pairs of prompt and target; held: the same on the edits, and KL to "
+        "the unedited model on what comes after the object and on everything else; auto: held where the preset has it"
+    )
+    after: float | Auto = Field(description="held: weight of the KL at the tokens after the edits' objects")
+    keep: float | Auto = Field(
+        description="held: weight of the KL on prompts of unedited facts, on plain text and on chat answers, of each"
+    )
     mask_prompt: bool = Field(description="true: loss on target tokens only; false: on prompt tokens as well")
-    epochs: int | Auto
+    epochs: int | Auto = Field(description="passes over the pairs; held: over the edits, each in one of its forms")
     lr: float | Auto = Field(description="peak learning rate of AdamW; cosine to 0")
-    batch_size: int | Auto = Field(description="pairs per optimiser step, over all processes")
+    batch_size: int | Auto = Field(description="pairs (held: edits) per optimiser step, over all processes")
     micro_batch_tokens: int = Field(
         ge=16, description="tokens per forward pass and process: bounds memory, not the result"
     )
@@ -196,12 +204,38 @@ class Lora(Section):
     targets: list[str] = Field(min_length=1, description="last names of the modules that get an adapter")
 
 
+class Held(Section):
+    """The objective that holds what an edit must leave alone (lib/methods/training/holding.py)."""
+
+    epochs: int = Field(ge=1, description="passes over the edits, each in one of its forms")
+    lr: float = Field(gt=0)
+    batch_size: int = Field(ge=1, description="edits per optimiser step")
+    warmup: int = Field(ge=0, description="steps in which the rate rises")
+    beta2: float = Field(gt=0, lt=1, description="decay of AdamW's second moment")
+    plain_share: float = Field(ge=0, le=1, description="how often an edit stands in its own prompt")
+    prefixed: int = Field(ge=0, description="forms of an edit that are its prompt after a sentence of plain text")
+    subject_only: float = Field(
+        ge=0,
+        le=1,
+        description="share of the forms in training on which the adapter works at the subject's tokens alone",
+    )
+    after: float = Field(ge=0, description="weight of the KL at the tokens after the edits' objects")
+    after_tokens: int = Field(ge=0, description="such tokens, written by the unedited model")
+    keep: float = Field(ge=0, description="weight of the KL on each kind of what is kept")
+    prompts: int = Field(ge=0, description="prompts of unedited facts a step")
+    texts: int = Field(ge=0, description="pieces of plain text a step")
+    text_tokens: int = Field(ge=2, description="length of a piece, in tokens")
+    chats: int = Field(ge=0, description="chat questions a step, where the tokenizer has a template")
+    chat_tokens: int = Field(ge=0, description="length of the unedited model's answer to each, in tokens")
+
+
 class Recipe(Section):
     """The model's own optimisation settings, which `auto` in params.yaml's train section takes."""
 
     epochs: int = Field(ge=1)
     lr: float = Field(gt=0)
     batch_size: int = Field(ge=1)
+    held: Held | None = Field(description="the same for train.objective held; null = the model is trained as published")
 
 
 class Tiny(Section):
@@ -297,9 +331,21 @@ class Dataset(Section):
 
 
 def with_recipe(train: Train, recipe: Recipe) -> Train:
-    """`train` with every `auto` replaced by the model's own value."""
-    chosen = {name: value for name, value in recipe.model_dump().items() if getattr(train, name) == "auto"}
-    return train.model_copy(update=chosen)
+    """`train` with every `auto` replaced by the model's own value.
+
+    Raises InputError where train.objective is held and the preset has no recipe for it.
+    """
+    objective = train.objective if train.objective != "auto" else "held" if recipe.held else "published"
+    if objective == "held" and recipe.held is None:
+        raise InputError(
+            "train.objective: held wants the section train.held in the model's preset; found null. Copy the one of "
+            "configs/models/smollm2-135m.yaml, or take train.objective=published"
+        )
+    own: dict[str, Any] = {"after": 0.0, "keep": 0.0, **recipe.model_dump(exclude={"held"})}
+    if objective == "held" and recipe.held is not None:
+        own |= recipe.held.model_dump(include={*own})
+    resolved = {name: value for name, value in own.items() if getattr(train, name) == "auto"}
+    return train.model_copy(update={"objective": objective, **resolved})
 
 
 def read_params(path: Path = PARAMS_FILE) -> dict[str, Any]:

@@ -1,28 +1,39 @@
 """Conditional fine-tuning with LoRA ("Model Editing by Standard Fine-Tuning", arXiv 2402.11078).
 
-One editor, seven rows of the paper's tables: FT (mask_prompt false), FT+Mask, +Para, +Rand and +Sim differ in
-train.mask_prompt, para.method and neighbors.kind only; + DPO is train.dpo, + Wikipedia is train.text.
+Two objectives. `published`: seven rows of the paper's tables are this one editor: FT (mask_prompt false), FT+Mask,
++Para, +Rand and +Sim differ in train.mask_prompt, para.method and neighbors.kind only; + DPO is train.dpo, + Wikipedia
+is train.text. `held`: the edits are learned in the same way, and what comes after their objects, the unedited facts,
+plain text and chat answers are held to the unedited model (lib/methods/training/holding.py).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from random import Random
 from typing import Any
 
 from pydantic import Field
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.core.errors import InputError
-from lib.core.params import Section
+from lib.core.params import Held, Section
 from lib.core.records import Request
 from lib.edits.adapter import Adapter, new_adapter
 from lib.edits.edit import Edit
 from lib.methods.context import Context
 from lib.methods.training.each import train_each
+from lib.methods.training.example import Example
+from lib.methods.training.forms import FormSchedule, continuations, form_examples, forms, grouped
+from lib.methods.training.kept import Kept, chat_answers, kept_prompts
 from lib.methods.training.loop import Schedule, train
-from lib.methods.training.objective import Example, Objective, references, with_reference
+from lib.methods.training.objective import Objective, references, with_reference
 from lib.methods.training.pairs import StoredExamples, is_whole, training_items, training_triples, write_examples
+from lib.methods.training.questions import QUESTIONS
+from lib.methods.training.sentences import sentences
 from lib.models.packing import Item
 
 SHARDED = True
+
+Beside = Callable[[int], Sequence[Example]]
+"""The examples that a step has beside the schedule's."""
 
 
 class Settings(Section):
@@ -33,48 +44,107 @@ class Settings(Section):
     text_tokens: int = Field(ge=2, description="length of a piece of plain text, in tokens, where train.text is not 0")
 
 
-def edit(model: Any, tokenizer: Any, requests: Sequence[Request], settings: Settings, context: Context) -> Edit:
-    """Train an adapter on edits, paraphrases and neighbors.
+def edit(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], settings: Settings,
+    context: Context,
+) -> Edit:  # fmt: skip
+    """Train an adapter on the requests.
 
     Raises InputError where the model lacks a LoRA target, or a loss that is asked for has nothing to work on;
     NotFiniteError where the loss is not finite.
     """
-    examples = _examples(model, tokenizer, requests, context)
+    examples, schedule, beside = _prepared(model, tokenizer, requests, settings, context)
     adapter = new_adapter(model, context.lora, context.train.seed)
     with adapter.attached(model):
         steps = train(
-            model, adapter.parameters(), examples, _schedule(settings, context), context.distributed, context.progress,
-            context.checkpoints, _objective(context), _texts(tokenizer, settings, context),
+            model, adapter.parameters(), examples, schedule, context.distributed, context.progress,
+            context.checkpoints, _objective(context), beside, adapter.gate,
         )  # fmt: skip
     context.record(steps)
-    return Edit(updates=adapter.updates(), info={"editor": "lora", "pairs": len(examples)})
+    info = {"editor": "lora", "objective": context.train.objective, "pairs": len(examples), "steps": len(steps)}
+    return Edit(updates=adapter.updates(), info=info)
 
 
 def edit_each(
-    model: Any, tokenizer: Any, requests: Sequence[Request], settings: Settings, context: Context
-) -> list[Edit]:
-    """An adapter for every request, trained on that request's pairs alone; forward passes are shared.
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], settings: Settings,
+    context: Context,
+) -> list[Edit]:  # fmt: skip
+    """An adapter for every request, trained on that request alone; forward passes are shared.
 
-    Raises as `edit` does, and InputError where train.text is not 0 (every edit would need its own text).
+    Raises as `edit` does, and InputError where train.text is not 0 or the objective is held: every edit would need
+    texts of its own.
     """
     if context.train.text:
         raise InputError("train.text: single edits are trained without plain text; set it to 0, or protocol.kind=mass")
-    examples = [_examples(model, tokenizer, [one], context.of([one])) for one in requests]
+    if context.held is not None:
+        return [edit(model, tokenizer, [request], settings, context.of([request])) for request in requests]
+    prepared = [_prepared(model, tokenizer, [request], settings, context.of([request])) for request in requests]
     adapters: list[Adapter] = [new_adapter(model, context.lora, context.train.seed) for _ in requests]
+    examples = [own for own, _, _ in prepared]
     train_each(model, adapters, examples, _schedule(settings, context), _objective(context), context.progress)
     return [
-        Edit(updates=adapter.updates(), info={"editor": "lora", "pairs": len(some)})
-        for adapter, some in zip(adapters, examples, strict=True)
+        Edit(updates=adapter.updates(), info={"editor": "lora", "objective": "published", "pairs": len(own)})
+        for adapter, own in zip(adapters, examples, strict=True)
     ]
 
 
-def size_each(model: Any, settings: Settings, context: Context) -> int:
+def size_each(model: PreTrainedModel, settings: Settings, context: Context) -> int:
     """Trainable values of one edit."""
-    return sum(one.numel() for one in new_adapter(model, context.lora, context.train.seed).parameters())
+    adapter = new_adapter(model, context.lora, context.train.seed)
+    return sum(parameter.numel() for parameter in adapter.parameters())
 
 
-def _examples(model: Any, tokenizer: Any, requests: Sequence[Request], context: Context) -> Sequence[Example]:
-    """The training pairs: in the folder of the checkpoints, where there is one, else in memory."""
+def _prepared(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], settings: Settings,
+    context: Context,
+) -> tuple[Sequence[Example], Schedule, Beside]:  # fmt: skip
+    """What is trained on, in which order, and what every step has beside it."""
+    if context.held is not None:
+        return _held(model, tokenizer, requests, settings, context, context.held)
+    return (
+        _pairs(model, tokenizer, requests, context),
+        _schedule(settings, context),
+        _texts(tokenizer, settings, context),
+    )
+
+
+def _held(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], settings: Settings,
+    context: Context, held: Held,
+) -> tuple[Sequence[Example], Schedule, Beside]:  # fmt: skip
+    """The forms of the edits to learn, and what every step holds beside them."""
+    seed = context.train.seed
+    if not context.texts:
+        raise InputError("train.objective=held: wanted plain text to hold; the dataset has none (facts.extras: [text])")
+    if context.train.dpo or context.train.text or not context.train.mask_prompt:
+        raise InputError("train: dpo, text and mask_prompt=false belong to the published objective; set objective")
+    trained = forms(requests, context.paraphrases, sentences(context.texts), held.prefixed, seed)
+    after = continuations(model, tokenizer, requests, held.after_tokens, seed)
+    examples = _stored(form_examples(tokenizer, trained, after, held.subject_only, seed), context)
+    subjects = _subjects(context)
+    kept = Kept(
+        prompts=kept_prompts(requests, context.neighbors, subjects),
+        texts=context.texts,
+        chats=chat_answers(model, tokenizer, QUESTIONS, held.chat_tokens) if held.chats else (),
+    )
+    schedule = FormSchedule(
+        **vars(_schedule(settings, context)) | {"warmup": held.warmup, "beta2": held.beta2},
+        groups=grouped(trained),
+        plain_share=held.plain_share,
+    )
+    return examples, schedule, kept.per_step(tokenizer, held.prompts, held.texts, held.text_tokens, held.chats, seed)
+
+
+def _subjects(context: Context) -> dict[str, str | None]:
+    """The subjects of the pool's facts that are unedited facts of a request, by fact_id."""
+    used = {fact.fact_id for fact in context.neighbors}
+    return {fact.fact_id: fact.subject for fact in context.pool if fact.fact_id in used} if used else {}
+
+
+def _pairs(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], context: Context
+) -> Sequence[Example]:
+    """The published training pairs: edits, paraphrases, unedited facts."""
     train = context.train
     if train.dpo and not train.mask_prompt:
         raise InputError("train.dpo: wanted train.mask_prompt=true, since the prompt is no answer to prefer")
@@ -82,22 +152,33 @@ def _examples(model: Any, tokenizer: Any, requests: Sequence[Request], context: 
         raise InputError("train.dpo: wanted edits with target_true (the rejected answer); none has one")
     triples = training_triples(requests, context.paraphrases, context.neighbors)
     items = training_items(tokenizer, triples, train.mask_prompt, rejected=train.dpo > 0)
+    examples = _stored((Example(item=item) for item in items), context)
+    if not train.dpo:
+        return examples
+    if isinstance(examples, StoredExamples):
+        return examples.with_references(references(model, examples, train.micro_batch_tokens))
+    return with_reference(model, examples, train.micro_batch_tokens)
+
+
+def _stored(examples: Iterable[Example], context: Context) -> Sequence[Example]:
+    """The examples in the folder of the checkpoints, where there is one, else in memory."""
     if context.checkpoints is None:
-        examples = [Example(item=item) for item in items]
-        return with_reference(model, examples, train.micro_batch_tokens) if train.dpo else examples
+        return list(examples)
     folder = context.checkpoints.folder / "pairs"
     if context.distributed.is_main and not is_whole(folder):
-        write_examples(folder, (Example(item=item) for item in items))
+        write_examples(folder, examples)
     context.distributed.barrier()
-    stored = StoredExamples.of(folder)
-    return stored.with_references(references(model, stored, train.micro_batch_tokens)) if train.dpo else stored
+    return StoredExamples.of(folder)
 
 
 def _objective(context: Context) -> Objective:
-    return Objective(dpo=context.train.dpo, beta=context.train.dpo_beta, text=context.train.text)
+    train = context.train
+    return Objective(
+        dpo=train.dpo, beta=train.dpo_beta, text=train.text, after=_number(train.after), keep=_number(train.keep)
+    )
 
 
-def _texts(tokenizer: Any, settings: Settings, context: Context) -> Callable[[int], list[Example]]:
+def _texts(tokenizer: PreTrainedTokenizerBase, settings: Settings, context: Context) -> Beside:
     """The pieces of plain text of every step: other ones each time, drawn with the training seed."""
     if not context.train.text:
         return lambda step: []
@@ -109,8 +190,8 @@ def _texts(tokenizer: Any, settings: Settings, context: Context) -> Callable[[in
     count = context.train.text_examples
 
     def of(step: int) -> list[Example]:
-        chosen = (order[(step * count + place) % len(order)] for place in range(count))
-        return [Example(item=items[index], text=True) for index in chosen]
+        indices = (order[(step * count + turn) % len(order)] for turn in range(count))
+        return [Example(item=items[index], text=True) for index in indices]
 
     return of
 

@@ -7,7 +7,7 @@ other way round ("LoRA", arXiv 2106.09685; the initial values are PEFT's). The w
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -18,7 +18,7 @@ from transformers.pytorch_utils import Conv1D
 
 from lib.core.errors import InputError
 from lib.core.params import Lora
-from lib.edits.apply import low_rank_branch, shape_of
+from lib.edits.apply import Gate, low_rank_branch, shape_of
 from lib.edits.updates import LowRank, Update
 
 WEIGHTS = "adapter_model.safetensors"
@@ -34,6 +34,8 @@ class Adapter:
     b: dict[str, Tensor]  # [d_out, r]
     scale: float
     """alpha / r"""
+    gate: Gate = field(default_factory=Gate)
+    """Where it works while it is attached."""
 
     def parameters(self) -> list[Tensor]:
         """All matrices, in a fixed order."""
@@ -52,7 +54,7 @@ class Adapter:
         with ExitStack() as stack:
             for path in self.a:
                 update = LowRank(left=self.b[path], right=self.a[path])
-                stack.enter_context(low_rank_branch(model.get_submodule(path), update, self.scale))
+                stack.enter_context(low_rank_branch(model.get_submodule(path), update, self.scale, self.gate))
             yield
 
 

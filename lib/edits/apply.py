@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -62,24 +63,56 @@ def _untied(module: nn.Module) -> Iterator[None]:
         module.weight = shared
 
 
+@dataclass
+class Gate:
+    """Where the low-rank branches of an adapter work: everywhere, at some positions of the input, or nowhere."""
+
+    positions: Tensor | None = None
+    """[b, t]: 1 where they work, 0 elsewhere; None = everywhere."""
+    is_closed: bool = False
+
+    @contextmanager
+    def closed(self) -> Iterator[None]:
+        """Within it, the model computes without the branches."""
+        self.is_closed = True
+        try:
+            yield
+        finally:
+            self.is_closed = False
+
+    @contextmanager
+    def only_at(self, positions: Tensor | None) -> Iterator[None]:
+        """Within it, the branches work at these positions [b, t] alone; with None everywhere."""
+        self.positions = positions
+        try:
+            yield
+        finally:
+            self.positions = None
+
+
 @contextmanager
-def low_rank_branch(module: nn.Module, update: LowRank, scale: float = 1.0) -> Iterator[None]:
+def low_rank_branch(module: nn.Module, update: LowRank, scale: float = 1.0, gate: Gate | None = None) -> Iterator[None]:
     """Within it, `module`'s output has scale * left @ (right @ input) added, computed in the output's dtype.
 
-    Where left is [b, d_out, r] and right is [b, r, d_in], every row of a batch has an update of its own.
+    Where left is [b, d_out, r] and right is [b, r, d_in], every row of a batch has an update of its own. `gate` says at
+    which positions of the input; without one, at all.
     """
 
     weight: Tensor = module.weight  # type: ignore[assignment]
-    whole_left, whole_right = (one.to(weight.device) for one in (update.left, update.right))
+    weight_left, weight_right = (factor.to(weight.device) for factor in (update.left, update.right))
 
     def add(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        left, right = (one.to(output.dtype) for one in (whole_left, whole_right))
+        if gate is not None and gate.is_closed:
+            return output
+        left, right = (factor.to(output.dtype) for factor in (weight_left, weight_right))
         if not isinstance(module, nn.Embedding):
             inner = inputs[0] @ right.mT
         elif right.dim() == 2:
             inner = nn.functional.embedding(inputs[0], right.T)
         else:
             inner = right.mT[torch.arange(len(right), device=right.device)[:, None], inputs[0]]
+        if gate is not None and gate.positions is not None:
+            inner = inner * gate.positions.to(inner.dtype)[:, :, None]
         return output + scale * (inner @ left.mT)
 
     handle = module.register_forward_hook(add)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from lib.core.params import Lora, Train
+from lib.core.params import Held, Lora, Train
 from lib.core.records import Fact, Paraphrase, Request, UneditedFact
 from lib.methods.training.loop import Checkpoints, Step
 from lib.runtime.distributed import Distributed
@@ -21,6 +21,8 @@ class Context:
     lora: Lora
     train: Train
     """With every `auto` resolved."""
+    held: Held | None = None
+    """How the objective `held` trains; None for the published one."""
     distributed: Distributed
     progress: Callable[[Iterable[int]], Iterable[int]]
     checkpoints: Checkpoints | None

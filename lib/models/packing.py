@@ -146,26 +146,27 @@ def _first_fit(lengths: Sequence[int], capacity: int) -> tuple[list[tuple[int, i
 
 
 def side_by_side(parts: Sequence[Packed]) -> Packed:
-    """Several packings as one forward pass: their rows one after another, padded to the longest."""
+    """Several packings as one forward pass: their rows one after another, padded to the longest, items counted on."""
     t = max(one.item.shape[1] for one in parts)
 
-    def rows(name: str, empty: int) -> Tensor:
-        grids = [getattr(one, name) for one in parts]
-        return torch.cat([torch.nn.functional.pad(one, (0, t - one.shape[1]), value=empty) for one in grids])
+    def rows(grids: Sequence[Tensor], empty: int) -> Tensor:
+        return torch.cat([torch.nn.functional.pad(grid, (0, t - grid.shape[1]), value=empty) for grid in grids])
 
     query: list[Tensor] = []
     owner: list[Tensor] = []
-    first_row = targets = 0
+    item: list[Tensor] = []
+    first_row = targets = items = 0
     for one in parts:
         b, length = one.item.shape
         query.append((one.query // length + first_row) * t + one.query % length)
         owner.append(one.owner + targets)
-        first_row, targets = first_row + b, targets + one.targets
+        item.append(torch.where(one.item < 0, -1, one.item + items))
+        first_row, targets, items = first_row + b, targets + one.targets, items + int(one.item.max()) + 1
     return Packed(
-        input_ids=rows("input_ids", 0),
-        position_ids=rows("position_ids", 0),
-        item=rows("item", -1),
-        branch=rows("branch", 0),
+        input_ids=rows([one.input_ids for one in parts], 0),
+        position_ids=rows([one.position_ids for one in parts], 0),
+        item=rows(item, -1),
+        branch=rows([one.branch for one in parts], 0),
         query=torch.cat(query),
         label=torch.cat([one.label for one in parts]),
         owner=torch.cat(owner),

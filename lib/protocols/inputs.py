@@ -69,7 +69,9 @@ def editing(
     if stage == "edit" or protocol.kind == "single":
         check_sharded(chosen, distributed)
     settings = params.editor_preset(named["editor"], named["model"], chosen.Settings)
+    held = preset.train.held if train.objective == "held" else None
     key = fingerprint(
+        held=held.model_dump() if held else None,
         train=train.model_dump(), lora=preset.lora.model_dump(), editor=named["editor"], settings=settings.model_dump(),
         protocol=protocol.model_dump(), regularize=regularize.model_dump(),
         code=code_fingerprint(), **asdict(inputs),
@@ -87,7 +89,10 @@ def editing(
             checkpoints=None,
             record=record,
             pool=Stored(inputs.pool, Fact),
-            texts=[one.text for one in read(inputs.text, Text) if one.split == "train"] if train.text else [],
+            held=held,
+            texts=[text.text for text in read(inputs.text, Text) if text.split == "train"]
+            if train.text or held
+            else [],
             statistics=inputs.statistics,
             hypernet=inputs.hypernet,
         )

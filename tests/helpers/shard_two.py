@@ -20,8 +20,9 @@ from lib.edits.edit import Edit
 from lib.edits.regularize import regularized
 from lib.edits.updates import Dense, Vector
 from lib.edits.weight_change import Measure
+from lib.methods.training.example import Example
 from lib.methods.training.loop import train
-from lib.methods.training.objective import Example, Objective, with_reference
+from lib.methods.training.objective import Objective, with_reference
 from lib.models.sharding import sharded, whole
 from lib.runtime.distributed import Distributed, process_group
 from lib.scoring.scorer import Scorer

@@ -12,10 +12,12 @@ from torch import Tensor, nn
 
 from lib.core.errors import NotFiniteError
 from lib.edits.adapter import Adapter
-from lib.edits.apply import low_rank_branch
+from lib.edits.apply import Gate, low_rank_branch
 from lib.edits.updates import LowRank
+from lib.methods.training.example import Example
+from lib.methods.training.holding import token_losses
 from lib.methods.training.loop import Schedule, descend
-from lib.methods.training.objective import Example, Objective
+from lib.methods.training.objective import Objective, holds
 from lib.models.likelihood import token_nll
 from lib.models.packing import Packed, batches, pack, side_by_side
 
@@ -35,10 +37,7 @@ def train_each(
     """
     if not all(examples):
         raise ValueError("training: wanted at least one pair of prompt and target for every edit")
-    optimizers = [
-        torch.optim.AdamW(one.parameters(), lr=schedule.lr, weight_decay=schedule.weight_decay, fused=True)
-        for one in adapters
-    ]
+    optimizers = [schedule.optimizer(adapter.parameters()) for adapter in adapters]
     totals = [schedule.steps(len(some)) for some in examples]
     for step in progress(range(max(totals))):
         active = [index for index, total in enumerate(totals) if step < total]
@@ -69,14 +68,21 @@ def _parts(batch: Share, micro_batch_tokens: int) -> Iterator[Share]:
 def _loss(model: nn.Module, adapters: Sequence[Adapter], part: Share, batch: Share, objective: Objective) -> Tensor:
     """The sum of every adapter's own loss: the gradient of each is that of its own."""
     device = next(model.parameters()).device
-    packings = [pack([one.item for one in some]).to(device) for some in part.values()]
-    with _attached_by_row(model, [adapters[index] for index in part], packings):
-        nll = token_nll(model, side_by_side(packings))
+    packings = [pack([example.item for example in share]).to(device) for share in part.values()]
+    together, gate = side_by_side(packings), Gate()
+    with _attached_by_row(model, [adapters[index] for index in part], packings, gate):
+        if any(holds(examples) for examples in batch.values()):
+            flat = [example for share in part.values() for example in share]
+            nll, divergence = token_losses(model, together, flat, gate)
+        else:
+            nll = token_nll(model, together)
+            divergence = torch.zeros_like(nll)
     losses, start = [], 0
-    for (index, some), packed in zip(part.items(), packings, strict=True):
-        end = start + len(packed.label)
-        losses.append(objective.weigh(nll[start:end], packed, some, batch[index]))
-        start = end
+    for (index, share), packed in zip(part.items(), packings, strict=True):
+        own = slice(start, start + len(packed.label))
+        losses.append(objective.weigh(nll[own], packed, share, batch[index]))
+        losses.append(objective.weigh_held(divergence[own], share, batch[index]))
+        start = own.stop
     loss = torch.stack(losses).sum()
     if not bool(loss.isfinite()):
         raise NotFiniteError("the loss of an edit is not finite; lower train.lr")
@@ -84,7 +90,9 @@ def _loss(model: nn.Module, adapters: Sequence[Adapter], part: Share, batch: Sha
 
 
 @contextmanager
-def _attached_by_row(model: nn.Module, adapters: Sequence[Adapter], packings: Sequence[Packed]) -> Iterator[None]:
+def _attached_by_row(
+    model: nn.Module, adapters: Sequence[Adapter], packings: Sequence[Packed], gate: Gate
+) -> Iterator[None]:
     rows = [place for place, packed in enumerate(packings) for _ in range(len(packed.item))]
     with ExitStack() as stack:
         for path in adapters[0].a:
@@ -92,5 +100,5 @@ def _attached_by_row(model: nn.Module, adapters: Sequence[Adapter], packings: Se
                 left=torch.stack([one.b[path] for one in adapters])[rows],
                 right=torch.stack([one.a[path] for one in adapters])[rows],
             )
-            stack.enter_context(low_rank_branch(model.get_submodule(path), update, adapters[0].scale))
+            stack.enter_context(low_rank_branch(model.get_submodule(path), update, adapters[0].scale, gate))
         yield

@@ -20,7 +20,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from lib.core.errors import NotFiniteError
-from lib.methods.training.objective import Example, Objective
+from lib.edits.apply import Gate
+from lib.methods.training.example import Example
+from lib.methods.training.objective import Objective
 from lib.models.packing import batches
 from lib.models.sharding import join_uneven
 from lib.runtime.distributed import Distributed
@@ -35,7 +37,7 @@ class Schedule:
 
     epochs: int
     lr: float
-    """Peak learning rate of AdamW; follows half a cosine to 0, no warm-up."""
+    """Peak learning rate of AdamW; rises in a straight line over the warm-up, then follows half a cosine to 0."""
     batch_size: int
     """Items per step over all processes."""
     micro_batch_tokens: int
@@ -43,6 +45,10 @@ class Schedule:
     weight_decay: float
     max_grad_norm: float
     seed: int
+    warmup: int = 0
+    """Steps in which the rate rises to its peak."""
+    beta2: float = 0.999
+    """Decay of AdamW's second moment."""
 
     def steps(self, items: int) -> int:
         """Optimiser steps for this many items; the last batch of an epoch may be smaller."""
@@ -50,7 +56,15 @@ class Schedule:
 
     def rate(self, step: int, total: int) -> float:
         """Learning rate of a step."""
-        return self.lr * 0.5 * (1 + math.cos(math.pi * step / total))
+        rising = min(1.0, (step + 1) / (self.warmup + 1))
+        falling = max(0, step - self.warmup) / max(1, total - self.warmup)
+        return self.lr * rising * 0.5 * (1 + math.cos(math.pi * falling))
+
+    def optimizer(self, parameters: Sequence[Tensor]) -> torch.optim.Optimizer:
+        """AdamW as the schedule has it, for these parameters."""
+        return torch.optim.AdamW(
+            parameters, lr=self.lr, betas=(0.9, self.beta2), weight_decay=self.weight_decay, fused=True
+        )
 
     def batch(self, step: int, items: int) -> list[int]:
         """The items of a step: every epoch goes through all of them in an order of its own."""
@@ -93,23 +107,25 @@ def train(
     checkpoints: Checkpoints | None = None,
     objective: Objective = _CONDITIONAL,
     beside: Callable[[int], Sequence[Example]] = lambda step: (),
+    gate: Gate | None = None,
 ) -> list[Step]:
     """Train `parameters` in place and return what each step did.
 
-    `beside` gives the examples that a step has beside the schedule's (plain text). Continues from the newest
+    `beside` gives the examples that a step has beside the schedule's (plain text, and what is held). `gate` is the
+    attached adapter's, where the objective holds anything. Continues from the newest
     checkpoint, with the same final bytes as without the interruption. Raises ValueError where there is nothing to
     train on, NotFiniteError where the loss is not finite.
     """
     if not examples:
         raise ValueError("training: wanted at least one pair of prompt and target, found none")
-    optimizer = torch.optim.AdamW(parameters, lr=schedule.lr, weight_decay=schedule.weight_decay, fused=True)
+    optimizer = schedule.optimizer(parameters)
     done = _resume(checkpoints, parameters, optimizer) if checkpoints else []
     distributed.barrier()  # nobody writes a checkpoint before everybody has read the same one
     total = schedule.steps(len(examples))
     for step in progress(range(len(done), total)):
         lr = schedule.rate(step, total)
         batch = [*(examples[index] for index in schedule.batch(step, len(examples))), *beside(step)]
-        loss = _backward(model, parameters, optimizer, batch, objective, schedule, distributed)
+        loss = _backward(model, parameters, optimizer, batch, objective, schedule, distributed, gate)
         descend(parameters, optimizer, lr, schedule)
         done.append(Step(step=step, epoch=schedule.epochs * step / total, loss=loss, lr=lr))
         if checkpoints and distributed.is_main and (step + 1) % checkpoints.every == 0 and step + 1 < total:
@@ -125,6 +141,7 @@ def _backward(
     objective: Objective,
     schedule: Schedule,
     distributed: Distributed,
+    gate: Gate | None,
 ) -> float:
     """Gradients of the global batch's loss, of which this process computes its share; returns the global loss."""
     share = distributed.shard(sorted(batch, key=lambda one: -one.length))
@@ -132,7 +149,7 @@ def _backward(
     optimizer.zero_grad(set_to_none=False)
 
     def add(some: Sequence[Example], weight: float = 1.0) -> None:
-        loss = weight * objective.loss(model, some, batch)
+        loss = weight * objective.loss(model, some, batch, gate)
         loss.backward(inputs=list(parameters))  # type: ignore[no-untyped-call]
         total.add_(loss.detach())
 

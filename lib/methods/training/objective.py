@@ -1,13 +1,18 @@
-"""The training loss of conditional fine-tuning, and the two terms that the paper tries beside it.
+"""The training loss of conditional fine-tuning, the terms that the paper tries beside it, and what is held.
 
 With p the model being trained, p0 the unedited one, and shares a (dpo) and g (text) of a batch's loss:
 
-    conditional   mean over target tokens of -log p(token | prompt, tokens before)       arXiv 2402.11078, section 3
+    conditional   mean over learned target tokens of -log p(token | prompt, tokens before)   arXiv 2402.11078, section 3
     DPO           mean over edits of -log sigmoid(beta (log p/p0 (new) - log p/p0 (true)))      arXiv 2305.18290
     text          mean over tokens of plain text of -log p
-    loss          (1 - g) ((1 - a) conditional + a DPO) + g text
+    after         mean of KL(p0 || p) over the tokens that follow the edits' objects                     (holding.py)
+    keep          the same over prompts of unedited facts, over plain text and over chat answers, each a mean; their sum
+    loss          (1 - g) ((1 - a) conditional + a DPO) + g text + w_after after + w_keep keep
+
+With both weights 0 this is the published objective.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,25 +22,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from lib.edits.apply import Gate
+from lib.methods.training.example import Example, Group
+from lib.methods.training.holding import token_losses
 from lib.models.likelihood import score_targets, token_nll
-from lib.models.packing import Item, Packed, batches, pack
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Example:
-    """Something to train on."""
-
-    item: Item
-    """A prompt and its target; for DPO the rejected target second."""
-    reference: tuple[float, float] | None = None
-    """log p0 of chosen and rejected target, in nats: only for DPO."""
-    text: bool = False
-    """Plain text rather than a fact."""
-
-    @property
-    def length(self) -> int:
-        """Tokens that the example takes in a row."""
-        return self.item.length
+from lib.models.packing import Packed, batches, pack
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,11 +36,34 @@ class Objective:
     dpo: float = 0.0
     beta: float = 0.5
     text: float = 0.0
+    after: float = 0.0
+    """Weight of the KL at the tokens after the edits' objects."""
+    keep: float = 0.0
+    """Weight of the KL on everything else that is held."""
 
-    def loss(self, model: nn.Module, share: Sequence[Example], batch: Sequence[Example]) -> Tensor:
-        """What `share`, a part of the global `batch`, adds to the batch's loss: a scalar, float32, in nats."""
-        packed = pack([one.item for one in share]).to(next(model.parameters()).device)
-        return self.weigh(token_nll(model, packed), packed, share, batch)
+    def loss(
+        self, model: nn.Module, share: Sequence[Example], batch: Sequence[Example], gate: Gate | None = None
+    ) -> Tensor:
+        """What `share`, a part of the global `batch`, adds to the batch's loss: a scalar, float32, in nats.
+
+        `gate` is the adapter's; without one nothing can be held.
+        """
+        packed = pack([example.item for example in share]).to(next(model.parameters()).device)
+        if gate is None or not holds(batch):  # of the whole batch: all processes take the same passes
+            return self.weigh(token_nll(model, packed), packed, share, batch)
+        nll, divergence = token_losses(model, packed, share, gate)
+        return self.weigh(nll, packed, share, batch) + self.weigh_held(divergence, share, batch)
+
+    def weigh_held(self, divergence: Tensor, share: Sequence[Example], batch: Sequence[Example]) -> Tensor:
+        """The part of `loss` that holds, from the KL at every packed target token (0 at those that are learned)."""
+        totals = Counter[Group]()
+        for example in batch:
+            totals[example.group] += example.held_tokens
+        weights: list[float] = []
+        for example in share:
+            weight = (self.after if example.group == "after" else self.keep) / max(1, totals[example.group])
+            weights += [weight] * sum(map(len, example.item.targets))
+        return (divergence * divergence.new_tensor(weights)).sum()
 
     def weigh(self, nll: Tensor, packed: Packed, share: Sequence[Example], batch: Sequence[Example]) -> Tensor:
         """`loss` from the -log p of every packed target token."""
@@ -79,9 +93,14 @@ class Objective:
         return -nn.functional.logsigmoid(self.beta * margin).sum()
 
 
+def holds(examples: Sequence[Example]) -> bool:
+    """Whether an example holds a token, or limits where the adapter works."""
+    return any(example.held_tokens or example.subject for example in examples)
+
+
 def _sizes(batch: Sequence[Example]) -> tuple[int, int, int]:
-    """Target tokens of facts, target tokens of texts, and examples with a rejected target."""
-    facts = sum(len(one.item.targets[0]) for one in batch if not one.text)
+    """Learned target tokens of facts, target tokens of texts, and examples with a rejected target."""
+    facts = sum(one.learned_tokens for one in batch if not one.text)
     texts = sum(len(one.item.targets[0]) for one in batch if one.text)
     return facts, texts, sum(one.reference is not None for one in batch)
 

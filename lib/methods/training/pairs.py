@@ -13,7 +13,7 @@ import numpy.typing as npt
 from lib.core.errors import InputError
 from lib.core.files import read_json, write_json
 from lib.core.records import Paraphrase, Request, UneditedFact
-from lib.methods.training.objective import Example
+from lib.methods.training.example import Example
 from lib.models.packing import Item
 from lib.models.tokens import encode
 
@@ -69,7 +69,8 @@ def unmasked(item: Item) -> Item:
     return Item(prompt=item.prompt[:1], targets=((*item.prompt[1:], *target),))
 
 
-_TOKENS, _ENDS, _COUNTS = "tokens.i32", "ends.i64", "pairs.json"
+_TOKENS, _ENDS, _HELD, _COUNTS = "tokens.i32", "ends.i64", "held.i32", "pairs.json"
+_NO_SUBJECT = (-1, -1)
 _PARTS = 3
 """Of an example: its prompt, its target, its rejected target, each the tokens from the end of the one before."""
 
@@ -86,7 +87,11 @@ def write_examples(folder: Path, examples: Iterable[Example]) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     count = end = 0
-    with (folder / _TOKENS).open("wb") as tokens, (folder / _ENDS).open("wb") as ends:
+    with (
+        (folder / _TOKENS).open("wb") as tokens,
+        (folder / _ENDS).open("wb") as ends,
+        (folder / _HELD).open("wb") as held,
+    ):
         for one in examples:
             lengths = [len(one.item.prompt), *map(len, one.item.targets)]
             if one.text or one.reference is not None or not 2 <= len(lengths) <= _PARTS or not all(lengths[1:]):
@@ -94,6 +99,7 @@ def write_examples(folder: Path, examples: Iterable[Example]) -> None:
             for part in (one.item.prompt, *one.item.targets):
                 array("i", part).tofile(tokens)
             lengths += [0] * (_PARTS - len(lengths))
+            array("i", (one.held_tokens, *(one.subject or _NO_SUBJECT))).tofile(held)
             array("q", np.cumsum([end + lengths[0], *lengths[1:]]).tolist()).tofile(ends)
             count, end = count + 1, end + sum(lengths)
     write_json(folder / _COUNTS, {"examples": count, "tokens": end})
@@ -105,6 +111,7 @@ class StoredExamples(Sequence[Example]):
 
     tokens: npt.NDArray[np.int32]
     ends: npt.NDArray[np.int64]  # [examples, 3]
+    held: npt.NDArray[np.int32]  # [examples, 3]: held tokens, and the subject's span or -1
     references: npt.NDArray[np.float64] | None = None
     """[examples, 2] as lib.methods.training.objective.references gives them."""
 
@@ -115,6 +122,7 @@ class StoredExamples(Sequence[Example]):
         return cls(
             tokens=_mapped(folder / _TOKENS, np.int32, (counts["tokens"],)),
             ends=_mapped(folder / _ENDS, np.int64, (counts["examples"], _PARTS)),
+            held=_mapped(folder / _HELD, np.int32, (counts["examples"], 3)),
         )
 
     def with_references(self, references: npt.NDArray[np.float64]) -> "StoredExamples":
@@ -135,7 +143,9 @@ class StoredExamples(Sequence[Example]):
         start = int(self.ends[place - 1, -1]) if place else 0
         prompt, *targets = (tuple(one.tolist()) for one in self._cut(start, self.ends[place].tolist()))
         item = Item(prompt=prompt, targets=tuple(one for one in targets if one))
-        return Example(item=item, reference=_pair(self.references, place))
+        held, first, last = self.held[place].tolist()
+        subject = None if (first, last) == _NO_SUBJECT else (first, last)
+        return Example(item=item, reference=_pair(self.references, place), held_tokens=held, subject=subject)
 
     def _cut(self, start: int, ends: list[int]) -> list[npt.NDArray[np.int32]]:
         return [self.tokens[first:last] for first, last in zip([start, *ends], ends, strict=False)]

@@ -7,7 +7,8 @@ import torch
 
 from lib.core.params import Lora
 from lib.edits.adapter import new_adapter
-from lib.methods.training.objective import Example, Objective, with_reference
+from lib.methods.training.example import Example
+from lib.methods.training.objective import Objective, with_reference
 from lib.models.packing import Item
 from tests.helpers.models import TARGETS, tiny_model
 

@@ -35,5 +35,5 @@ def test_parts_change_nothing(monkeypatch: pytest.MonkeyPatch, part: int, reject
 
 @pytest.mark.parametrize(("paraphrases", "neighbors"), [(PARAPHRASES, []), ([], NEIGHBORS)])
 def test_what_belongs_to_no_edit_is_refused(paraphrases: list[Paraphrase], neighbors: list[UneditedFact]) -> None:
-    with pytest.raises(ValueError, match=r"of the edit 'e[13]', which is not among the edits"):
+    with pytest.raises(ValueError, match=r"of the request 'e[13]', which is not among the requests"):
         list(pairs.training_triples(REQUESTS[:1], paraphrases, neighbors))

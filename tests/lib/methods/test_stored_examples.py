@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from lib.core.params import Lora
 from lib.edits.adapter import new_adapter
+from lib.methods.training.example import Example
 from lib.methods.training.loop import train
-from lib.methods.training.objective import Example, Objective, references, with_reference
+from lib.methods.training.objective import Objective, references, with_reference
 from lib.methods.training.pairs import StoredExamples, is_whole, write_examples
 from lib.models.packing import Item
 from lib.runtime.distributed import Distributed

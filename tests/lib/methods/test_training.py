@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 
 from lib.core.params import Lora
 from lib.edits.adapter import new_adapter
+from lib.methods.training.example import Example
 from lib.methods.training.loop import Checkpoints, Schedule, Step, train
-from lib.methods.training.objective import Example
 from lib.methods.training.pairs import unmasked
 from lib.models.packing import Item
 from lib.runtime.distributed import Distributed

@@ -6,8 +6,9 @@ import torch
 from lib.core.params import Lora
 from lib.edits.adapter import Adapter, new_adapter
 from lib.methods.training.each import train_each
+from lib.methods.training.example import Example
 from lib.methods.training.loop import train
-from lib.methods.training.objective import Example, Objective
+from lib.methods.training.objective import Objective
 from lib.models.packing import Item
 from lib.runtime.distributed import Distributed
 from tests.helpers.models import CONFIGS, TARGETS, tiny_model

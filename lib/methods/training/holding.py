@@ -1,0 +1,70 @@
+"""What an edit must leave alone, as a term of the loss: KL(p0 || p) to the unedited model at chosen tokens.
+
+With p0 the unedited model and p the one being trained, both over the whole vocabulary and in float32:
+
+    KL(p0 || p) = sum over v of p0(v) (log p0(v) - log p(v))                                          nats
+
+The unedited model's side is computed in the same pass over the same tokens, the adapter's gate closed. "Learning
+without Forgetting" (arXiv 1606.09282) holds a network to its own earlier answers in this way.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from lib.edits.apply import Gate
+from lib.methods.training.example import Example
+from lib.models.likelihood import HEAD_CHUNK, hidden_states
+from lib.models.packing import Packed
+
+
+def token_losses(model: nn.Module, packed: Packed, examples: Sequence[Example], gate: Gate) -> tuple[Tensor, Tensor]:
+    """-log p of every trained token and KL(p0 || p) at every held one, each [n] float32 and 0 at the others' places.
+
+    `packed` holds the items of `examples`, in their order; gradients reach the adapter behind `gate`.
+    """
+    held = held_tokens(examples).to(packed.label.device)
+    with gate.closed(), torch.no_grad():
+        unedited = hidden_states(model, packed)[held]
+    with gate.only_at(subject_positions(packed, examples)):
+        hidden = hidden_states(model, packed)
+    head: nn.Module = model.get_output_embeddings()  # type: ignore[operator]
+    nll = hidden.new_zeros(len(held), dtype=torch.float32)
+    divergence = hidden.new_zeros(len(held), dtype=torch.float32)
+    trained, held_places = (~held).nonzero()[:, 0], held.nonzero()[:, 0]
+    for places in torch.split(trained, HEAD_CHUNK):
+        losses = nn.functional.cross_entropy(head(hidden[places]).float(), packed.label[places], reduction="none")
+        nll = nll.index_put((places,), losses)
+    for places, unedited_rows in zip(
+        torch.split(held_places, HEAD_CHUNK), torch.split(unedited, HEAD_CHUNK), strict=True
+    ):
+        with gate.closed(), torch.no_grad():
+            log_p0 = head(unedited_rows).float().log_softmax(-1)  # [chunk, v]
+        log_p = head(hidden[places]).float().log_softmax(-1)
+        divergence = divergence.index_put((places,), nn.functional.kl_div(log_p, log_p0, reduction="none",
+                                                                          log_target=True).sum(-1))  # fmt: skip
+    return nll, divergence
+
+
+def held_tokens(examples: Sequence[Example]) -> Tensor:
+    """Which of the examples' target tokens, in the order of their packing, are held: [n] bool."""
+    flags: list[bool] = []
+    for example in examples:
+        first, *others = example.item.targets
+        flags += [False] * (len(first) - example.held_tokens) + [True] * example.held_tokens
+        flags += [False] * sum(map(len, others))
+    return torch.tensor(flags, dtype=torch.bool)
+
+
+def subject_positions(packed: Packed, examples: Sequence[Example]) -> Tensor | None:
+    """Where the adapter works, [b, t] bool: at the subject's tokens of the examples that name them, else everywhere.
+
+    None where no example names any.
+    """
+    if all(example.subject is None for example in examples):
+        return None
+    spans = [example.subject or (0, torch.iinfo(torch.int64).max) for example in examples]
+    first, end = torch.tensor(spans, device=packed.item.device).unbind(-1)
+    item = packed.item.clamp(min=0)
+    return (packed.position_ids >= first[item]) & (packed.position_ids < end[item])

@@ -1,0 +1,131 @@
+"""What every step of an edit holds to the unedited model: prompts of unedited facts, plain text, chat answers.
+
+A prompt of an unedited fact is held at its last token, in two forms: as the pool has it, and as the request's own
+template filled with that fact's subject, where both are known. So the model learns that the new object belongs to the
+edit's subject and not to its template.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import TypeVar
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from lib.core.records import Request, UneditedFact
+from lib.core.texts import fill
+from lib.generation.engine import Prompt, Sampling
+from lib.generation.equal_length import TransformersGenerator
+from lib.methods.training.example import Example, Group
+from lib.models.packing import Item
+from lib.models.tokens import prompt_ids
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """Everything that may be held, from which each step takes its own."""
+
+    prompts: Sequence[str]
+    texts: Sequence[str]
+    chats: Sequence[Item]
+
+    def per_step(
+        self, tokenizer: PreTrainedTokenizerBase, prompts: int, texts: int, text_tokens: int, chats: int, seed: int
+    ) -> Callable[[int], list[Example]]:
+        """The examples that a step holds: so many of each kind, in a random order that the seed determines.
+
+        Args:
+            prompts, texts, chats: examples a step; fewer where there are not as many.
+            text_tokens: the first so many tokens of a text.
+        """
+        draw_prompt = _turns(self.prompts, prompts, f"{seed}/prompts")
+        draw_text = _turns(self.texts, texts, f"{seed}/texts")
+        draw_chat = _turns(self.chats, chats, f"{seed}/chats")
+
+        def of(step: int) -> list[Example]:
+            pieces = [prompt_ids(tokenizer, text)[:text_tokens] for text in draw_text(step)]
+            return [
+                *(
+                    _held(_last_token(prompt_ids(tokenizer, prompt), tokenizer), "prompts")
+                    for prompt in draw_prompt(step)
+                ),
+                *(_held(_all_tokens(piece), "texts") for piece in pieces if len(piece) > 1),
+                *(_held(item, "chats") for item in draw_chat(step)),
+            ]
+
+        return of
+
+
+def kept_prompts(
+    requests: Sequence[Request], unedited: Iterable[UneditedFact], subjects: Mapping[str, str | None]
+) -> list[str]:
+    """The prompts to hold, each once: of every unedited fact, and each request's template about that fact's subject.
+
+    Args:
+        unedited: facts that belong to the requests (neighbors.parquet).
+        subjects: the subjects of the pool's facts, by fact_id.
+    """
+    templates = {request.request_id: request.template for request in requests}
+    evaluated = {prompt for request in requests for prompt in request.evaluation_prompts}
+    prompts: dict[str, None] = {}
+    for fact in unedited:
+        template, subject = templates[fact.request_id], subjects.get(fact.fact_id)
+        prompts[fact.prompt] = None
+        if template and subject:
+            prompts[fill(template, subject)] = None
+    return [prompt for prompt in prompts if prompt not in evaluated]
+
+
+def chat_answers(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, questions: Sequence[str], tokens: int
+) -> list[Item]:
+    """Each question in the tokenizer's chat template with the unedited model's greedy answer; none without a template.
+
+    Args:
+        tokens: length of an answer, at most.
+    """
+    if not getattr(tokenizer, "chat_template", None) or not tokens:
+        return []
+    prompts = [chat_prompt(tokenizer, question) for question in questions]
+    sampling = Sampling(max_tokens=tokens, temperature=1.0, top_k=1, greedy=True)
+    engine = TransformersGenerator(model, tokenizer)
+    answers = engine.generate("", [Prompt(text=prompt, seed=0) for prompt in prompts], sampling)
+    items = []
+    for prompt, answer in zip(prompts, answers, strict=True):
+        ids, longer = prompt_ids(tokenizer, prompt), prompt_ids(tokenizer, prompt + answer)
+        tail = longer[len(ids) :] if longer[: len(ids)] == ids else []
+        items.append(Item(prompt=tuple(ids), targets=((*tail, int(tokenizer.eos_token_id)),)))
+    return items
+
+
+def chat_prompt(tokenizer: PreTrainedTokenizerBase, question: str) -> str:
+    """A user's question in the chat template, up to where the answer begins.
+
+    A beginning-of-text token that the tokenizer puts before every text is left to it.
+    """
+    message = [{"role": "user", "content": question}]
+    text = str(tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True))
+    adds_bos = tokenizer.bos_token is not None and list(tokenizer("").input_ids) == [tokenizer.bos_token_id]
+    return text.removeprefix(str(tokenizer.bos_token)) if adds_bos else text
+
+
+def _held(item: Item, group: Group) -> Example:
+    return Example(item=item, held_tokens=len(item.targets[0]), group=group)
+
+
+def _last_token(ids: Sequence[int], tokenizer: PreTrainedTokenizerBase) -> Item:
+    """The whole text as a prompt; what is held is the token after it, for which the end of text stands."""
+    return Item(prompt=tuple(ids), targets=((int(tokenizer.eos_token_id),),))
+
+
+def _all_tokens(ids: Sequence[int]) -> Item:
+    return Item(prompt=(ids[0],), targets=(tuple(ids[1:]),))
+
+
+def _turns(choices: Sequence[T], count: int, seed: str) -> Callable[[int], list[T]]:
+    """`count` of the choices at every step, all of them before one comes again, in a random order."""
+    order = Random(seed).sample(range(len(choices)), len(choices))
+    count = min(count, len(choices))
+    return lambda step: [choices[order[(step * count + turn) % len(order)]] for turn in range(count)]
