@@ -101,7 +101,7 @@ class Settings(Section):
     copies: int = Field(ge=0, description="demonstrations that repeat the new fact")
     updates: int = Field(ge=0, description="demonstrations that give another phrasing of it")
     retains: int = Field(ge=0, description="demonstrations of another fact, which stays")
-    encoder: str = Field(description="hashing (offline), or a sentence-transformers model by name or folder")
+    encoder: str = Field(description="as neighbors.encoder: hashing, minilm, or a model by folder or hub name")
     seed: int = Field(description="draws new objects, the order of the kinds, and which text of several is shown")
 
     @property
