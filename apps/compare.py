@@ -1,7 +1,7 @@
 """Compare two runs edit by edit: `python -m apps.compare REV_A REV_B [--json FILE] [--html FILE]`.
 
 A revision is whatever DVC knows: an experiment's name, a branch, a tag, a commit, or `workspace` for the files as they
-lie here. Both must have results/scores.parquet and data/facts/requests.parquet in the workspace, in DVC's cache or in
+lie here. Both must have results/scores.parquet and data/requests.parquet in the workspace, in DVC's cache or in
 the remote. What was measured on texts is compared where both have them.
 """
 
@@ -24,7 +24,7 @@ from lib.metrics.comparison import FACTS, Comparison, Row, Run, compare
 from lib.report.pages import render
 
 SCORES = "results/scores.parquet"
-EDITS = "data/facts/requests.parquet"
+EDITS = "data/requests.parquet"
 GENERATIONS = "results/generations.parquet"
 DIVERGENCES = "results/divergences.parquet"
 FREQUENCIES = "data/frequencies.json"

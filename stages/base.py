@@ -16,29 +16,24 @@ from lib.models.fetching import write_manifest
 from lib.runtime.distributed import process_group, wants_shards
 from lib.runtime.launch import launched, relaunch
 from lib.runtime.machine import device
-from lib.scoring.recall import known_facts, recall
 from lib.tiny import corpus as tiny_text
 from lib.tiny import model as tiny
 
 
 def main() -> None:
-    """Read params.yaml and the facts; write the model's folder with its manifest, and what it knows."""
+    """Read params.yaml and the facts; write the model's folder with its manifest."""
     options, shards = _options(), wants_shards()
     began = time.perf_counter()
-    requests, pool = read(options.requests, Request), read(options.pool, Fact)
     if not launched():
-        _make(options, requests, pool)
+        _make(options, read(options.requests, Request), read(options.pool, Fact))
     if shards:
         relaunch("stages.base", sys.argv[1:])
     with process_group() as processes:
         model = loading.load_model(options.model, device(), processes)
-        tokenizer = loading.load_tokenizer(options.model)
-        known = recall(model, tokenizer, known_facts(requests, pool), options.micro_batch_tokens)
         if processes.is_main:
             write_json(
                 options.metrics,
                 {
-                    "recall": rounded(100 * known, 2),
                     "parameters": sum(one.numel() for one in model.parameters()),
                     "seconds": rounded(time.perf_counter() - began, 1),
                 },
@@ -59,7 +54,6 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("requests", "pool", "text", "model", "metrics"):
         parser.add_argument(f"--{name}", type=Path, required=True)
-    parser.add_argument("--micro-batch-tokens", type=int, default=4096, help="when measuring recall")
     return parser.parse_args()
 
 

@@ -50,7 +50,7 @@ def test_every_stage_of_the_dag_is_a_script_and_every_script_a_stage() -> None:
 def test_the_unedited_model_is_measured_whatever_the_editor_and_what_it_trains_on() -> None:
     stage = DAG["stages"]["baseline"]
     data = {path for path in stage["deps"] if path.startswith(("data/", "models/"))}
-    assert data == {"data/facts/requests.parquet", "data/evaluation.parquet", "models/base"}
+    assert data == {"data/requests.parquet", "data/evaluation.parquet", "models/base"}
     assert all(str(name).startswith("score.") for name in stage["params"])
     assert set(stage["outs"]) <= {*DAG["stages"]["score"]["deps"]}
 
@@ -191,7 +191,7 @@ def test_two_processes_edit_and_score_as_one_each_with_a_model_or_with_one_toget
 def abilities(workspace: Path) -> list[float]:
     """The facts that the base model knows, and every task's headline before and after."""
     tasks = json.loads((workspace / "metrics/abilities.json").read_text())["tasks"]
-    recall = json.loads((workspace / "metrics/base.json").read_text())["recall"]
+    recall = json.loads((workspace / "metrics/recall.json").read_text())["known"]
     return [recall, *(tasks[name][when] for name in sorted(tasks) for when in ("before", "after"))]
 
 

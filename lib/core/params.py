@@ -50,6 +50,14 @@ class Own(Section):
     )
 
 
+class Recall(Section):
+    """What the unedited model knows: stage `recall`."""
+
+    sample: int = Field(ge=1, description="facts asked for where the dataset's preset has known: none; else all are")
+    micro_batch_tokens: int = Field(ge=16, description="tokens per forward pass: bounds memory, not the result")
+    seed: int = Field(description="draws the sample")
+
+
 class Para(Section):
     """Training paraphrases: stage `paraphrase`."""
 
@@ -319,6 +327,9 @@ class Dataset(Section):
     """A dataset preset: configs/datasets/<name>.yaml."""
 
     loader: str = Field(description="module in lib/datasets/")
+    known: Literal["none", "pool", "all"] = Field(
+        description="what is left out where the model does not know it: nothing; facts of the pool; requests as well"
+    )
     metric: Literal["success", "accuracy"] = Field(description="the headline measure of an edit")
     target: Literal["answers", "alt"] | None = Field(
         description="which object zsre edits to: answers (ROME) or alt (RECT); null for other datasets"

@@ -79,6 +79,16 @@ class Reject:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Recall:
+    """Whether the unedited model knows one fact: a row of recall.parquet."""
+
+    prompt: str
+    target: str
+    is_known: bool
+    """Whether `target` is its greedy continuation of `prompt`."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Paraphrase:
     """One training paraphrase of an edit's prompt: a row of paraphrases.parquet."""
 
