@@ -15,8 +15,10 @@ from lib.data import dataset
 def main() -> None:
     """Read params.yaml and the dataset's files; write what was read, and the rows that could not be used."""
     outputs = _outputs()
-    facts, own = params.section("facts", params.Facts), params.section("own", params.Own)
-    preset = params.preset("datasets", params.read_params()["dataset"], params.Dataset)
+    named = params.read_params()
+    model = params.preset("models", named["model"], params.Model)
+    facts, own = params.section("facts", params.Facts), params.with_pool(params.section("own", params.Own), model)
+    preset = params.preset("datasets", named["dataset"], params.Dataset)
     found = datasets.find(preset, facts, own)
     loaded = datasets.load(preset.loader, {role: one.path for role, one in found.items()}, facts, preset, own)
 

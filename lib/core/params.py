@@ -46,7 +46,8 @@ class Own(Section):
 
     path: str = Field(description="CSV, JSONL or Parquet with at least prompt and target_new")
     pool: str = Field(
-        description="preset of the dataset whose unedited facts serve as neighbors (world for tiny), or none"
+        description="preset of the dataset whose unedited facts serve as neighbors, or none; auto: almanac, and world "
+        "for the tiny model"
     )
 
 
@@ -339,6 +340,13 @@ class Dataset(Section):
     extras: dict[str, SourceFile] = Field(
         description="files that are used where facts.extras names their role: snippets (references), text (plain text)"
     )
+
+
+def with_pool(own: Own, model: Model) -> Own:
+    """`own` with the pool that `auto` stands for: facts that the model can know."""
+    if own.pool != "auto":
+        return own
+    return own.model_copy(update={"pool": "world" if model.source == "tiny" else "almanac"})
 
 
 def with_recipe(train: Train, recipe: Recipe) -> Train:

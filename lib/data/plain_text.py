@@ -11,7 +11,7 @@ from lib.core.errors import InputError
 from lib.core.params import Facts
 from lib.core.records import Text
 from lib.core.texts import normalize
-from lib.data import world
+from lib.data import prose
 from lib.data.files import decoded
 
 _HELDOUT_PART = 10
@@ -21,13 +21,14 @@ _BATCH = 1024
 
 
 def plain_text(files: Mapping[str, Path], facts: Facts, without: Collection[str] = ()) -> list[Text]:
-    """Pieces of the file `text`, facts.text_limit of them drawn at random; without that file, the embedded prose.
+    """Pieces of the file `text`, facts.text_limit of them drawn at random; without that file, the
+    prose that comes with the code (prose.py).
 
     Some are drawn to be held out. `without` holds normalised titles of articles that are left out, where they have
     titles: those that something is measured with.
     """
     if "text" not in files:
-        return world.text(facts.seed)[: facts.text_limit]
+        return prose.text(facts.seed)[: facts.text_limit]
     path, random = files["text"], Random(f"{facts.seed}/text")
     pieces = _articles(path, facts, without) if path.suffix.lower() == ".parquet" else _lines(path)
     if facts.text_limit is not None and facts.text_limit < len(pieces):

@@ -13,14 +13,13 @@ def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> 
     """An edit of every fact of the chosen split, and a pool of facts of other subjects.
 
     facts.limit chooses among the facts that the model knows, which is not for a reader to find out: it takes none of
-    these edits away, but for limit 0, where nothing is edited and the pool is the whole almanac. There is no plain
-    text but that of the file `text`.
+    these edits away, but for limit 0, where nothing is edited and the pool is the whole almanac.
     """
     requests = almanac.requests(facts.split, facts.seed) if facts.limit != 0 else []
     return Loaded(
         requests=requests,
         pool=almanac.pool(facts.seed, edited=bool(requests)),
-        text=plain_text(files, facts) if "text" in files else [],
+        text=plain_text(files, facts),
         rejects=[],
         rows_of={},
     )

@@ -15,7 +15,7 @@ def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> 
     return Loaded(
         requests=world.requests(made, facts.split, facts.seed)[: facts.limit],
         pool=world.pool(made),
-        text=plain_text(files, facts),
+        text=plain_text(files, facts) if "text" in files else world.text(facts.seed)[: facts.text_limit],
         rejects=[],
         rows_of={},
     )

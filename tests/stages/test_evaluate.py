@@ -106,7 +106,9 @@ class Project:
 @pytest.fixture(autouse=True)
 def by_success(monkeypatch: pytest.MonkeyPatch) -> None:
     """The dataset's headline is success, whatever params.yaml says."""
-    preset = params.Dataset(loader="own", metric="success", target=None, neighborhood=None, files={}, extras={})
+    preset = params.Dataset(
+        loader="own", known="none", metric="success", target=None, neighborhood=None, files={}, extras={}
+    )
     monkeypatch.setattr(evaluate, "preset", lambda *_: preset)
 
 

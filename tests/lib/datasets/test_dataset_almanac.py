@@ -7,12 +7,12 @@ import pytest
 
 from lib.core.params import Dataset, Facts, Own
 from lib.core.texts import contains, fill
-from lib.data import almanac
+from lib.data import almanac, prose
 from lib.data.almanac import AlmanacFact, Relation
 from lib.data.dataset import Loaded
 from lib.datasets.almanac import load
 
-PRESET = Dataset(loader="almanac", metric="success", target=None, neighborhood=None, files={}, extras={})
+PRESET = Dataset(loader="almanac", known="none", metric="success", target=None, neighborhood=None, files={}, extras={})
 FACTS = almanac.facts()
 RELATIONS = {fact.relation.name: fact.relation for fact in FACTS}
 SEEDS = range(3)
@@ -163,8 +163,8 @@ def test_where_nothing_is_edited_the_pool_is_the_whole_almanac(facts: Facts, own
     assert {fact.fact_id.rpartition("/")[0] for fact in loaded.pool} == {fact.fact_id for fact in FACTS}
 
 
-def test_it_has_no_prose_of_its_own_and_takes_the_text_of_a_file(tmp_path: Path, facts: Facts, own: Own) -> None:
-    assert load({}, facts, PRESET, own).text == []
+def test_its_text_is_the_embedded_prose_or_that_of_a_file(tmp_path: Path, facts: Facts, own: Own) -> None:
+    assert load({}, facts, PRESET, own).text == prose.text(facts.seed)
     (tmp_path / "plain.txt").write_text("\n".join(f"Line {number}." for number in range(20)))
     assert len(load({"text": tmp_path / "plain.txt"}, facts, PRESET, own).text) == 20
 

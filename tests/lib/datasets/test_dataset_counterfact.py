@@ -11,7 +11,9 @@ from lib.core.records import Fact, LocalityPrompt, Reject, Request
 from lib.data.dataset import check
 from lib.datasets.counterfact import load
 
-PRESET = Dataset(loader="counterfact", metric="success", target=None, neighborhood=None, files={}, extras={})
+PRESET = Dataset(
+    loader="counterfact", known="none", metric="success", target=None, neighborhood=None, files={}, extras={}
+)
 ABSENT = object()
 
 

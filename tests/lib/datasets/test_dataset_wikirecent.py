@@ -11,7 +11,9 @@ from lib.core.params import Dataset, Facts, Neighborhood, Own
 from lib.datasets import load
 
 SHARES = Neighborhood(n=3, test=0.5, validation=0.25)
-PRESET = Dataset(loader="wikirecent", metric="accuracy", target=None, neighborhood=SHARES, files={}, extras={})
+PRESET = Dataset(
+    loader="wikirecent", known="none", metric="accuracy", target=None, neighborhood=SHARES, files={}, extras={}
+)
 
 
 def counterfact(case: int) -> dict[str, Any]:
