@@ -211,11 +211,15 @@ class Lora(Section):
     r: int = Field(ge=1)
     alpha: float = Field(gt=0)
     targets: list[str] = Field(min_length=1, description="last names of the modules that get an adapter")
+    layers: tuple[int, int] | None = Field(
+        default=None, description="first and last block whose modules get one, counted from 0; null = all"
+    )
 
 
 class Held(Section):
     """The objective that holds what an edit must leave alone (lib/methods/training/holding.py)."""
 
+    lora: Lora
     epochs: int = Field(ge=1, description="passes over the edits, each in one of its forms")
     lr: float = Field(gt=0)
     batch_size: int = Field(ge=1, description="edits per optimiser step")
@@ -236,6 +240,11 @@ class Held(Section):
     text_tokens: int = Field(ge=2, description="length of a piece, in tokens")
     chats: int = Field(ge=0, description="chat questions a step, where the tokenizer has a template")
     chat_tokens: int = Field(ge=0, description="length of the unedited model's answer to each, in tokens")
+    whiten: float | None = Field(
+        gt=0,
+        description="ridge of the inputs' second moment whose inverse factor stands before the adapter; null = none",
+    )
+    whiten_texts: int = Field(ge=0, description="pieces of plain text that the second moment is taken over")
 
 
 class Recipe(Section):
@@ -340,6 +349,13 @@ class Dataset(Section):
     extras: dict[str, SourceFile] = Field(
         description="files that are used where facts.extras names their role: snippets (references), text (plain text)"
     )
+
+
+def with_held_lora(model: Model, train: Train) -> Model:
+    """The preset with the adapter that the objective in force trains; `train` has every `auto` resolved."""
+    if train.objective != "held" or model.train.held is None:
+        return model
+    return model.model_copy(update={"lora": model.train.held.lora})
 
 
 def with_pool(own: Own, model: Model) -> Own:

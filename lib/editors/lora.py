@@ -6,17 +6,18 @@ is train.text. `held`: the edits are learned in the same way, and what comes aft
 plain text and chat answers are held to the unedited model (lib/methods/training/holding.py).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
 from typing import Any
 
 from pydantic import Field
+from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.core.errors import InputError
 from lib.core.params import Held, Section
 from lib.core.records import Request
-from lib.edits.adapter import Adapter, new_adapter
+from lib.edits.adapter import Adapter, new_adapter, target_modules
 from lib.edits.edit import Edit
 from lib.methods.context import Context
 from lib.methods.training.each import train_each
@@ -28,6 +29,7 @@ from lib.methods.training.objective import Objective, references, with_reference
 from lib.methods.training.pairs import StoredExamples, is_whole, training_items, training_triples, write_examples
 from lib.methods.training.questions import QUESTIONS
 from lib.methods.training.sentences import sentences
+from lib.methods.training.whitening import whitening
 from lib.models.packing import Item
 
 SHARDED = True
@@ -53,8 +55,8 @@ def edit(
     Raises InputError where the model lacks a LoRA target, or a loss that is asked for has nothing to work on;
     NotFiniteError where the loss is not finite.
     """
-    examples, schedule, beside = _prepared(model, tokenizer, requests, settings, context)
-    adapter = new_adapter(model, context.lora, context.train.seed)
+    examples, schedule, beside, basis = _prepared(model, tokenizer, requests, settings, context)
+    adapter = new_adapter(model, context.lora, context.train.seed, basis)
     with adapter.attached(model):
         steps = train(
             model, adapter.parameters(), examples, schedule, context.distributed, context.progress,
@@ -80,7 +82,7 @@ def edit_each(
         return [edit(model, tokenizer, [request], settings, context.of([request])) for request in requests]
     prepared = [_prepared(model, tokenizer, [request], settings, context.of([request])) for request in requests]
     adapters: list[Adapter] = [new_adapter(model, context.lora, context.train.seed) for _ in requests]
-    examples = [own for own, _, _ in prepared]
+    examples = [own for own, *_ in prepared]
     train_each(model, adapters, examples, _schedule(settings, context), _objective(context), context.progress)
     return [
         Edit(updates=adapter.updates(), info={"editor": "lora", "objective": "published", "pairs": len(own)})
@@ -97,21 +99,22 @@ def size_each(model: PreTrainedModel, settings: Settings, context: Context) -> i
 def _prepared(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], settings: Settings,
     context: Context,
-) -> tuple[Sequence[Example], Schedule, Beside]:  # fmt: skip
-    """What is trained on, in which order, and what every step has beside it."""
+) -> tuple[Sequence[Example], Schedule, Beside, Mapping[str, Tensor]]:  # fmt: skip
+    """What is trained on, in which order, what every step has beside it, and the basis of the adapter's inputs."""
     if context.held is not None:
         return _held(model, tokenizer, requests, settings, context, context.held)
     return (
         _pairs(model, tokenizer, requests, context),
         _schedule(settings, context),
         _texts(tokenizer, settings, context),
+        {},
     )
 
 
 def _held(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], settings: Settings,
     context: Context, held: Held,
-) -> tuple[Sequence[Example], Schedule, Beside]:  # fmt: skip
+) -> tuple[Sequence[Example], Schedule, Beside, Mapping[str, Tensor]]:  # fmt: skip
     """The forms of the edits to learn, and what every step holds beside them."""
     seed = context.train.seed
     if not context.texts:
@@ -132,7 +135,13 @@ def _held(
         groups=grouped(trained),
         plain_share=held.plain_share,
     )
-    return examples, schedule, kept.per_step(tokenizer, held.prompts, held.texts, held.text_tokens, held.chats, seed)
+    basis: Mapping[str, Tensor] = {}
+    if held.whiten is not None:
+        items = kept.items(tokenizer, held.whiten_texts, held.text_tokens, seed)
+        paths = list(target_modules(model, context.lora))
+        basis = whitening(model, items, paths, held.whiten, context.train.micro_batch_tokens)
+    beside = kept.per_step(tokenizer, held.prompts, held.texts, held.text_tokens, held.chats, seed)
+    return examples, schedule, beside, basis
 
 
 def _subjects(context: Context) -> dict[str, str | None]:

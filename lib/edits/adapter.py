@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from peft import LoraConfig, TaskType
@@ -20,6 +21,7 @@ from lib.core.errors import InputError
 from lib.core.params import Lora
 from lib.edits.apply import Gate, low_rank_branch, shape_of
 from lib.edits.updates import LowRank, Update
+from lib.models.architecture import architecture
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
@@ -36,6 +38,8 @@ class Adapter:
     """alpha / r"""
     gate: Gate = field(default_factory=Gate)
     """Where it works while it is attached."""
+    basis: Mapping[str, Tensor] = field(default_factory=dict)  # [d_in, d_in]
+    """By path: what stands between A and the module's input while it is trained; of other modules nothing does."""
 
     def parameters(self) -> list[Tensor]:
         """All matrices, in a fixed order."""
@@ -44,7 +48,7 @@ class Adapter:
     def updates(self) -> dict[str, Update]:
         """What the adapter adds to each module, cut off from training."""
         return {
-            path: LowRank(left=self.scale * self.b[path].detach().cpu(), right=self.a[path].detach().cpu())
+            path: LowRank(left=self.scale * self.b[path].detach().cpu(), right=self._right(path).detach().cpu())
             for path in self.a
         }
 
@@ -54,16 +58,20 @@ class Adapter:
         with ExitStack() as stack:
             for path in self.a:
                 update = LowRank(left=self.b[path], right=self.a[path])
-                stack.enter_context(low_rank_branch(model.get_submodule(path), update, self.scale, self.gate))
+                module, basis = model.get_submodule(path), self.basis.get(path)
+                stack.enter_context(low_rank_branch(module, update, self.scale, self.gate, basis))
             yield
 
+    def _right(self, path: str) -> Tensor:
+        return self.a[path] @ self.basis[path] if path in self.basis else self.a[path]
 
-def new_adapter(model: nn.Module, lora: Lora, seed: int) -> Adapter:
+
+def new_adapter(model: nn.Module, lora: Lora, seed: int, basis: Mapping[str, Tensor] = MappingProxyType({})) -> Adapter:
     """An adapter that changes nothing yet, float32, on the modules' own devices; `seed` draws its random half."""
     generator = torch.Generator().manual_seed(seed)
     a: dict[str, Tensor] = {}
     b: dict[str, Tensor] = {}
-    for path, module in target_modules(model, lora.targets).items():
+    for path, module in target_modules(model, lora).items():
         d_out, d_in = shape_of(module)
         if isinstance(module, nn.Embedding):
             a[path], b[path] = torch.zeros(lora.r, d_in), torch.randn(d_out, lora.r, generator=generator)
@@ -74,11 +82,11 @@ def new_adapter(model: nn.Module, lora: Lora, seed: int) -> Adapter:
         where: Tensor = module.weight  # type: ignore[assignment]
         a[path] = a[path].to(where.device).requires_grad_()
         b[path] = b[path].to(where.device).requires_grad_()
-    return Adapter(a=a, b=b, scale=lora.alpha / lora.r)
+    return Adapter(a=a, b=b, scale=lora.alpha / lora.r, basis=basis)
 
 
-def target_modules(model: nn.Module, targets: list[str]) -> dict[str, nn.Module]:
-    """The modules whose last name is one of `targets`, by path, in the model's order.
+def target_modules(model: nn.Module, lora: Lora) -> dict[str, nn.Module]:
+    """The modules that lora.targets names, in the blocks of lora.layers, by path, in the model's order.
 
     Raises InputError where a target names no linear module or embedding of the model.
     """
@@ -86,12 +94,20 @@ def target_modules(model: nn.Module, targets: list[str]) -> dict[str, nn.Module]
         path: module for path, module in model.named_modules() if isinstance(module, nn.Linear | Conv1D | nn.Embedding)
     }
     names = {path.rpartition(".")[2] for path in adaptable}
-    if missing := [one for one in targets if one not in names]:
+    if missing := [name for name in lora.targets if name not in names]:
         raise InputError(
             f"lora.targets: {type(model).__name__} has no linear module or embedding named {', '.join(missing)}; "
             f"it has {', '.join(sorted(names))}"
         )
-    return {path: module for path, module in adaptable.items() if path.rpartition(".")[2] in targets}
+    chosen = {path: module for path, module in adaptable.items() if path.rpartition(".")[2] in lora.targets}
+    if lora.layers is None:
+        return chosen
+    arch = architecture(model)
+    first, last = lora.layers
+    if not 0 <= first <= last < arch.layers(model):
+        raise InputError(f"lora.layers: wanted blocks from 0 to {arch.layers(model) - 1}; found {first} to {last}")
+    blocks = tuple(f"{arch.block(layer)}." for layer in range(first, last + 1))
+    return {path: module for path, module in chosen.items() if path.startswith(blocks)}
 
 
 def save_adapter(folder: Path, updates: Mapping[str, Update], model: nn.Module, lora: Lora, base_name: str) -> None:
@@ -119,7 +135,7 @@ def save_adapter(folder: Path, updates: Mapping[str, Update], model: nn.Module, 
         r=rank,
         lora_alpha=int(alpha) if float(alpha).is_integer() else alpha,
         lora_dropout=0.0,
-        target_modules=sorted(lora.targets),
+        target_modules=sorted(lora.targets if lora.layers is None else updates),
         fan_in_fan_out=any(isinstance(model.get_submodule(path), Conv1D) for path in updates),
         task_type=TaskType.CAUSAL_LM,
         inference_mode=True,

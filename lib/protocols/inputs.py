@@ -69,10 +69,11 @@ def editing(
     if stage == "edit" or protocol.kind == "single":
         check_sharded(chosen, distributed)
     settings = params.editor_preset(named["editor"], named["model"], chosen.Settings)
+    lora = params.with_held_lora(preset, train).lora
     held = preset.train.held if train.objective == "held" else None
     key = fingerprint(
         held=held.model_dump() if held else None,
-        train=train.model_dump(), lora=preset.lora.model_dump(), editor=named["editor"], settings=settings.model_dump(),
+        train=train.model_dump(), lora=lora.model_dump(), editor=named["editor"], settings=settings.model_dump(),
         protocol=protocol.model_dump(), regularize=regularize.model_dump(),
         code=code_fingerprint(), **asdict(inputs),
     )  # fmt: skip
@@ -82,7 +83,7 @@ def editing(
         context = Context(
             paraphrases=table(inputs.paraphrases, Paraphrase),
             neighbors=table(inputs.neighbors, UneditedFact),
-            lora=preset.lora,
+            lora=lora,
             train=train,
             distributed=distributed,
             progress=lambda all_steps: progress(all_steps, f"{stage}: editing") if distributed.is_main else all_steps,
@@ -109,9 +110,10 @@ def editing(
 
 
 def model_preset() -> params.Model:
-    """The preset of the model that params.yaml names."""
+    """The preset of the model that params.yaml names, with the adapter that is trained."""
     named: dict[str, Any] = params.read_params()
-    return params.preset("models", named["model"], params.Model)
+    preset = params.preset("models", named["model"], params.Model)
+    return params.with_held_lora(preset, params.with_recipe(params.section("train", params.Train), preset.train))
 
 
 def check_sharded(module: Any, distributed: Distributed) -> None:

@@ -31,6 +31,16 @@ class Kept:
     texts: Sequence[str]
     chats: Sequence[Item]
 
+    def items(self, tokenizer: PreTrainedTokenizerBase, texts: int, text_tokens: int, seed: int) -> list[Item]:
+        """All that may be held as one list: every prompt and chat answer, and `texts` pieces of plain text."""
+        pieces = Random(f"{seed}/moments").sample(self.texts, min(texts, len(self.texts)))
+        ids = [prompt_ids(tokenizer, text)[:text_tokens] for text in pieces]
+        return [
+            *(_last_token(prompt_ids(tokenizer, prompt), tokenizer) for prompt in self.prompts),
+            *(_all_tokens(piece) for piece in ids if len(piece) > 1),
+            *self.chats,
+        ]
+
     def per_step(
         self, tokenizer: PreTrainedTokenizerBase, prompts: int, texts: int, text_tokens: int, chats: int, seed: int
     ) -> Callable[[int], list[Example]]:

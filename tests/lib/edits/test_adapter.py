@@ -20,7 +20,7 @@ IDS = torch.tensor([[5, 6, 7, 8, 9, 10]])
 def random_edit(family: str, model: torch.nn.Module, dense: bool = False) -> Edit:
     generator = torch.Generator().manual_seed(1)
     updates: dict[str, LowRank | Dense] = {}
-    for path, module in target_modules(model, TARGETS[family]).items():
+    for path, module in target_modules(model, Lora(r=1, alpha=1.0, targets=TARGETS[family])).items():
         d_out, d_in = shape_of(module)
         left = torch.randn(d_out, 4, generator=generator) * 0.3
         right = torch.randn(4, d_in, generator=generator) * 0.3
@@ -77,7 +77,7 @@ def test_a_new_adapter_changes_nothing_and_is_the_same_for_the_same_seed() -> No
 
 def test_a_wrong_target_names_the_modules_that_there_are() -> None:
     with pytest.raises(ValueError, match=r"no linear module or embedding named query.*c_attn"):
-        target_modules(tiny_model("gpt2"), ["query"])
+        target_modules(tiny_model("gpt2"), Lora(r=1, alpha=1.0, targets=["query"]))
 
 
 def test_edits_that_do_not_fit_are_refused_before_anything_is_touched() -> None:

@@ -8,7 +8,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from lib.core.files import read_json
-from lib.core.params import Model, preset
+from lib.core.params import Lora, Model, preset
 from lib.edits.adapter import target_modules
 from lib.edits.apply import applied, shape_of
 from lib.edits.edit import Edit
@@ -33,7 +33,8 @@ def base_folder(folder: Path, family: str, dtype: torch.dtype = torch.float32) -
 
 def edit_of(model: Any, family: str, kind: str) -> Edit:
     updates: dict[str, Any] = {
-        path: update(kind, *shape_of(module)) for path, module in target_modules(model, TARGETS[family]).items()
+        path: update(kind, *shape_of(module))
+        for path, module in target_modules(model, Lora(r=1, alpha=1.0, targets=TARGETS[family])).items()
     }
     norm = next(name for name, one in model.named_parameters() if one.shape == (32,))
     updates[norm] = Vector(shift=torch.linspace(-0.2, 0.2, 32))

@@ -1,0 +1,88 @@
+"""The basis of an adapter's inputs: it whitens their second moment, and what is stored is a plain adapter."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+
+from lib.core.errors import InputError
+from lib.core.params import Lora
+from lib.edits.adapter import new_adapter, save_adapter, target_modules
+from lib.edits.apply import applied
+from lib.edits.edit import Edit
+from lib.methods.training.whitening import input_moments, whitening
+from lib.models.packing import Item
+from tests.helpers.models import TARGETS, VOCABULARY, tiny_model
+
+ITEMS = [
+    Item(prompt=tuple((7 * n + k) % VOCABULARY for k in range(1 + n % 5)), targets=((n % VOCABULARY, 5, 3),))
+    for n in range(60)
+]
+
+
+@pytest.fixture(params=["gpt2", "llama"])
+def family(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def some_paths(model: torch.nn.Module, family: str) -> list[str]:
+    return list(target_modules(model, Lora(r=1, alpha=1.0, targets=TARGETS[family])))[:3]
+
+
+def test_moments_are_those_of_plain_passes_without_the_first_token(family: str) -> None:
+    model = tiny_model(family)
+    paths = some_paths(model, family)
+    moments = input_moments(model, ITEMS, paths, 64)
+    rows: dict[str, list[torch.Tensor]] = {path: [] for path in paths}
+    for path in paths:
+        module = model.get_submodule(path)
+        handle = module.register_forward_pre_hook(lambda _, inputs, path=path: rows[path].append(inputs[0][0, 1:]))
+        with torch.no_grad():
+            for item in ITEMS:
+                model(torch.tensor([[*item.prompt, *item.targets[0][:-1]]]))
+        handle.remove()
+    for path in paths:
+        inputs = torch.cat(rows[path])
+        torch.testing.assert_close(moments[path], inputs.T @ inputs / len(inputs), atol=1e-5, rtol=1e-4)
+
+
+def test_the_basis_whitens(family: str) -> None:
+    model = tiny_model(family)
+    path = some_paths(model, family)[0]
+    moment = input_moments(model, ITEMS, [path], 64)[path]
+    basis = whitening(model, ITEMS, [path], 1e-2, 64)[path]
+    scaled = moment / moment.diagonal().mean() + 1e-2 * torch.eye(len(moment))
+    torch.testing.assert_close(basis @ scaled @ basis.T, torch.eye(len(moment)), atol=1e-3, rtol=0)
+
+
+def test_what_is_stored_computes_as_what_was_trained_and_peft_loads_it(family: str, tmp_path: Path) -> None:
+    model = tiny_model(family)
+    lora = Lora(r=4, alpha=8.0, targets=TARGETS[family], layers=(1, 1))
+    paths = list(target_modules(model, lora))
+    adapter = new_adapter(model, lora, 0, whitening(model, ITEMS, paths, 0.1, 64))
+    with torch.no_grad():
+        for path in adapter.b:
+            adapter.b[path].normal_(std=0.1)
+    ids = torch.tensor([[5, 9, 4, 7]])
+    with torch.no_grad():
+        unedited = model(ids).logits
+        with adapter.attached(model):
+            trained = model(ids).logits
+        edit = Edit(updates=adapter.updates())
+        with applied(model, edit):
+            torch.testing.assert_close(model(ids).logits, trained, atol=1e-4, rtol=1e-4)
+    save_adapter(tmp_path, edit.updates, model, lora, "tiny")
+    loaded = PeftModel.from_pretrained(tiny_model(family), tmp_path)
+    with torch.no_grad():
+        torch.testing.assert_close(loaded(ids).logits, trained, atol=1e-4, rtol=1e-4)
+    assert (trained - unedited).abs().max() > 1e-2
+
+
+def test_an_adapter_of_some_blocks_touches_no_other(family: str) -> None:
+    model = tiny_model(family)
+    every = target_modules(model, Lora(r=1, alpha=1.0, targets=TARGETS[family]))
+    second = target_modules(model, Lora(r=1, alpha=1.0, targets=TARGETS[family], layers=(1, 1)))
+    assert set(second) == {path for path in every if ".1." in path}
+    with pytest.raises(InputError, match=r"lora.layers: wanted blocks from 0 to \d+; found 1 to 99"):
+        target_modules(model, Lora(r=1, alpha=1.0, targets=TARGETS[family], layers=(1, 99)))
