@@ -66,6 +66,4 @@ def reading(path: Path, content: str, remedy: str, *damage: type[Exception]) -> 
         if isinstance(error, OSError) and (error.errno in _REMEDIES or isinstance(error, FileNotFoundError)):
             raise
         reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise InputError(
-            f"{path}: wanted {content}; found a damaged or unfinished file ({reason}). {remedy}"
-        ) from error
+        raise InputError(f"{path}: wanted {content}; found a damaged file ({reason}). {remedy}") from error

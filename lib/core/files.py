@@ -8,6 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lib.core.errors import reading
+
+REPRODUCE = "Remove it and run the stage that writes it again (dvc repro)."
+"""What to do about a damaged file that a stage wrote."""
+
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
     """Write sorted JSON, whole or not at all. Raises ValueError where a number is NaN or infinite."""
@@ -18,8 +23,9 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """The values of a JSON file."""
-    return json.loads(path.read_text())
+    """The values of a JSON file. Raises InputError naming a file that is damaged."""
+    with reading(path, "JSON", REPRODUCE, ValueError, RecursionError):
+        return json.loads(path.read_text(encoding="utf-8"))
 
 
 def sha256(path: Path) -> str:

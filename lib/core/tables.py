@@ -9,6 +9,7 @@ import functools
 import os
 import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +21,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lib.core.errors import InputError
+from lib.core.errors import InputError, reading
+from lib.core.files import REPRODUCE
 
 Rows = npt.NDArray[np.int64]
 R = TypeVar("R")
@@ -38,14 +40,15 @@ class Streamed:
 
     def __len__(self) -> int:
         """How many rows it has."""
-        return int(pq.ParquetFile(self.path).metadata.num_rows)
+        with parquet(self.path) as file:
+            return int(file.metadata.num_rows)
 
     def parts(self, *columns: str) -> Iterator[tuple[int, pl.DataFrame]]:
         """All rows of these columns in order, each part with the place of its first row.
 
         Raises InputError where the file is no table of `kind`.
         """
-        with pq.ParquetFile(self.path) as file:
+        with parquet(self.path) as file:
             check_schema(self.path, file.schema_arrow, self.kind)
             start = 0
             for batch in file.iter_batches(batch_size=_STREAMED_ROWS, columns=list(columns)):
@@ -76,6 +79,22 @@ def write_parts(path: Path, kind: type, parts: Iterable[pl.DataFrame]) -> int:
     return rows
 
 
+@contextmanager
+def parquet(path: Path, remedy: str = REPRODUCE) -> Iterator[pq.ParquetFile]:
+    """A Parquet file to read from. Raises InputError with `remedy`, a sentence, where it is damaged."""
+    with (
+        reading(path, "a Parquet file", remedy, pa.ArrowException, OSError, pl.exceptions.PolarsError),
+        pq.ParquetFile(path) as file,
+    ):
+        yield file
+
+
+def frame(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame:
+    """The table of a Parquet file, or these columns of it. Raises InputError where the file is damaged."""
+    with parquet(path) as file:
+        return pl.DataFrame(file.read(columns=None if columns is None else list(columns)))
+
+
 def schema(kind: type) -> pa.Schema:
     """The Parquet schema that the fields of a record class declare."""
     hints = get_type_hints(kind)
@@ -100,7 +119,8 @@ def read(path: Path, kind: type[R]) -> list[R]:
 
     Raises InputError naming the file and the columns where its schema is another one.
     """
-    table = pq.read_table(path)
+    with parquet(path) as file:
+        table = file.read()
     check_schema(path, table.schema, kind)
     return [from_plain(kind, row) for row in table.to_pylist()]
 
@@ -171,10 +191,11 @@ class Stored(Sequence[R], Generic[R]):
     kind: type[R]
 
     def __len__(self) -> int:
-        return int(pq.read_metadata(self.path).num_rows)
+        with parquet(self.path) as file:
+            return int(file.metadata.num_rows)
 
     def __iter__(self) -> Iterator[R]:
-        with pq.ParquetFile(self.path) as file:
+        with parquet(self.path) as file:
             check_schema(self.path, file.schema_arrow, self.kind)
             for batch in file.iter_batches(batch_size=_RECORDS):
                 for row in batch.to_pylist():

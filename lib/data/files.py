@@ -1,6 +1,6 @@
 """Files of rows: JSON arrays, JSON Lines, CSV and Parquet, read with the line of each row.
 
-A row that cannot be read is a reject and the rest is read on; a file that is something else altogether is a InputError.
+A row that cannot be read is a reject and the rest is read on; a file that is something else is an InputError.
 """
 
 import csv
@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from lib.core.errors import InputError
 from lib.core.records import FOUND, Reject
+from lib.core.tables import parquet
 from lib.data.rows import WHOLE_ROW, Row, RowError, shown
 
 T = TypeVar("T")
@@ -64,7 +62,7 @@ def read_json(path: Path) -> RowFile:
     text = decoded(path)
     try:
         values = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise InputError(
             f"{path}: wanted a JSON array of records; found something else ({error}), which begins "
             f"{text[:_LONGEST_BEGINNING]!r}. Put the published file in its place, or delete it to have it downloaded."
@@ -83,8 +81,9 @@ def read_jsonl(path: Path) -> RowFile:
 def _json_value(line: str) -> Any:
     try:
         return json.loads(line)
-    except json.JSONDecodeError as error:
-        return RowError(WHOLE_ROW, f"wanted a JSON object{FOUND}{shown(line.strip())} ({error.msg})")
+    except (json.JSONDecodeError, RecursionError) as error:
+        reason = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"
+        return RowError(WHOLE_ROW, f"wanted a JSON object{FOUND}{shown(line.strip())} ({reason})")
 
 
 def read_csv(path: Path) -> RowFile:
@@ -126,10 +125,8 @@ def _named(cells: list[str] | RowError, columns: list[str]) -> dict[str, str] | 
 
 def read_parquet(path: Path) -> RowFile:
     """The rows of a Parquet file; a row's line is its 1-based place."""
-    try:
-        table = pq.read_table(path)
-    except pa.ArrowInvalid as error:
-        raise InputError(f"{path}: wanted a Parquet file; {error}") from None
+    with parquet(path, "Put the whole file in its place.") as file:
+        table = file.read()
     return _row_file(path, enumerate(table.to_pylist(), start=1), table.column_names)
 
 

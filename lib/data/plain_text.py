@@ -4,12 +4,12 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from random import Random
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lib.core.errors import InputError
 from lib.core.params import Facts
 from lib.core.records import Text
+from lib.core.tables import parquet
 from lib.core.texts import normalize
 from lib.data import prose
 from lib.data.files import decoded
@@ -44,21 +44,18 @@ def _lines(path: Path) -> list[str]:
 
 def _articles(path: Path, facts: Facts, without: Collection[str]) -> list[str]:
     """The column `text` of a Parquet file, or, where there are more than facts.text_limit, as many drawn rows of it."""
-    try:
-        file = pq.ParquetFile(path)
-    except pa.ArrowInvalid as error:
-        raise InputError(f"{path}: wanted a Parquet file with a column text; {error}") from None
-    columns = file.schema_arrow.names
-    if "text" not in columns:
-        raise InputError(f"{path}: wanted a column text (and, if it has one, title); found {', '.join(columns)}")
-    if without and "title" in columns:
-        usable = [row for row, title in enumerate(_column(file, "title")) if normalize(title or "") not in without]
-    else:
-        usable = list(range(file.metadata.num_rows))
-    if facts.text_limit is not None and facts.text_limit < len(usable):
-        usable = Random(f"{facts.seed}/text").sample(usable, facts.text_limit)
-    wanted = set(usable)
-    texts = (text for row, text in enumerate(_column(file, "text")) if row in wanted)
+    with parquet(path, "Put the whole file in its place.") as file:
+        columns = file.schema_arrow.names
+        if "text" not in columns:
+            raise InputError(f"{path}: wanted a column text (and, if it has one, title); found {', '.join(columns)}")
+        if without and "title" in columns:
+            usable = [row for row, title in enumerate(_column(file, "title")) if normalize(title or "") not in without]
+        else:
+            usable = list(range(file.metadata.num_rows))
+        if facts.text_limit is not None and facts.text_limit < len(usable):
+            usable = Random(f"{facts.seed}/text").sample(usable, facts.text_limit)
+        rows = set(usable)
+        texts = [text for row, text in enumerate(_column(file, "text")) if row in rows]
     return [text.strip() for text in texts if text and text.strip()]
 
 

@@ -220,5 +220,5 @@ def _schedule(settings: Settings, context: Context) -> Schedule:
 
 def _number(value: Any) -> Any:
     if value == "auto":
-        raise InputError("train: auto must be replaced by the model preset's value before editing")
+        raise ValueError("train: auto must be replaced by the model preset's value before editing")
     return value

@@ -13,7 +13,6 @@ from types import MappingProxyType
 
 import torch
 from peft import LoraConfig, TaskType
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
@@ -22,6 +21,7 @@ from lib.core.params import Lora
 from lib.edits.apply import Gate, low_rank_branch, shape_of
 from lib.edits.updates import LowRank, Update
 from lib.models.architecture import architecture
+from lib.runtime.tensors import load_tensors, save_tensors
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
@@ -129,7 +129,7 @@ def save_adapter(folder: Path, updates: Mapping[str, Update], model: nn.Module, 
         a, b = ("lora_embedding_A", "lora_embedding_B") if embedding else ("lora_A.weight", "lora_B.weight")
         tensors[f"{_ROOT}{path}.{a}"] = update.right.contiguous()
         tensors[f"{_ROOT}{path}.{b}"] = (update.left / scale).contiguous()
-    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+    save_tensors(tensors, folder / WEIGHTS, metadata={"format": "pt"})
     alpha = rank * scale
     LoraConfig(
         r=rank,
@@ -148,7 +148,7 @@ def load_adapter(folder: Path) -> dict[str, Update]:
     config = LoraConfig.from_pretrained(folder)
     if config.use_dora or config.use_rslora or config.rank_pattern or config.alpha_pattern:
         raise InputError(f"{folder}: only plain LoRA is read (no DoRA, rsLoRA, rank or alpha patterns)")
-    tensors = load_file(folder / WEIGHTS)
+    tensors = load_tensors(folder / WEIGHTS)
     updates: dict[str, Update] = {}
     for name, a in tensors.items():
         for kind, other in (("lora_A.weight", "lora_B.weight"), ("lora_embedding_A", "lora_embedding_B")):

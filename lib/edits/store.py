@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from lib.core.files import read_json, write_json
@@ -18,6 +17,7 @@ from lib.core.params import Model
 from lib.edits.adapter import CONFIG, WEIGHTS, load_adapter, save_adapter
 from lib.edits.edit import Edit
 from lib.edits.updates import Dense, LowRank, Sparse, Update, Vector, check_finite, tensors_of
+from lib.runtime.tensors import load_tensors, save_tensors
 
 INFO = "edit.json"
 UPDATES = "updates.safetensors"
@@ -50,11 +50,11 @@ def write_edit(edit: Edit, folder: Path) -> None:
     """Write `edit` as it is, tensor by tensor, whatever its kind."""
     folder.mkdir(parents=True, exist_ok=True)
     if edit.updates:
-        save_file(_tensors(edit), folder / UPDATES)
+        save_tensors(_tensors(edit), folder / UPDATES)
     if edit.contexts:
         write_json(folder / CONTEXTS, edit.contexts)
     if edit.state:
-        save_file({name: one.detach().cpu().contiguous() for name, one in edit.state.items()}, folder / STATE)
+        save_tensors({name: one.detach().cpu().contiguous() for name, one in edit.state.items()}, folder / STATE)
     write_json(folder / INFO, edit.info)
 
 
@@ -107,9 +107,9 @@ def read_edit(folder: Path) -> Edit:
     if not (folder / INFO).is_file() and not (folder / CONFIG).is_file():
         raise FileNotFoundError(f"{folder}: wanted {INFO} or {CONFIG}; found neither. Run `dvc repro edit`.")
     return Edit(
-        updates=_updates(load_file(folder / UPDATES)) if (folder / UPDATES).is_file() else {},
+        updates=_updates(load_tensors(folder / UPDATES)) if (folder / UPDATES).is_file() else {},
         contexts=read_json(folder / CONTEXTS) if (folder / CONTEXTS).is_file() else {},
-        state=load_file(folder / STATE) if (folder / STATE).is_file() else {},
+        state=load_tensors(folder / STATE) if (folder / STATE).is_file() else {},
         info=read_json(folder / INFO) if (folder / INFO).is_file() else {},
     )
 

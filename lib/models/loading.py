@@ -5,13 +5,16 @@ from typing import Any
 
 import torch
 import transformers
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from lib.core.errors import InputError
+from lib.core.errors import InputError, reading
 from lib.core.files import read_json
 from lib.models.manifest import MANIFEST, weights_folder
 from lib.models.sharding import sharded
 from lib.runtime.distributed import SINGLE_PROCESS, Distributed
+
+REMEDY = "Make or fetch it again (dvc repro --force --single-item base), or put the whole model in its place."
 
 
 def dtype_on(where: torch.device, preset: str) -> torch.dtype:
@@ -33,7 +36,10 @@ def load_model(base: Path, where: torch.device, distributed: Distributed = SINGL
     dtype = dtype_on(where, read_json(base / MANIFEST)["dtype"])
 
     def read() -> Any:
-        with quiet_transformers():
+        with (
+            quiet_transformers(),
+            reading(folder, "a model as transformers stores it", REMEDY, SafetensorError, OSError),
+        ):
             found = AutoModelForCausalLM.from_pretrained(
                 folder, dtype=dtype, local_files_only=True, use_safetensors=True
             )

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
-
 from lib.core.files import read_json, write_json
 from lib.core.params import Weights
 from lib.edits.edit import Edit
@@ -16,6 +14,7 @@ from lib.edits.weight_change import Change, Measure, WeightChange, heat_map
 from lib.metrics.weights import ABOVE, TOTAL
 from lib.runtime.distributed import Distributed
 from lib.runtime.scratch import fingerprint
+from lib.runtime.tensors import save_tensors
 
 _DIGITS = 6
 
@@ -100,7 +99,7 @@ def write_weights(table: Path, maps: Path, found: Sequence[Row], edit: Edit, set
     norms = {row["path"]: row["frobenius"] for row in found}  # of several sessions the last one's stays
     matrices = {path: update for path, update in edit.updates.items() if not isinstance(update, Vector)}
     chosen = sorted(matrices, key=lambda path: -norms[path])[: settings.maps]
-    save_file({path: heat_map(matrices[path], settings.map_side) for path in chosen}, maps)
+    save_tensors({path: heat_map(matrices[path], settings.map_side) for path in chosen}, maps)
 
 
 def _share(threshold: float) -> str:

@@ -61,11 +61,11 @@ def fine_tuned(
     """The edit that training on `requests` makes.
 
     `weight_decay` is Adam's (added to the gradient); `clamp` is the furthest that an entry may move from where it was.
-    Raises InputError where there are no requests, no such layer, or a parameter that an Edit cannot hold;
-    NotFiniteError where the loss is not finite.
+    Raises ValueError without a request or for a parameter that an Edit cannot hold; InputError where the model has no
+    such layer; NotFiniteError where the loss is not finite.
     """
     if not requests:
-        raise InputError("fine-tuning: wanted at least one request, found none")
+        raise ValueError("fine-tuning: wanted at least one request, found none")
     values = copies(model, settings)
     items = training_items(tokenizer, requests, settings)
     context.record(_fit(model, values, items, settings, context, weight_decay, clamp))
@@ -200,7 +200,7 @@ def edit_of(model: nn.Module, values: Values) -> Edit:
         elif name == "weight" and shape_of(owner := model.get_submodule(module)):
             updates[module] = Dense(delta=own_orientation(owner, delta).contiguous())
         else:
-            raise InputError(f"fine-tuning: {path} {tuple(delta.shape)} is neither a vector nor a linear map's weight")
+            raise ValueError(f"fine-tuning: {path} {tuple(delta.shape)} is neither a vector nor a linear map's weight")
     for path, update in updates.items():
         check_finite(path, update)
     return Edit(updates=updates)

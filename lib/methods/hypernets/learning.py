@@ -11,7 +11,6 @@ kept, and training ends when that has not improved for `patience` looks.
 
 import json
 import logging
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +19,6 @@ from typing import Any, Literal
 
 import torch
 from pydantic import Field
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from lib.core.errors import NotFiniteError
@@ -33,6 +30,7 @@ from lib.methods.hypernets.network import Hypernet, attached, save_hypernet, sig
 from lib.methods.training.loop import Checkpoints
 from lib.models.likelihood import hidden_states
 from lib.models.packing import Packed, batches, pack
+from lib.runtime.tensors import REMOVE, open_tensors, save_tensors
 
 _LOG = logging.getLogger(__name__)
 _NAME = "state.safetensors"
@@ -199,9 +197,8 @@ def _save(checkpoints: Checkpoints, run: _Run, looks: Sequence[Mapping[str, floa
     for index, state in run.optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{name}": one for name, one in state.items()}
     checkpoints.folder.mkdir(parents=True, exist_ok=True)
-    unfinished = checkpoints.folder / f"unfinished-{_NAME}"
-    save_file(tensors, unfinished, metadata={"done": json.dumps(run.done), "looks": json.dumps(looks)})
-    os.replace(unfinished, checkpoints.folder / _NAME)
+    metadata = {"done": json.dumps(run.done), "looks": json.dumps(looks)}
+    save_tensors(tensors, checkpoints.folder / _NAME, metadata)
 
 
 def _resume(checkpoints: Checkpoints | None, run: _Run) -> list[dict[str, float]]:
@@ -209,7 +206,7 @@ def _resume(checkpoints: Checkpoints | None, run: _Run) -> list[dict[str, float]
     if checkpoints is None or not (path := checkpoints.folder / _NAME).is_file():
         return []
     parts: dict[str, dict[str, Tensor]] = {"network": {}, "best": {}, "optimizer": {}}
-    with safe_open(path, framework="pt", device=str(run.model.device)) as stored:
+    with open_tensors(path, REMOVE, str(run.model.device)) as stored:
         for key in stored.keys():  # noqa: SIM118 - not a mapping
             part, _, name = key.partition("/")
             parts[part][name] = stored.get_tensor(key)

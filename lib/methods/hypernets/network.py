@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from lib.core.errors import InputError, NotFiniteError
@@ -27,6 +26,7 @@ from lib.models.architecture import architecture
 from lib.models.likelihood import token_nll
 from lib.models.packing import Item, Packed, batches, pack, side_by_side
 from lib.models.tokens import encode
+from lib.runtime.tensors import load_tensors, save_tensors
 
 WEIGHTS = "hypernet.safetensors"
 INFO = "hypernet.json"
@@ -126,9 +126,9 @@ def together(packings: Sequence[Packed]) -> tuple[Packed, list[int]]:
 
 
 def new_targets(tokenizer: Any, requests: Sequence[Request]) -> list[Item]:
-    """Prompt and new target of every request. Raises InputError where there is no request."""
+    """Prompt and new target of every request. Raises ValueError where there is no request."""
     if not requests:
-        raise InputError("hyper-network: wanted at least one request, found none")
+        raise ValueError("hyper-network: wanted at least one request, found none")
     return encode(tokenizer, [one.prompt for one in requests], [(one.target_new,) for one in requests])
 
 
@@ -184,7 +184,9 @@ def _checked(edit: Edit) -> Edit:
 def save_hypernet(folder: Path, network: nn.Module, info: Mapping[str, Any]) -> None:
     """Write the network; a folder with hypernet.json is complete, since that is written last."""
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({name: one.detach().cpu().contiguous() for name, one in network.state_dict().items()}, folder / WEIGHTS)
+    save_tensors(
+        {name: one.detach().cpu().contiguous() for name, one in network.state_dict().items()}, folder / WEIGHTS
+    )
     write_json(folder / INFO, info)
 
 
@@ -204,7 +206,7 @@ def load_hypernet(folder: Path | None, editor: str, network: Hypernet) -> Hypern
             f"{folder}: trained for the modules {', '.join(found['modules'])}, wanted {', '.join(network.paths)}; "
             "run `dvc repro hypernet` with this model and these layers"
         )
-    _fill(network, load_file(folder / WEIGHTS), folder)
+    _fill(network, load_tensors(folder / WEIGHTS), folder)
     return network.eval().requires_grad_(False)
 
 

@@ -150,7 +150,7 @@ def refuse_conflicts(requests: Sequence[Request]) -> None:
     The same question: the same filled prompt, or the same subject and relation.
     """
     if not requests:
-        raise InputError("wanted at least one request, found none")
+        raise ValueError("wanted at least one request, found none")
     asked: dict[tuple[str, ...], Request] = {}
     for one in requests:
         questions = [(one.prompt,), *([(one.subject, one.relation)] if one.subject and one.relation else [])]

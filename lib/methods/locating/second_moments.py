@@ -5,7 +5,6 @@ Streaming: memory is one batch and one float64 sum a layer, whatever the number 
 """
 
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -14,14 +13,13 @@ from random import Random
 from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from lib.core import params
 from lib.core.errors import InputError
 from lib.core.records import Text
 from lib.core.tables import read
+from lib.runtime.tensors import open_tensors, save_tensors
 
 _TEXTS_A_PART = 64
 """Texts that are batched by length together, and between two saves."""
@@ -107,7 +105,7 @@ def _inputs_into(found: dict[str, Tensor], path: str, module: nn.Module, mask: T
 def save_moment(folder: Path, path: str, one: SecondMoment) -> None:
     """Write a module's second moment into the statistics folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({"moment": one.moment}, folder / f"{path}.safetensors", metadata={"count": str(one.count)})
+    save_tensors({"moment": one.moment}, folder / f"{path}.safetensors", metadata={"count": str(one.count)})
 
 
 def load_moment(folder: Path | None, path: str) -> SecondMoment:
@@ -115,14 +113,12 @@ def load_moment(folder: Path | None, path: str) -> SecondMoment:
     file = (folder or Path("data/statistics")) / f"{path}.safetensors"
     if not file.is_file():
         raise FileNotFoundError(f"{file}: wanted the second moment of {path}'s inputs; run `dvc repro statistics`")
-    with safe_open(file, framework="pt") as stored:
+    with open_tensors(file) as stored:
         return SecondMoment(moment=stored.get_tensor("moment"), count=int(stored.metadata()["count"]))
 
 
 def _save(scratch: Path, sums: dict[str, Tensor], count: int, parts: int) -> None:
-    unfinished = scratch / "unfinished"
-    save_file(sums, unfinished, metadata={"done": json.dumps([count, parts])})
-    os.replace(unfinished, scratch / "sums.safetensors")
+    save_tensors(sums, scratch / "sums.safetensors", {"done": json.dumps([count, parts])})
 
 
 def _resumed(scratch: Path) -> tuple[dict[str, Tensor], int, int]:
@@ -130,7 +126,7 @@ def _resumed(scratch: Path) -> tuple[dict[str, Tensor], int, int]:
     file = scratch / "sums.safetensors"
     if not file.is_file():
         return {}, 0, 0
-    with safe_open(file, framework="pt") as stored:
+    with open_tensors(file) as stored:
         count, parts = json.loads(stored.metadata()["done"])
         return {key: stored.get_tensor(key) for key in stored.keys()}, count, parts  # noqa: SIM118 - not a mapping
 

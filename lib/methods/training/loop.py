@@ -6,7 +6,6 @@ A step takes the loss of its global batch (objective.py), whatever the number of
 import functools
 import json
 import math
-import os
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -15,8 +14,6 @@ from random import Random
 from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from lib.core.errors import NotFiniteError
@@ -26,6 +23,7 @@ from lib.methods.training.objective import Objective
 from lib.models.packing import batches
 from lib.models.sharding import join_uneven
 from lib.runtime.distributed import Distributed
+from lib.runtime.tensors import REMOVE, open_tensors, save_tensors
 
 _KEPT_CHECKPOINTS = 2
 _CONDITIONAL = Objective()
@@ -180,9 +178,8 @@ def _save(folder: Path, parameters: Sequence[Tensor], optimizer: torch.optim.Opt
         tensors[f"{index}/value"] = parameter.detach()
         for name, value in optimizer.state[parameter].items():
             tensors[f"{index}/{name}"] = value
-    unfinished = folder / "unfinished"
-    save_file(tensors, unfinished, metadata={"steps": json.dumps([asdict(one) for one in done])})
-    os.replace(unfinished, folder / f"step-{len(done):08d}.safetensors")
+    metadata = {"steps": json.dumps([asdict(one) for one in done])}
+    save_tensors(tensors, folder / f"step-{len(done):08d}.safetensors", metadata)
     for old in sorted(folder.glob("step-*.safetensors"))[:-_KEPT_CHECKPOINTS]:
         old.unlink()
 
@@ -192,7 +189,7 @@ def _resume(checkpoints: Checkpoints, parameters: Sequence[Tensor], optimizer: t
     found = sorted(checkpoints.folder.glob("step-*.safetensors"))
     if not found:
         return []
-    with safe_open(found[-1], framework="pt", device=str(parameters[0].device)) as stored, torch.no_grad():
+    with open_tensors(found[-1], REMOVE, str(parameters[0].device)) as stored, torch.no_grad():
         state: dict[int, dict[str, Any]] = {}
         for key in stored.keys():  # noqa: SIM118 - not a mapping
             index, _, name = key.partition("/")

@@ -83,7 +83,7 @@ def is_whole(folder: Path) -> bool:
 def write_examples(folder: Path, examples: Iterable[Example]) -> None:
     """Write `examples` as they come, the counts last.
 
-    Raises InputError for what training pairs never are: plain text, more than two targets, or a target without a token.
+    Raises ValueError for what training pairs never are: plain text, more than two targets, or a target without a token.
     """
     folder.mkdir(parents=True, exist_ok=True)
     count = end = 0
@@ -95,7 +95,7 @@ def write_examples(folder: Path, examples: Iterable[Example]) -> None:
         for one in examples:
             lengths = [len(one.item.prompt), *map(len, one.item.targets)]
             if one.text or one.reference is not None or not 2 <= len(lengths) <= _PARTS or not all(lengths[1:]):
-                raise InputError(f"example {count}: wanted a prompt with one or two targets; found {one}")
+                raise ValueError(f"example {count}: wanted a prompt with one or two targets; found {one}")
             for part in (one.item.prompt, *one.item.targets):
                 array("i", part).tofile(tokens)
             lengths += [0] * (_PARTS - len(lengths))

@@ -1,0 +1,54 @@
+"""Tensors in safetensors files: written whole or not at all; a damaged file is an error that names it."""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from lib.core.errors import reading
+from lib.core.files import REPRODUCE
+
+CONTENT = "tensors in safetensors format"
+REMOVE = "Remove it: the work starts anew."
+"""What to do about a damaged checkpoint."""
+
+
+def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str] | None = None) -> None:
+    """Write tensors by name, with texts by name as the file's metadata.
+
+    Raises OSError where the operating system refuses to write, as on a full disk.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        save_file(dict(tensors), unfinished, metadata=dict(metadata) if metadata else None)
+    except SafetensorError as error:
+        unfinished.unlink(missing_ok=True)
+        number = re.search(r"\(os error (\d+)\)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
+    os.replace(unfinished, path)
+
+
+def load_tensors(path: Path, remedy: str = REPRODUCE) -> dict[str, Tensor]:
+    """The tensors of a file, by name. Raises InputError with `remedy`, a sentence, where the file is damaged."""
+    with reading(path, CONTENT, remedy, SafetensorError):
+        tensors: dict[str, Tensor] = load_file(path)
+    return tensors
+
+
+@contextmanager
+def open_tensors(path: Path, remedy: str = REPRODUCE, device: str = "cpu") -> Iterator[Any]:
+    """A safetensors file to read single tensors and the metadata from, onto `device`.
+
+    Raises InputError with `remedy`, a sentence, where the file is damaged.
+    """
+    with reading(path, CONTENT, remedy, SafetensorError), safe_open(path, framework="pt", device=device) as stored:
+        yield stored
