@@ -1,6 +1,8 @@
-"""Stage `paraphrase`: training paraphrases of every edit, written by the unedited model itself.
+"""Stage `paraphrase`: training paraphrases of every request, written by the unedited model itself.
 
-For edits whose dataset has no generalization prompts it writes those, too, into a table of their own.
+For requests whose dataset has no generalization prompts it writes those, too, into a table of their own. What the model
+wrote stays in .scratch/paraphrase, where another run finds what it needs of it, also with another para.n; `make clean`
+removes it.
 """
 
 import argparse
@@ -15,65 +17,70 @@ from lib.core.records import EvaluationPrompt, Fact, Paraphrase, Request, scored
 from lib.core.run import progress, run
 from lib.core.tables import read, write
 from lib.generation.backends import generator
-from lib.paraphrases import candidates, ray_chunks
-from lib.paraphrases.chunks import Chunk, chunks_of, contents, make
+from lib.paraphrases import ray_chunks
+from lib.paraphrases.candidates import valid_share
+from lib.paraphrases.chunks import Chunk, chunks_of, complete, contents
 from lib.paraphrases.cleaning import clean
 from lib.paraphrases.evaluation import evaluation_chunks, evaluation_paraphrases, evaluation_prompts
 from lib.runtime.launch import is_first, relaunch, take_own_gpus
-from lib.runtime.scratch import code_fingerprint, fingerprint, scratch
+from lib.runtime.scratch import code_fingerprint, fingerprint, keep_recent, scratch
+
+_KEPT_CACHES = 8
+"""Models, or versions of the code, whose continuations stay in .scratch: those of the latest runs."""
 
 
 def main() -> None:
-    """Read params.yaml, the edits and the model; write the paraphrases and what became of all candidates."""
+    """Read params.yaml, the requests and the model; write the paraphrases and what became of all candidates."""
     para = params.section("para", params.Para)
-    if not ray_chunks.wanted():
+    if not ray_chunks.requested():
         relaunch("stages.paraphrase", sys.argv[1:], para.tensor_parallel)
         take_own_gpus(para.tensor_parallel)
     options = _options()
     began = time.perf_counter()
     requests = read(options.requests, Request)
-    key = fingerprint(para=para.model_dump(), base=options.model, code=code_fingerprint())
+    engine = {"backend": para.backend, "tensor_parallel": para.tensor_parallel}
+    key = fingerprint(**engine, base=options.model, code=code_fingerprint())
     with scratch("paraphrase", key, lock=is_first()) as folder:
         evaluation, training = evaluation_chunks(requests, para, folder), chunks_of(requests, para, folder)
-        cached = _generate([*evaluation, *training], para, options.model)
+        cached = _complete([*evaluation, *training], para, options.model)
         if not is_first():
             return
         evaluated = evaluation_paraphrases(requests, contents(evaluation), para)
-        found = contents(training)
-    prompts = evaluation_prompts(evaluated.kept)
-    cleaned = clean(scored_on(requests, prompts), found, para.n, para.method)
+        candidates = contents(training)
+        keep_recent(folder, _KEPT_CACHES)
+    prompts = evaluation_prompts(evaluated.paraphrases)
+    cleaned = clean(scored_on(requests, prompts), candidates, para.n, para.method)
     write(options.evaluation, EvaluationPrompt, prompts)
-    write(options.paraphrases, Paraphrase, cleaned.kept)
+    write(options.paraphrases, Paraphrase, cleaned.paraphrases)
     values = {
-        "kept": len(cleaned.kept),
-        "kept_fewshot": sum(one.kind == "fewshot" for one in cleaned.kept),
+        "kept": len(cleaned.paraphrases),
+        "kept_fewshot": sum(paraphrase.kind == "fewshot" for paraphrase in cleaned.paraphrases),
         "shortfall": cleaned.shortfall,
-        "candidates": len(found),
+        "candidates": len(candidates),
         "evaluation": len(prompts),
         "evaluation_shortfall": evaluated.shortfall,
         "dropped": dict(cleaned.dropped),
         "seconds": rounded(time.perf_counter() - began, 1),
     }
-    valid = candidates.valid_share(found, requests, read(options.pool, Fact))
+    valid = valid_share(candidates, requests, read(options.pool, Fact))
     shares = {"fewshot_valid": valid, "prefix_cached": cached}
-    write_json(
-        options.metrics, values | {name: rounded(100 * one, 2) for name, one in shares.items() if one is not None}
-    )
+    percents = {name: rounded(100 * share, 2) for name, share in shares.items() if share is not None}
+    write_json(options.metrics, values | percents)
 
 
-def _generate(chunks: Sequence[Chunk], para: params.Para, base: Path) -> float | None:
-    """Make the chunks that are missing; the share of prompt tokens that came from this engine's cache, if it tells."""
-    if all(one.made for one in chunks):
+def _complete(chunks: Sequence[Chunk], para: params.Para, base: Path) -> float | None:
+    """Draw what the chunks lack; the share of prompt tokens from this engine's prefix cache, where it reports one."""
+    if all(chunk.complete for chunk in chunks):
         return None
 
-    def shown(missing: Sequence[Chunk]) -> Iterator[Chunk]:
-        return progress(missing, "paraphrase: chunks of edits")
+    def with_progress(incomplete: Sequence[Chunk]) -> Iterator[Chunk]:
+        return progress(incomplete, "paraphrase: chunks of requests")
 
-    if ray_chunks.wanted():
-        ray_chunks.make_on_ray(chunks, para, base, shown)
+    if ray_chunks.requested():
+        ray_chunks.complete_on_ray(chunks, para, base, with_progress)
         return None
     with generator(para, base) as engine:
-        make(chunks, engine, shown)
+        complete(chunks, engine, with_progress)
         return engine.prefix_cache_hit_rate()
 
 

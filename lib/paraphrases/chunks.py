@@ -1,8 +1,9 @@
-"""Paraphrase candidates in chunks of edits: each a file of its own, made once, by any process on any machine.
+"""Continuations in chunks of requests: each a file of its own, drawn once, by any process on any machine.
 
-A chunk's file is named after what it is made from, so finished ones survive a kill and serve a longer list of edits.
-Processes share the work through the files alone, each making what no other is making: one that is killed leaves its
-chunk to the others, and a chunk's texts do not depend on who makes it.
+A chunk's file is named after what decides on its texts, which is not how many are drawn: finished chunks survive a
+kill, serve a longer list of requests, and hold the texts of every smaller number of draws; a larger number adds to the
+file. Processes share the work through the files alone, each drawing what no other is drawing: one that is killed leaves
+its chunk to the others, and a chunk's texts do not depend on who draws it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -13,66 +14,87 @@ from filelock import FileLock, Timeout
 
 from lib.core.params import Para
 from lib.core.records import Paraphrase, Request
-from lib.core.tables import read, write
+from lib.core.tables import Streamed, read, write
 from lib.generation.engine import Generator
 from lib.paraphrases.candidates import candidates
-from lib.runtime.scratch import fingerprint
+from lib.paraphrases.draws import Continuation, SamplingPlan, draw, sampling_plans
 
 CHUNK = 128
-"""Edits whose candidates are generated, and kept against a kill, together."""
+"""Requests whose continuations are drawn, and kept against a kill, together."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chunk:
-    """Some edits, how their candidates are drawn, and the file that holds them when they are."""
+    """Some requests, how many continuations of one kind each of them gets, and the file that holds them."""
 
     requests: Sequence[Request]
-    para: Para
-    part: Path
+    plan: SamplingPlan
+    draws: int
+    """Continuations per request."""
+    file: Path
 
     @property
-    def made(self) -> bool:
-        """Whether its candidates are there."""
-        return self.part.is_file()
+    def missing(self) -> range:
+        """The numbers of the continuations that the file lacks, for every request alike."""
+        rows = len(Streamed(path=self.file, kind=Continuation)) if self.file.is_file() else 0
+        return range(min(rows // len(self.requests), self.draws), self.draws)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every continuation is in the file."""
+        return not self.missing
 
 
 def chunks_of(requests: Sequence[Request], para: Para, folder: Path) -> list[Chunk]:
-    """The edits in chunks, with files in `folder`, which is one for this `para`, model and code; none without a method.
+    """The requests in chunks, with files in `folder`, which belongs to one model and one version of the code.
 
-    Only the edits' ids and prompts are part of a file's name: nothing else of them decides on their candidates.
+    A chunk holds one kind of paraphrase; there are none where `para` asks for none.
     """
-    if para.method == "none" or para.n == 0:
-        return []
-    portions = [requests[start : start + CHUNK] for start in range(0, len(requests), CHUNK)]
-    keys = [fingerprint(edits=[(one.request_id, one.prompt) for one in some]) for some in portions]
+    plans = sampling_plans(para) if para.n else []
     return [
-        Chunk(requests=some, para=para, part=folder / f"part-{key}.parquet")
-        for some, key in zip(portions, keys, strict=True)
+        Chunk(requests=portion, plan=plan, draws=draws, file=folder / f"{plan.kind}-{plan.key(portion)}.parquet")
+        for portion in (requests[start : start + CHUNK] for start in range(0, len(requests), CHUNK))
+        for plan, draws in plans
     ]
 
 
-def make(chunks: Sequence[Chunk], generator: Generator, progress: Callable[[Sequence[Chunk]], Iterable[Chunk]]) -> None:
-    """Return when every chunk is made, here or by another process on the same files."""
+def complete(
+    chunks: Sequence[Chunk], generator: Generator, progress: Callable[[Sequence[Chunk]], Iterable[Chunk]]
+) -> None:
+    """Return when every chunk is complete, through this process or another one on the same files."""
     for wait in (False, True):
-        for chunk in progress(missing) if (missing := [one for one in chunks if not one.made]) else ():
-            _make(chunk, generator, wait)
+        incomplete = [chunk for chunk in chunks if not chunk.complete]
+        for chunk in progress(incomplete) if incomplete else ():
+            _complete(chunk, generator, wait)
 
 
-def _make(chunk: Chunk, generator: Generator, wait: bool) -> None:
-    """Make a chunk, unless it is there; where another process is making it, leave it alone or wait for it."""
+def _complete(chunk: Chunk, generator: Generator, wait: bool) -> None:
+    """Draw what a chunk lacks; where another process is drawing it, leave it alone or wait for that process."""
     try:
-        with FileLock(f"{chunk.part}.lock", timeout=-1 if wait else 0):
-            if not chunk.made:
-                store(chunk, candidates(chunk.requests, generator, chunk.para))
+        with FileLock(f"{chunk.file}.lock", timeout=-1 if wait else 0):
+            if missing := chunk.missing:
+                add(chunk, draw(chunk.requests, generator, chunk.plan, missing))
     except Timeout:
         return
 
 
-def store(chunk: Chunk, found: Sequence[Paraphrase]) -> None:
-    """Write a chunk's candidates, whole or not at all."""
-    write(chunk.part, Paraphrase, found)
+def add(chunk: Chunk, continuations: Sequence[Continuation]) -> None:
+    """Write the file of a chunk again with `continuations` beside what it holds, whole or not at all."""
+    earlier = read(chunk.file, Continuation) if chunk.file.is_file() else []
+    positions = {request.request_id: position for position, request in enumerate(chunk.requests)}
+    rows = sorted((*earlier, *continuations), key=lambda row: (positions[row.request_id], row.number))
+    write(chunk.file, Continuation, rows)
 
 
 def contents(chunks: Sequence[Chunk]) -> list[Paraphrase]:
-    """The candidates of all chunks, in their order."""
-    return [one for chunk in chunks for one in read(chunk.part, Paraphrase)]
+    """The paraphrase candidates of complete chunks: for each request in turn few-shot lines, then prefixed prompts."""
+    paraphrases: dict[str, list[Paraphrase]] = {}
+    for chunk in chunks:
+        continuations: dict[str, list[Continuation]] = {}
+        for row in read(chunk.file, Continuation):
+            if row.number < chunk.draws:
+                continuations.setdefault(row.request_id, []).append(row)
+        for request in chunk.requests:
+            own = continuations[request.request_id]
+            paraphrases.setdefault(request.request_id, []).extend(candidates(request, chunk.plan, own))
+    return [paraphrase for group in paraphrases.values() for paraphrase in group]

@@ -1,4 +1,4 @@
-"""Generalization prompts for edits whose dataset has none (WikiRecent, own facts): few-shot, never trained on.
+"""Generalization prompts for requests whose dataset has none (WikiRecent, own facts): few-shot, never trained on.
 
 They are drawn with seeds of their own and chosen before the training paraphrases, whose cleaning then keeps away from
 them as from any evaluation prompt ("Model Editing by Standard Fine-Tuning", arXiv 2402.11078, does so for WikiRecent).
@@ -16,16 +16,14 @@ from lib.paraphrases.cleaning import Cleaned, clean
 
 
 def evaluation_chunks(requests: Sequence[Request], para: Para, folder: Path) -> list[Chunk]:
-    """What is to be generated for the edits that have no generalization prompt, in files of a folder in `folder`."""
-    own = {"method": "fewshot", "n": para.evaluation, "seed": seed(para.seed, "evaluation")}
-    pieces = folder / "evaluation"
-    pieces.mkdir(exist_ok=True)
-    return chunks_of(_lacking(requests), para.model_copy(update=own), pieces)
+    """What is to be drawn for the requests that have no generalization prompt, with files in `folder`."""
+    changes = {"method": "fewshot", "n": para.evaluation, "seed": seed(para.seed, "evaluation")}
+    return chunks_of(_without_paraphrases(requests), para.model_copy(update=changes), folder)
 
 
-def evaluation_paraphrases(requests: Sequence[Request], found: Sequence[Paraphrase], para: Para) -> Cleaned:
-    """At most para.evaluation of what was found for every edit that has no generalization prompt."""
-    return clean(_lacking(requests), found, para.evaluation, "fewshot")
+def evaluation_paraphrases(requests: Sequence[Request], paraphrases: Sequence[Paraphrase], para: Para) -> Cleaned:
+    """At most para.evaluation of `paraphrases` for every request that has no generalization prompt."""
+    return clean(_without_paraphrases(requests), paraphrases, para.evaluation, "fewshot")
 
 
 def evaluation_prompts(paraphrases: Sequence[Paraphrase]) -> list[EvaluationPrompt]:
@@ -46,5 +44,5 @@ def evaluation_prompts(paraphrases: Sequence[Paraphrase]) -> list[EvaluationProm
     return prompts
 
 
-def _lacking(requests: Sequence[Request]) -> list[Request]:
+def _without_paraphrases(requests: Sequence[Request]) -> list[Request]:
     return [request for request in requests if not request.paraphrases]

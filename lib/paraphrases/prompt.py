@@ -50,4 +50,4 @@ def parse(continuation: str) -> list[str]:
     """
     text = "1) Paraphrased:" + continuation.split(STOP)[0]
     lines = text.split("\n")
-    return [found.group(1) for line in lines[:-1] if (found := _LINE.match(line))]
+    return [match.group(1) for line in lines[:-1] if (match := _LINE.match(line))]

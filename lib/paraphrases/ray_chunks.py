@@ -1,4 +1,4 @@
-"""Chunks of paraphrase candidates made by the machines of a Ray cluster: the only module that imports ray.
+"""Chunks of continuations drawn by the machines of a Ray cluster: the only module that imports ray.
 
 Ray Data hands chunks to workers that each hold one engine, with vLLM one for each GPU (or group of GPUs), and brings
 the texts back to this process, which alone writes. So the machines need the model and this environment, and no folder
@@ -16,17 +16,18 @@ from typing import Any
 
 from lib.core.errors import InputError
 from lib.core.params import ROOT, Para
-from lib.core.records import Paraphrase, Request
+from lib.core.records import Request
 from lib.core.tables import from_plain
 from lib.generation.backends import generator
-from lib.paraphrases.candidates import candidates
-from lib.paraphrases.chunks import Chunk, store
+from lib.generation.engine import Sampling
+from lib.paraphrases.chunks import Chunk, add
+from lib.paraphrases.draws import Continuation, SamplingPlan, draw
 
 CLUSTER = "ERRATA_RAY"
 _WORKERS = "ERRATA_PROCESSES"
 
 
-def wanted() -> bool:
+def requested() -> bool:
     """Whether the user asks for Ray."""
     return CLUSTER in os.environ
 
@@ -36,44 +37,54 @@ def available() -> bool:
     return importlib.util.find_spec("ray") is not None
 
 
-def make_on_ray(
+def complete_on_ray(
     chunks: Sequence[Chunk], para: Para, base: Path, progress: Callable[[Sequence[Chunk]], Iterable[Chunk]]
 ) -> None:
-    """Return when every chunk is made, by the engine that `para` names with the model of `base`.
+    """Return when every chunk is complete, through the engine that `para` names with the model of folder `base`.
 
     Raises InputError where ray is not installed, or where the cluster has too few GPUs for one engine.
     """
     if not available():
         raise InputError(f"{CLUSTER} is set, but the package ray is not installed: pip install -r requirements-ray.txt")
-    missing = [one for one in chunks if not one.made]
+    incomplete = [chunk for chunk in chunks if not chunk.complete]
     with _cluster() as ray:
         gpus_each, workers = _engines(ray.cluster_resources(), para)
-        rows = [{"place": place, "chunk": _written(chunk)} for place, chunk in enumerate(missing)]
-        made = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
+        tasks = [{"position": position, "chunk": _to_json(chunk)} for position, chunk in enumerate(incomplete)]
+        results = ray.data.from_items(tasks, override_num_blocks=len(tasks)).map(
             _Worker,
             fn_constructor_kwargs={"para": para.model_dump_json(), "base": str(base.resolve())},
-            compute=ray.data.ActorPoolStrategy(size=min(workers, len(rows))),
+            compute=ray.data.ActorPoolStrategy(size=min(workers, len(tasks))),
             num_gpus=gpus_each,
         )
-        for row, _ in zip(made.iter_rows(), progress(missing), strict=True):
-            store(missing[row["place"]], [Paraphrase(**one) for one in json.loads(row["found"])])
+        for result, _ in zip(results.iter_rows(), progress(incomplete), strict=True):
+            continuations = [Continuation(**values) for values in json.loads(result["continuations"])]
+            add(incomplete[result["position"]], continuations)
 
 
 class _Worker:
-    """A process of the cluster's with an engine, which makes the candidates of one chunk after another."""
+    """A process of the cluster's with an engine, which draws what one chunk after another lacks."""
 
     def __init__(self, para: str, base: str) -> None:
         self._engine = ExitStack().enter_context(generator(Para.model_validate_json(para), Path(base)))
 
-    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        chunk = json.loads(row["chunk"])
-        requests = [from_plain(Request, one) for one in chunk["requests"]]
-        found = candidates(requests, self._engine, Para.model_validate(chunk["para"]))
-        return {"place": row["place"], "found": json.dumps([asdict(one) for one in found])}
+    def __call__(self, task: dict[str, Any]) -> dict[str, Any]:
+        chunk = json.loads(task["chunk"])
+        requests = [from_plain(Request, values) for values in chunk["requests"]]
+        continuations = draw(requests, self._engine, _plan(chunk["plan"]), chunk["missing"])
+        return {
+            "position": task["position"],
+            "continuations": json.dumps([asdict(continuation) for continuation in continuations]),
+        }
 
 
-def _written(chunk: Chunk) -> str:
-    return json.dumps({"para": chunk.para.model_dump(), "requests": [asdict(one) for one in chunk.requests]})
+def _to_json(chunk: Chunk) -> str:
+    requests = [asdict(request) for request in chunk.requests]
+    return json.dumps({"plan": asdict(chunk.plan), "requests": requests, "missing": list(chunk.missing)})
+
+
+def _plan(values: dict[str, Any]) -> SamplingPlan:
+    samplings = tuple(from_plain(Sampling, sampling) for sampling in values["samplings"])
+    return SamplingPlan(kind=values["kind"], seed=values["seed"], samplings=samplings)
 
 
 def _engines(resources: dict[str, float], para: Para) -> tuple[int, int]:

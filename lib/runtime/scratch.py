@@ -11,7 +11,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -65,6 +65,19 @@ def forget(folder: Path) -> None:
     """Remove the pieces of finished work; the folder stays for whoever waits for its lock."""
     for piece in folder.iterdir():
         shutil.rmtree(piece) if piece.is_dir() else piece.unlink()
+
+
+def keep_recent(folder: Path, count: int) -> None:
+    """Mark `folder` as used now and remove the least recently used ones beside it, all but `count` in all.
+
+    A folder whose lock a run holds stays.
+    """
+    os.utime(folder)
+    folders = [path for path in folder.parent.iterdir() if path.is_dir()]
+    by_age = sorted(folders, key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in by_age[count:]:
+        with suppress(Timeout), FileLock(lock_of(path), timeout=0):
+            shutil.rmtree(path)
 
 
 _WORD_SECONDS = 60

@@ -1,8 +1,9 @@
-"""Run by tests: stage paraphrase as one of several processes, with sections of params.yaml changed, an edit a chunk.
+"""Run by tests: stage paraphrase as one of several processes, with params.yaml changed, a chunk for every request.
 
-`python -m tests.helpers.paraphrase_process CHANGES OPTIONS...`, where CHANGES is JSON. Every process appends the prompt
-of each chunk that it makes to a file made-<rank>, and begins no second one before another process has begun its first.
-With DIE in the environment, process 1 kills itself in the middle of its first, after one of the other's is finished.
+`python -m tests.helpers.paraphrase_process CHANGES OPTIONS...`, where CHANGES is JSON. Every process appends the kind
+and the prompt of each chunk that it draws to a file drawn-<rank>, and begins no second one before another process has
+begun its first. With DIE in the environment, process 1 kills itself in the middle of its first, after one of the
+other's is finished.
 """
 
 import json
@@ -15,38 +16,40 @@ from pathlib import Path
 from typing import Any
 
 from lib.core import params
-from lib.core.records import Paraphrase, Request
+from lib.core.records import Request
 from lib.core.run import run
 from lib.generation.engine import Generator
 from lib.paraphrases import chunks
-from lib.paraphrases.candidates import candidates
+from lib.paraphrases.draws import Continuation, SamplingPlan, draw
 from stages import paraphrase
 
 if __name__ == "__main__":
-    changes, read, rank = json.loads(sys.argv.pop(1)), params.read_params, os.environ.get("RANK", "0")
+    changes, read_params, rank = json.loads(sys.argv.pop(1)), params.read_params, os.environ.get("RANK", "0")
     folder = Path(os.environ["DVC_ROOT"])
 
     def changed_params(path: Path = params.PARAMS_FILE) -> dict[str, Any]:
-        values = read(path)
-        for section, some in changes.items() if path == params.PARAMS_FILE else ():
-            values[section] = values[section] | some
+        values = read_params(path)
+        for section, changed in changes.items() if path == params.PARAMS_FILE else ():
+            values[section] = values[section] | changed
         return values
 
     def wait_for(pattern: str, count: int) -> None:
         while len(list(folder.glob(pattern))) < count:
             time.sleep(0.01)
 
-    def recorded(requests: Sequence[Request], generator: Generator, para: params.Para) -> list[Paraphrase]:
+    def recorded_draw(
+        requests: Sequence[Request], generator: Generator, plan: SamplingPlan, numbers: Sequence[int]
+    ) -> list[Continuation]:
         if (folder / f"began-{rank}").exists():
             wait_for("began-*", int(os.environ.get("WORLD_SIZE", "1")))
         (folder / f"began-{rank}").touch()
-        found = candidates(requests, generator, para)
+        continuations = draw(requests, generator, plan, numbers)
         if rank == "1" and "DIE" in os.environ:
-            wait_for(".scratch/paraphrase/**/part-*.parquet", 1)
+            wait_for(".scratch/paraphrase/*/*.parquet", 1)
             os.kill(os.getpid(), signal.SIGKILL)
-        with (folder / f"made-{rank}").open("a") as stream:
-            print(para.method, requests[0].prompt, file=stream)
-        return found
+        with (folder / f"drawn-{rank}").open("a") as stream:
+            print(plan.kind, requests[0].prompt, plan.seed, file=stream)
+        return continuations
 
-    params.read_params, chunks.candidates, chunks.CHUNK = changed_params, recorded, 1
+    params.read_params, chunks.draw, chunks.CHUNK = changed_params, recorded_draw, 1
     run(paraphrase.main)

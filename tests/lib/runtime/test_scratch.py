@@ -1,5 +1,6 @@
 """Scratch space of several processes: their lock, and that all see it. The other processes are played by a record."""
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,3 +79,14 @@ def test_the_first_waits_while_another_run_has_the_lock(tmp_path: Path) -> None:
             held.acquire(timeout=0.01)
     held.acquire(timeout=0.01)
     held.release()
+
+
+def test_the_least_recently_used_work_is_removed_unless_a_run_holds_it(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("oldest", "held", "old", "used")]
+    for age, folder in enumerate(folders):
+        folder.mkdir()
+        (folder / "piece").touch()
+        os.utime(folder, (age, age))
+    with FileLock(lock_of(tmp_path / "held")):
+        shared.keep_recent(tmp_path / "oldest", 2)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["held", "oldest", "used"]

@@ -1,0 +1,90 @@
+"""What a generator is asked for, and what it wrote: the continuations that paraphrase candidates are read from.
+
+A continuation depends on its request, its number and its sampling plan alone, so that a plan with more draws per
+request, or for more requests, contains the texts of a smaller one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from lib.core.params import Para
+from lib.core.records import Request
+from lib.core.seeds import seed
+from lib.generation.engine import Generator, Prompt, Sampling
+from lib.paraphrases import prompt
+from lib.runtime.scratch import fingerprint
+
+Kind = Literal["fewshot", "prefix"]
+_SPARE_PREFIXES = 4
+"""Prefixes drawn beyond para.n, for those that cleaning drops."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Continuation:
+    """What the model wrote for one request, unparsed."""
+
+    request_id: str
+    number: int
+    """From 0; names this draw among those of its kind for this request."""
+    seed: int
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingPlan:
+    """How the continuations of one kind are drawn, whatever their number."""
+
+    kind: Kind
+    seed: int
+    samplings: tuple[Sampling, ...]
+    """Draw `number` of a request uses samplings[number % len(samplings)]."""
+
+    @property
+    def shared_prefix(self) -> str:
+        """The text that all prompts begin with."""
+        return prompt.shared_prefix() if self.kind == "fewshot" else ""
+
+    def prompt_text(self, request: Request) -> str:
+        """What the model continues, after the shared prefix; a prefix z is sampled from nothing."""
+        return prompt.block(request.prompt) if self.kind == "fewshot" else ""
+
+    def key(self, requests: Sequence[Request]) -> str:
+        """A hash of all that decides on the texts for `requests`, but for the model and the code."""
+        prompts = [(request.request_id, self.prompt_text(request)) for request in requests]
+        return fingerprint(plan=asdict(self), shared_prefix=self.shared_prefix, prompts=prompts)
+
+
+def sampling_plans(para: Para) -> list[tuple[SamplingPlan, int]]:
+    """What `para` asks for: a plan for each kind of paraphrase, with the number of draws per request."""
+    plans = []
+    if para.method in ("fewshot", "both"):
+        sampling = Sampling(max_tokens=para.max_tokens, temperature=para.temperature, top_k=0, stop=(prompt.STOP,))
+        plans.append((SamplingPlan(kind="fewshot", seed=para.seed, samplings=(sampling,)), para.samples))
+    if para.method in ("prefix", "both"):
+        samplings = tuple(
+            Sampling(max_tokens=longest, temperature=1.0, top_k=para.prefix_top_k) for longest in para.prefix_tokens
+        )
+        plans.append((SamplingPlan(kind="prefix", seed=para.seed, samplings=samplings), para.n + _SPARE_PREFIXES))
+    return plans
+
+
+def draw(
+    requests: Sequence[Request], generator: Generator, plan: SamplingPlan, numbers: Sequence[int]
+) -> list[Continuation]:
+    """The continuations with these numbers of every request; one call of the generator for each of plan.samplings."""
+    continuations = []
+    for turn, sampling in enumerate(plan.samplings):
+        draws = [
+            (request, number, seed(plan.seed, request.request_id, plan.kind, number))
+            for request in requests
+            for number in numbers
+            if number % len(plan.samplings) == turn
+        ]
+        if not draws:
+            continue
+        prompts = [Prompt(text=plan.prompt_text(request), seed=draw_seed) for request, _, draw_seed in draws]
+        texts = generator.generate(plan.shared_prefix, prompts, sampling)
+        for (request, number, draw_seed), text in zip(draws, texts, strict=True):
+            continuations.append(Continuation(request_id=request.request_id, number=number, seed=draw_seed, text=text))
+    return continuations
