@@ -11,13 +11,14 @@ from pathlib import Path
 
 from lib.core import params
 from lib.core.files import rounded, write_json
-from lib.core.records import EvaluationPrompt, Request, scored_on
+from lib.core.records import EvaluationPrompt, Request, TextNll, scored_on
 from lib.core.run import progress, run
-from lib.core.tables import read
+from lib.core.tables import read, write
 from lib.models import loading
 from lib.runtime.distributed import process_group
 from lib.runtime.launch import relaunch
 from lib.runtime.machine import device, peak_memory_mib
+from lib.scoring.plain_text import plain_text_rows
 from lib.scoring.scorer import Scorer
 
 
@@ -36,8 +37,13 @@ def main() -> None:
             progress=lambda batches, name: progress(batches, f"baseline: {name}") if processes.is_main else batches,
         )
         tables = scorer.before()
+        plain_texts = plain_text_rows(
+            scorer.model, scorer.tokenizer, options.text, scorer.settings.plain_texts,
+            scorer.settings.micro_batch_tokens, "before",
+        )  # fmt: skip
         if processes.is_main:
             tables.write(options.scores, options.generations)
+            write(options.text_nll, TextNll, plain_texts)
             write_json(
                 options.metrics,
                 {
@@ -51,7 +57,7 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("requests", "evaluation", "model", "scores", "generations", "metrics"):
+    for name in ("requests", "evaluation", "text", "model", "scores", "generations", "text-nll", "metrics"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     return parser.parse_args()
 

@@ -10,6 +10,7 @@ from lib.core.params import Dataset, preset, read_params
 from lib.core.run import run
 from lib.metrics import consistency, plot_rows, retention, summaries, texts
 from lib.metrics import scores as metrics
+from lib.metrics.perplexity import perplexity_ratio
 
 
 def main() -> None:
@@ -41,7 +42,12 @@ def main() -> None:
         write_json(options.plots / f"{name}.json", {"rows": rows})
     write_json(options.plots / "details.json", details)
     kept = retention.immediate_and_final(sessions, measure)
-    write_json(options.metrics, summaries.headline(details) | ({"retention": kept} if kept else {}))
+    write_json(
+        options.metrics,
+        summaries.headline(details)
+        | perplexity_ratio(pl.read_parquet(options.text_nll))
+        | ({"retention": kept} if kept else {}),
+    )
 
 
 def _options() -> argparse.Namespace:
@@ -49,6 +55,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--scores", type=Path, required=True, help="results/scores.parquet of stage score")
     parser.add_argument("--generations", type=Path, required=True, help="generations.parquet of stage score")
     parser.add_argument("--divergences", type=Path, required=True, help="divergences.parquet of stage score")
+    parser.add_argument("--text-nll", type=Path, required=True, help="text_nll.parquet of stage score")
     parser.add_argument("--frequencies", type=Path, required=True, help="frequencies.json of stage frequencies")
     parser.add_argument("--requests", type=Path, required=True, help="requests.parquet of stage facts")
     parser.add_argument("--neighbors", type=Path, required=True, help="neighbors.parquet of stage neighbors")

@@ -15,16 +15,18 @@ from pathlib import Path
 
 from lib.core import params
 from lib.core.files import rounded, write_json
-from lib.core.records import EvaluationPrompt, Generation, Score, scored_on
+from lib.core.records import EvaluationPrompt, Generation, Score, TextNll, scored_on
 from lib.core.run import progress, run
-from lib.core.tables import read
-from lib.edits.store import load_edit, sessions
+from lib.core.tables import read, write
+from lib.edits.apply import applied
+from lib.edits.store import load_edit, sessions, was_dropped
 from lib.protocols.inputs import Inputs, editing
 from lib.protocols.job import Job
 from lib.protocols.single import edits_together, single
 from lib.runtime.distributed import Distributed, process_group
 from lib.runtime.launch import relaunch
 from lib.runtime.machine import peak_memory_mib
+from lib.scoring.plain_text import plain_text_rows
 from lib.scoring.scorer import Scorer, ScoreTables
 
 
@@ -44,6 +46,7 @@ def main() -> None:
             progress=lambda batches, name: progress(batches, f"score: {name}") if processes.is_main else batches,
         )
         after = list(_after(scorer, job, options.edit))
+        plain_texts = _plain_texts(scorer, options)
         if not processes.is_main:
             return
         before = ScoreTables(
@@ -51,6 +54,7 @@ def main() -> None:
         )
         tables = ScoreTables.joined([before, *after])
         tables.write(options.scores, options.generations, options.divergences)
+        write(options.text_nll, TextNll, [*read(options.text_nll_before, TextNll), *plain_texts])
         write_json(
             options.metrics,
             {
@@ -74,6 +78,18 @@ def _after(scorer: Scorer, job: Job, folder: Path) -> Iterator[ScoreTables]:
     for number, checkpoint in checkpoints:
         yield replace(scorer, requests=scorer.requests[:number]).after(load_edit(checkpoint), number, texts=False)
     yield scorer.after(load_edit(last_folder), last_number)
+
+
+def _plain_texts(scorer: Scorer, options: argparse.Namespace) -> list[TextNll]:
+    """How well the edited model predicts held-out text, after the last session; nothing where no edit is kept."""
+    if was_dropped(options.edit):
+        return []
+    _, last = sessions(options.edit, len(scorer.requests))[-1]
+    with applied(scorer.model, load_edit(last)):
+        return plain_text_rows(
+            scorer.model, scorer.tokenizer, options.text, scorer.settings.plain_texts,
+            scorer.settings.micro_batch_tokens, "after",
+        )  # fmt: skip
 
 
 def _single(scorer: Scorer, job: Job, together: int) -> ScoreTables:
@@ -105,7 +121,8 @@ def _options() -> argparse.Namespace:
     Inputs.add_to(parser)
     parser.add_argument("--scores-before", type=Path, required=True, help="scores.parquet of stage baseline")
     parser.add_argument("--generations-before", type=Path, required=True, help="generations.parquet of stage baseline")
-    for name in ("evaluation", "edit", "scores", "generations", "divergences", "metrics"):
+    parser.add_argument("--text-nll-before", type=Path, required=True, help="text_nll.parquet of stage baseline")
+    for name in ("evaluation", "edit", "scores", "generations", "divergences", "text-nll", "metrics"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     return parser.parse_args()
 

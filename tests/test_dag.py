@@ -50,7 +50,7 @@ def test_every_stage_of_the_dag_is_a_script_and_every_script_a_stage() -> None:
 def test_the_unedited_model_is_measured_whatever_the_editor_and_what_it_trains_on() -> None:
     stage = DAG["stages"]["baseline"]
     data = {path for path in stage["deps"] if path.startswith(("data/", "models/"))}
-    assert data == {"data/requests.parquet", "data/evaluation.parquet", "models/base"}
+    assert data == {"data/requests.parquet", "data/evaluation.parquet", "data/facts/text.parquet", "models/base"}
     assert all(str(name).startswith("score.") for name in stage["params"])
     assert set(stage["outs"]) <= {*DAG["stages"]["score"]["deps"]}
 

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from lib.abilities import answers, harness
-from lib.abilities.perplexity import text_scores
 from lib.abilities.pool_tasks import CHOICES
 from lib.core.files import read_json, write_json
 from lib.core.params import Abilities
 from lib.core.records import Ability, Fact, When
 from lib.core.tables import read, write
 from lib.core.texts import normalize
+from lib.models.perplexity import text_scores
 from lib.models.sharding import join_uneven
 from lib.runtime.distributed import SINGLE_PROCESS, Distributed
 

@@ -160,6 +160,14 @@ class Generations(Section):
     limit: int | None = Field(ge=0, description="edits they are made for, the first ones; null = all")
 
 
+class PlainTexts(Section):
+    """Held-out plain text on which the harm of an edit is measured: perplexity_ratio."""
+
+    limit: int | None = Field(ge=0, description="texts, drawn at random; null = all")
+    tokens: int = Field(ge=2, description="the first tokens of each")
+    seed: int = Field(description="draws the texts")
+
+
 class Scoring(Section):
     """Stage `score`."""
 
@@ -168,6 +176,7 @@ class Scoring(Section):
     examples: int = Field(ge=0, description="edits whose greedy continuation the report shows")
     greedy: Greedy
     generations: Generations
+    plain_texts: PlainTexts
 
 
 class Frequencies(Section):
@@ -211,8 +220,11 @@ class Lora(Section):
     r: int = Field(ge=1)
     alpha: float = Field(gt=0)
     targets: list[str] = Field(min_length=1, description="last names of the modules that get an adapter")
-    layers: tuple[int, int] | None = Field(
-        default=None, description="first and last block whose modules get one, counted from 0; null = all"
+    layers: list[int] | None = Field(
+        default=None,
+        min_length=2,
+        max_length=2,
+        description="first and last block whose modules get one, counted from 0; null = all",
     )
 
 

@@ -149,6 +149,19 @@ class Score:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TextNll:
+    """How well a model predicts one held-out text: a row of text_nll.parquet."""
+
+    when: When
+    index: int
+    """The text's place among those measured."""
+    nll: float
+    """Sum over predicted tokens of -log p, in nats."""
+    tokens: int
+    """Predicted tokens: all but the first."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Generation:
     """What a model writes after one prompt: a row of generations.parquet. Nothing is cleaned or cut."""
 

@@ -3,9 +3,9 @@
 import pytest
 
 from lib.abilities.answers import perplexity, published_perplexity
-from lib.abilities.perplexity import text_scores
 from lib.edits.apply import applied
 from lib.edits.edit import Edit
+from lib.models.perplexity import text_scores
 from tests.helpers.models import golden_model
 from tests.parity.reference import document, memit_updates
 

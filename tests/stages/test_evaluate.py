@@ -12,7 +12,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from lib.core import params
-from lib.core.records import Divergence, Generation, LocalityPrompt, Reject, Request, Score, UneditedFact
+from lib.core.records import Divergence, Generation, LocalityPrompt, Reject, Request, Score, TextNll, UneditedFact
 from lib.core.tables import write
 from lib.metrics import consistency
 from stages import evaluate, report
@@ -75,6 +75,9 @@ class Project:
             Divergence(request_id=one.request_id, session=0, prompt_index=place, prompt="p", kl=float(place))
             for one in edits for place in range(2)
         ])  # fmt: skip
+        write(root / "text_nll.parquet", TextNll, [
+            TextNll(when=when, index=0, nll=nll, tokens=10) for when, nll in (("before", 10.0), ("after", 11.0))
+        ])  # fmt: skip
         consistency.write(root / "frequencies.json", consistency.fit(["red said", "thing", "after"]))
         write(root / "rejects.parquet", Reject, [Reject(file="own.csv", line=7, field="prompt", reason="empty")])
         (root / "sources.json").write_text("{}")
@@ -85,7 +88,7 @@ class Project:
 
     def evaluate(self, monkeypatch: pytest.MonkeyPatch) -> Any:
         self._run(monkeypatch, evaluate, "scores.parquet", "generations.parquet", "divergences.parquet",
-                  "frequencies.json", "requests.parquet", "neighbors.parquet",
+                  "frequencies.json", "requests.parquet", "neighbors.parquet", "text_nll.parquet",
                   metrics="evaluate.json", plots="plots")  # fmt: skip
         return json.loads((self.root / "evaluate.json").read_text())
 
@@ -98,7 +101,9 @@ class Project:
 
     def _run(self, monkeypatch: pytest.MonkeyPatch, stage: Any, *files: str, **others: str) -> None:
         named = {Path(file).stem: file for file in files} | others
-        arguments = [part for name, file in named.items() for part in (f"--{name}", str(self.root / file))]
+        arguments = [
+            part for name, file in named.items() for part in (f"--{name.replace('_', '-')}", str(self.root / file))
+        ]
         monkeypatch.setattr(sys, "argv", ["stage", *arguments])
         stage.main()
 

@@ -58,7 +58,7 @@ def test_the_basis_whitens(family: str) -> None:
 
 def test_what_is_stored_computes_as_what_was_trained_and_peft_loads_it(family: str, tmp_path: Path) -> None:
     model = tiny_model(family)
-    lora = Lora(r=4, alpha=8.0, targets=TARGETS[family], layers=(1, 1))
+    lora = Lora(r=4, alpha=8.0, targets=TARGETS[family], layers=[1, 1])
     paths = list(target_modules(model, lora))
     adapter = new_adapter(model, lora, 0, whitening(model, ITEMS, paths, 0.1, 64))
     with torch.no_grad():
@@ -82,7 +82,7 @@ def test_what_is_stored_computes_as_what_was_trained_and_peft_loads_it(family: s
 def test_an_adapter_of_some_blocks_touches_no_other(family: str) -> None:
     model = tiny_model(family)
     every = target_modules(model, Lora(r=1, alpha=1.0, targets=TARGETS[family]))
-    second = target_modules(model, Lora(r=1, alpha=1.0, targets=TARGETS[family], layers=(1, 1)))
+    second = target_modules(model, Lora(r=1, alpha=1.0, targets=TARGETS[family], layers=[1, 1]))
     assert set(second) == {path for path in every if ".1." in path}
     with pytest.raises(InputError, match=r"lora.layers: wanted blocks from 0 to \d+; found 1 to 99"):
-        target_modules(model, Lora(r=1, alpha=1.0, targets=TARGETS[family], layers=(1, 99)))
+        target_modules(model, Lora(r=1, alpha=1.0, targets=TARGETS[family], layers=[1, 99]))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from lib.core.params import Generations, Greedy, Scoring
+from lib.core.params import Generations, Greedy, PlainTexts, Scoring
 from lib.core.records import LocalityPrompt, Request
 from lib.edits.apply import applied
 from lib.edits.edit import Edit
@@ -28,6 +28,7 @@ from tests.helpers.models import VOCABULARY, byte_tokenizer, tiny_model
 SETTINGS = Scoring(
     micro_batch_tokens=128, rows=4, examples=0, greedy=Greedy(tokens=3, limit=None),
     generations=Generations(tokens=24, top_k=5, seed=0, limit=None),
+    plain_texts=PlainTexts(limit=None, tokens=8, seed=0),
 )  # fmt: skip
 MODULE = "model.layers.1.mlp.down_proj"
 
