@@ -1,4 +1,4 @@
-# Two commands: `make run` for the embedded default, `make check` for everything that CI checks.
+# `make run` runs the embedded default, `make test` the fast tests, `make check` everything that CI checks.
 PYTHON ?= python3
 VENV := .venv
 IN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
@@ -14,6 +14,9 @@ check: $(VENV)/.installed-dev     ## set up, then format, lint, types and the wh
 	$(IN) ruff check .
 	$(IN) mypy
 	$(IN) python -m pytest
+
+test: $(VENV)/.installed-dev      ## set up, then the fast tests
+	$(IN) python -m pytest -m "not slow and not dag and not vllm and not ray and not wheel and not data"
 
 setup: $(VENV)/.installed         ## only the environment
 

@@ -5,6 +5,7 @@ import ast
 import pytest
 
 from tests.helpers.imports import ROOT, box, package_arrows
+from tests.helpers.picture import PAGE, drawing, drawn
 
 FLOORS = (
     {"core"},
@@ -45,3 +46,17 @@ def test_packages_that_load_no_model_import_no_torch(package: str) -> None:
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             heavy = [name for name in names if name.split(".")[0] in ("torch", "transformers", "peft")]
             assert not heavy, f"{box(path)}/{path.name} imports {heavy}"
+
+
+def test_the_drawing_in_contributing_is_that_of_the_imports() -> None:
+    assert drawn(PAGE.read_text()) == drawing(package_arrows()), "renew it: python -m tests.helpers.picture"
+
+
+def test_a_drawing_leaves_out_what_a_longer_path_implies() -> None:
+    lines = ["flowchart TD", "    stages --> models", "    models --> core", ""]
+    assert drawing([("stages", "core"), ("stages", "models"), ("models", "core")]).split("\n") == lines
+
+
+def test_a_circle_of_packages_is_not_drawn() -> None:
+    with pytest.raises(ValueError, match="core -> data -> core"):
+        drawing([("core", "data"), ("data", "core")])
