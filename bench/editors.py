@@ -24,7 +24,8 @@ from ruamel.yaml import YAML
 from lib.core import params
 from lib.core.files import write_json
 from lib.core.records import Request
-from lib.editors import defines, names
+from lib.editors import names, needs
+from lib.methods.contract import reads_moments, trains_hypernet
 from lib.methods.locating.second_moments import drawn_texts
 from lib.models.manifest import MANIFEST
 from lib.neighbors.overlap import usable_facts
@@ -79,7 +80,7 @@ def _prepare(job: Job, inputs: Inputs) -> None:
     from lib.methods.locating.second_moments import save_moment, second_moments
     from lib.models.architecture import architecture
 
-    if hasattr(job.editor, "moment_layers"):
+    if reads_moments(job.editor):
         settings = params.section("statistics", params.Statistics)
         layers = job.editor.moment_layers(job.model, job.settings)
         paths = [architecture(job.model).mlp_out_of(layer) for layer in layers]
@@ -89,7 +90,7 @@ def _prepare(job: Job, inputs: Inputs) -> None:
         )
         for path, one in found.items():
             save_moment(inputs.statistics, path, one)
-    if hasattr(job.editor, "train_hypernet"):
+    if trains_hypernet(job.editor):
         pool, _ = usable_facts(inputs.pool, inputs.requests)
         job.editor.train_hypernet(job.model, job.tokenizer, pool, job.settings, job.context, inputs.hypernet)
 
@@ -100,10 +101,10 @@ def _row(name: str, options: argparse.Namespace) -> str:
         for marker in ("statistics", "hypernet"):
             write_json(Path(folder) / marker / "marker.json", {})
         found: dict[str, Mapping[str, Any]] = {}
-        if defines(name, "moment_layers") or defines(name, "train_hypernet"):
+        if needs(name).second_moments or needs(name).hypernet:
             found["prepare"] = _child(name, "prepare", folder, options)
         for kind in KINDS:
-            if kind != "together" or defines(name, "edit_each"):
+            if kind != "together" or needs(name).edit_each:
                 found[kind] = _child(name, kind, folder, options)
     seconds = [f"{found[kind]['seconds'] / found[kind]['edits']:.3g}" if kind in found else "" for kind in KINDS]
     if "together" in found:

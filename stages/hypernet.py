@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lib.core import params
 from lib.core.files import rounded, write_json
 from lib.core.run import progress, run
-from lib.editors import defines
+from lib.editors import needs
 from lib.neighbors.overlap import usable_facts
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def main() -> None:
     """Read params.yaml, the pool and the model; write the network and the figures of its training."""
     options, named = _options(), params.read_params()
-    if not defines(named["editor"], "train_hypernet"):
+    if not needs(named["editor"]).hypernet:
         write_json(options.hypernet / "hypernet.json", {"editor": None})
         write_json(options.metrics, {"steps": 0})
         return
@@ -31,12 +31,14 @@ def main() -> None:
 def _trained(options: argparse.Namespace, editor_name: str, model_name: str) -> dict[str, float | None]:
     # Imported here: most editors have no network and need not wait for these.
     from lib.editors import editor
+    from lib.methods.contract import trains_hypernet
     from lib.models.loading import load_model, load_tokenizer
     from lib.runtime.machine import device, peak_memory_mib
     from lib.runtime.scratch import code_fingerprint, fingerprint, forget, scratch
 
     began = time.perf_counter()
     chosen = editor(editor_name)
+    assert trains_hypernet(chosen)
     settings = params.editor_preset(editor_name, model_name, chosen.Settings)
     pool, dropped = usable_facts(options.pool, options.requests)
     key = fingerprint(
@@ -49,8 +51,12 @@ def _trained(options: argparse.Namespace, editor_name: str, model_name: str) -> 
             _context(model_name, folder), options.hypernet,
         )  # fmt: skip
         forget(folder)
-    figures |= {"dropped_facts": dropped, "seconds": rounded(time.perf_counter() - began, 1), **peak_memory_mib()}
-    return {name: rounded(value) for name, value in figures.items()}
+    return {
+        **{name: rounded(value) for name, value in figures.items()},
+        "dropped_facts": dropped,
+        "seconds": rounded(time.perf_counter() - began, 1),
+        **peak_memory_mib(),
+    }
 
 
 def _context(model: str, folder: Path) -> "Context":

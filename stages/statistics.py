@@ -10,14 +10,14 @@ from pathlib import Path
 from lib.core import params
 from lib.core.files import rounded, write_json
 from lib.core.run import progress, run
-from lib.editors import defines
+from lib.editors import needs
 from lib.methods.locating.second_moments import drawn_texts
 
 
 def main() -> None:
     """Read params.yaml, the text and the model; write one second moment a layer."""
     options, named = _options(), params.read_params()
-    reads = defines(named["editor"], "moment_layers")
+    reads = needs(named["editor"]).second_moments
     write_json(options.statistics / "statistics.json", {"editor": named["editor"] if reads else None})
     figures = _gathered(options, named["editor"], named["model"]) if reads else {"layers": 0}
     write_json(options.metrics, figures)
@@ -26,6 +26,7 @@ def main() -> None:
 def _gathered(options: argparse.Namespace, editor_name: str, model_name: str) -> dict[str, float | None]:
     # Imported here: most editors read no statistics and need not wait for these.
     from lib.editors import editor
+    from lib.methods.contract import reads_moments
     from lib.methods.locating.second_moments import save_moment, second_moments
     from lib.models.architecture import architecture
     from lib.models.loading import load_model, load_tokenizer
@@ -34,6 +35,7 @@ def _gathered(options: argparse.Namespace, editor_name: str, model_name: str) ->
 
     began = time.perf_counter()
     chosen, settings = editor(editor_name), params.section("statistics", params.Statistics)
+    assert reads_moments(chosen)
     model = load_model(options.model, device())
     layers = chosen.moment_layers(model, params.editor_preset(editor_name, model_name, chosen.Settings))
     paths = [architecture(model).mlp_out_of(layer) for layer in layers]

@@ -67,7 +67,7 @@ def run(folder: Path, *arguments: str) -> str:
 
 
 def test_the_documented_editor_edits_and_is_scored_by_the_commands_of_the_dag(project: Path) -> None:
-    for stage in ("edit", "score"):
+    for stage in ("edit", "baseline", "score"):
         run(project, f"stages.{stage}", *(f"--{name}={value}" for name, value in options(project, stage).items()))
     made = options(project, "edit")
     edit = load_edit(project / made["edit"])

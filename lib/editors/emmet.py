@@ -9,9 +9,12 @@ from pydantic import Field
 from lib.core.records import Request
 from lib.edits.edit import Edit
 from lib.methods.context import Context
+from lib.methods.contract import Needs
 from lib.methods.locating.layered import Layered, emmet_keys, layers_of, solve
 from lib.methods.locating.second_moments import load_moment
 from lib.models.architecture import architecture
+
+NEEDS = Needs(second_moments=True)
 
 
 class Settings(Layered):

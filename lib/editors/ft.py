@@ -12,8 +12,11 @@ from pydantic import Field
 from lib.core.records import Request
 from lib.edits.edit import Edit
 from lib.methods.context import Context
+from lib.methods.contract import Needs
 from lib.methods.fine_tuning.each import fine_tuned_each
 from lib.methods.fine_tuning.loop import Tuning, copies, fine_tuned
+
+NEEDS = Needs(edit_each=True, size_each=True)
 
 
 class Settings(Tuning):

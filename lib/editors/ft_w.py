@@ -10,7 +10,10 @@ from pydantic import Field
 from lib.core.records import Request
 from lib.edits.edit import Edit
 from lib.methods.context import Context
+from lib.methods.contract import Needs
 from lib.methods.fine_tuning.loop import Tuning, fine_tuned
+
+NEEDS = Needs()
 
 
 class Settings(Tuning):

@@ -36,11 +36,12 @@ from lib.core.records import Fact, Request
 from lib.core.texts import contains, fill, join
 from lib.edits.edit import Edit
 from lib.methods.context import Context
+from lib.methods.contract import Needs
 from lib.neighbors.encoders import Encoder, encoder
 
+NEEDS = Needs(edit_each=True, sharded=True)
 _SPARE = 4
 """How many times the facts wanted are looked at first: some may not be used, some repeat another."""
-SHARDED = True
 Kind = Literal["copy", "update", "retain"]
 
 

@@ -24,6 +24,7 @@ from lib.edits.apply import shape_of
 from lib.edits.edit import Edit
 from lib.edits.updates import LowRank
 from lib.methods.context import Context
+from lib.methods.contract import Needs
 from lib.methods.hypernets.learning import Learning, learn
 from lib.methods.hypernets.network import (
     Hypernet,
@@ -36,6 +37,8 @@ from lib.methods.hypernets.network import (
     new_targets,
 )
 from lib.models.packing import Item
+
+NEEDS = Needs(hypernet=True, edit_each=True)
 
 
 class Settings(Learning):

@@ -26,11 +26,14 @@ from lib.core.records import Request
 from lib.edits.edit import Edit
 from lib.edits.updates import Dense, Sparse, Update, check_finite
 from lib.methods.context import Context
+from lib.methods.contract import Needs
 from lib.methods.locating.attribution import attributions
 from lib.models.architecture import architecture
 from lib.models.likelihood import score_targets
 from lib.models.packing import Item, pack
 from lib.models.tokens import encode, prompt_ids
+
+NEEDS = Needs()
 
 
 class Settings(Section):

@@ -20,6 +20,7 @@ from lib.core.records import Request
 from lib.edits.adapter import Adapter, new_adapter, target_modules
 from lib.edits.edit import Edit
 from lib.methods.context import Context
+from lib.methods.contract import Needs
 from lib.methods.training.each import train_each
 from lib.methods.training.example import Example
 from lib.methods.training.forms import FormSchedule, continuations, form_examples, forms, grouped
@@ -32,7 +33,7 @@ from lib.methods.training.sentences import sentences
 from lib.methods.training.whitening import whitening
 from lib.models.packing import Item
 
-SHARDED = True
+NEEDS = Needs(edit_each=True, size_each=True, sharded=True)
 
 Beside = Callable[[int], Sequence[Example]]
 """The examples that a step has beside the schedule's."""

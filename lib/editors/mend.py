@@ -23,6 +23,7 @@ from lib.edits.apply import shape_of
 from lib.edits.edit import Edit
 from lib.edits.updates import LowRank
 from lib.methods.context import Context
+from lib.methods.contract import Needs
 from lib.methods.hypernets.learning import Learning, learn
 from lib.methods.hypernets.network import (
     Hypernet,
@@ -35,6 +36,7 @@ from lib.methods.hypernets.network import (
     new_targets,
 )
 
+NEEDS = Needs(hypernet=True, edit_each=True)
 _TINY = 1e-7
 """Added to a standard deviation before dividing by it."""
 

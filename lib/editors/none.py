@@ -7,8 +7,9 @@ from lib.core.params import Section
 from lib.core.records import Request
 from lib.edits.edit import Edit
 from lib.methods.context import Context
+from lib.methods.contract import Needs
 
-SHARDED = True
+NEEDS = Needs(sharded=True)
 
 
 class Settings(Section):

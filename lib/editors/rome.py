@@ -6,7 +6,10 @@ from typing import Any
 from lib.core.records import Request
 from lib.edits.edit import Edit
 from lib.methods.context import Context
+from lib.methods.contract import Needs
 from lib.methods.locating import rank_one
+
+NEEDS = Needs(second_moments=True, edit_each=True)
 
 
 class Settings(rank_one.RankOne):

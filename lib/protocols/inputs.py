@@ -13,7 +13,7 @@ from lib.core.errors import InputError
 from lib.core.records import Fact, Paraphrase, Request, Text, UneditedFact
 from lib.core.run import progress
 from lib.core.tables import Stored, read
-from lib.editors import editor, names
+from lib.editors import editor, names, needs
 from lib.methods.context import Context
 from lib.methods.training.loop import Step
 from lib.models import loading
@@ -67,7 +67,7 @@ def editing(
     regularize = params.section("regularize", params.Regularize)
     chosen = editor(named["editor"])
     if stage == "edit" or protocol.kind == "single":
-        check_sharded(chosen, distributed)
+        check_sharded(named["editor"], distributed)
     settings = params.editor_preset(named["editor"], named["model"], chosen.Settings)
     lora = params.with_held_lora(preset, train).lora
     held = preset.train.held if train.objective == "held" else None
@@ -116,11 +116,11 @@ def model_preset() -> params.Model:
     return params.with_held_lora(preset, params.with_recipe(params.section("train", params.Train), preset.train))
 
 
-def check_sharded(module: Any, distributed: Distributed) -> None:
+def check_sharded(name: str, distributed: Distributed) -> None:
     """Raise InputError where the model is spread over processes and this editor needs whole weights."""
-    if distributed.sharded and not getattr(module, "SHARDED", False):
-        able = [one for one in names() if getattr(editor(one), "SHARDED", False)]
+    if distributed.sharded and not needs(name).sharded:
+        able = [name for name in names() if needs(name).sharded]
         raise InputError(
-            f"ERRATA_SHARD=1: editor {module.__name__.rpartition('.')[2]} needs whole weights, which no process has; "
+            f"ERRATA_SHARD=1: editor {name} needs whole weights, which no process has; "
             f"with a model spread over processes wanted one of {', '.join(able)}"
         )

@@ -11,6 +11,7 @@ from lib.edits.apply import applied
 from lib.edits.edit import Edit
 from lib.edits.regularize import accumulated, regularized
 from lib.methods.context import Context
+from lib.methods.contract import Editor
 from lib.methods.training.loop import Checkpoints
 
 
@@ -20,8 +21,7 @@ class Job:
 
     model: Any
     tokenizer: Any
-    editor: Any
-    """A module of lib.editors."""
+    editor: Editor
     settings: Any
     context: Context
     regularize: Regularize

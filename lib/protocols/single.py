@@ -10,6 +10,7 @@ from lib.core.params import Protocol
 from lib.core.records import Request
 from lib.edits.edit import Edit
 from lib.edits.regularize import regularized
+from lib.methods.contract import edits_each, sizes_each
 from lib.protocols.job import UNEDITED, Job, without_progress
 
 _MOST_TOGETHER = 16
@@ -22,7 +23,7 @@ def single(job: Job, requests: Sequence[Request], together: int) -> Iterator[tup
     for start in range(0, len(requests), together):
         some = requests[start : start + together]
         context = replace(job.context.of(some), progress=without_progress, checkpoints=None)
-        if hasattr(job.editor, "edit_each"):
+        if edits_each(job.editor):
             made = job.editor.edit_each(job.model, job.tokenizer, some, job.settings, context)
         else:
             made = [job.editor.edit(job.model, job.tokenizer, [one], job.settings, context.of([one])) for one in some]
@@ -37,7 +38,7 @@ def edits_together(job: Job, protocol: Protocol) -> int:
     """
     if protocol.together != "auto":
         return int(protocol.together)
-    if not hasattr(job.editor, "size_each"):
+    if not sizes_each(job.editor):
         return _MOST_TOGETHER
     room = _memory(job.model.device) * _MEMORY_SHARE
     return max(1, min(_MOST_TOGETHER, int(room // (16 * job.editor.size_each(job.model, job.settings, job.context)))))

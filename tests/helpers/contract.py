@@ -14,6 +14,7 @@ from lib.core.records import Request
 from lib.editors import editor
 from lib.edits.edit import Edit
 from lib.methods.context import Context
+from lib.methods.contract import Editor, reads_moments, trains_hypernet
 from lib.methods.locating.second_moments import save_moment, second_moments
 from lib.models.architecture import architecture
 from tests.helpers.baselines import REQUESTS, context, nothing_left_behind, settings
@@ -50,7 +51,7 @@ class Case:
     name: str
     model: Any
     tokenizer: Any
-    editor: Any
+    editor: Editor
     settings: Any
     context: Context
     made: Edit
@@ -113,16 +114,16 @@ def case_of(name: str, family: str, folder: Path) -> Case:
     return Case(name=name, model=model, tokenizer=tokenizer, editor=chosen, settings=how, context=ours, made=made)
 
 
-def _prepare(model: Any, chosen: Any, how: Any, ours: Context, folder: Path) -> None:
+def _prepare(model: Any, chosen: Editor, how: Any, ours: Context, folder: Path) -> None:
     """Second moments and a trained network, where the editor reads them."""
     tokenizer = byte_tokenizer()
-    if hasattr(chosen, "moment_layers"):
+    if reads_moments(chosen):
         paths = [architecture(model).mlp_out_of(layer) for layer in chosen.moment_layers(model, how)]
         texts = [f"{fact.prompt} {fact.target}." for fact in POOL] * 4
         found = second_moments(model, tokenizer, texts, paths, 4096, folder, lambda parts: parts)
         for path, one in found.items():
             save_moment(folder, path, one)
-    if hasattr(chosen, "train_hypernet"):
+    if trains_hypernet(chosen):
         chosen.train_hypernet(model, tokenizer, POOL, how, ours, folder / "hypernet")
 
 

@@ -17,6 +17,7 @@ from lib.edits.edit import Edit
 from lib.edits.regularize import pruned
 from lib.edits.updates import Dense
 from lib.methods.context import Context
+from lib.methods.contract import Needs
 from lib.protocols.job import UNEDITED, Job, mass
 from lib.protocols.sequential import checkpoint_numbers, sequential
 from lib.protocols.single import edits_together, single
@@ -116,7 +117,7 @@ def test_prune_limits_the_sum_at_every_checkpoint_and_editing_goes_on_from_the_s
         generator = torch.Generator().manual_seed(len(seen))
         return Edit(updates={path: Dense(delta=torch.randn(32, 48, generator=generator))})
 
-    one = replace(job(tmp_path, "prune"), editor=SimpleNamespace(edit=edit))
+    one = replace(job(tmp_path, "prune"), editor=SimpleNamespace(edit=edit, NEEDS=Needs()))
     base = one.model.get_submodule(path).weight.clone()
     kept: dict[int, Edit] = {}
     whole = sequential(one, REQUESTS, protocol(checkpoints=[1, 2]), kept.__setitem__)
@@ -131,7 +132,7 @@ def test_prune_limits_the_sum_at_every_checkpoint_and_editing_goes_on_from_the_s
         assert torch.equal(again[number].updates[path].dense(), found)  # type: ignore[union-attr]
     assert torch.equal(whole.updates[path].dense(), kept[4].updates[path].dense())  # type: ignore[union-attr]
     assert torch.linalg.matrix_norm(whole.updates[path].dense(), 2) < 2 * torch.linalg.matrix_norm(base, 2)  # type: ignore[union-attr]
-    single_edit = next(iter(single(replace(one, editor=SimpleNamespace(edit=edit)), REQUESTS[:1], 1)))[1]
+    single_edit = next(iter(single(replace(one, editor=SimpleNamespace(edit=edit, NEEDS=Needs())), REQUESTS[:1], 1)))[1]
     assert single_edit.info["regularize"]["method"] == "prune"
 
 
