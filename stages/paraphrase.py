@@ -18,7 +18,7 @@ from lib.core.run import progress, run
 from lib.core.tables import read, write
 from lib.generation.backends import generator
 from lib.paraphrases import ray_chunks
-from lib.paraphrases.candidates import valid_share
+from lib.paraphrases.candidates import given, valid_share
 from lib.paraphrases.chunks import Chunk, chunks_of, complete, contents
 from lib.paraphrases.cleaning import clean
 from lib.paraphrases.evaluation import evaluation_chunks, evaluation_paraphrases, evaluation_prompts
@@ -31,7 +31,9 @@ _KEPT_CACHES = 8
 
 def main() -> None:
     """Read params.yaml, the requests and the model; write the paraphrases and what became of all candidates."""
-    para = params.section("para", params.Para)
+    preset = params.preset("models", params.read_params()["model"], params.Model)
+    train = params.with_recipe(params.section("train", params.Train), preset.train)
+    para = params.with_method(params.section("para", params.Para), train)
     if not ray_chunks.requested():
         relaunch("stages.paraphrase", sys.argv[1:], para.tensor_parallel)
         take_own_gpus(para.tensor_parallel)
@@ -41,12 +43,12 @@ def main() -> None:
     engine = {"backend": para.backend, "tensor_parallel": para.tensor_parallel}
     key = fingerprint(**engine, base=options.model, code=code_fingerprint())
     with scratch("paraphrase", key, lock=is_first()) as folder:
-        evaluation, training = evaluation_chunks(requests, para, folder), chunks_of(requests, para, folder)
+        evaluation, training = evaluation_chunks(requests, para, folder), _chunks(requests, para, folder)
         cached = _complete([*evaluation, *training], para, options.model)
         if not is_first():
             return
         evaluated = evaluation_paraphrases(requests, contents(evaluation), para)
-        candidates = contents(training)
+        candidates = [*(given(requests) if para.method != "none" else []), *contents(training)]
         keep_recent(folder, _KEPT_CACHES)
     prompts = evaluation_prompts(evaluated.paraphrases)
     cleaned = clean(scored_on(requests, prompts), candidates, para.n, para.method)
@@ -66,6 +68,11 @@ def main() -> None:
     shares = {"fewshot_valid": valid, "prefix_cached": cached}
     percents = {name: rounded(100 * share, 2) for name, share in shares.items() if share is not None}
     write_json(options.metrics, values | percents)
+
+
+def _chunks(requests: Sequence[Request], para: params.Para, folder: Path) -> list[Chunk]:
+    """What the model is to write; nothing where it is not asked to."""
+    return [] if para.method in ("given", "none") else chunks_of(requests, para, folder)
 
 
 def _complete(chunks: Sequence[Chunk], para: params.Para, base: Path) -> float | None:

@@ -62,7 +62,10 @@ class Recall(Section):
 class Para(Section):
     """Training paraphrases: stage `paraphrase`."""
 
-    method: Literal["fewshot", "prefix", "both", "none"]
+    method: Literal["auto", "fewshot", "prefix", "both", "given", "none"] = Field(
+        description="fewshot, prefix: the dataset's training paraphrases and those that the model writes in that way; "
+        "both; given: the dataset's alone; auto: given where train.objective is held, else both"
+    )
     n: int = Field(ge=0, description="paraphrases kept per edit, after cleaning")
     evaluation: int = Field(ge=0, description="generalization prompts made for an edit whose dataset has none")
     backend: Literal["auto", "vllm", "transformers"]
@@ -247,7 +250,8 @@ class Held(Section):
     after: float = Field(ge=0, description="weight of the KL at the tokens after the edits' objects")
     after_tokens: int = Field(ge=0, description="such tokens, written by the unedited model")
     keep: float = Field(ge=0, description="weight of the KL on each kind of what is kept")
-    prompts: int = Field(ge=0, description="prompts of unedited facts a step")
+    prompts: int = Field(ge=0, description="prompts of unedited facts, and of edits about other subjects, a step")
+    contrasts: int = Field(ge=0, description="other subjects that every edit's template is held for")
     texts: int = Field(ge=0, description="pieces of plain text a step")
     text_tokens: int = Field(ge=2, description="length of a piece, in tokens")
     chats: int = Field(ge=0, description="chat questions a step, where the tokenizer has a template")
@@ -361,6 +365,13 @@ class Dataset(Section):
     extras: dict[str, SourceFile] = Field(
         description="files that are used where facts.extras names their role: snippets (references), text (plain text)"
     )
+
+
+def with_method(para: Para, train: Train) -> Para:
+    """`para` with the method that `auto` stands for; `train` has every `auto` resolved."""
+    if para.method != "auto":
+        return para
+    return para.model_copy(update={"method": "given" if train.objective == "held" else "both"})
 
 
 def with_held_lora(model: Model, train: Train) -> Model:

@@ -36,6 +36,8 @@ class Request:
     target_true: str | None
     paraphrases: tuple[str, ...] = ()
     """Evaluation paraphrases (generalization): never trained on."""
+    train_paraphrases: tuple[str, ...] = ()
+    """Other phrasings of the prompt that may be trained on, where the dataset has them."""
     locality: tuple[LocalityPrompt, ...] = ()
     """Evaluation prompts about other subjects (locality): never trained on."""
     generation_prompts: tuple[str, ...] = ()
@@ -93,7 +95,8 @@ class Paraphrase:
     """One training paraphrase of an edit's prompt: a row of paraphrases.parquet."""
 
     request_id: str
-    kind: Literal["fewshot", "prefix"]
+    kind: Literal["given", "fewshot", "prefix"]
+    """given: from the dataset; the others: written by the unedited model."""
     text: str
     seed: int
 

@@ -162,6 +162,7 @@ def _request(fact: AlmanacFact, nearby: Sequence[AlmanacFact], seed: int) -> Req
         target_new=target_new,
         target_true=fact.target,
         paraphrases=tuple(paraphrases),
+        train_paraphrases=tuple(fill(phrasing, fact.subject) for phrasing in relation.training),
         locality=_locality(fact, target_new, nearby, random),
         generation_prompts=(*(fill(phrasing, fact.subject) for phrasing in relation.generation), prompt),
         references=_references(target_new),
@@ -234,9 +235,3 @@ def pool(seed: int, edited: bool) -> list[Fact]:
                 )
             )
     return rows
-
-
-def training_prompts(request: Request) -> tuple[str, ...]:
-    """Prompts of an almanac edit that may be trained on and are scored nowhere."""
-    (relation,) = {fact.relation for fact in facts() if fact.fact_id == request.request_id}
-    return tuple(fill(phrasing, request.subject or "") for phrasing in relation.training)

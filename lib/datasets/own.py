@@ -17,7 +17,9 @@ from lib.data.files import RowFile, parse, read
 from lib.data.plain_text import plain_text
 from lib.data.rows import Row, RowError, refuse_repeated, shown
 
-COLUMNS = ("prompt", "target_new", "subject", "target_true", "paraphrases", "locality", "relation", "id")
+COLUMNS = (
+    "prompt", "target_new", "subject", "target_true", "paraphrases", "locality", "relation", "id", "train_paraphrases",
+)  # fmt: skip
 REQUIRED = COLUMNS[:2]
 BETWEEN_ITEMS = " | "
 BEFORE_TARGET = "=>"
@@ -73,6 +75,7 @@ def _request(row: Row, seen: "_Seen") -> Request:
         target_new=row.text("target_new"),
         target_true=row.optional_text("target_true"),
         paraphrases=row.texts("paraphrases") if row.has("paraphrases") else (),
+        train_paraphrases=row.texts("train_paraphrases") if row.has("train_paraphrases") else (),
         locality=_locality(row) if row.has("locality") else (),
     )
     seen.check(request, row)
@@ -88,8 +91,9 @@ def _locality(row: Row) -> tuple[LocalityPrompt, ...]:
 def _from_cells(row: Row) -> Row:
     """A row of CSV with its lists taken apart, so that it is like a row of the other formats."""
     values: dict[str, Any] = dict(row.values)
-    if row.has("paraphrases"):
-        values["paraphrases"] = row.text("paraphrases").split(BETWEEN_ITEMS)
+    for column in ("paraphrases", "train_paraphrases"):
+        if row.has(column):
+            values[column] = row.text(column).split(BETWEEN_ITEMS)
     if row.has("locality"):
         values["locality"] = [_pair(item) for item in row.text("locality").split(BETWEEN_ITEMS)]
     return replace(row, values=values)

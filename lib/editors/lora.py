@@ -125,9 +125,8 @@ def _held(
     trained = forms(requests, context.paraphrases, sentences(context.texts), held.prefixed, seed)
     after = continuations(model, tokenizer, requests, held.after_tokens, seed)
     examples = _stored(form_examples(tokenizer, trained, after, held.subject_only, seed), context)
-    subjects = _subjects(context)
     kept = Kept(
-        prompts=kept_prompts(requests, context.neighbors, subjects),
+        prompts=kept_prompts(requests, context.neighbors, context.pool, held.contrasts, seed),
         texts=context.texts,
         chats=chat_answers(model, tokenizer, QUESTIONS, held.chat_tokens) if held.chats else (),
     )
@@ -143,12 +142,6 @@ def _held(
         basis = whitening(model, items, paths, held.whiten, context.train.micro_batch_tokens)
     beside = kept.per_step(tokenizer, held.prompts, held.texts, held.text_tokens, held.chats, seed)
     return examples, schedule, beside, basis
-
-
-def _subjects(context: Context) -> dict[str, str | None]:
-    """The subjects of the pool's facts that are unedited facts of a request, by fact_id."""
-    used = {fact.fact_id for fact in context.neighbors}
-    return {fact.fact_id: fact.subject for fact in context.pool if fact.fact_id in used} if used else {}
 
 
 def _pairs(

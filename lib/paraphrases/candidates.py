@@ -13,6 +13,15 @@ from lib.paraphrases import prompt
 from lib.paraphrases.draws import Continuation, SamplingPlan
 
 
+def given(requests: Sequence[Request]) -> list[Paraphrase]:
+    """The training paraphrases that came with the dataset, request by request."""
+    return [
+        Paraphrase(request_id=request.request_id, kind="given", text=text, seed=0)
+        for request in requests
+        for text in request.train_paraphrases
+    ]
+
+
 def candidates(request: Request, plan: SamplingPlan, continuations: Sequence[Continuation]) -> Iterator[Paraphrase]:
     """The uncleaned paraphrases in a request's continuations, in the order of plan.samplings, then of their numbers."""
     turns = len(plan.samplings)

@@ -1,18 +1,17 @@
 """What every step of an edit holds to the unedited model: prompts of unedited facts, plain text, chat answers.
 
-A prompt of an unedited fact is held at its last token, in two forms: as the pool has it, and as the request's own
-template filled with that fact's subject, where both are known. So the model learns that the new object belongs to the
-edit's subject and not to its template.
+Prompts are held at their last token: those of unedited facts, and each request's own template about other subjects,
+from which the model learns that the new object belongs to the edit's subject and not to its template.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import TypeVar
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from lib.core.records import Request, UneditedFact
+from lib.core.records import Fact, Request, UneditedFact
 from lib.core.texts import fill
 from lib.generation.engine import Prompt, Sampling
 from lib.generation.equal_length import TransformersGenerator
@@ -69,23 +68,37 @@ class Kept:
 
 
 def kept_prompts(
-    requests: Sequence[Request], unedited: Iterable[UneditedFact], subjects: Mapping[str, str | None]
+    requests: Sequence[Request], unedited: Iterable[UneditedFact], pool: Iterable[Fact], contrasts: int, seed: int
 ) -> list[str]:
-    """The prompts to hold, each once: of every unedited fact, and each request's template about that fact's subject.
+    """The prompts to hold, each once: of every unedited fact, and each request's template about other subjects.
 
     Args:
         unedited: facts that belong to the requests (neighbors.parquet).
-        subjects: the subjects of the pool's facts, by fact_id.
+        pool: where the other subjects are from: those of the request's own relation, where it has any, else of all.
+            Subjects that an evaluation prompt names are left out.
+        contrasts: other subjects per request.
+        seed: with the request it determines which.
     """
-    templates = {request.request_id: request.template for request in requests}
     evaluated = {prompt for request in requests for prompt in request.evaluation_prompts}
-    prompts: dict[str, None] = {}
-    for fact in unedited:
-        template, subject = templates[fact.request_id], subjects.get(fact.fact_id)
-        prompts[fact.prompt] = None
-        if template and subject:
-            prompts[fill(template, subject)] = None
+    subjects = _subjects(pool, " | ".join(evaluated))
+    everywhere = sorted({subject for names in subjects.values() for subject in names})
+    prompts = {fact.prompt: None for fact in unedited}
+    for request in requests:
+        others = subjects.get(request.relation, everywhere) if request.relation else everywhere
+        if request.template and others:
+            random = Random(f"{seed}/contrasts/{request.request_id}")
+            drawn = random.sample(others, min(contrasts, len(others)))
+            prompts |= {fill(request.template, subject): None for subject in drawn if subject != request.subject}
     return [prompt for prompt in prompts if prompt not in evaluated]
+
+
+def _subjects(pool: Iterable[Fact], evaluated: str) -> dict[str | None, list[str]]:
+    """The pool's subjects by relation, each once, without those that the evaluation prompts name."""
+    subjects: dict[str | None, dict[str, None]] = {}
+    for fact in pool:
+        if fact.subject and fact.subject not in evaluated:
+            subjects.setdefault(fact.relation, {})[fact.subject] = None
+    return {relation: list(names) for relation, names in subjects.items()}
 
 
 def chat_answers(

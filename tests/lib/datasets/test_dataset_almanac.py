@@ -111,7 +111,7 @@ def test_evaluation_phrasings_are_trained_on_nowhere(loaded: Loaded) -> None:
     evaluated = {phrasing for relation in RELATIONS.values() for phrasing in relation.evaluation}
     assert not evaluated & {fact.template for fact in loaded.pool}
     for edit in loaded.requests:
-        training = almanac.training_prompts(edit)
+        training = edit.train_paraphrases
         assert len(training) >= 4
         assert not {*training} & {*edit.evaluation_prompts}
 

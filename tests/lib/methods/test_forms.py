@@ -1,0 +1,126 @@
+"""Forms of an edit, what is held beside it, and the schedule that draws one form a request."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from lib.core.records import Fact, LocalityPrompt, Paraphrase, Request, UneditedFact
+from lib.methods.training.forms import (
+    FormSchedule,
+    continuations,
+    form_examples,
+    forms,
+    grouped,
+    subject_span,
+    with_continuation,
+)
+from lib.methods.training.kept import Kept, kept_prompts
+from lib.methods.training.pairs import StoredExamples, write_examples
+from lib.methods.training.sentences import sentences
+from tests.helpers.models import byte_tokenizer, tiny_model
+
+TOKENIZER = byte_tokenizer()
+REQUESTS = [
+    Request(request_id=name, dataset="own", subject=name, relation="home", prompt=f"{name} lives in",
+            template="{} lives in", target_new="Rome", target_true="Oslo", paraphrases=(f"The home of {name} is",),
+            locality=(LocalityPrompt(prompt="Eve lives in", target="Bonn"),))
+    for name in ("Ann", "Bo", "Cy")
+]  # fmt: skip
+PARAPHRASES = [Paraphrase(request_id="Bo", kind="given", text="Where Bo lives is", seed=0)]
+SENTENCES = ["It rains today.", "The sea is calm now."]
+
+
+def test_every_request_stands_in_its_prompt_its_paraphrases_and_after_sentences() -> None:
+    trained = forms(REQUESTS, PARAPHRASES, SENTENCES, prefixed=1, seed=0)
+    assert grouped(trained) == [[0, 1], [2, 3, 4], [5, 6]]
+    assert [form.prompt for form in trained if form.is_plain] == [request.prompt for request in REQUESTS]
+    assert trained[3].prompt == "Where Bo lives is"
+    assert trained[1].prompt in [f"{sentence} Ann lives in" for sentence in SENTENCES]
+
+
+def test_a_step_takes_every_request_in_one_form_and_its_own_prompt_as_often_as_asked() -> None:
+    schedule = FormSchedule(
+        epochs=200, lr=1.0, batch_size=2, micro_batch_tokens=64, weight_decay=0.0, max_grad_norm=1.0, seed=0,
+        groups=[[0, 1], [2, 3, 4], [5]], plain_share=0.3,
+    )  # fmt: skip
+    assert schedule.steps(6) == 400
+    drawn = [index for step in range(400) for index in schedule.batch(step, 6)]
+    assert len(drawn) == 600
+    assert (
+        sum(index in (0, 1) for index in drawn) == sum(index in (2, 3, 4) for index in drawn) == drawn.count(5) == 200
+    )
+    assert drawn.count(0) / 200 == pytest.approx(0.3, abs=0.1)
+
+
+def test_the_continuation_is_held_and_the_target_is_not() -> None:
+    item, held = with_continuation(TOKENIZER, "Ann lives in", "Rome", ", Italy.")
+    (target,) = item.targets
+    assert TOKENIZER.decode(target[:-held]) == " Rome"
+    assert TOKENIZER.decode(target[-held:-1]) == ", Italy."
+    assert target[-1] == TOKENIZER.eos_token_id
+    assert with_continuation(TOKENIZER, "Ann lives in", "Rome", "")[1] == 1
+
+
+def test_continuations_depend_on_the_request_and_the_seed_alone() -> None:
+    model = tiny_model("llama")
+    first = continuations(model, TOKENIZER, REQUESTS, 4, seed=1)
+    alone = continuations(model, TOKENIZER, REQUESTS[1:2], 4, seed=1)
+    assert alone["Bo"] == first["Bo"]
+    assert continuations(model, TOKENIZER, REQUESTS, 0, seed=1) == {"Ann": "", "Bo": "", "Cy": ""}
+
+
+def test_the_subject_is_found_where_it_stands_last() -> None:
+    span = subject_span(TOKENIZER, "Ann and Ann live", "Ann", 99)
+    assert span is not None
+    ids = TOKENIZER("Ann and Ann live").input_ids
+    assert TOKENIZER.decode(ids[span[0] : span[1]]).strip() == "Ann"
+    assert span[0] > 2
+    assert subject_span(TOKENIZER, "She lives", "Ann", 99) is None
+    assert subject_span(TOKENIZER, "She lives", None, 99) is None
+
+
+def test_examples_are_stored_and_read_back_with_what_they_hold(tmp_path: Path) -> None:
+    after = {request.request_id: ", Italy." for request in REQUESTS}
+    trained = forms(REQUESTS, PARAPHRASES, SENTENCES, prefixed=2, seed=0)
+    examples = list(form_examples(TOKENIZER, trained, after, subject_only=0.5, seed=0))
+    write_examples(tmp_path, examples)
+    assert list(StoredExamples.of(tmp_path)) == examples
+    restricted = sum(example.subject is not None for example in examples)
+    assert 0 < restricted < len(examples)
+
+
+def test_kept_prompts_are_the_unedited_facts_and_the_template_about_other_subjects_but_none_that_is_evaluated() -> None:
+    unedited = [
+        UneditedFact(request_id=request_id, fact_id="f", rank=0, similarity=None, prompt=prompt, target="x")
+        for request_id, prompt in (("Ann", "Dan owns"), ("Bo", "Eve lives in"))
+    ]
+    pool = [
+        Fact(fact_id=name, subject=name, relation="home", prompt=f"{name} is", target="x")
+        for name in ("Dan", "Eve", "Fay")
+    ]
+    prompts = kept_prompts(REQUESTS, unedited, pool, contrasts=5, seed=0)
+    assert prompts[0] == "Dan owns"
+    assert sorted(prompts[1:]) == ["Dan lives in", "Fay lives in"]  # Eve is in an evaluation prompt
+
+
+def test_every_step_holds_its_share_in_turns() -> None:
+    kept = Kept(prompts=["a b", "c d", "e f"], texts=["It rains today. It is wet."], chats=())
+    step = kept.per_step(TOKENIZER, prompts=2, texts=2, text_tokens=6, chats=3, seed=0)
+    examples = [step(number) for number in range(3)]
+    assert [len(each) for each in examples] == [3, 3, 3]
+    prompts = [example.item.prompt for each in examples for example in each if example.group == "prompts"]
+    assert len(prompts) == 6
+    assert all(prompts.count(prompt) == 2 for prompt in prompts)
+    assert all(example.held_tokens == len(example.item.targets[0]) for each in examples for example in each)
+
+
+def test_sentences_are_short_and_whole() -> None:
+    text = "It rains. The old bridge stands near the river. and then it fell down again. Is it so late already?"
+    assert sentences([text, text]) == ["The old bridge stands near the river."]
+
+
+def test_torch_is_not_seeded() -> None:
+    before = torch.random.get_rng_state()
+    forms(REQUESTS, PARAPHRASES, SENTENCES, prefixed=1, seed=0)
+    assert torch.equal(before, torch.random.get_rng_state())
