@@ -24,8 +24,8 @@ class Example:
     group: Group = "after"
     """Of the held tokens: every group's KL is a mean of its own."""
     subject: tuple[int, int] | None = None
-    """First position of the subject in the prompt and the one after its last: the adapter works there alone while this
-    example is trained on; None = everywhere."""
+    """First position of the subject in the prompt and the one after its last: of the prompt's tokens the adapter works
+    at these alone while this example is trained on; None = at all."""
 
     @property
     def length(self) -> int:

@@ -58,13 +58,14 @@ def held_tokens(examples: Sequence[Example]) -> Tensor:
 
 
 def subject_positions(packed: Packed, examples: Sequence[Example]) -> Tensor | None:
-    """Where the adapter works, [b, t] bool: at the subject's tokens of the examples that name them, else everywhere.
+    """Where the adapter works, [b, t] bool: everywhere but in the prompts of examples that name their subject.
 
-    None where no example names any.
+    There it works at the subject's tokens, and from the first token of the target on: the later tokens of an object are
+    predicted at the earlier ones. None where no example names a subject.
     """
     if all(example.subject is None for example in examples):
         return None
-    spans = [example.subject or (0, torch.iinfo(torch.int64).max) for example in examples]
-    first, end = torch.tensor(spans, device=packed.item.device).unbind(-1)
-    item = packed.item.clamp(min=0)
-    return (packed.position_ids >= first[item]) & (packed.position_ids < end[item])
+    spans = [(*(example.subject or (0, len(example.item.prompt))), len(example.item.prompt)) for example in examples]
+    first, end, target = torch.tensor(spans, device=packed.item.device).unbind(-1)
+    item, position = packed.item.clamp(min=0), packed.position_ids
+    return ((position >= first[item]) & (position < end[item])) | (position >= target[item])

@@ -1,8 +1,12 @@
 """A basis for LoRA's inputs in which what ordinary text uses costs most to change.
 
-With C = E[x x^T] of a module's inputs under the unedited model, scaled to a mean diagonal of 1, and
+With C the second moment of a module's inputs under the unedited model, scaled to a mean diagonal of 1, and
 
     L L^T = C + lambda I        P = L^-1
+
+(the scale is that of all tokens but the first of a text, while C has them all: the input of some layers at the first
+token, on which attention rests, is hundreds of times as long as any other, and an adapter that moved it would move
+every text),
 
 the adapter's path is B A P x in place of B A x. An input that is common in C is short after P, so that a step of
 gradient descent changes the output for it little, and for a rare input (the subject of an edit) much. MEMIT (arXiv
@@ -12,6 +16,7 @@ stored is a plain adapter: its A is A P.
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +31,7 @@ def whitening(
     """P [d_in, d_in] float32 of every module, by its path.
 
     Args:
-        items: what C is taken over: all tokens of prompt and first target but the first.
+        items: what C is taken over: all tokens of prompt and targets but the targets' last.
         paths: linear modules of the model.
         ridge: lambda, in units of C's mean diagonal.
     """
@@ -34,42 +39,60 @@ def whitening(
     return {path: _inverse_factor(moment, ridge) for path, moment in moments.items()}
 
 
+@dataclass(frozen=True, kw_only=True)
+class InputMoment:
+    """The second moment of a module's inputs, over the tokens of many texts."""
+
+    every: Tensor
+    """[d_in, d_in]: the sum of x x^T over all tokens, per token that is no text's first."""
+    scale: float
+    """Mean diagonal of the same without the first tokens."""
+
+
 @torch.no_grad()
 def input_moments(
     model: nn.Module, items: Sequence[Item], paths: Sequence[str], micro_batch_tokens: int
-) -> dict[str, Tensor]:
-    """E[x x^T] of every module's inputs, [d_in, d_in] float32, by its path."""
+) -> dict[str, InputMoment]:
+    """The second moment of every module's inputs, float32, by its path."""
     sums: dict[str, Tensor] = {}
-    count = 0
+    squares: dict[str, float] = {}
+    later_tokens = 0
     order = sorted(range(len(items)), key=lambda index: -items[index].length)
     device = next(model.parameters()).device
     for batch in batches(items, micro_batch_tokens, order):
         packed = pack([items[index] for index in batch]).to(device)
-        counted = (packed.item >= 0) & (packed.position_ids > 0)  # [b, t]
-        with _adding(model, paths, sums, counted):
+        later = (packed.item >= 0) & (packed.position_ids > 0)  # [b, t]
+        with _adding(model, paths, sums, squares, packed.item >= 0, later):
             hidden_states(model, packed)
-        count += int(counted.sum())
-    return {path: total / count for path, total in sums.items()}
+        later_tokens += int(later.sum())
+    return {
+        path: InputMoment(every=total / later_tokens, scale=squares[path] / later_tokens / len(total))
+        for path, total in sums.items()
+    }
 
 
-def _inverse_factor(moment: Tensor, ridge: float) -> Tensor:
+def _inverse_factor(moment: InputMoment, ridge: float) -> Tensor:
     """P for C: the factor is found in float64, on the CPU."""
-    scaled = moment.double().cpu() / moment.double().diagonal().mean().cpu()
+    scaled = moment.every.double().cpu() / moment.scale
     identity = torch.eye(len(scaled), dtype=torch.float64)
     factor = torch.linalg.cholesky(scaled + ridge * identity)
     inverse: Tensor = torch.linalg.solve_triangular(factor, identity, upper=False)
-    return inverse.float().to(moment.device)
+    return inverse.float().to(moment.every.device)
 
 
 @contextmanager
-def _adding(model: nn.Module, paths: Sequence[str], sums: dict[str, Tensor], counted: Tensor) -> Iterator[None]:
-    """Within it, every pass adds x x^T of the counted places to the sums."""
+def _adding(
+    model: nn.Module, paths: Sequence[str], sums: dict[str, Tensor], squares: dict[str, float], tokens: Tensor,
+    later: Tensor,
+) -> Iterator[None]:  # fmt: skip
+    """Within it, every pass adds x x^T of all tokens to the sums, |x|^2 of those after a first one to the squares."""
 
     def add_to(path: str) -> None:
         def add(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            rows = inputs[0][counted].float()
+            rows = inputs[0][tokens].float()
             product = rows.T @ rows
             sums[path] = sums[path] + product if path in sums else product
+            squares[path] = squares.get(path, 0.0) + float(inputs[0][later].double().square().sum())
 
         stack.callback(model.get_submodule(path).register_forward_pre_hook(add).remove)
 

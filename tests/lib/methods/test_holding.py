@@ -10,7 +10,7 @@ from lib.core.params import Lora
 from lib.edits.adapter import Adapter, new_adapter
 from lib.methods.training.each import train_each
 from lib.methods.training.example import Example
-from lib.methods.training.holding import held_tokens, token_losses
+from lib.methods.training.holding import held_tokens, subject_positions, token_losses
 from lib.methods.training.loop import Schedule, train
 from lib.methods.training.objective import Objective
 from lib.models.likelihood import token_nll
@@ -104,23 +104,33 @@ def test_parts_of_a_batch_add_up_to_the_batch(family: str) -> None:
     torch.testing.assert_close(torch.stack(parts).sum(), together)
 
 
-def test_at_the_subject_alone_the_first_layer_changes_there_and_nowhere_before(family: str) -> None:
-    """What stands before the subject reads nothing of it: its states are the unedited model's, later ones are not."""
+def test_in_a_prompt_that_names_its_subject_the_adapter_works_there_and_from_the_target_on() -> None:
+    at_subject = replace(EDIT, subject=(1, 2))
+    packed = pack([at_subject.item, PROMPT.item])
+    positions = subject_positions(packed, [at_subject, PROMPT])
+    assert positions is not None
+    works = {item: positions[packed.item == item].tolist() for item in (0, 1)}
+    assert works[0] == [False, True, False, False, True, True, True]
+    assert works[1] == [True] * 4
+    assert subject_positions(packed, [EDIT, PROMPT]) is None
+
+
+def test_where_a_gate_is_shut_the_states_are_the_unedited_models(family: str) -> None:
     model = tiny_model(family)
     adapter = changed(adapter_of(model, family))
-    subject = replace(EDIT, held_tokens=0, subject=(1, 2))
-    whole = Item(prompt=EDIT.item.prompt[:1], targets=((*EDIT.item.prompt[1:], *EDIT.item.targets[0]),))
-    at_subject = Example(item=whole, subject=(1, 2), held_tokens=0)
-    packed = pack([whole])
+    ids = torch.tensor([[5, 9, 4, 7, 3, 2]])
+    open_from = torch.tensor([[False, False, True, False, True, True]])
     with torch.no_grad():
-        unedited = token_nll(model, packed)
+        unedited = model(ids).logits[0]
         with adapter.attached(model):
-            edited, _ = token_losses(model, packed, [at_subject], adapter.gate)
-            everywhere = token_nll(model, packed)
-    assert edited[0] == pytest.approx(float(unedited[0]), abs=1e-6)  # position 0 predicts from before the subject
-    assert abs(float(edited[1] - unedited[1])) > 1e-4
-    assert abs(float(edited[-1] - everywhere[-1])) > 1e-4
-    assert subject.subject == (1, 2)
+            edited = model(ids).logits[0]
+            with adapter.gate.only_at(open_from):
+                partly = model(ids).logits[0]
+            with adapter.gate.closed():
+                torch.testing.assert_close(model(ids).logits[0], unedited)
+    torch.testing.assert_close(partly[:2], unedited[:2])
+    assert (partly[2:] - unedited[2:]).abs().max() > 1e-3
+    assert (partly - edited).abs().max() > 1e-3
 
 
 def schedule(epochs: int) -> Schedule:

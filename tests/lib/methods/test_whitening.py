@@ -30,21 +30,22 @@ def some_paths(model: torch.nn.Module, family: str) -> list[str]:
     return list(target_modules(model, Lora(r=1, alpha=1.0, targets=TARGETS[family])))[:3]
 
 
-def test_moments_are_those_of_plain_passes_without_the_first_token(family: str) -> None:
+def test_moments_are_those_of_plain_passes(family: str) -> None:
     model = tiny_model(family)
     paths = some_paths(model, family)
     moments = input_moments(model, ITEMS, paths, 64)
     rows: dict[str, list[torch.Tensor]] = {path: [] for path in paths}
     for path in paths:
         module = model.get_submodule(path)
-        handle = module.register_forward_pre_hook(lambda _, inputs, path=path: rows[path].append(inputs[0][0, 1:]))
+        handle = module.register_forward_pre_hook(lambda _, inputs, path=path: rows[path].append(inputs[0][0]))
         with torch.no_grad():
             for item in ITEMS:
                 model(torch.tensor([[*item.prompt, *item.targets[0][:-1]]]))
         handle.remove()
     for path in paths:
-        inputs = torch.cat(rows[path])
-        torch.testing.assert_close(moments[path], inputs.T @ inputs / len(inputs), atol=1e-5, rtol=1e-4)
+        inputs, later = torch.cat(rows[path]), torch.cat([text[1:] for text in rows[path]])
+        torch.testing.assert_close(moments[path].every, inputs.T @ inputs / len(later), atol=1e-5, rtol=1e-4)
+        assert moments[path].scale == pytest.approx(float(later.square().mean()), rel=1e-4)
 
 
 def test_the_basis_whitens(family: str) -> None:
@@ -52,8 +53,8 @@ def test_the_basis_whitens(family: str) -> None:
     path = some_paths(model, family)[0]
     moment = input_moments(model, ITEMS, [path], 64)[path]
     basis = whitening(model, ITEMS, [path], 1e-2, 64)[path]
-    scaled = moment / moment.diagonal().mean() + 1e-2 * torch.eye(len(moment))
-    torch.testing.assert_close(basis @ scaled @ basis.T, torch.eye(len(moment)), atol=1e-3, rtol=0)
+    scaled = moment.every / moment.scale + 1e-2 * torch.eye(len(moment.every))
+    torch.testing.assert_close(basis @ scaled @ basis.T, torch.eye(len(basis)), atol=1e-3, rtol=0)
 
 
 def test_what_is_stored_computes_as_what_was_trained_and_peft_loads_it(family: str, tmp_path: Path) -> None:
