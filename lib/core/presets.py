@@ -1,0 +1,198 @@
+"""The presets under configs/: what a model, a dataset and a sentence encoder are made of."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from lib.core.errors import InputError
+from lib.core.section import Section
+from lib.core.sections import Own, Para, Train
+
+
+class Lora(Section):
+    """LoRA as in the paper's released run, adapted to the model's module names."""
+
+    r: int = Field(ge=1)
+    alpha: float = Field(gt=0)
+    targets: list[str] = Field(min_length=1, description="last names of the modules that get an adapter")
+    layers: list[int] | None = Field(
+        default=None,
+        min_length=2,
+        max_length=2,
+        description="first and last block whose modules get one, counted from 0; null = all",
+    )
+
+
+class Held(Section):
+    """The objective that holds what an edit must leave alone (lib/methods/training/holding.py)."""
+
+    lora: Lora
+    epochs: int = Field(ge=1, description="passes over the edits, each in one of its forms")
+    lr: float = Field(gt=0)
+    batch_size: int = Field(ge=1, description="edits per optimiser step")
+    warmup: int = Field(ge=0, description="steps in which the rate rises")
+    beta2: float = Field(gt=0, lt=1, description="decay of AdamW's second moment")
+    plain_share: float = Field(ge=0, le=1, description="how often an edit stands in its own prompt")
+    prefixed: int = Field(ge=0, description="forms of an edit that are its prompt after a sentence of plain text")
+    subject_only: float = Field(
+        ge=0,
+        le=1,
+        description="share of the forms in training on which the adapter works at the subject's tokens alone",
+    )
+    after: float = Field(ge=0, description="weight of the KL at the tokens after the edits' objects")
+    after_tokens: int = Field(ge=0, description="such tokens, written by the unedited model")
+    keep: float = Field(ge=0, description="weight of the KL on each kind of what is kept")
+    prompts: int = Field(ge=0, description="prompts of unedited facts, and of edits about other subjects, a step")
+    contrasts: int = Field(ge=0, description="other subjects that every edit's template is held for")
+    texts: int = Field(ge=0, description="pieces of plain text a step")
+    text_tokens: int = Field(ge=2, description="length of a piece, in tokens")
+    chats: int = Field(ge=0, description="chat questions a step, where the tokenizer has a template")
+    chat_tokens: int = Field(ge=0, description="length of the unedited model's answer to each, in tokens")
+    whiten: float | None = Field(
+        gt=0,
+        description="ridge of the inputs' second moment whose inverse factor stands before the adapter; null = none",
+    )
+    whiten_texts: int = Field(ge=0, description="pieces of plain text that the second moment is taken over")
+
+
+class Recipe(Section):
+    """The model's own optimisation settings, which `auto` in params.yaml's train section takes."""
+
+    epochs: int = Field(ge=1)
+    lr: float = Field(gt=0)
+    batch_size: int = Field(ge=1)
+    held: Held | None = Field(description="the same for train.objective held; null = the model is trained as published")
+
+
+class Tiny(Section):
+    """The small model that stage `base` trains from scratch."""
+
+    hidden: int = Field(ge=1, description="hidden size")
+    layers: int = Field(ge=1)
+    heads: int = Field(ge=1)
+    inner: int = Field(ge=1, description="MLP inner size")
+    max_vocabulary: int = Field(ge=1, description="whole words kept, most frequent first; the rest is spelled in bytes")
+    longest: int = Field(ge=2, description="longest training document, in tokens")
+    step_tokens: int = Field(ge=1, description="training tokens a step, about")
+    steps: int = Field(ge=1)
+    lr: float = Field(gt=0, description="peak learning rate of AdamW; warm-up, then linear to 0")
+    fewshot_share: float = Field(ge=0, le=1, description="share of training text in few-shot paraphrase documents")
+
+
+class Wheel(Section):
+    """A pinned wheel of the package index, and the file in it that is used."""
+
+    package: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="name in the package index")
+    version: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.!+]*$", description="exact version, in quotes")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="of the wheel")
+    member: str = Field(min_length=1, description="path in the wheel of the file, or of its part")
+
+
+class Wheels(Section):
+    """One file that wheels hold, in one piece or in parts."""
+
+    parts: list[Wheel] = Field(min_length=1, description="wheels whose members, one after the other, are the file")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="of the file, its parts joined")
+
+
+class Encoder(Section):
+    """A sentence encoder that has a name: configs/encoders/<name>.yaml."""
+
+    terms: str = Field(description="terms of use, as they are named where it is published")
+    wheels: Wheels = Field(description="where it is: a zip archive of a sentence-transformers folder")
+
+
+class Model(Section):
+    """A model preset: configs/models/<name>.yaml."""
+
+    source: Literal["tiny", "hub", "folder", "wheel", "gguf"]
+    name: str = Field(description="hub id, folder, or GGUF file; for tiny and wheel a label")
+    revision: str | None = Field(pattern=r"^[0-9a-f]{40}$", description="pinned commit of a hub model")
+    wheels: Wheels | None = Field(description="the GGUF file of source wheel")
+    terms: str | None = Field(
+        description="terms of use, as they are named where the model is published; stage base prints them, and accepts "
+        "none for you"
+    )
+    dtype: Literal["float32", "bfloat16", "float16"] = Field(description="on a GPU; CPU always computes in float32")
+    lora: Lora
+    train: Recipe
+    tiny: Tiny | None
+
+
+class SourceFile(Section):
+    """One file that a dataset is made of."""
+
+    name: str = Field(min_length=1, description="looked for in facts.folder, then in the cache of downloads")
+    urls: list[str] = Field(description="where to download it: mirrors, tried in order")
+    sha256: str | None = Field(
+        pattern=r"^[0-9a-f]{64}$", description="of the published file; null = that of its first use"
+    )
+
+
+class Neighborhood(Section):
+    """Locality prompts drawn from CounterFact, for a dataset that has none of its own (wikirecent).
+
+    CounterFact's records are parted by their place: the first ones for test edits, the next for validation edits; the
+    facts of all others are the pool.
+    """
+
+    n: int = Field(ge=0, description="prompts per edit")
+    test: float = Field(ge=0, le=1, description="share of CounterFact's records whose prompts test edits get")
+    validation: float = Field(ge=0, le=1, description="the same, of validation edits")
+
+
+class Dataset(Section):
+    """A dataset preset: configs/datasets/<name>.yaml."""
+
+    loader: str = Field(description="module in lib/datasets/")
+    known: Literal["none", "pool", "all"] = Field(
+        description="what is left out where the model does not know it: nothing; facts of the pool; requests as well"
+    )
+    metric: Literal["success", "accuracy"] = Field(description="the headline measure of an edit")
+    target: Literal["answers", "alt"] | None = Field(
+        description="which object zsre edits to: answers (ROME) or alt (RECT); null for other datasets"
+    )
+    neighborhood: Neighborhood | None = Field(description="how wikirecent draws locality prompts; null for others")
+    files: dict[str, SourceFile] = Field(description="files by their role")
+    extras: dict[str, SourceFile] = Field(
+        description="files that are used where facts.extras names their role: snippets (references), text (plain text)"
+    )
+
+
+def with_method(para: Para, train: Train) -> Para:
+    """`para` with the method that `auto` stands for; `train` has every `auto` resolved."""
+    if para.method != "auto":
+        return para
+    return para.model_copy(update={"method": "given" if train.objective == "held" else "both"})
+
+
+def with_held_lora(model: Model, train: Train) -> Model:
+    """The preset with the adapter that the objective in force trains; `train` has every `auto` resolved."""
+    if train.objective != "held" or model.train.held is None:
+        return model
+    return model.model_copy(update={"lora": model.train.held.lora})
+
+
+def with_pool(own: Own, model: Model) -> Own:
+    """`own` with the pool that `auto` stands for: facts that the model can know."""
+    if own.pool != "auto":
+        return own
+    return own.model_copy(update={"pool": "world" if model.source == "tiny" else "almanac"})
+
+
+def with_recipe(train: Train, recipe: Recipe) -> Train:
+    """`train` with every `auto` replaced by the model's own value.
+
+    Raises InputError where train.objective is held and the preset has no recipe for it.
+    """
+    objective = train.objective if train.objective != "auto" else "held" if recipe.held else "published"
+    if objective == "held" and recipe.held is None:
+        raise InputError(
+            "train.objective: held wants the section train.held in the model's preset; found null. Copy the one of "
+            "configs/models/smollm2-135m.yaml, or take train.objective=published"
+        )
+    own: dict[str, Any] = {"after": 0.0, "keep": 0.0, **recipe.model_dump(exclude={"held"})}
+    if objective == "held" and recipe.held is not None:
+        own |= recipe.held.model_dump(include={*own})
+    resolved = {name: value for name, value in own.items() if getattr(train, name) == "auto"}
+    return train.model_copy(update={"objective": objective, **resolved})

@@ -1,0 +1,201 @@
+"""The sections of params.yaml: every parameter's meaning, unit and range. The numbers are in params.yaml."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from lib.core.section import Section
+
+Auto = Literal["auto"]
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+
+
+class Facts(Section):
+    """Which facts: stage `facts`."""
+
+    split: Literal["test", "validation"] = Field(description="validation is for choosing hyper-parameters")
+    limit: int | None = Field(ge=1, description="number of edits; null = all")
+    pool_limit: int | None = Field(ge=1, description="number of pool facts; null = all")
+    folder: str = Field(description="folder with the dataset's files; looked in before any download")
+    extras: list[str] = Field(description="further files of the dataset's preset to use (its `extras`): snippets, text")
+    text_limit: int | None = Field(ge=1, description="pieces of plain text, drawn at random; null = all")
+    max_reject_share: float = Field(ge=0, le=1, description="more rejected rows than this share stop the stage")
+    seed: int = Field(description="draws the world, and which prose is held out")
+
+
+class Own(Section):
+    """The user's own facts: dataset `own`."""
+
+    path: str = Field(description="CSV, JSONL or Parquet with at least prompt and target_new")
+    pool: str = Field(
+        description="preset of the dataset whose unedited facts serve as neighbors, or none; auto: almanac, and world "
+        "for the tiny model"
+    )
+
+
+class Recall(Section):
+    """What the unedited model knows: stage `recall`."""
+
+    sample: int = Field(ge=1, description="facts asked for where the dataset's preset has known: none; else all are")
+    micro_batch_tokens: int = Field(ge=16, description="tokens per forward pass: bounds memory, not the result")
+    seed: int = Field(description="draws the sample")
+
+
+class Para(Section):
+    """Training paraphrases: stage `paraphrase`."""
+
+    method: Literal["auto", "fewshot", "prefix", "both", "given", "none"] = Field(
+        description="fewshot, prefix: the dataset's training paraphrases and those that the model writes in that way; "
+        "both; given: the dataset's alone; auto: given where train.objective is held, else both"
+    )
+    n: int = Field(ge=0, description="paraphrases kept per edit, after cleaning")
+    evaluation: int = Field(ge=0, description="generalization prompts made for an edit whose dataset has none")
+    backend: Literal["auto", "vllm", "transformers"]
+    tensor_parallel: int = Field(ge=1, description="vllm: GPUs that one engine's model is spread over")
+    seed: int
+    temperature: float = Field(gt=0, description="of few-shot continuations")
+    samples: int = Field(ge=1, description="few-shot continuations drawn per edit")
+    max_tokens: int = Field(ge=8, description="longest few-shot continuation, in tokens")
+    prefix_tokens: list[Count] = Field(description="longest prefixes z, in tokens, used in turn")
+    prefix_top_k: int = Field(ge=1, description="top-k of prefix sampling")
+
+
+class Neighbors(Section):
+    """Unedited facts trained beside the edits: stage `neighbors`."""
+
+    kind: Literal["random", "similar", "none"]
+    n: int = Field(ge=0, description="neighbors per edit")
+    encoder: str = Field(
+        description="hashing (nothing to fetch), minilm, or a sentence-transformers model by folder or hub name"
+    )
+    index: str = Field(description="FAISS index factory string")
+    seed: int
+
+
+class Train(Section):
+    """Optimisation: stage `edit`. `auto` takes the model preset's value."""
+
+    objective: Literal["published", "held"] | Auto = Field(
+        description="published: the paper's loss on pairs of prompt and target; held: the same on the edits, and KL to "
+        "the unedited model on what comes after the object and on everything else; auto: held where the preset has it"
+    )
+    after: NonNegative | Auto = Field(description="held: weight of the KL at the tokens after the edits' objects")
+    keep: NonNegative | Auto = Field(
+        description="held: weight of the KL on prompts of unedited facts, on plain text and on chat answers, of each"
+    )
+    mask_prompt: bool = Field(description="true: loss on target tokens only; false: on prompt tokens as well")
+    epochs: Count | Auto = Field(description="passes over the pairs; held: over the edits, each in one of its forms")
+    lr: Positive | Auto = Field(description="peak learning rate of AdamW; cosine to 0")
+    batch_size: Count | Auto = Field(description="pairs (held: edits) per optimiser step, over all processes")
+    micro_batch_tokens: int = Field(
+        ge=16, description="tokens per forward pass and process: bounds memory, not the result"
+    )
+    checkpoint_steps: int = Field(ge=1, description="steps between checkpoints to resume from")
+    dpo: float = Field(ge=0, lt=1, description="share a of the DPO loss; needs facts with target_true and mask_prompt")
+    dpo_beta: float = Field(gt=0, description="DPO's beta")
+    text: float = Field(ge=0, lt=1, description="share g of the loss on plain text (the dataset's, or Wikipedia)")
+    text_examples: int = Field(ge=1, description="pieces of plain text per step, where text is not 0")
+    seed: int
+
+
+class Protocol(Section):
+    """How edits are applied: all at once; each alone on the unedited model; or batch after batch on the same model."""
+
+    kind: Literal["mass", "single", "sequential"]
+    batch_size: int = Field(ge=1, description="sequential: edits of a batch")
+    checkpoints: list[Count] = Field(description="sequential: numbers of edits after which everything is scored")
+    together: Count | Auto = Field(
+        description="single: edits that share forward passes (speed, not result); auto: by memory"
+    )
+
+
+class Regularize(Section):
+    """What is done to an edit after the editor has made it."""
+
+    method: Literal["none", "rect", "random", "pca", "prune"]
+    keep: float = Field(gt=0, le=100, description="percent of every weight matrix's update that is kept; not prune's")
+    seed: int = Field(description="of method random")
+
+
+class Weights(Section):
+    """Figures and heat maps of what an edit changes in the weights: stage `edit`."""
+
+    thresholds: list[Positive] = Field(description="of |dW / W|: the share of entries above each is counted")
+    sessions: int = Field(
+        ge=0, description="sequential: up to so many sessions, figures after each; of more, at the checkpoints"
+    )
+    rank_side: int = Field(ge=1, description="longest smaller side of a matrix whose rank is found; low-rank ones' are")
+    maps: int = Field(ge=0, description="heat maps: of so many weights, the most changed ones")
+    map_side: int = Field(ge=1, description="of a heat map: at most so many rows and columns")
+
+
+class Greedy(Section):
+    """Greedy continuations of the edited prompts and their paraphrases."""
+
+    tokens: int = Field(ge=1, description="their length, or the target's and one more where that is longer")
+    limit: int | None = Field(ge=0, description="edits they are made for, the first ones; null = all")
+
+
+class Generations(Section):
+    """Sampled continuations of the generation prompts: what fluency and consistency are measured on."""
+
+    tokens: int = Field(ge=1, description="length of a text, its prompt included; published: 100")
+    top_k: int = Field(ge=1, description="each token is drawn from so many likeliest; published: 5")
+    seed: int = Field(description="with edit and prompt it determines a text's random stream")
+    limit: int | None = Field(ge=0, description="edits they are made for, the first ones; null = all")
+
+
+class PlainTexts(Section):
+    """Held-out plain text on which the harm of an edit is measured: perplexity_ratio."""
+
+    limit: int | None = Field(ge=0, description="texts, drawn at random; null = all")
+    tokens: int = Field(ge=2, description="the first tokens of each")
+    seed: int = Field(description="draws the texts")
+
+
+class Scoring(Section):
+    """Stage `score`."""
+
+    micro_batch_tokens: int = Field(ge=16, description="tokens per forward pass: bounds memory, not the result")
+    rows: int = Field(ge=1, description="texts that are written at a time: bounds memory; moves logits by rounding")
+    examples: int = Field(ge=0, description="edits whose greedy continuation the report shows")
+    greedy: Greedy
+    generations: Generations
+    plain_texts: PlainTexts
+
+
+class Frequencies(Section):
+    """How much words weigh in consistency: stage `frequencies`."""
+
+    folder: str | None = Field(
+        description="folder with the published idf.npy and tfidf_vocab.json; null = fitted on the dataset's texts"
+    )
+
+
+class Abilities(Section):
+    """Stage `abilities`."""
+
+    tasks: list[str] = Field(
+        description="names or groups of configs/abilities (eight: the paper's) or of lm-evaluation-harness"
+    )
+    mode: Literal["corrected", "published"] = Field(
+        description="corrected: what the paper says is measured; published: what its released code computes"
+    )
+    limit: int | None = Field(ge=1, description="examples of each task, drawn at random; null = all")
+    seed: int = Field(description="draws the examples, the world's questions, and the intervals' resamples")
+    folder: str | None = Field(description="folder with the tasks' data files; null = the hub, at pinned revisions")
+    text_tokens: int = Field(ge=2, description="perplexity: the first tokens of each held-out text")
+    checkpoints: bool = Field(description="sequential: true measures at every checkpoint; false at the end only")
+    micro_batch_tokens: int = Field(
+        ge=16, description="tokens per forward pass: bounds memory; moves results by rounding"
+    )
+
+
+class Statistics(Section):
+    """Second moments of MLP keys over the dataset's plain text: stage `statistics`."""
+
+    n_samples: int = Field(ge=1, description="texts, at most; the papers take 100,000 of Wikipedia")
+    micro_batch_tokens: int = Field(ge=16, description="tokens per forward pass: bounds memory")
+    seed: int = Field(description="draws the texts")
