@@ -5,6 +5,8 @@ harness's simple_evaluate seeds every global random stream, so its inner evaluat
 sets on a task before (few-shot seed, no examples by default) is set here.
 """
 
+from __future__ import annotations
+
 import json
 import logging
 import operator
@@ -12,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from lm_eval.api import task as task_module
 from lm_eval.api.instance import Instance
@@ -29,6 +31,9 @@ from lib.generation.padded import Asked, continuations
 from lib.models.likelihood import score_targets
 from lib.models.packing import Item, batches, pack
 from lib.models.tokens import encode, prompt_ids
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 TASKS = PRESETS / "abilities"
 _PUBLISHED = "_published"
@@ -92,7 +97,7 @@ def drawn(count: int, limit: int | None, seed: str) -> list[int]:
     return list(range(count)) if limit is None or limit >= count else sorted(Random(seed).sample(range(count), limit))
 
 
-def run(loaded: Loaded, model: "MemoryModel") -> Results:
+def run(loaded: Loaded, model: MemoryModel) -> Results:
     """What the harness makes of these tasks: its result dictionary, `samples` with every answer among it.
 
     No standard errors (measure.py has intervals), no dates and no paths: the same run gives the same values.
@@ -134,8 +139,8 @@ class MemoryModel(LM):  # type: ignore[misc]  # lm_eval is untyped
     A prompt that is too long for the model loses its beginning; `truncated` collects those prompts.
     """
 
-    model: Any
-    tokenizer: Any
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
     micro_batch_tokens: int
     """Tokens per forward pass: bounds memory, and moves a result by no more than rounding."""
     shown: bool = True

@@ -4,12 +4,14 @@ A figure's interval is 95 %: 1.96 standard errors, of the mean (std with ddof 0 
 else of the metric over resamples of the examples (bootstrap).
 """
 
+from __future__ import annotations
+
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,6 +25,9 @@ from lib.core.texts import normalize
 from lib.models.perplexity import text_scores
 from lib.models.sharding import join_uneven
 from lib.runtime.distributed import SINGLE_PROCESS, Distributed
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 PERPLEXITY = "perplexity"
 OF_THE_POOL = ("pool_recall", "world_yes_no", "world_four_choice")
@@ -74,12 +79,12 @@ class Measurer:
     distributed: Distributed = SINGLE_PROCESS
     """All do the same, which the first one tells: they are several only where the model is spread over them."""
 
-    def run(self, model: Any, tokenizer: Any, when: When, session: int = 0) -> Measured:
+    def run(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, when: When, session: int = 0) -> Measured:
         """Everything on this model, as it is now."""
         with join_uneven(model):
             return self._run(model, tokenizer, when, session)
 
-    def _run(self, model: Any, tokenizer: Any, when: When, session: int) -> Measured:
+    def _run(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, when: When, session: int) -> Measured:
         found = self._perplexity(model, tokenizer, when, session) if self.texts else None
         rows, figures = ([*found[0]], [found[1]]) if found else ([], [])
         results: dict[str, Any] = {}
@@ -106,7 +111,9 @@ class Measurer:
         figures = [Figure(**one) for one in kept["figures"]]
         return Measured(rows=read(table, Ability), figures=figures, harness=kept["harness"])
 
-    def _perplexity(self, model: Any, tokenizer: Any, when: When, session: int) -> tuple[list[Ability], Figure]:
+    def _perplexity(
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, when: When, session: int
+    ) -> tuple[list[Ability], Figure]:
         chosen = harness.drawn(len(self.texts), self.settings.limit, f"{self.settings.seed}/{PERPLEXITY}")
         texts = [self.texts[place] for place in chosen]
         scores = text_scores(model, tokenizer, texts, self.settings.text_tokens, self.settings.micro_batch_tokens)

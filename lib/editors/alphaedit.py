@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from pydantic import Field
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.core.records import Request
 from lib.edits.apply import applied
@@ -28,7 +29,13 @@ class Settings(Layered):
     ridge: float = Field(gt=0, description="L2: weight of the identity")
 
 
-def edit(model: Any, tokenizer: Any, requests: Sequence[Request], settings: Settings, context: Context) -> Edit:
+def edit(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    requests: Sequence[Request],
+    settings: Settings,
+    context: Context,
+) -> Edit:
     """Raises FileNotFoundError without second moments; InputError for a request without subject, or a conflict."""
     arch = architecture(model)
 
@@ -50,6 +57,6 @@ def edit(model: Any, tokenizer: Any, requests: Sequence[Request], settings: Sett
     return Edit(updates=solved.edit.updates, state=state, info=solved.edit.info)
 
 
-def moment_layers(model: Any, settings: Settings) -> list[int]:
+def moment_layers(model: PreTrainedModel, settings: Settings) -> list[int]:
     """The layers that are changed."""
     return layers_of(model, settings)

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from pydantic import Field
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.core.records import Request
 from lib.edits.edit import Edit
@@ -25,7 +26,13 @@ class Settings(Layered):
     ridge: float = Field(ge=0, description="added to the diagonal of K^T C^-1 K, also for a single request")
 
 
-def edit(model: Any, tokenizer: Any, requests: Sequence[Request], settings: Settings, context: Context) -> Edit:
+def edit(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    requests: Sequence[Request],
+    settings: Settings,
+    context: Context,
+) -> Edit:
     """Raises FileNotFoundError without second moments; InputError for a request without subject, or a conflict."""
     arch = architecture(model)
 
@@ -37,6 +44,6 @@ def edit(model: Any, tokenizer: Any, requests: Sequence[Request], settings: Sett
     return solve(model, tokenizer, requests, settings, adjusted, "emmet").edit
 
 
-def moment_layers(model: Any, settings: Settings) -> list[int]:
+def moment_layers(model: PreTrainedModel, settings: Settings) -> list[int]:
     """The layers that are changed."""
     return layers_of(model, settings)

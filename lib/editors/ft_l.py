@@ -5,9 +5,9 @@ The constrained baseline of ROME (arXiv 2202.05262), after arXiv 2012.00363: an 
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from pydantic import Field
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.core.records import Request
 from lib.edits.edit import Edit
@@ -25,7 +25,13 @@ class Settings(Tuning):
     clamp: float = Field(gt=0, description="the furthest that an entry of weight or bias may move; after every batch")
 
 
-def edit(model: Any, tokenizer: Any, requests: Sequence[Request], settings: Settings, context: Context) -> Edit:
+def edit(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    requests: Sequence[Request],
+    settings: Settings,
+    context: Context,
+) -> Edit:
     """Train the chosen layers on the requests alone, within the bound.
 
     Raises InputError where there is no request or no such layer; NotFiniteError where the loss is not finite.
@@ -35,13 +41,17 @@ def edit(model: Any, tokenizer: Any, requests: Sequence[Request], settings: Sett
 
 
 def edit_each(
-    model: Any, tokenizer: Any, requests: Sequence[Request], settings: Settings, context: Context
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    requests: Sequence[Request],
+    settings: Settings,
+    context: Context,
 ) -> list[Edit]:
     """`edit` of every request alone; forward passes are shared where one module is trained."""
     made = fine_tuned_each(model, tokenizer, requests, settings, context, clamp=settings.clamp)
     return [replace(one, info={"editor": "ft_l", "pairs": 1}) for one in made]
 
 
-def size_each(model: Any, settings: Settings, context: Context) -> int:
+def size_each(model: PreTrainedModel, settings: Settings, context: Context) -> int:
     """Trained values of one edit."""
     return sum(value.numel() for value in copies(model, settings).values())

@@ -29,6 +29,7 @@ from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.core.errors import InputError
 from lib.core.params import Section
@@ -111,7 +112,13 @@ class Settings(Section):
         return [*["copy"] * self.copies, *["update"] * self.updates, *["retain"] * self.retains]  # type: ignore[list-item]
 
 
-def edit(model: Any, tokenizer: Any, requests: Sequence[Request], settings: Settings, context: Context) -> Edit:
+def edit(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    requests: Sequence[Request],
+    settings: Settings,
+    context: Context,
+) -> Edit:
     """A context for every request; where the model has not the room, with fewer demonstrations (info.left_out of all).
 
     Raises InputError where demonstrations are asked for and the pool has not two facts to make them of, or where the
@@ -121,7 +128,11 @@ def edit(model: Any, tokenizer: Any, requests: Sequence[Request], settings: Sett
 
 
 def edit_each(
-    model: Any, tokenizer: Any, requests: Sequence[Request], settings: Settings, context: Context
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    requests: Sequence[Request],
+    settings: Settings,
+    context: Context,
 ) -> list[Edit]:
     """`edit` of every request alone; the pool is encoded once for all."""
     made = _contexts(model, tokenizer, requests, settings, context)
@@ -135,7 +146,11 @@ def _edit(requests: Sequence[Request], contexts: Sequence[tuple[str, int]]) -> E
 
 
 def _contexts(
-    model: Any, tokenizer: Any, requests: Sequence[Request], settings: Settings, context: Context
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    requests: Sequence[Request],
+    settings: Settings,
+    context: Context,
 ) -> list[tuple[str, int]]:
     """The context of every request, and how many demonstrations it had no room for."""
     writer = _Writer(context.pool, settings, encoder(settings.encoder, model.device.type))
@@ -226,7 +241,11 @@ def _told(request: Request, fact: Fact) -> bool:
 
 
 def _fitted(
-    model: Any, tokenizer: Any, request: Request, demonstrations: Sequence[str], settings: Settings
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    request: Request,
+    demonstrations: Sequence[str],
+    settings: Settings,
 ) -> tuple[str, int]:
     """The context of `request`, and how many demonstrations had to go, those least similar first.
 

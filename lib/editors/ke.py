@@ -11,13 +11,13 @@ outer products, so is dW. Several requests: the sum of every request's own updat
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 from torch.nn.utils.rnn import pack_padded_sequence, pad_sequence
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.core.records import Fact, Request
 from lib.edits.apply import shape_of
@@ -49,7 +49,13 @@ class Settings(Learning):
     max_scale: float = Field(gt=0, description="largest factor of an update")
 
 
-def edit(model: Any, tokenizer: Any, requests: Sequence[Request], settings: Settings, context: Context) -> Edit:
+def edit(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    requests: Sequence[Request],
+    settings: Settings,
+    context: Context,
+) -> Edit:
     """The sum of the updates of all requests.
 
     Raises FileNotFoundError where no network was trained, InputError where it does not fit model or preset or an update
@@ -62,7 +68,11 @@ def edit(model: Any, tokenizer: Any, requests: Sequence[Request], settings: Sett
 
 
 def edit_each(
-    model: Any, tokenizer: Any, requests: Sequence[Request], settings: Settings, context: Context
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    requests: Sequence[Request],
+    settings: Settings,
+    context: Context,
 ) -> list[Edit]:
     """`edit` of every request alone; forward passes are shared."""
     network = load_hypernet(context.hypernet, "ke", new_network(model, settings))
@@ -72,13 +82,18 @@ def edit_each(
 
 
 def train_hypernet(
-    model: Any, tokenizer: Any, pool: Sequence[Fact], settings: Settings, context: Context, folder: Path
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    pool: Sequence[Fact],
+    settings: Settings,
+    context: Context,
+    folder: Path,
 ) -> dict[str, float]:
     """Train the network on `pool` and write it to `folder`; returns figures of the training."""
     return learn("ke", new_network(model, settings), model, tokenizer, pool, settings, context, folder)
 
 
-def new_network(model: Any, settings: Settings) -> "Network":
+def new_network(model: PreTrainedModel, settings: Settings) -> "Network":
     """The untrained network, on the model's device; settings.seed draws it."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
@@ -93,7 +108,7 @@ def _weights(items: Sequence[Item]) -> list[float]:
 class Network(Hypernet):
     """KE's condition and the gates of all matrices."""
 
-    def __init__(self, model: Any, settings: Settings) -> None:
+    def __init__(self, model: PreTrainedModel, settings: Settings) -> None:
         super().__init__()
         self.paths = edited_modules(model, settings.layers)
         modules = [model.get_submodule(path) for path in self.paths]

@@ -14,11 +14,12 @@ published: what the release computes. A neuron is read before the activation fun
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.core.errors import InputError
 from lib.core.params import Section
@@ -46,7 +47,13 @@ class Settings(Section):
     write: float = Field(ge=0, description="how much of the new answer's embedding is added")
 
 
-def edit(model: Any, tokenizer: Any, requests: Sequence[Request], settings: Settings, context: Context) -> Edit:
+def edit(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    requests: Sequence[Request],
+    settings: Settings,
+    context: Context,
+) -> Edit:
     """Rewrite the neurons of every request.
 
     Raises InputError naming the request that has no target_true, or whose answer no neuron adds to.
@@ -73,7 +80,9 @@ def edit(model: Any, tokenizer: Any, requests: Sequence[Request], settings: Sett
     return Edit(updates=updates, info={"editor": "kn", "pairs": len(requests), "neurons": count})
 
 
-def knowledge_neurons(model: Any, tokenizer: Any, request: Request, settings: Settings) -> Tensor:
+def knowledge_neurons(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, request: Request, settings: Settings
+) -> Tensor:
     """(layer, neuron) of every neuron above the threshold: [n, 2] int64, in order.
 
     Raises InputError where none adds to the answer's probability.
@@ -88,7 +97,7 @@ def knowledge_neurons(model: Any, tokenizer: Any, request: Request, settings: Se
     return (scores > settings.threshold * scores.max()).nonzero()
 
 
-def question(tokenizer: Any, request: Request, settings: Settings) -> tuple[Item, bool]:
+def question(tokenizer: PreTrainedTokenizerBase, request: Request, settings: Settings) -> tuple[Item, bool]:
     """What is asked for the true answer, and whether its tokens' probabilities are multiplied."""
     if settings.mode == "corrected":
         return _answers(tokenizer, request, [str(request.target_true)]), True
@@ -96,7 +105,9 @@ def question(tokenizer: Any, request: Request, settings: Settings) -> tuple[Item
     return Item(prompt=tuple(prompt_ids(tokenizer, request.prompt)), targets=tuple((one,) for one in ids)), False
 
 
-def direction(model: Any, tokenizer: Any, request: Request, settings: Settings) -> Tensor:
+def direction(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, request: Request, settings: Settings
+) -> Tensor:
     """What is added to a neuron's column of the down projection: [hidden], float32."""
     paths = architecture(model)
     if settings.mode == "corrected":
@@ -112,11 +123,11 @@ def direction(model: Any, tokenizer: Any, request: Request, settings: Settings) 
     return change
 
 
-def _answers(tokenizer: Any, request: Request, targets: Sequence[str]) -> Item:
+def _answers(tokenizer: PreTrainedTokenizerBase, request: Request, targets: Sequence[str]) -> Item:
     return encode(tokenizer, [request.prompt], [targets])[0]
 
 
-def _bare(tokenizer: Any, text: str) -> list[int]:
+def _bare(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     """The tokens of a text by itself. Raises InputError where there are none."""
     if not (ids := list(tokenizer(text, add_special_tokens=False).input_ids)):
         raise InputError(f"target {text!r}: the tokenizer makes no token of it")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pydantic import Field
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.core.records import Request
 from lib.edits.edit import Edit
@@ -22,7 +23,13 @@ class Settings(Layered):
     moment_weight: float = Field(gt=0, description="lambda: how much the keys of ordinary text weigh")
 
 
-def edit(model: Any, tokenizer: Any, requests: Sequence[Request], settings: Settings, context: Context) -> Edit:
+def edit(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    requests: Sequence[Request],
+    settings: Settings,
+    context: Context,
+) -> Edit:
     """Raises FileNotFoundError without second moments; InputError for a request without subject, or a conflict."""
     arch = architecture(model)
 
@@ -33,6 +40,6 @@ def edit(model: Any, tokenizer: Any, requests: Sequence[Request], settings: Sett
     return solve(model, tokenizer, requests, settings, adjusted, "memit").edit
 
 
-def moment_layers(model: Any, settings: Settings) -> list[int]:
+def moment_layers(model: PreTrainedModel, settings: Settings) -> list[int]:
     """The layers that are changed."""
     return layers_of(model, settings)

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.core.errors import InputError
 from lib.core.records import Fact, Request
@@ -51,7 +52,13 @@ class Settings(Learning):
     rate_lr: float = Field(ge=0, description="learning rate of the rates")
 
 
-def edit(model: Any, tokenizer: Any, requests: Sequence[Request], settings: Settings, context: Context) -> Edit:
+def edit(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    requests: Sequence[Request],
+    settings: Settings,
+    context: Context,
+) -> Edit:
     """One update for all requests, from the gradient of their common loss.
 
     Raises FileNotFoundError where no network was trained, InputError where it does not fit model or preset or an update
@@ -65,7 +72,11 @@ def edit(model: Any, tokenizer: Any, requests: Sequence[Request], settings: Sett
 
 
 def edit_each(
-    model: Any, tokenizer: Any, requests: Sequence[Request], settings: Settings, context: Context
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    requests: Sequence[Request],
+    settings: Settings,
+    context: Context,
 ) -> list[Edit]:
     """`edit` of every request alone; forward passes are shared."""
     if settings.mode == "published":
@@ -77,13 +88,18 @@ def edit_each(
 
 
 def train_hypernet(
-    model: Any, tokenizer: Any, pool: Sequence[Fact], settings: Settings, context: Context, folder: Path
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    pool: Sequence[Fact],
+    settings: Settings,
+    context: Context,
+    folder: Path,
 ) -> dict[str, float]:
     """Train the network on `pool` and write it to `folder`; returns figures of the training."""
     return learn("mend", new_network(model, settings), model, tokenizer, pool, settings, context, folder)
 
 
-def new_network(model: Any, settings: Settings) -> "Network":
+def new_network(model: PreTrainedModel, settings: Settings) -> "Network":
     """The untrained network, on the model's device; settings.seed draws it."""
     shapes = {path: shape_of(model.get_submodule(path)) for path in edited_modules(model, settings.layers)}
     with torch.random.fork_rng(devices=[]):
@@ -91,7 +107,7 @@ def new_network(model: Any, settings: Settings) -> "Network":
         return Network(shapes, settings).to(model.device)
 
 
-def _trained(model: Any, settings: Settings, context: Context) -> Hypernet:
+def _trained(model: PreTrainedModel, settings: Settings, context: Context) -> Hypernet:
     network = new_network(model, settings)
     load_hypernet(context.hypernet, "mend", network)
     network.own_statistics = settings.mode == "published"

@@ -1,7 +1,8 @@
 """No editor: the unedited model, so that every table has its base row."""
 
 from collections.abc import Sequence
-from typing import Any
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.core.params import Section
 from lib.core.records import Request
@@ -16,6 +17,12 @@ class Settings(Section):
     """configs/editors/none.yaml: nothing to set."""
 
 
-def edit(model: Any, tokenizer: Any, requests: Sequence[Request], settings: Settings, context: Context) -> Edit:
+def edit(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    requests: Sequence[Request],
+    settings: Settings,
+    context: Context,
+) -> Edit:
     """An edit that changes nothing."""
     return Edit(updates={}, info={"editor": "none"})

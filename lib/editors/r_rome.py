@@ -1,9 +1,10 @@
 """R-ROME: ROME with the same averaged key throughout, which keeps its divisor from vanishing (arXiv 2403.07175)."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.core.records import Request
 from lib.edits.edit import Edit
@@ -20,18 +21,28 @@ class Settings(rank_one.RankOne):
     keys: Literal["averaged", "prompt"] = Field(description="over contexts, or the bare prompt's")
 
 
-def edit(model: Any, tokenizer: Any, requests: Sequence[Request], settings: Settings, context: Context) -> Edit:
+def edit(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    requests: Sequence[Request],
+    settings: Settings,
+    context: Context,
+) -> Edit:
     """Raises FileNotFoundError without second moments; InputError without subject, or where the divisor vanishes."""
     return rank_one.edit_all(model, tokenizer, requests, settings, context, keys=settings.keys, name="r_rome")
 
 
 def edit_each(
-    model: Any, tokenizer: Any, requests: Sequence[Request], settings: Settings, context: Context
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    requests: Sequence[Request],
+    settings: Settings,
+    context: Context,
 ) -> list[Edit]:
     """Every request alone on the model as it is; raises as `edit` does."""
     return rank_one.edit_each(model, tokenizer, requests, settings, context, keys=settings.keys, name="r_rome")
 
 
-def moment_layers(model: Any, settings: Settings) -> list[int]:
+def moment_layers(model: PreTrainedModel, settings: Settings) -> list[int]:
     """The layer that is changed."""
     return [rank_one.layer_of(model, settings)] if settings.moments else []

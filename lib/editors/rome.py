@@ -1,7 +1,8 @@
 """ROME: one fact as a rank-one update of one MLP (arXiv 2202.05262); several, one after another."""
 
 from collections.abc import Sequence
-from typing import Any
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.core.records import Request
 from lib.edits.edit import Edit
@@ -16,18 +17,28 @@ class Settings(rank_one.RankOne):
     """configs/editors/rome.yaml"""
 
 
-def edit(model: Any, tokenizer: Any, requests: Sequence[Request], settings: Settings, context: Context) -> Edit:
+def edit(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    requests: Sequence[Request],
+    settings: Settings,
+    context: Context,
+) -> Edit:
     """Raises FileNotFoundError without second moments; InputError without subject, or where the divisor vanishes."""
     return rank_one.edit_all(model, tokenizer, requests, settings, context, keys="rome", name="rome")
 
 
 def edit_each(
-    model: Any, tokenizer: Any, requests: Sequence[Request], settings: Settings, context: Context
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    requests: Sequence[Request],
+    settings: Settings,
+    context: Context,
 ) -> list[Edit]:
     """Every request alone on the model as it is; raises as `edit` does."""
     return rank_one.edit_each(model, tokenizer, requests, settings, context, keys="rome", name="rome")
 
 
-def moment_layers(model: Any, settings: Settings) -> list[int]:
+def moment_layers(model: PreTrainedModel, settings: Settings) -> list[int]:
     """The layer that is changed."""
     return [rank_one.layer_of(model, settings)] if settings.moments else []

@@ -14,10 +14,12 @@ Each works on one matrix at a time, whatever its form and whichever editor made 
 contexts, pass unchanged.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -29,11 +31,14 @@ from lib.edits.singular import largest_singular_value, reweighted
 from lib.edits.updates import Dense, LowRank, Matrix, Sparse, Vector, check_finite
 from lib.edits.weight_change import relative_change
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
 Change = Callable[[Matrix, Tensor, Matrix | None, Regularize, str], Matrix]
 """(dW, weight of the unedited model, earlier update of the same matrix, settings, name) -> what is left of dW."""
 
 
-def regularized(edit: Edit, model: Any, settings: Regularize, earlier: Edit, session: str = "") -> Edit:
+def regularized(edit: Edit, model: PreTrainedModel, settings: Regularize, earlier: Edit, session: str = "") -> Edit:
     """`edit`, one session's, with every matrix's update regularized, on the device that it came on.
 
     A method that changes no session by itself (none, prune) gives the same edit. `model` has its unedited weights;
@@ -58,7 +63,7 @@ def regularized(edit: Edit, model: Any, settings: Regularize, earlier: Edit, ses
     return replace(edit, updates=updates, info={**edit.info, "regularize": settings.model_dump()})
 
 
-def accumulated(total: Edit, model: Any, settings: Regularize) -> Edit:
+def accumulated(total: Edit, model: PreTrainedModel, settings: Regularize) -> Edit:
     """What is kept and evaluated of `total`, the sum of all sessions so far: with method prune, the sum pruned.
 
     `model` has its unedited weights. Raises InputError where the sum has a value that is not finite.

@@ -4,11 +4,13 @@ An edit by LoRA is stored as a PEFT adapter, so that PeftModel.from_pretrained a
 as the tensors of each update, named `<path>/<field>`.
 """
 
+from __future__ import annotations
+
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
@@ -18,6 +20,9 @@ from lib.edits.adapter import CONFIG, WEIGHTS, load_adapter, save_adapter
 from lib.edits.edit import Edit
 from lib.edits.updates import Dense, LowRank, Sparse, Update, Vector, check_finite, tensors_of
 from lib.runtime.tensors import load_tensors, save_tensors
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 INFO = "edit.json"
 UPDATES = "updates.safetensors"
@@ -32,7 +37,7 @@ _KINDS: dict[frozenset[str], type[Any]] = {
 }
 
 
-def save_edit(edit: Edit, folder: Path, model: Any, preset: Model) -> None:
+def save_edit(edit: Edit, folder: Path, model: PreTrainedModel, preset: Model) -> None:
     """Write `edit`; a folder with edit.json is complete, since that is written last.
 
     Raises InputError where a value is not finite; nothing is then written.

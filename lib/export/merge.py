@@ -3,11 +3,13 @@
 Merging has no way back: W + dW - dW is not W in floating point. What undoes a merge is the base model.
 """
 
+from __future__ import annotations
+
 import copy
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -21,11 +23,14 @@ from lib.edits.updates import Vector
 from lib.models.loading import quiet_transformers
 from lib.models.manifest import HUB_FILES, MANIFEST, weights_folder
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
 PROVENANCE = "errata.json"
 _WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "config.json")
 
 
-def stored_model(base: Path) -> Any:
+def stored_model(base: Path) -> PreTrainedModel:
     """The model of the manifest in `base` on the CPU, in the dtype that its weights are stored in."""
     with quiet_transformers():
         model = AutoModelForCausalLM.from_pretrained(
@@ -35,7 +40,7 @@ def stored_model(base: Path) -> Any:
 
 
 @torch.no_grad()
-def merged(model: Any, edit: Edit) -> Any:
+def merged(model: PreTrainedModel, edit: Edit) -> PreTrainedModel:
     """Another model with the edit in its weights, in their dtype; it shares every weight that the edit leaves alone.
 
     `model` stays as it was. Where an update touches an embedding or a head that are one weight, they become two, so
@@ -61,7 +66,7 @@ def merged(model: Any, edit: Edit) -> Any:
     return other
 
 
-def write_merged(model: Any, edit: Edit, base: Path, folder: Path) -> None:
+def write_merged(model: PreTrainedModel, edit: Edit, base: Path, folder: Path) -> None:
     """Write `model` with `edit` merged to `folder`, with tokenizer and generation config of the base: whole or not.
 
     `model` is that of the manifest in `base`. errata.json says what the checkpoint was made of. Raises InputError as

@@ -3,12 +3,17 @@
 Editors that look inside a model ask here and nowhere else, so a new family is one more record.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
 from lib.core.errors import InputError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +79,7 @@ FAMILIES: dict[str, Architecture] = {
 """By model_type of the config."""
 
 
-def architecture(model: Any) -> Architecture:
+def architecture(model: PreTrainedModel) -> Architecture:
     """The module paths of `model`; a family not listed is taken for Llama-shaped where it has all of its modules.
 
     Raises InputError naming the modules that are missing.

@@ -1,7 +1,9 @@
 """The unedited model and its tokenizer: loaded, frozen, checked."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 import transformers
@@ -14,6 +16,9 @@ from lib.models.manifest import MANIFEST, weights_folder
 from lib.models.sharding import sharded
 from lib.runtime.distributed import SINGLE_PROCESS, Distributed
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
 REMEDY = "Make or fetch it again (dvc repro --force --single-item base), or put the whole model in its place."
 
 
@@ -22,12 +27,12 @@ def dtype_on(where: torch.device, preset: str) -> torch.dtype:
     return torch.float32 if where.type == "cpu" else getattr(torch, preset)
 
 
-def load_tokenizer(base: Path) -> Any:
+def load_tokenizer(base: Path) -> PreTrainedTokenizerBase:
     """The model's tokenizer. It is only ever asked for input ids: token_type_ids would change GPT-2's answers."""
     return AutoTokenizer.from_pretrained(weights_folder(base), local_files_only=True)
 
 
-def load_model(base: Path, where: torch.device, distributed: Distributed = SINGLE_PROCESS) -> Any:
+def load_model(base: Path, where: torch.device, distributed: Distributed = SINGLE_PROCESS) -> PreTrainedModel:
     """The model in evaluation mode on `where`, every parameter frozen; spread over the processes that are sharded.
 
     Raises InputError where it does not split into a decoder and an output embedding as the library needs.
@@ -35,15 +40,15 @@ def load_model(base: Path, where: torch.device, distributed: Distributed = SINGL
     folder = weights_folder(base)
     dtype = dtype_on(where, read_json(base / MANIFEST)["dtype"])
 
-    def read() -> Any:
+    def read() -> PreTrainedModel:
         with (
             quiet_transformers(),
             reading(folder, "a model as transformers stores it", REMEDY, SafetensorError, OSError),
         ):
-            found = AutoModelForCausalLM.from_pretrained(
+            model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
                 folder, dtype=dtype, local_files_only=True, use_safetensors=True
             )
-        return found.eval().requires_grad_(False)
+        return model.eval().requires_grad_(False)
 
     model = sharded(read, where, distributed) if distributed.sharded else read().to(where)
     check_split(model)
@@ -51,7 +56,7 @@ def load_model(base: Path, where: torch.device, distributed: Distributed = SINGL
 
 
 @torch.inference_mode()
-def check_split(model: Any) -> None:
+def check_split(model: PreTrainedModel) -> None:
     """Raise InputError unless output embedding(decoder(x)) are the model's own logits.
 
     Everything here computes logits only where they are needed, so a model that does more between the two (a scale, a

@@ -1,12 +1,17 @@
 """How well a model predicts plain text: the sums that both readings of perplexity are made from."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from lib.models.likelihood import score_targets
 from lib.models.packing import Item, batches, pack
 from lib.models.tokens import prompt_ids
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +26,11 @@ class TextScore:
 
 
 def text_scores(
-    model: Any, tokenizer: Any, texts: Sequence[str], max_tokens: int, micro_batch_tokens: int
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Sequence[str],
+    max_tokens: int,
+    micro_batch_tokens: int,
 ) -> list[TextScore | None]:
     """The score of each text's first `max_tokens` tokens; None for a text of one token, of which nothing is predicted.
 

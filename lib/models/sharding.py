@@ -8,10 +8,12 @@ All processes gather together: each must go through the blocks as often as the o
 where they do not, `join_uneven` sees to it.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.distributed as dist
@@ -23,15 +25,18 @@ from torch.distributed.tensor import DTensor
 from lib.models.architecture import architecture
 from lib.runtime.distributed import Distributed
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
-def sharded(read: Callable[[], Any], where: torch.device, distributed: Distributed) -> Any:
+
+def sharded(read: Callable[[], PreTrainedModel], where: torch.device, distributed: Distributed) -> PreTrainedModel:
     """The model that `read` gives, in this machine's memory, frozen, its blocks spread over the processes.
 
     The processes of a machine read one after another, so that it never holds more than one whole model. Raises
     InputError where the model's blocks are not known.
     """
     mesh = init_device_mesh(where.type, (distributed.world_size,))
-    model: Any = None
+    model: PreTrainedModel
     for turn in range(1 + max(distributed.all_gather([distributed.local_rank]))):
         if turn == distributed.local_rank:
             model = _shard(read(), mesh).to(where)
@@ -41,7 +46,7 @@ def sharded(read: Callable[[], Any], where: torch.device, distributed: Distribut
     return model
 
 
-def _shard(model: Any, mesh: Any) -> Any:
+def _shard(model: PreTrainedModel, mesh: Any) -> PreTrainedModel:
     blocks = list(model.get_submodule(architecture(model).blocks))
     for block in blocks:
         fully_shard(block, mesh=mesh)
@@ -62,7 +67,7 @@ def whole(weight: Tensor) -> Tensor:
 
 
 @contextmanager
-def join_uneven(model: Any, idle: Callable[[], object] | None = None) -> Iterator[None]:
+def join_uneven(model: PreTrainedModel, idle: Callable[[], object] | None = None) -> Iterator[None]:
     """Within it, the processes may go through a spread model's blocks different numbers of times.
 
     Before each pass they tell each other who still works. Who is done makes idle passes, until all are: of one token

@@ -1,18 +1,23 @@
 """Prompts and targets as token ids, joined the way a model reads them."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from lib.core.errors import InputError
 from lib.core.texts import join
 from lib.models.packing import Item
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 _TEXTS = 1024
 """Tokenized in one call: beside the ids a tokenizer makes offsets, masks and more of each text, which take memory."""
 
 
 def encode(
-    tokenizer: Any,
+    tokenizer: PreTrainedTokenizerBase,
     prompts: Sequence[str],
     targets: Sequence[Sequence[str]],
     together: Callable[[str, str], str] = join,
@@ -38,12 +43,12 @@ def encode(
     return items
 
 
-def prompt_ids(tokenizer: Any, text: str) -> list[int]:
+def prompt_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     """The tokens of a text to be continued: never none, an empty one is the end-of-text token."""
     return list(tokenizer(text).input_ids) or [tokenizer.eos_token_id]
 
 
-def _ids(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
+def _ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
     parts = (list(texts[start : start + _TEXTS]) for start in range(0, len(texts), _TEXTS))
     return [ids for part in parts for ids in tokenizer(part).input_ids]
 

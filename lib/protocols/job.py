@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
 from lib.core.params import Regularize
 from lib.core.records import Request
 from lib.edits.apply import applied
@@ -19,8 +21,8 @@ from lib.methods.training.loop import Checkpoints
 class Job:
     """One editor on one model: what stays the same from session to session."""
 
-    model: Any
-    tokenizer: Any
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
     editor: Editor
     settings: Any
     context: Context

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from transformers import PreTrainedModel
+
 from lib.core.files import read_json, write_json
 from lib.core.params import Weights
 from lib.edits.edit import Edit
@@ -31,7 +33,7 @@ class WeightTable:
     distributed: Distributed
 
     @classmethod
-    def of(cls, model: Any, settings: Weights, scratch: Path, distributed: Distributed) -> "WeightTable":
+    def of(cls, model: PreTrainedModel, settings: Weights, scratch: Path, distributed: Distributed) -> "WeightTable":
         """That of a run on `model`, kept in `scratch` by the first process."""
         measure = Measure(model=model, thresholds=settings.thresholds, rank_side=settings.rank_side)
         key = fingerprint(settings=settings.model_dump())

@@ -6,10 +6,10 @@ for linear modules; a whole block (norms, attention) is trained one edit at a ti
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.pytorch_utils import Conv1D
 
 from lib.core.records import Request
@@ -31,8 +31,8 @@ from lib.models.packing import Item, batches, pack, side_by_side
 
 
 def fine_tuned_each(
-    model: Any,
-    tokenizer: Any,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
     requests: Sequence[Request],
     settings: Tuning,
     context: Context,
@@ -70,7 +70,7 @@ def fine_tuned_each(
     return [edit_of(model, one) for one in values]
 
 
-def _backward(model: Any, values: Sequence[Values], items: Sequence[Item]) -> list[float]:
+def _backward(model: PreTrainedModel, values: Sequence[Values], items: Sequence[Item]) -> list[float]:
     """Give every edit's values the gradient of its own loss; return the losses."""
     packings = [pack([item]).to(model.device) for item in items]  # one row each
     with _computing_with(model, values):

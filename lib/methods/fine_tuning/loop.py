@@ -7,11 +7,12 @@ with copies, in float32, for as long as a forward pass takes.
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.core.errors import InputError, NotFiniteError
 from lib.core.params import Auto, Section
@@ -49,8 +50,8 @@ class Tuning(Section):
 
 
 def fine_tuned(
-    model: Any,
-    tokenizer: Any,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
     requests: Sequence[Request],
     settings: Tuning,
     context: Context,
@@ -72,7 +73,7 @@ def fine_tuned(
     return edit_of(model, values)
 
 
-def copies(model: Any, settings: Tuning) -> Values:
+def copies(model: PreTrainedModel, settings: Tuning) -> Values:
     """Copies of the parameters to train, in the model's order.
 
     Raises InputError where the model has no such layer.
@@ -90,7 +91,7 @@ def copies(model: Any, settings: Tuning) -> Values:
     return found
 
 
-def training_items(tokenizer: Any, requests: Sequence[Request], settings: Tuning) -> list[Item]:
+def training_items(tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], settings: Tuning) -> list[Item]:
     """One item a request; as published, every target token is a target of its own right after the prompt."""
     items = encode(tokenizer, [one.prompt for one in requests], [(one.target_new,) for one in requests])
     if settings.objective == "published":
@@ -105,7 +106,7 @@ def token_weights(items: Sequence[Item], batch: int, like: Tensor) -> Tensor:
 
 
 def _fit(
-    model: Any,
+    model: PreTrainedModel,
     values: Values,
     items: Sequence[Item],
     settings: Tuning,
@@ -134,7 +135,7 @@ def _fit(
     return done
 
 
-def _backward(model: Any, values: Values, batch: Sequence[Item], context: Context) -> float:
+def _backward(model: PreTrainedModel, values: Values, batch: Sequence[Item], context: Context) -> float:
     """Give `values` the gradient of the batch's loss, of which this process computes its share; return that loss."""
     share = context.distributed.shard(sorted(batch, key=lambda one: -one.length))
     loss = torch.zeros((), device=model.device)

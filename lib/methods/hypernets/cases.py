@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Any
+
+from transformers import PreTrainedTokenizerBase
 
 from lib.core.errors import InputError
 from lib.core.records import Fact
@@ -51,7 +52,7 @@ class Source:
             self._targets[relation] = sorted({fact.target for fact in some})
         self._all_targets = sorted({fact.target for fact in facts})
 
-    def draw(self, tokenizer: Any, random: Random, locality: int) -> Case:
+    def draw(self, tokenizer: PreTrainedTokenizerBase, random: Random, locality: int) -> Case:
         """A random case with `locality` facts beside it, all but the last of the edit's relation.
 
         The new target is another object of the relation, or of the whole pool where the relation has only one.

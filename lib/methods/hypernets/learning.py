@@ -20,6 +20,7 @@ from typing import Any, Literal
 import torch
 from pydantic import Field
 from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.core.errors import NotFiniteError
 from lib.core.params import Section
@@ -71,8 +72,8 @@ class Losses:
 def learn(
     editor: str,
     network: Hypernet,
-    model: Any,
-    tokenizer: Any,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
     pool: Sequence[Fact],
     settings: Any,
     context: Context,
@@ -108,7 +109,7 @@ def learn(
 class _Run:
     """A network in training, with all that its next step depends on."""
 
-    def __init__(self, network: Hypernet, model: Any, settings: Any, micro_batch_tokens: int) -> None:
+    def __init__(self, network: Hypernet, model: PreTrainedModel, settings: Any, micro_batch_tokens: int) -> None:
         self.network, self.model, self.settings, self.micro_batch_tokens = network, model, settings, micro_batch_tokens
         self.optimizer = torch.optim.Adam(network.groups(settings.lr, getattr(settings, "rate_lr", settings.lr)))
         self.rates = [group["lr"] for group in self.optimizer.param_groups]
@@ -146,7 +147,7 @@ class _Run:
         return {"step": self.done, "loss": total.item(), "edit": edit.item(), "locality": locality.item()}
 
 
-def losses(model: Any, network: Hypernet, cases: Sequence[Case]) -> Losses:
+def losses(model: PreTrainedModel, network: Hypernet, cases: Sequence[Case]) -> Losses:
     """The two losses of these cases, each edited alone; gradients reach the network."""
     weights = [1 / len(case.edit.targets[0]) for case in cases]
     updates = network(signals_of(model, [case.edit for case in cases], network.paths, weights))
@@ -162,7 +163,7 @@ def losses(model: Any, network: Hypernet, cases: Sequence[Case]) -> Losses:
     return Losses(edit=_mean_by_target(edit, moved), locality=_mean_by_target(divergence, kept))
 
 
-def _log_p(model: Any, packed: Packed) -> Tensor:
+def _log_p(model: PreTrainedModel, packed: Packed) -> Tensor:
     """Log-probabilities of all tokens where a target token is predicted: [n, v] float32."""
     logits: Tensor = model.get_output_embeddings()(hidden_states(model, packed)).float()
     return logits.log_softmax(-1)
@@ -174,7 +175,7 @@ def _mean_by_target(values: Tensor, packed: Packed) -> Tensor:
     return (values / counts[packed.owner]).sum() / packed.targets
 
 
-def _cases(source: Source, tokenizer: Any, settings: Any, what: str, number: int) -> Iterator[Case]:
+def _cases(source: Source, tokenizer: PreTrainedTokenizerBase, settings: Any, what: str, number: int) -> Iterator[Case]:
     """Cases that follow from the seed and `what` alone."""
     random = Random(f"{settings.seed}/{what}")
     return (source.draw(tokenizer, random, settings.locality) for _ in range(number))

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.core.errors import InputError, NotFiniteError
 from lib.core.files import read_json, write_json
@@ -63,14 +64,16 @@ class Hypernet(nn.Module):
         return [{"params": list(self.parameters()), "lr": lr}]
 
 
-def edited_modules(model: Any, layers: int) -> list[str]:
+def edited_modules(model: PreTrainedModel, layers: int) -> list[str]:
     """Both projections of the MLP in each of the last `layers` layers, or in all where there are fewer."""
     paths, count = architecture(model), architecture(model).layers(model)
     last = range(max(0, count - layers), count)
     return [path for layer in last for path in (paths.mlp_in_of(layer), paths.mlp_out_of(layer))]
 
 
-def signals_of(model: Any, items: Sequence[Item], paths: Sequence[str], weights: Sequence[float]) -> Signals:
+def signals_of(
+    model: PreTrainedModel, items: Sequence[Item], paths: Sequence[str], weights: Sequence[float]
+) -> Signals:
     """Signals of the sum over edits of weight times -log p of the new target's tokens.
 
     Raises NotFiniteError where a gradient is not finite.
@@ -125,14 +128,16 @@ def together(packings: Sequence[Packed]) -> tuple[Packed, list[int]]:
     return side_by_side(packings), [place for place, one in enumerate(packings) for _ in range(len(one.item))]
 
 
-def new_targets(tokenizer: Any, requests: Sequence[Request]) -> list[Item]:
+def new_targets(tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request]) -> list[Item]:
     """Prompt and new target of every request. Raises ValueError where there is no request."""
     if not requests:
         raise ValueError("hyper-network: wanted at least one request, found none")
     return encode(tokenizer, [one.prompt for one in requests], [(one.target_new,) for one in requests])
 
 
-def edit_together(model: Any, network: Hypernet, items: Sequence[Item], weights: Sequence[float], tokens: int) -> Edit:
+def edit_together(
+    model: PreTrainedModel, network: Hypernet, items: Sequence[Item], weights: Sequence[float], tokens: int
+) -> Edit:
     """One edit: the sum of the updates of all items, `tokens` tokens at a time. Raises InputError as check_finite."""
     made = Edit(updates={})
     for part in _parts(model, network, items, weights, tokens):
@@ -145,7 +150,7 @@ def edit_together(model: Any, network: Hypernet, items: Sequence[Item], weights:
 
 
 def edit_apart(
-    model: Any, network: Hypernet, items: Sequence[Item], weights: Sequence[float], tokens: int
+    model: PreTrainedModel, network: Hypernet, items: Sequence[Item], weights: Sequence[float], tokens: int
 ) -> list[Edit]:
     """An edit for every item. Raises InputError as check_finite."""
     made = []
@@ -157,7 +162,7 @@ def edit_apart(
 
 
 def _parts(
-    model: Any, network: Hypernet, items: Sequence[Item], weights: Sequence[float], tokens: int
+    model: PreTrainedModel, network: Hypernet, items: Sequence[Item], weights: Sequence[float], tokens: int
 ) -> Iterator[Updates]:
     for indices in batches(items, tokens):
         signals = signals_of(model, [items[k] for k in indices], network.paths, [weights[k] for k in indices])

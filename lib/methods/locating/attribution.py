@@ -5,10 +5,11 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from lib.models.architecture import architecture
 from lib.models.likelihood import token_nll
@@ -19,7 +20,7 @@ Place = Literal["corrected", "published"]
 before the activation function. In a gated MLP both give the same attributions: one factor scales the product."""
 
 
-def attributions(model: Any, item: Item, place: Place, steps: int, product: bool) -> Tensor:
+def attributions(model: PreTrainedModel, item: Item, place: Place, steps: int, product: bool) -> Tensor:
     """How much each neuron adds to the probability of the item's targets: [layers, inner], float32.
 
     A neuron's activation a at the last prompt token is scaled by `steps` numbers from 0 to 1, a layer at a time:
@@ -48,7 +49,7 @@ def attributions(model: Any, item: Item, place: Place, steps: int, product: bool
 
 
 def _activations(
-    model: Any, item: Item, modules: Mapping[int, nn.Module], place: Place, column: int
+    model: PreTrainedModel, item: Item, modules: Mapping[int, nn.Module], place: Place, column: int
 ) -> dict[int, Tensor]:
     """The neurons' values at the last prompt token: [inner] by layer."""
     seen: dict[int, Tensor] = {}

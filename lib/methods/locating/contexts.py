@@ -1,10 +1,10 @@
 """Contexts in which keys are read: sampled openings before the prompt (ROME and MEMIT draw them differently)."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.generation.engine import Prompt, Sampling
 from lib.generation.equal_length import TransformersGenerator
@@ -13,7 +13,9 @@ OPENINGS = ("The", "Therefore", "Because", "I", "You")
 _TOP_K = 5
 
 
-def rome_contexts(model: Any, tokenizer: Any, lengths: Sequence[int], seed: int) -> list[list[str]]:
+def rome_contexts(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, lengths: Sequence[int], seed: int
+) -> list[list[str]]:
     """One group: the bare prompt, and a text sampled from nothing of each length (tokens) before it.
 
     As released, the end-of-text token that a text continues counts: length 5 draws four tokens.
@@ -28,14 +30,18 @@ def rome_contexts(model: Any, tokenizer: Any, lengths: Sequence[int], seed: int)
     return [["{}", *(_context(text) for text in texts)]]
 
 
-def memit_contexts(model: Any, tokenizer: Any, length: int, seed: int) -> list[list[str]]:
+def memit_contexts(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, length: int, seed: int
+) -> list[list[str]]:
     """Two groups: the bare prompt, and a sampled continuation of `length` tokens of each of OPENINGS before it."""
     prompts = [Prompt(text=opening, seed=seed + index) for index, opening in enumerate(OPENINGS)]
     texts = _sampled(model, tokenizer, prompts, length)
     return [["{}"], [_context(opening + text) for opening, text in zip(OPENINGS, texts, strict=True)]]
 
 
-def _sampled(model: Any, tokenizer: Any, prompts: Sequence[Prompt], length: int) -> list[str]:
+def _sampled(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Prompt], length: int
+) -> list[str]:
     sampling = Sampling(max_tokens=length, temperature=1.0, top_k=_TOP_K)
     return TransformersGenerator(model, tokenizer).generate("", prompts, sampling)
 

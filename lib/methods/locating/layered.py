@@ -6,11 +6,11 @@ layers left, and A [d_in, n] the method's adjusted keys, the update is R A^T. Li
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from pydantic import Field
 from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.core.errors import InputError
 from lib.core.params import Auto, Section
@@ -50,7 +50,7 @@ class Solved:
     """Groups of templates that the keys were read in."""
 
 
-def layers_of(model: Any, settings: Layered) -> list[int]:
+def layers_of(model: PreTrainedModel, settings: Layered) -> list[int]:
     """The layers to change, ascending. Raises InputError where the model does not have one."""
     if settings.layers != "auto":
         return known_layers(model, settings.layers)
@@ -60,7 +60,12 @@ def layers_of(model: Any, settings: Layered) -> list[int]:
 
 
 def solve(
-    model: Any, tokenizer: Any, requests: Sequence[Request], settings: Layered, adjusted: Adjusted, name: str
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    requests: Sequence[Request],
+    settings: Layered,
+    adjusted: Adjusted,
+    name: str,
 ) -> Solved:
     """The edit for `requests`.
 
@@ -103,8 +108,8 @@ def _update(residual: Tensor, adjusted: Tensor, where: str) -> tuple[Update, flo
 
 
 def request_keys(
-    model: Any, tokenizer: Any, requests: Sequence[Request], arch: Architecture, layer: int,
-    contexts: Sequence[Sequence[str]], settings: Layered,
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request],
+    arch: Architecture, layer: int, contexts: Sequence[Sequence[str]], settings: Layered,
 ) -> Tensor:  # fmt: skip
     """The requests' keys at a layer, mean over groups of the mean over a group's contexts: [d_in, n] float64."""
     places: list[Place] = [

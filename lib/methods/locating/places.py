@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.core.errors import InputError
 from lib.core.records import Request
@@ -30,7 +31,7 @@ class Place:
     position: int
 
 
-def place(tokenizer: Any, request: Request, token: Token, context: str = "{}") -> Place:
+def place(tokenizer: PreTrainedTokenizerBase, request: Request, token: Token, context: str = "{}") -> Place:
     """The request's prompt put into `context` at its {}.
 
     Raises InputError naming the request where it has no subject, or its prompt does not hold it literally.
@@ -40,7 +41,7 @@ def place(tokenizer: Any, request: Request, token: Token, context: str = "{}") -
     return located(tokenizer, prompt, end, token)
 
 
-def located(tokenizer: Any, text: str, subject_end: int, token: Token) -> Place:
+def located(tokenizer: PreTrainedTokenizerBase, text: str, subject_end: int, token: Token) -> Place:
     """`text` as tokens, and the last token that begins before character `subject_end`, or the last of all."""
     encoded = tokenizer(text, return_offsets_mapping=True)
     end = subject_end if token == "subject_last" else len(text)
@@ -62,7 +63,7 @@ def _subject_start(request: Request) -> int:
 
 @torch.inference_mode()
 def states(
-    model: Any, places: Sequence[Place], parts: Sequence[tuple[str, Side]], tokens: int
+    model: PreTrainedModel, places: Sequence[Place], parts: Sequence[tuple[str, Side]], tokens: int
 ) -> dict[tuple[str, Side], Tensor]:
     """What goes into or comes out of modules at every place's position: [places, d] float32 for each of `parts`.
 
@@ -108,7 +109,7 @@ def _batches(places: Sequence[Place], tokens: int) -> Iterator[Sequence[Place]]:
         yield batch
 
 
-def known_layers(model: Any, layers: Sequence[int]) -> list[int]:
+def known_layers(model: PreTrainedModel, layers: Sequence[int]) -> list[int]:
     """`layers`, ascending. Raises InputError where there is none, or the model does not have one of them."""
     count = architecture(model).layers(model)
     if wrong := [layer for layer in layers if not 0 <= layer < count]:

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.core.params import Auto, Section
 from lib.core.records import Request
@@ -57,14 +58,15 @@ class _Common:
         return normalised
 
 
-def layer_of(model: Any, settings: RankOne) -> int:
+def layer_of(model: PreTrainedModel, settings: RankOne) -> int:
     """The layer to change. Raises InputError where the model does not have it."""
     depth = architecture(model).layers(model)
     return known_layers(model, [round(_DEPTH_SHARE * depth) if settings.layer == "auto" else int(settings.layer)])[0]
 
 
 def edit_each(
-    model: Any, tokenizer: Any, requests: Sequence[Request], settings: RankOne, context: Context, keys: Keys, name: str,
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request],
+    settings: RankOne, context: Context, keys: Keys, name: str,
 ) -> list[Edit]:  # fmt: skip
     """Every request alone on the model as it is, values optimised together.
 
@@ -75,7 +77,8 @@ def edit_each(
 
 
 def edit_all(
-    model: Any, tokenizer: Any, requests: Sequence[Request], settings: RankOne, context: Context, keys: Keys, name: str,
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request],
+    settings: RankOne, context: Context, keys: Keys, name: str,
 ) -> Edit:  # fmt: skip
     """The requests one after another, each on the model with those before; contexts are drawn once, before the first.
 
@@ -94,7 +97,14 @@ def edit_all(
 _OF_REQUESTS = ("loss", "iterations", "divisor", "norm")
 
 
-def _common(model: Any, tokenizer: Any, settings: RankOne, context: Context, keys: Keys, name: str) -> _Common:
+def _common(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    settings: RankOne,
+    context: Context,
+    keys: Keys,
+    name: str,
+) -> _Common:
     layer = layer_of(model, settings)
     factored = None
     if settings.moments:
@@ -104,7 +114,13 @@ def _common(model: Any, tokenizer: Any, settings: RankOne, context: Context, key
     return _Common(name=name, keys=keys, layer=layer, contexts=contexts, factored=factored)
 
 
-def _edits(model: Any, tokenizer: Any, requests: Sequence[Request], settings: RankOne, common: _Common) -> list[Edit]:
+def _edits(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    requests: Sequence[Request],
+    settings: RankOne,
+    common: _Common,
+) -> list[Edit]:
     arch = architecture(model)
     path = arch.mlp_out_of(common.layer)
     places = [place(tokenizer, request, settings.token, one) for request in requests for one in common.contexts]

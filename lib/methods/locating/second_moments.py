@@ -4,13 +4,15 @@ Locate-then-edit methods weigh a new key against those of ordinary text with it 
 Streaming: memory is one batch and one float64 sum a layer, whatever the number of texts.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +22,9 @@ from lib.core.errors import InputError
 from lib.core.records import Text
 from lib.core.tables import read
 from lib.runtime.tensors import open_tensors, save_tensors
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 _TEXTS_A_PART = 64
 """Texts that are batched by length together, and between two saves."""
@@ -35,8 +40,8 @@ class SecondMoment:
 
 
 def second_moments(
-    model: Any,
-    tokenizer: Any,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
     texts: Sequence[str],
     paths: Sequence[str],
     micro_batch_tokens: int,
@@ -77,7 +82,7 @@ def _batches(texts: Sequence[list[int]], tokens: int) -> Iterator[list[list[int]
 
 
 @torch.inference_mode()
-def _keys(model: Any, batch: Sequence[list[int]], paths: Sequence[str]) -> dict[str, Tensor]:
+def _keys(model: PreTrainedModel, batch: Sequence[list[int]], paths: Sequence[str]) -> dict[str, Tensor]:
     """The inputs [tokens, d_in] of each module at all tokens of the batch, padding left out, float32."""
     t = max(map(len, batch))
     ids = torch.tensor([[*one, *[0] * (t - len(one))] for one in batch], device=model.device)

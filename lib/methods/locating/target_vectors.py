@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.core.errors import NotFiniteError
 from lib.core.params import Section
@@ -75,8 +76,8 @@ class _Rows:
 
 
 def target_values(
-    model: Any, tokenizer: Any, requests: Sequence[Request], path: str, token: Token, contexts: Sequence[str],
-    settings: Optimisation,
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request],
+    path: str, token: Token, contexts: Sequence[str], settings: Optimisation,
 ) -> Values:  # fmt: skip
     """Optimise the output of the module at `path` for every request; `contexts` begin with the bare prompt.
 
@@ -97,7 +98,7 @@ def target_values(
     )
 
 
-def _optimised(model: Any, rows: _Rows, path: str, settings: Optimisation) -> Values:
+def _optimised(model: PreTrainedModel, rows: _Rows, path: str, settings: Optimisation) -> Values:
     module, n = model.get_submodule(path), len(rows.kl_row)
     initial = _initial(model, module, rows, n)
     shift = torch.zeros_like(initial, requires_grad=True)
@@ -138,7 +139,11 @@ def _norm(shift: Tensor) -> Tensor:
 
 
 def _rows(
-    tokenizer: Any, requests: Sequence[Request], token: Token, contexts: Sequence[str], device: torch.device
+    tokenizer: PreTrainedTokenizerBase,
+    requests: Sequence[Request],
+    token: Token,
+    contexts: Sequence[str],
+    device: torch.device,
 ) -> _Rows:
     rows: list[tuple[int, ...]] = []
     position: list[int] = []
@@ -176,7 +181,7 @@ def _rows(
 
 
 @torch.no_grad()
-def _initial(model: Any, module: nn.Module, rows: _Rows, n: int) -> Tensor:
+def _initial(model: PreTrainedModel, module: nn.Module, rows: _Rows, n: int) -> Tensor:
     """The module's output at the position of every request's first row: [n, d] float32."""
     found: list[Tensor] = []
     first = torch.tensor([int((rows.owner == index).nonzero()[0]) for index in range(n)], device=rows.ids.device)
@@ -208,7 +213,7 @@ def _shifted(module: nn.Module, shift: Tensor, rows: _Rows) -> Iterator[None]:
         handle.remove()
 
 
-def _log_likelihood(model: Any, rows: _Rows, n: int) -> tuple[Tensor, Tensor]:
+def _log_likelihood(model: PreTrainedModel, rows: _Rows, n: int) -> tuple[Tensor, Tensor]:
     """[n]: mean over contexts of -log p per target token; [n, v]: log p after the KL prompt's position."""
     hidden = model.base_model(input_ids=rows.ids, attention_mask=rows.mask, use_cache=False).last_hidden_state
     head = model.get_output_embeddings()
