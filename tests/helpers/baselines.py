@@ -33,7 +33,8 @@ REQUESTS = [
 
 def context(pool: Sequence[Fact] = (), steps: list[Step] | None = None, micro_batch_tokens: int = 4096) -> Context:
     """A context of one process; training steps go to `steps`."""
-    train = section("train", Train).model_copy(update={"micro_batch_tokens": micro_batch_tokens})
+    resolved = {"objective": "published", "after": 0.0, "keep": 0.0, "micro_batch_tokens": micro_batch_tokens}
+    train = section("train", Train).model_copy(update=resolved)
     return Context(
         paraphrases=(),
         neighbors=(),

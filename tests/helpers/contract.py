@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, OPTConfig
 
-from lib.core.params import Lora, Model, Train, section
+from lib.core.params import Lora, Model
 from lib.core.records import Request
 from lib.editors import editor
 from lib.edits.edit import Edit
@@ -103,9 +103,10 @@ def case_of(name: str, family: str, folder: Path) -> Case:
     """The editor on the tiny model of `family`; `folder` takes second moments and its trained network."""
     model, tokenizer, chosen = tiny_model(family), byte_tokenizer(), editor(name)
     how = settings(chosen, name, **QUICK.get(name, {}))
-    train = section("train", Train).model_copy(update={"epochs": 4, "lr": 1e-2, "batch_size": 8})
+    shared = context(POOL)
+    train = shared.train.model_copy(update={"epochs": 4, "lr": 1e-2, "batch_size": 8})
     ours = replace(
-        context(POOL), train=train, lora=Lora(r=2, alpha=4.0, targets=TARGETS[family]), statistics=folder,
+        shared, train=train, lora=Lora(r=2, alpha=4.0, targets=TARGETS[family]), statistics=folder,
         hypernet=folder / "hypernet",
     )  # fmt: skip
     with nothing_left_behind(model):

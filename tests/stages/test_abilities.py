@@ -217,6 +217,7 @@ COUNTS = {
 
 @pytest.mark.data
 @pytest.mark.parametrize(("mode", "limit"), [("corrected", 50), ("published", 10)])
+@pytest.mark.slow
 def test_the_eight_tasks_run_on_the_real_files(run: Run, project: Path, real_data: Path, mode: str, limit: int) -> None:
     folder = real_data / "abilities"
     began = time.process_time()

@@ -63,6 +63,7 @@ def two_machines(shard: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_two_machines_make_the_edit_of_one(two_machines: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.helpers.edit_process", json.dumps(CHANGES), *options(tmp_path)]
     subprocess.run(command, env=os.environ | {"DVC_ROOT": str(tmp_path)}, check=True, timeout=300)
@@ -74,6 +75,7 @@ def test_two_machines_make_the_edit_of_one(two_machines: Path, tmp_path: Path) -
     assert [(two_machines / f"steps-{rank}").read_text() for rank in range(2)] == [str(STEPS)] * 2
 
 
+@pytest.mark.slow
 def test_a_killed_process_ends_the_other_with_a_reason_and_the_same_command_goes_on(
     two_machines: Path, shard: str, tmp_path: Path
 ) -> None:

@@ -65,6 +65,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_two_processes_write_the_texts_of_one_also_after_one_was_killed(alone: Path, tmp_path: Path) -> None:
     killed = run_stage(tmp_path, 2, DIE="yes")
     assert killed.returncode == 1

@@ -25,7 +25,10 @@ PRESET = params.preset("models", "tiny", params.Model)
 UNEDITED = Edit(updates={})
 
 
-@pytest.fixture(params=FAMILIES, scope="module")
+@pytest.fixture(
+    params=["gpt2", *(pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES if name != "gpt2")],
+    scope="module",
+)
 def family(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

@@ -87,6 +87,7 @@ def test_every_epoch_goes_through_all_items_once_in_another_order() -> None:
     assert epochs[0] != epochs[1]
 
 
+@pytest.mark.slow
 def test_two_processes_train_to_the_single_process_result(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     subprocess.run(

@@ -26,6 +26,7 @@ def spread(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.slow
 def test_a_spread_model_is_trained_and_scored_as_a_whole_one(spread: Path, family: str) -> None:
     ours = json.loads((spread / f"{family}.json").read_text())
     wanted = json.loads(json.dumps(found(tiny_model(family), family, Distributed())))

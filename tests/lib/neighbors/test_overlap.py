@@ -48,6 +48,7 @@ FACTS = st.builds(
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(REQUESTS, max_size=3), st.lists(FACTS, max_size=7))
+@pytest.mark.slow
 def test_the_filter_keeps_and_counts_what_comparing_every_fact_with_every_edit_does(
     requests: list[Request], facts: list[Fact]
 ) -> None:

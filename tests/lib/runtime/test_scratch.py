@@ -15,13 +15,13 @@ from lib.runtime.scratch import lock_of
 
 @dataclass(frozen=True, kw_only=True)
 class Played(Distributed):
-    """A process among two, of which the other says what is written here."""
+    """A process among two, of which the other answers what is written here."""
 
-    said: list[Any] = field(default_factory=list)
+    answers: list[Any] = field(default_factory=list)
 
-    def gather(self, items: list[Any]) -> list[Any]:
-        other = self.said.pop(0)
-        return [*items, other] if self.first else [other, *items]
+    def all_gather(self, items: list[Any]) -> list[Any]:
+        answer = self.answers.pop(0)
+        return [*items, answer] if self.is_main else [answer, *items]
 
 
 @pytest.fixture(autouse=True)
@@ -32,31 +32,31 @@ def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_process_that_does_not_see_the_firsts_files_is_refused() -> None:
-    world = Played(rank=1, size=2, said=[True, "a mark that is not there", True])
+    processes = Played(rank=1, world_size=2, answers=[True, "a mark that is not there", True])
     with (
         pytest.raises(FileNotFoundError, match="processes 1 of 2 do not see what process 0 writes"),
-        shared.shared_scratch("edit", "key", world),
+        shared.shared_scratch("edit", "key", processes),
     ):
         pass
 
 
 def test_the_first_hears_that_another_does_not_see() -> None:
-    world = Played(rank=0, size=2, said=[False, "", False])
+    processes = Played(rank=0, world_size=2, answers=[False, "", False])
     with (
         pytest.raises(FileNotFoundError, match="processes 1 of 2"),
-        shared.shared_scratch("edit", "key", world),
+        shared.shared_scratch("edit", "key", processes),
     ):
         pass
 
 
 def test_the_others_wait_for_the_firsts_word_and_take_no_lock(tmp_path: Path) -> None:
-    world = Played(rank=1, size=2, said=[False, False, True, "mark", True])
+    processes = Played(rank=1, world_size=2, answers=[False, False, True, "mark", True])
     folder = tmp_path / ".scratch" / "edit" / "key"
     folder.mkdir(parents=True)
     (folder / "written-by-the-first").write_text("mark")
-    with FileLock(lock_of(folder)), shared.shared_scratch("edit", "key", world) as found:
-        assert found == folder
-    assert world.said == []
+    with FileLock(lock_of(folder)), shared.shared_scratch("edit", "key", processes) as scratch:
+        assert scratch == folder
+    assert processes.answers == []
 
 
 def test_the_first_waits_while_another_run_has_the_lock(tmp_path: Path) -> None:
@@ -66,14 +66,14 @@ def test_the_first_waits_while_another_run_has_the_lock(tmp_path: Path) -> None:
     held.acquire()
 
     class Freed(Played):
-        def gather(self, items: list[Any]) -> list[Any]:
+        def all_gather(self, items: list[Any]) -> list[Any]:
             waited.append(items[0])
             if len(waited) == 2:
                 held.release()
-            return super().gather(items)
+            return super().all_gather(items)
 
     waited: list[Any] = []
-    with shared.shared_scratch("edit", "key", Freed(rank=0, size=2, said=[False, False, False, "", True])):
+    with shared.shared_scratch("edit", "key", Freed(rank=0, world_size=2, answers=[False, False, False, "", True])):
         assert waited[:3] == [False, False, True]
         with pytest.raises(TimeoutError):
             held.acquire(timeout=0.01)

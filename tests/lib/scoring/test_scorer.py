@@ -86,6 +86,7 @@ def test_no_row_depends_on_the_size_of_a_batch(micro_batch_tokens: int, low_rank
     )
 
 
+@pytest.mark.slow
 def test_two_processes_find_what_one_does(tmp_path: Path) -> None:
     found = tmp_path / "found.json"
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
