@@ -47,6 +47,7 @@ def reference_delta(reference: Mapping[str, Tensor], layer: int) -> Tensor:
     return reference[f"resid_layer{layer}"].double() @ reference[f"adj_k_layer{layer}"].double().T
 
 
+@pytest.mark.slow
 def test_memit(family: str, statistics: Path, tmp_path: Path) -> None:
     run = f"memit_{family}"
     reference, hparams = tensors("memit", family), document("hparams")[run]
@@ -69,6 +70,7 @@ def test_memit(family: str, statistics: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("family", ["gpt2", "gptj"])
+@pytest.mark.slow
 def test_a_search_that_may_stop_early_goes_as_the_originals(family: str) -> None:
     run = f"memit_{family}_earlystop"
     hparams = document("hparams")[run]
@@ -98,6 +100,7 @@ def test_memits_adjusted_keys_of_the_originals_moment_and_keys() -> None:
 
 @pytest.mark.parametrize("run", ["batch12_1layer", "batch12_2layers", "batch5_1layer_unl", "batch1_1layer"])
 @pytest.mark.parametrize("family", ["gpt2", "gptj"])
+@pytest.mark.slow
 def test_emmet(family: str, statistics: Path, run: str) -> None:
     reference, hparams = tensors("emmet", f"{family}_{run}"), document("hparams")[f"emmet_{family}_{run}"]
     model, tokenizer = golden_model(family)
@@ -177,10 +180,12 @@ def check_two_batches(family: str, edits: list[tuple[Edit, Tensor]], tolerance: 
             assert relative(delta(model, edit, layer), released) < tolerance, (batch, layer)
 
 
+@pytest.mark.slow
 def test_alphaedit_over_two_batches(family: str, statistics: Path) -> None:
     check_two_batches(family, two_batches(family, statistics), OWN_MOMENTS)
 
 
+@pytest.mark.slow
 def test_alphaedit_with_the_originals_projection(
     statistics_of: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -80,6 +80,7 @@ def losses(run: str) -> list[Sequence[float]]:
     return [pytest.approx(traces[str(case)], abs=1e-4) for case in range(len(REQUESTS))]
 
 
+@pytest.mark.slow
 def test_rome_with_second_moments(family: str, statistics: Path) -> None:
     run = f"rome_{family}_mom2_true"
     edits = rank_one_edits("rome", run, family, statistics)
@@ -87,6 +88,7 @@ def test_rome_with_second_moments(family: str, statistics: Path) -> None:
     assert edits.search.loss == losses(run)
 
 
+@pytest.mark.slow
 def test_rome_without_second_moments(family: str, statistics: Path) -> None:
     run = f"rome_{family}_mom2_false"
     edits = rank_one_edits("rome", run, family, statistics)
@@ -96,6 +98,7 @@ def test_rome_without_second_moments(family: str, statistics: Path) -> None:
 
 @pytest.mark.parametrize("keys", ["averaged", "prompt"])
 @pytest.mark.parametrize("family", ["gpt2", "gptj"])
+@pytest.mark.slow
 def test_r_rome(family: str, statistics: Path, keys: str) -> None:
     run = f"rrome_{family}_{'random_prefix' if keys == 'averaged' else 'prompt'}_keys"
     edits = rank_one_edits("r_rome", run, family, statistics, keys=keys)
