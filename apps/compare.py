@@ -20,7 +20,7 @@ from lib.core.run import run
 from lib.core.tables import schema
 from lib.experiments.runs import fetched
 from lib.metrics import consistency, texts
-from lib.metrics.comparison import FACTS, Comparison, Row, Run, compare
+from lib.metrics.comparison import FACTS, Comparison, ComparisonRow, RunTables, compare
 from lib.report.pages import render
 
 SCORES = "results/scores.parquet"
@@ -50,14 +50,14 @@ def main() -> None:
     print(table(found) + without)
 
 
-def _run(revision: str) -> Run:
+def _run(revision: str) -> RunTables:
     """What the run of `revision` left. Raises FileNotFoundError where that is nowhere to be found."""
     wanted = [one for one in schema(Score).names if one not in _WITHOUT]
     scores = _table(revision, SCORES, wanted)
-    return Run(name=revision, edits=_table(revision, EDITS, ["request_id", *FACTS]), scores=scores)
+    return RunTables(name=revision, edits=_table(revision, EDITS, ["request_id", *FACTS]), scores=scores)
 
 
-def _with_texts(a: Run, b: Run) -> tuple[Run, Run]:
+def _with_texts(a: RunTables, b: RunTables) -> tuple[RunTables, RunTables]:
     """Both runs with what is measured on their texts, words weighing what they weigh in A.
 
     Raises FileNotFoundError or InputError where a run has left no texts, or texts of another version.
@@ -67,7 +67,7 @@ def _with_texts(a: Run, b: Run) -> tuple[Run, Run]:
     one, other = (
         replace(
             run,
-            others=texts.of_run(
+            text_measures=texts.of_run(
                 _table(run.name, GENERATIONS, schema(Generation).names),
                 _table(run.name, DIVERGENCES, schema(Divergence).names),
                 run.edits,
@@ -113,7 +113,7 @@ def table(found: Comparison) -> str:
     return "\n".join(lines)
 
 
-def _line(row: Row) -> str:
+def _line(row: ComparisonRow) -> str:
     spread = row.bootstrap
     cells = (
         f"{row.kind} {row.measure}",

@@ -18,7 +18,7 @@ from lib.experiments.curves import Outcome, pictures, points, table
 from lib.experiments.files import read_experiments
 from lib.experiments.runs import fetched
 
-EVALUATE, ABILITIES = "metrics/evaluate.json", "metrics/abilities.json"
+EVALUATE, ABILITIES = "results/evaluate.json", "results/abilities.json"
 RETENTION, KL = "results/plots/retention.json", "results/plots/kl.json"
 WEIGHTS = "results/train/weights.csv"
 

@@ -55,16 +55,18 @@ def _write(
         write_json(options.results / f"after-{session}.json", measured.harness)
     indices = {name: list(found) for name, found in measurer.tasks.indices.items()}
     write_json(options.results / "indices.json", indices)
+    tasks = figures(before, list(after.values())[-1] if after else None)
     write_json(
-        options.metrics,
+        options.figures,
         {
             "mode": measurer.settings.mode,
-            "tasks": figures(before, list(after.values())[-1] if after else None),
-            "sessions": {str(session): figures(before, one) for session, one in list(after.items())[:-1]},
+            "tasks": tasks,
+            "sessions": {str(session): figures(before, measured) for session, measured in list(after.items())[:-1]},
             "not_measured": dict(left_out) | ({} if after else {"after": "protocol.kind=single keeps no edit"}),
-            "seconds": rounded(time.perf_counter() - began, 1),
         },
     )
+    headline = {task: figure["after"] for task, figure in tasks.items() if "after" in figure}
+    write_json(options.metrics, headline | {"seconds": rounded(time.perf_counter() - began, 1)})
 
 
 def _measurer(
@@ -119,7 +121,7 @@ def _after(
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("requests", "pool", "text", "model", "edit", "abilities", "results", "metrics"):
+    for name in ("requests", "pool", "text", "model", "edit", "abilities", "results", "figures", "metrics"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     return parser.parse_args()
 

@@ -42,7 +42,8 @@ def main() -> None:
         _write_curve(options.curve, steps)
         write_weights(options.weights, options.maps, [], UNEDITED, weights)
         why = "none: single edits are made and scored in stage score"
-        write_json(options.metrics, {"edits": 0, "kept": why, "change": {"note": why}})
+        write_json(options.metrics, {"edits": 0})
+        write_json(options.results, {"kept": why, "change": {"note": why}})
         return
     with process_group() as processes, editing(Inputs.of(options), "edit", processes, steps.extend) as (job, requests):
         if processes.is_main:
@@ -53,7 +54,10 @@ def main() -> None:
             save_edit(made, options.edit, job.model, model_preset())
             _write_curve(options.curve, steps)
             write_weights(options.weights, options.maps, table.rows(), made, weights)
-            write_json(options.metrics, _summary(made, steps, len(requests), began, table))
+            seconds = time.perf_counter() - began
+            write_json(options.metrics, _summary(made, steps, len(requests), seconds))
+            per_edit = rounded(seconds / max(len(requests), 1), 3)
+            write_json(options.results, {"seconds_per_edit": per_edit, "change": summary(table.rows())})
             forget(job.folder)
 
 
@@ -73,16 +77,13 @@ def _edited(job: Job, requests: Sequence[Request], protocol: params.Protocol, fo
     return sequential(job, requests, protocol, keep, ends if len(ends) <= table.settings.sessions else [])
 
 
-def _summary(edit: Edit, steps: Sequence[Step], edits: int, began: float, table: WeightTable) -> Mapping[str, Any]:
-    seconds = time.perf_counter() - began
+def _summary(edit: Edit, steps: Sequence[Step], edits: int, seconds: float) -> Mapping[str, Any]:
     return {
         "edits": edits,
         "pairs": edit.info.get("pairs"),
         "steps": len(steps),
         "loss": rounded(steps[-1].loss) if steps else None,
         "seconds": rounded(seconds, 1),
-        "seconds_per_edit": rounded(seconds / max(edits, 1), 3),
-        "change": summary(table.rows()),
         **peak_memory_mib(),
     }
 
@@ -99,7 +100,7 @@ def _write_curve(path: Path, steps: Sequence[Step]) -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     Inputs.add_to(parser)
-    for name in ("edit", "curve", "weights", "maps", "metrics"):
+    for name in ("edit", "curve", "weights", "maps", "metrics", "results"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     return parser.parse_args()
 

@@ -1,53 +1,63 @@
-"""Stage `evaluate`: scores in, metrics and the rows of the plots out. Arithmetic only; no model is loaded."""
+"""Stage `evaluate`: from scores to metrics, and to every table that the report shows. No model is loaded.
+
+Headline numbers go into metrics/evaluate.json; everything else into results/evaluate.json and the rows of the plots.
+"""
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 
 import polars as pl
 
 from lib.core.files import write_json
-from lib.core.params import Dataset, preset, read_params
+from lib.core.params import Dataset, Scoring, preset, read_params, section
 from lib.core.run import run
 from lib.metrics import consistency, plot_rows, retention, summaries, texts
 from lib.metrics import scores as metrics
+from lib.metrics.comparison import FACTS, edited_against_unedited
+from lib.metrics.examples import first_examples, passages
 from lib.metrics.perplexity import perplexity_ratio
+
+PASSAGES = 6
+"""Edits of which the page shows sampled texts."""
 
 
 def main() -> None:
+    """Read the tables of stage score; write metrics, the details behind them and the rows of the plots."""
     options = _options()
     measure = metrics.HEADLINE[preset("datasets", read_params()["dataset"], Dataset).metric]
-    scores = pl.scan_parquet(options.scores)
-    edits = pl.read_parquet(options.requests, columns=["request_id", "relation", "target_new", "references"])
+    scores, generations = pl.scan_parquet(options.scores), pl.read_parquet(options.generations)
+    edits = pl.read_parquet(options.requests, columns=["request_id", "relation", "references", *FACTS])
     neighbors = pl.read_parquet(options.neighbors, columns=["request_id", "similarity"])
-    others = texts.of_run(
-        pl.read_parquet(options.generations),
-        pl.read_parquet(options.divergences),
-        edits,
-        consistency.read(options.frequencies),
+    text_measures = texts.of_run(
+        generations, pl.read_parquet(options.divergences), edits, consistency.read(options.frequencies)
     )
     scored = metrics.per_record(scores)
     metrics.check_complete(retention.last_session(scored), edits["request_id"])
-    sessions = metrics.joined(scored, others)
-    records = retention.last_session(sessions)
+    sessions = metrics.joined(scored, text_measures)
+    records, last_scores = retention.last_session(sessions), retention.last_session(scores)
     details = summaries.details(records, measure)
     plots = {
         "scores": plot_rows.score_rows(details),
         "relations": plot_rows.relation_rows(records, edits, measure),
         "locality_by_similarity": plot_rows.locality_rows(records, neighbors, measure),
-        "nll_shift": plot_rows.nll_rows(metrics.efficacy_nll(retention.last_session(scores))),
+        "nll_shift": plot_rows.nll_rows(metrics.efficacy_nll(last_scores)),
         "retention": retention.curve(sessions, measure),
         "kl": retention.curve(sessions, "kl"),
     }
     for name, rows in plots.items():
         write_json(options.plots / f"{name}.json", {"rows": rows})
-    write_json(options.plots / "details.json", details)
-    kept = retention.immediate_and_final(sessions, measure)
-    write_json(
-        options.metrics,
-        summaries.headline(details)
-        | perplexity_ratio(pl.read_parquet(options.text_nll))
-        | ({"retention": kept} if kept else {}),
-    )
+    examples = first_examples(edits, scores, generations, measure, section("score", Scoring).examples)
+    plain_text = perplexity_ratio(pl.read_parquet(options.text_nll))
+    tables = {
+        "plain_text": plain_text,
+        "retention": retention.immediate_and_final(sessions, measure),
+        "comparison": asdict(edited_against_unedited(edits, last_scores.collect(), text_measures)),
+        "examples": [asdict(example) for example in examples],
+        "passages": [asdict(passage) for passage in passages(retention.last_session(generations), PASSAGES)],
+    }
+    write_json(options.results, details | tables)
+    write_json(options.metrics, summaries.headline(details, plain_text.get("perplexity_ratio")))
 
 
 def _options() -> argparse.Namespace:
@@ -60,7 +70,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--requests", type=Path, required=True, help="requests.parquet of stage facts")
     parser.add_argument("--neighbors", type=Path, required=True, help="neighbors.parquet of stage neighbors")
     parser.add_argument("--metrics", type=Path, required=True, help="where the headline metrics go")
-    parser.add_argument("--plots", type=Path, required=True, help="folder for the rows of the plots and the details")
+    parser.add_argument("--results", type=Path, required=True, help="where everything else that was measured goes")
+    parser.add_argument("--plots", type=Path, required=True, help="folder for the rows of the plots")
     return parser.parse_args()
 
 

@@ -56,18 +56,21 @@ def main() -> None:
     write(options.paraphrases, Paraphrase, cleaned.paraphrases)
     values = {
         "kept": len(cleaned.paraphrases),
-        "kept_fewshot": sum(paraphrase.kind == "fewshot" for paraphrase in cleaned.paraphrases),
         "shortfall": cleaned.shortfall,
-        "candidates": len(candidates),
         "evaluation": len(prompts),
         "evaluation_shortfall": evaluated.shortfall,
-        "dropped": dict(cleaned.dropped),
         "seconds": rounded(time.perf_counter() - began, 1),
     }
     valid = valid_share(candidates, requests, read(options.pool, Fact))
     shares = {"fewshot_valid": valid, "prefix_cached": cached}
     percents = {name: rounded(100 * share, 2) for name, share in shares.items() if share is not None}
     write_json(options.metrics, values | percents)
+    details = {
+        "candidates": len(candidates),
+        "kept_fewshot": sum(paraphrase.kind == "fewshot" for paraphrase in cleaned.paraphrases),
+        "dropped": dict(cleaned.dropped),
+    }
+    write_json(options.results, details)
 
 
 def _chunks(requests: Sequence[Request], para: params.Para, folder: Path) -> list[Chunk]:
@@ -93,7 +96,7 @@ def _complete(chunks: Sequence[Chunk], para: params.Para, base: Path) -> float |
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("requests", "pool", "model", "paraphrases", "evaluation", "metrics"):
+    for name in ("requests", "pool", "model", "paraphrases", "evaluation", "metrics", "results"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     return parser.parse_args()
 

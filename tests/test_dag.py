@@ -19,6 +19,7 @@ from ruamel.yaml import YAML
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from lib.core.params import PRESET_GROUPS
 from lib.core.records import Score
 from lib.core.tables import read
 from tests.helpers.imports import ROOT, closure
@@ -53,6 +54,14 @@ def test_the_unedited_model_is_measured_whatever_the_editor_and_what_it_trains_o
     assert data == {"data/requests.parquet", "data/evaluation.parquet", "data/facts/text.parquet", "models/base"}
     assert all(str(name).startswith("score.") for name in stage["params"])
     assert set(stage["outs"]) <= {*DAG["stages"]["score"]["deps"]}
+
+
+def test_the_report_depends_on_every_parameter_and_preset_that_it_prints() -> None:
+    listed = DAG["stages"]["report"]["params"]
+    names = {name for name in listed if isinstance(name, str)}
+    assert names == {*YAML(typ="safe").load(ROOT / "params.yaml")}
+    files = {file for entry in listed if isinstance(entry, dict) for file in entry}
+    assert files == {f"configs/{group}s/${{{group}}}.yaml" for group in PRESET_GROUPS}
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +199,7 @@ def test_two_processes_edit_and_score_as_one_each_with_a_model_or_with_one_toget
 
 def abilities(workspace: Path) -> list[float]:
     """The facts that the base model knows, and every task's headline before and after."""
-    tasks = json.loads((workspace / "metrics/abilities.json").read_text())["tasks"]
+    tasks = json.loads((workspace / "results/abilities.json").read_text())["tasks"]
     recall = json.loads((workspace / "metrics/recall.json").read_text())["known"]
     return [recall, *(tasks[name][when] for name in sorted(tasks) for when in ("before", "after"))]
 

@@ -73,7 +73,7 @@ def test_the_documented_editor_edits_and_is_scored_by_the_commands_of_the_dag(pr
     edit = load_edit(project / made["edit"])
     assert edit.info["editor"] == read_json(project / made["edit"] / "edit.json")["editor"] == "nudge"
     assert [type(one) for one in edit.updates.values()] == [LowRank]
-    assert read_json(project / made["metrics"])["change"]["manhattan"] > 0
+    assert read_json(project / made["results"])["change"]["manhattan"] > 0
     rows = read(project / options(project, "score")["scores"], Score)
     new = {when: [row.nll for row in rows if row.kind == "efficacy" and row.role == "new" and row.when == when]
            for when in ("before", "after")}  # fmt: skip

@@ -4,6 +4,7 @@ What every key means, its unit and its range stand beside its type in lib/core/s
 lib/core/presets.py; the numbers are in params.yaml and the presets alone.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ from lib.core.sections import (
 __all__ = [
     "PARAMS_FILE",
     "PRESETS",
+    "PRESET_GROUPS",
     "ROOT",
     "Abilities",
     "Auto",
@@ -88,6 +90,7 @@ __all__ = [
     "editor_preset",
     "preset",
     "presets",
+    "presets_in_use",
     "read_params",
     "section",
     "with_held_lora",
@@ -99,6 +102,10 @@ __all__ = [
 ROOT = Path(__file__).resolve().parents[2]
 PARAMS_FILE = ROOT / "params.yaml"
 PRESETS = ROOT / "configs"
+
+
+PRESET_GROUPS = ("dataset", "model", "editor")
+"""Keys of params.yaml that name a preset of configs/<key>s/."""
 
 
 def read_params(path: Path = PARAMS_FILE) -> dict[str, Any]:
@@ -150,6 +157,18 @@ def editor_preset(name: str, model: str, kind: type[S]) -> S:
         )
     own = by_model.get(model, {})
     return check(_over(values, own), kind, f"configs/editors/{name}.yaml{f': models.{model}' if own else ''}")
+
+
+def presets_in_use(named: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """By group (dataset, model, editor) the values of the presets that `named`, params.yaml's values, names.
+
+    Of an editor's settings for single models those for this model alone are left: they stand under `models`.
+    """
+    values = {group: dict(read_params(PRESETS / f"{group}s" / f"{named[group]}.yaml")) for group in PRESET_GROUPS}
+    by_model = values["editor"].pop("models", {})
+    if named["model"] in by_model:
+        values["editor"]["models"] = {named["model"]: by_model[named["model"]]}
+    return values
 
 
 def _over(values: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:

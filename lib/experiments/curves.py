@@ -36,13 +36,13 @@ class Outcome:
     """What one run left."""
 
     evaluate: Mapping[str, Any]
-    """metrics/evaluate.json."""
+    """results/evaluate.json."""
     retention: Sequence[Mapping[str, Any]]
     """The rows of retention.curve: none where nothing was scored on the way."""
     kl: Sequence[Mapping[str, Any]]
     """The same of KL to the unedited model."""
     abilities: Mapping[str, Any]
-    """metrics/abilities.json."""
+    """results/abilities.json."""
     weights: pl.DataFrame
     """weights.csv: the row of path `all` for each number of edits."""
 
@@ -76,7 +76,6 @@ def _point(group: str, measure: str, unit: str, edits: int, value: float, spread
 
 def _editing(run: Outcome) -> Iterator[dict[str, Any]]:
     """The headline measure and KL of all edits so far; only of the end where nothing was scored on the way."""
-    whole = run.evaluate
     curves = [
         (kind, kind, PERCENT, [one for one in run.retention if one["kind"] == kind]) for kind in ("score", *KINDS)
     ]
@@ -84,8 +83,16 @@ def _editing(run: Outcome) -> Iterator[dict[str, Any]]:
         some = [one for one in rows if one["group"] == "all so far"]
         for one in some:
             yield _point("editing", measure, unit, one["edits"], one["mean"], one["ci95"])
-        if not some and whole[name] is not None:
-            yield _point("editing", measure, unit, whole["n"], whole[name], whole[f"{name}_ci95"])
+        end = _end(run.evaluate, name)
+        if not some and end is not None:
+            yield _point("editing", measure, unit, run.evaluate["n"], end["mean"], end["ci95"])
+
+
+def _end(evaluate: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+    """The summary after the last edit: of KL, or of the headline measure."""
+    after = evaluate["after"]
+    summary: Mapping[str, Any] | None = after["locality"]["kl"] if name == "kl" else after[name][evaluate["headline"]]
+    return summary
 
 
 def _abilities(run: Outcome) -> Iterator[dict[str, Any]]:

@@ -47,31 +47,33 @@ def means(values: Floats, resampling: Resampling) -> Floats:
     if not n:
         raise ValueError("bootstrap: wanted at least one edit to draw, found none")
     random = np.random.default_rng(resampling.seed)
-    known = ~np.isnan(values)
-    both = np.concatenate([np.where(known, values, 0.0), known], axis=1)  # [n, 2 columns]: values, whether known
-    drawn = np.empty((resampling.draws, both.shape[1]))
+    measured = ~np.isnan(values)
+    terms = np.concatenate(
+        [np.where(measured, values, 0.0), measured], axis=1
+    )  # [n, 2 columns]: values, measured or not
+    totals = np.empty((resampling.draws, terms.shape[1]))
     chunk = max(1, _CELLS // n)
     for start in range(0, resampling.draws, chunk):
         rows = min(chunk, resampling.draws - start)
         edits = random.integers(n, size=(rows, n)) + n * np.arange(rows)[:, None]
         times = np.bincount(edits.ravel(), minlength=rows * n).reshape(rows, n)  # how often each edit was drawn
-        drawn[start : start + rows] = times @ both
-    sums, counts = np.split(drawn, 2, axis=1)
-    found: Floats = np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
-    return found
+        totals[start : start + rows] = times @ terms
+    sums, counts = np.split(totals, 2, axis=1)
+    column_means: Floats = np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
+    return column_means
 
 
 def harmonic(terms: Floats) -> Floats:
     """The harmonic mean over the last axis: 0 where a term is 0, NaN where one is NaN."""
     with np.errstate(divide="ignore"):
-        found: Floats = terms.shape[-1] / (1 / terms).sum(axis=-1)
-    return found
+        mean: Floats = terms.shape[-1] / (1 / terms).sum(axis=-1)
+    return mean
 
 
-def interval(drawn: Floats) -> Interval | None:
-    """The percentile interval of what was drawn [draws], draws that are NaN left out; None where all are."""
-    known = drawn[~np.isnan(drawn)]
-    if not len(known):
+def interval(means: Floats) -> Interval | None:
+    """The percentile interval of the means of all draws [draws], without those that are NaN; None where all are."""
+    measured = means[~np.isnan(means)]
+    if not len(measured):
         return None
-    low, high = np.quantile(known, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2])
+    low, high = np.quantile(measured, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2])
     return Interval(low=float(low), high=float(high))

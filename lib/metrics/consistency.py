@@ -57,18 +57,18 @@ def read(path: Path) -> Frequencies:
 
 
 def published(idf: Path, vocabulary: Path) -> Frequencies:
-    """The published pair: idf.npy, one number a word, and tfidf_vocab.json, which gives each word's place in it.
+    """The published pair: idf.npy, one number a word, and tfidf_vocab.json, which gives each word's index in it.
 
     Raises InputError where the two do not belong together.
     """
     values = np.load(idf, allow_pickle=False).ravel()
-    places = read_json(vocabulary)
-    if sorted(places.values()) != list(range(len(values))):
+    indices = read_json(vocabulary)
+    if sorted(indices.values()) != list(range(len(values))):
         raise InputError(
-            f"{vocabulary}: wanted each place from 0 to {len(values) - 1} of {idf} once; found {len(places)} words "
-            "with other places. Both files must come from the same download"
+            f"{vocabulary}: wanted each index from 0 to {len(values) - 1} of {idf} once; found {len(indices)} words "
+            "with other indices. Both files must come from the same download"
         )
-    return Frequencies(words=tuple(sorted(places, key=places.__getitem__)), idf=tuple(values.tolist()))
+    return Frequencies(words=tuple(sorted(indices, key=indices.__getitem__)), idf=tuple(values.tolist()))
 
 
 def cosines(frequencies: Frequencies, pairs: Sequence[tuple[str, str]]) -> list[float]:
@@ -78,10 +78,10 @@ def cosines(frequencies: Frequencies, pairs: Sequence[tuple[str, str]]) -> list[
     """
     if not pairs:
         return []
-    vectorizer = TfidfVectorizer(vocabulary={word: place for place, word in enumerate(frequencies.words)})
+    vectorizer = TfidfVectorizer(vocabulary={word: index for index, word in enumerate(frequencies.words)})
     vectorizer.idf_ = np.array(frequencies.idf)
     left, right = (vectorizer.transform([pair[side] for pair in pairs]) for side in (0, 1))  # rows of length 1, or 0
-    return [float(one) for one in np.asarray(left.multiply(right).sum(axis=1)).ravel()]
+    return [float(cosine) for cosine in np.asarray(left.multiply(right).sum(axis=1)).ravel()]
 
 
 def consistency(
@@ -92,9 +92,9 @@ def consistency(
     None for a record that has no generation or no reference text.
     """
     records = list(zip(generations, references, strict=True))
-    asked = [place for place, (texts, known) in enumerate(records) if texts and known]
-    found = cosines(frequencies, [(" ".join(records[place][0]), " ".join(records[place][1])) for place in asked])
+    measured = [index for index, record in enumerate(records) if all(record)]
+    pairs = [(" ".join(records[index][0]), " ".join(records[index][1])) for index in measured]
     values: list[float | None] = [None] * len(records)
-    for place, one in zip(asked, found, strict=True):
-        values[place] = 100 * one
+    for index, cosine in zip(measured, cosines(frequencies, pairs), strict=True):
+        values[index] = 100 * cosine
     return values

@@ -8,27 +8,27 @@ import polars as pl
 
 from lib.metrics.scores import KINDS, WHENS
 
-Rows = list[dict[str, Any]]
+PlotRows = list[dict[str, Any]]
 
 POINTS = 2_000
 """At most so many edits are drawn as points: every k-th in the order of their ids."""
 _DIGITS = 4
 
 
-def score_rows(details: Mapping[str, Any]) -> Rows:
+def score_rows(details: Mapping[str, Any]) -> PlotRows:
     """The headline measure before and after with its interval, in percent; what was not measured has no row."""
     rows = []
     for name in ("score", *KINDS):
         for when in WHENS:
-            found = details[when][name][details["headline"]]
-            if found is not None:
-                values = {"value": found["mean"], "ci95": found["ci95"]}
+            summary = details[when][name][details["headline"]]
+            if summary is not None:
+                values = {"value": summary["mean"], "ci95": summary["ci95"]}
                 values = {key: round(value, _DIGITS) for key, value in values.items()}
-                rows.append({"metric": name, "when": when, "label": f"{name}, {when}", "n": found["n"], **values})
+                rows.append({"metric": name, "when": when, "label": f"{name}, {when}", "n": summary["n"], **values})
     return rows
 
 
-def relation_rows(records: pl.DataFrame, edits: pl.DataFrame, measure: str) -> Rows:
+def relation_rows(records: pl.DataFrame, edits: pl.DataFrame, measure: str) -> PlotRows:
     """The three kinds' means after the edit for every relation, in percent, the relation with most edits first.
 
     `records` are metrics.per_record's, `edits` has the columns request_id and relation. A relation that is not known,
@@ -45,7 +45,7 @@ def relation_rows(records: pl.DataFrame, edits: pl.DataFrame, measure: str) -> R
     )
 
 
-def locality_rows(records: pl.DataFrame, neighbors: pl.DataFrame, measure: str) -> Rows:
+def locality_rows(records: pl.DataFrame, neighbors: pl.DataFrame, measure: str) -> PlotRows:
     """Per edit: its locality before and after, in percent, and the mean similarity of its training neighbors.
 
     `neighbors` has the columns request_id and similarity; the mean is None where they were drawn at random or
@@ -58,7 +58,7 @@ def locality_rows(records: pl.DataFrame, neighbors: pl.DataFrame, measure: str) 
     return _thinned(edits.join(similarity, on="request_id", how="left").sort("request_id")).to_dicts()
 
 
-def nll_rows(nll: pl.DataFrame) -> Rows:
+def nll_rows(nll: pl.DataFrame) -> PlotRows:
     """Per edit: NLL per token of its true object minus that of its new one, before and after; above 0 it has taken.
 
     `nll` is metrics.efficacy_nll's. Edits without a true object have no row.

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import polars as pl
 
 from lib.metrics.scores import KINDS
-from lib.metrics.summaries import score, summary
+from lib.metrics.summaries import Summary, score, summary
 
 Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 
@@ -33,14 +33,17 @@ def curve(records: pl.DataFrame, measure: str) -> list[dict[str, Any]]:
     after = after.join(first, on="request_id")
     rows = []
     for session in sessions:
-        here = after.filter(pl.col("session") == session)
-        for group, some in (("all so far", here), ("newest", here.filter(pl.col("first") == session))):
+        scored = after.filter(pl.col("session") == session)
+        for group, edits in (("all so far", scored), ("newest", scored.filter(pl.col("first") == session))):
             for kind in ("score", *KINDS):
-                one = score(some, measure) if kind == "score" else summary(some.filter(pl.col("kind") == kind), measure)
-                if one is not None:
-                    row = {"edits": session, "group": group, "kind": kind, "mean": round(one.mean, 4)}
-                    rows.append(row | {"ci95": round(one.ci95, 4), "n": one.n})
+                if (figure := _summary(edits, kind, measure)) is not None:
+                    row = {"edits": session, "group": group, "kind": kind, "mean": round(figure.mean, 4)}
+                    rows.append(row | {"ci95": round(figure.ci95, 4), "n": figure.n})
     return rows
+
+
+def _summary(records: pl.DataFrame, kind: str, measure: str) -> Summary | None:
+    return score(records, measure) if kind == "score" else summary(records.filter(pl.col("kind") == kind), measure)
 
 
 def immediate_and_final(records: pl.DataFrame, measure: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ A value is a mean over the records that have the measure; what none has is None.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,11 +13,17 @@ import numpy as np
 import polars as pl
 
 from lib.metrics import bootstrap
-from lib.metrics.scores import BESIDE, KINDS, SCORED, WHENS, by_edit, measured_on
+from lib.metrics.scores import BESIDE, KINDS, LOCALITY_ONLY, SCORED, WHENS, by_edit, measured_on
 
 _Z95 = 1.96
-_DECIMALS = {"kl": 4}
-"""In the headline; others have two."""
+_DECIMALS = 2
+"""In the headline."""
+TEXTS = {
+    "exact_match": ("efficacy", "exact_match"),
+    "exact_match_paraphrases": ("generalization", "exact_match"),
+    "unchanged": ("locality", "unchanged"),
+}
+"""Headline numbers of what the edited model writes when no token is forced: (kind of prompt, measure) of each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,19 +58,19 @@ def score(records: pl.DataFrame, measure: str) -> Summary | None:
     With all kinds in all N records that is g' S g / N, S being the kinds' covariance (ddof 0). A kind's mean is 0 only
     where all its values are; then H and its interval are 0.
     """
-    known = records.filter(pl.col(measure).is_not_null())
-    means = {kind: summary(known.filter(pl.col("kind") == kind), measure) for kind in KINDS}
-    n = known["request_id"].n_unique()
-    found = {kind: one for kind, one in means.items() if one is not None}
-    if len(found) < len(KINDS):
+    measured = records.filter(pl.col(measure).is_not_null())
+    summaries = {kind: summary(measured.filter(pl.col("kind") == kind), measure) for kind in KINDS}
+    kinds = {kind: kind_summary for kind, kind_summary in summaries.items() if kind_summary is not None}
+    n = measured["request_id"].n_unique()
+    if len(kinds) < len(KINDS):
         return None
-    if not all(one.mean for one in found.values()):
+    if not all(kind.mean for kind in kinds.values()):
         return Summary(mean=0.0, ci95=0.0, n=n)
-    harmonic = len(KINDS) / sum(1 / one.mean for one in found.values())
-    weight = {kind: harmonic**2 / (len(KINDS) * one.mean**2) / one.n for kind, one in found.items()}
-    centred = pl.col(measure) - pl.col("kind").replace_strict({kind: one.mean for kind, one in found.items()})
+    harmonic = len(KINDS) / sum(1 / kind.mean for kind in kinds.values())
+    weight = {name: harmonic**2 / (len(KINDS) * kind.mean**2) / kind.n for name, kind in kinds.items()}
+    centred = pl.col(measure) - pl.col("kind").replace_strict({name: kind.mean for name, kind in kinds.items()})
     influence = (centred * pl.col("kind").replace_strict(weight)).sum().alias("influence")
-    influences = known.group_by("session", "request_id").agg(influence)["influence"].to_numpy()
+    influences = measured.group_by("session", "request_id").agg(influence)["influence"].to_numpy()
     return Summary(mean=harmonic, ci95=float(_Z95 * math.sqrt((influences**2).sum())), n=n)
 
 
@@ -84,11 +90,14 @@ def details(
 
 def _details(records: pl.DataFrame, resampling: bootstrap.Resampling) -> dict[str, Any]:
     kinds = {kind: records.filter(pl.col("kind") == kind) for kind in BESIDE}
-    spread = bootstrapped(by_edit(records), resampling)
+    intervals = bootstrapped(by_edit(records), resampling)
     return {
-        "score": {one: _plain(score(records, one), spread[f"score.{one}"]) for one in SCORED},
+        "score": {measure: _plain(score(records, measure), intervals[f"score.{measure}"]) for measure in SCORED},
         **{
-            kind: {one: _plain(summary(rows, one), spread.get(f"{kind}.{one}")) for one in measured_on(kind)}
+            kind: {
+                measure: _plain(summary(rows, measure), intervals.get(f"{kind}.{measure}"))
+                for measure in measured_on(kind)
+            }
             for kind, rows in kinds.items()
         },
     }
@@ -98,48 +107,44 @@ def bootstrapped(edits: pl.DataFrame, resampling: bootstrap.Resampling) -> dict[
     """The percentile interval of every `kind.measure` and `score.measure` of by_edit's frame."""
     names = [name for name in edits.columns if name not in {"session", "request_id"}]
     if edits.is_empty():
-        return dict.fromkeys([*names, *(f"score.{one}" for one in SCORED)])
+        return dict.fromkeys([*names, *(f"score.{measure}" for measure in SCORED)])
     values = edits.select(pl.col(names).cast(pl.Float64).fill_null(np.nan)).to_numpy()
-    drawn = dict(zip(names, bootstrap.means(values, resampling).T, strict=True))
-    for one in SCORED:
-        drawn[f"score.{one}"] = bootstrap.harmonic(np.stack([drawn[f"{kind}.{one}"] for kind in KINDS], axis=-1))
-    return {name: bootstrap.interval(column) for name, column in drawn.items()}
+    means = dict(zip(names, bootstrap.means(values, resampling).T, strict=True))
+    for measure in SCORED:
+        kinds = np.stack([means[f"{kind}.{measure}"] for kind in KINDS], axis=-1)
+        means[f"score.{measure}"] = bootstrap.harmonic(kinds)
+    return {name: bootstrap.interval(column) for name, column in means.items()}
 
 
-def _plain(one: Summary | None, spread: bootstrap.Interval | None) -> dict[str, Any] | None:
-    if one is None:
+def _plain(summary: Summary | None, interval: bootstrap.Interval | None) -> dict[str, Any] | None:
+    if summary is None:
         return None
-    return _rounded(asdict(one)) | {"bootstrap": None if spread is None else _rounded(asdict(spread))}
+    return _rounded(asdict(summary)) | {"bootstrap": None if interval is None else _rounded(asdict(interval))}
 
 
 def _rounded(values: Mapping[str, float]) -> dict[str, float]:
     return {name: round(value, 6) for name, value in values.items()}
 
 
-def headline(details: Mapping[str, Any]) -> dict[str, Any]:
-    """The headline measure of `details` for a metrics file, and what was measured beside it.
+def headline(details: Mapping[str, Any], perplexity_ratio: float | None = None) -> dict[str, Any]:
+    """The few numbers of `details` that a metrics file holds: what the edited model writes, and the paper's score.
 
-    After the edit on top, and the same under `before`.
+    TEXTS, the headline measure of each kind and their score with `*_ci95`, and n; the means of the unedited model under
+    `before`. None where nothing was measured; without a `perplexity_ratio` (lib.metrics.perplexity) its key is absent.
     """
-    return {**_headline(details, "after"), "before": _headline(details, "before")}
+    return {
+        **({} if perplexity_ratio is None else {"perplexity_ratio": perplexity_ratio}),
+        "n": details["n"],
+        **_means(details, "after"),
+        **{f"{name}_ci95": _figure(details["after"][name][details["headline"]], "ci95") for name in ("score", *KINDS)},
+        "before": {name: mean for name, mean in _means(details, "before").items() if name not in LOCALITY_ONLY},
+    }
 
 
-def _headline(details: Mapping[str, Any], when: str) -> dict[str, Any]:
-    found, measure = details[when], details["headline"]
-    values: dict[str, Any] = {"n": details["n"]}
-    for name in ("score", *KINDS):
-        values |= dict(_figures(name, found[name][measure], measure, with_n=False))
-    for kind, measures in BESIDE.items():
-        for one in measures:
-            named = dict(_figures(kind if one == "exact_match" else one, found[kind][one], one))
-            values |= {one: values.get(one, {}) | named} if one == "exact_match" else named
-    return values
+def _means(details: Mapping[str, Any], when: str) -> dict[str, float | None]:
+    measures = {name: (name, details["headline"]) for name in ("score", *KINDS)}
+    return {name: _figure(details[when][kind][measure], "mean") for name, (kind, measure) in (TEXTS | measures).items()}
 
 
-def _figures(name: str, one: Mapping[str, Any] | None, measure: str, with_n: bool = True) -> Iterator[tuple[str, Any]]:
-    """A summary as (name, value) pairs for a metrics file; None where nothing was measured."""
-    decimals = _DECIMALS.get(measure, 2)
-    yield name, None if one is None else round(one["mean"], decimals)
-    yield f"{name}_ci95", None if one is None else round(one["ci95"], decimals)
-    if with_n:
-        yield f"{name}_n", 0 if one is None else one["n"]
+def _figure(summary: Mapping[str, Any] | None, name: str) -> float | None:
+    return None if summary is None else round(summary[name], _DECIMALS)

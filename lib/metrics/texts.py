@@ -23,14 +23,15 @@ def of_run(
 
 
 def says(text: str, target: str) -> bool:
-    """Whether a continuation begins with the target, to the letter, where a word ends; white space before it is let be.
+    """Whether a continuation begins with the target, to the letter, and the word ends there.
 
-    A letter of a script without cases (Chinese, Thai, Hebrew) never goes on with a word: many of them write no spaces.
+    White space before the target is ignored. A letter of a script without cases (Chinese, Thai, Hebrew) never continues
+    a word: many of these scripts write no spaces.
     """
     text, target = text.lstrip(), target.strip()
     follows = text[len(target) : len(target) + 1]
-    goes_on = target[-1:].isalnum() and follows.isalnum() and unicodedata.category(follows) != "Lo"
-    return text.startswith(target) and not goes_on
+    continues = target[-1:].isalnum() and follows.isalnum() and unicodedata.category(follows) != "Lo"
+    return text.startswith(target) and not continues
 
 
 def exact_match(generations: pl.DataFrame, edits: pl.DataFrame) -> pl.DataFrame:
@@ -39,8 +40,8 @@ def exact_match(generations: pl.DataFrame, edits: pl.DataFrame) -> pl.DataFrame:
     `generations` has the columns of records.Generation, `edits` request_id and target_new.
     """
     greedy = generations.filter(pl.col("decoding") == "greedy").join(edits, on="request_id")
-    said = [says(text, target) for text, target in greedy.select("text", "target_new").iter_rows()]
-    rows = greedy.with_columns(exact_match=pl.Series(said, dtype=pl.Float64) * 100)
+    matches = [says(text, target) for text, target in greedy.select("text", "target_new").iter_rows()]
+    rows = greedy.with_columns(exact_match=pl.Series(matches, dtype=pl.Float64) * 100)
     return rows.group_by(RECORD).agg(pl.col("exact_match").mean())
 
 
@@ -51,14 +52,14 @@ def of_passages(generations: pl.DataFrame, edits: pl.DataFrame, frequencies: Fre
     """
     references: Mapping[str, Sequence[str]] = dict(edits.select("request_id", "references").iter_rows())
     sampled = generations.filter(pl.col("decoding") == "sampled").sort(*RECORD, "prompt_index")
-    whole = sampled.with_columns((pl.col("prompt") + pl.col("text")).alias("whole"))
-    records = whole.group_by(RECORD, maintain_order=True).agg("whole")
-    texts = [[cleaned(one) for one in some] for some in records["whole"]]
-    known = [references.get(request_id, ()) for request_id in records["request_id"]]
+    passages = sampled.with_columns((pl.col("prompt") + pl.col("text")).alias("passage"))
+    records = passages.group_by(RECORD, maintain_order=True).agg("passage")
+    texts = [[cleaned(passage) for passage in record] for record in records["passage"]]
+    own_references = [references.get(request_id, ()) for request_id in records["request_id"]]
     return records.select(
-        *(pl.col(one) for one in RECORD),
-        pl.Series("fluency", [fluency(some) for some in texts], dtype=pl.Float64),
-        pl.Series("consistency", consistency(frequencies, texts, known), dtype=pl.Float64),
+        *map(pl.col, RECORD),
+        pl.Series("fluency", list(map(fluency, texts)), dtype=pl.Float64),
+        pl.Series("consistency", consistency(frequencies, texts, own_references), dtype=pl.Float64),
     )
 
 

@@ -11,11 +11,11 @@ ABOVE = "share_above_"
 
 def shares(weights: pl.DataFrame) -> dict[str, str]:
     """The columns of shares of entries, with the relative change that they are above, in percent."""
-    return {name: said(name) for name in weights.columns if name.startswith(ABOVE)}
+    return {name: in_words(name) for name in weights.columns if name.startswith(ABOVE)}
 
 
-def said(column: str) -> str:
-    """What a share's column says, in words."""
+def in_words(column: str) -> str:
+    """A column of shares in words."""
     return f"changed by over {100 * float(column.removeprefix(ABOVE)):g} %"
 
 

@@ -12,11 +12,12 @@ from lib.metrics import abilities as ability_lines
 from lib.metrics import published
 from lib.metrics import weights as weight_lines
 from lib.metrics.comparison import Comparison
+from lib.metrics.examples import Example, Passage
 from lib.metrics.scores import GENERATION, KINDS, MEASURES, WHENS
+from lib.metrics.summaries import TEXTS
 from lib.report import pages
-from lib.report.examples import Example, Passage
 from lib.report.pictures import Picture
-from lib.report.wording import ABSENT, flat, interval, sentence
+from lib.report.wording import ABSENT, flat, interval, percent, sentence
 
 REJECTS_SHOWN = 10
 WRITTEN = {
@@ -29,6 +30,7 @@ WRITTEN = {
 """What is measured on texts and distributions, in words, and its unit."""
 WEIGHTS_SHOWN = 9
 """Rows of the weight table that are seen at once: the total, and the most changed weights."""
+_NAME_WIDTH = 25
 _MADE_BY = ("facts", "paraphrase", "neighbors")
 """The stages that make the training set, in the order of the pipeline."""
 
@@ -38,14 +40,17 @@ class Results:
     """Everything that the page shows, as the stages left it."""
 
     params: Mapping[str, Any]
+    presets: Mapping[str, Mapping[str, Any]]
+    """By group (dataset, model, editor) the values of the presets that `params` names."""
     commit: str | None
     changed: Sequence[str]
     """Files that differ from the commit, the pipeline's own outputs left out."""
     versions: Mapping[str, str]
     hardware: Mapping[str, str]
     metrics: Mapping[str, Mapping[str, Any]]
-    """The metrics files by stage, in the order of the pipeline."""
+    """By stage, in the order of the pipeline, its metrics and its further results."""
     details: Mapping[str, Any]
+    """Summaries of every measure: summaries.details'."""
     sources: Any
     rejects: Sequence[Reject]
     examples: Sequence[Example]
@@ -93,13 +98,14 @@ def page(results: Results) -> str:
 
 def _reasons(rejects: Sequence[Reject]) -> list[tuple[str, int]]:
     """How often each field was rejected for what was wanted of it, most often first."""
-    return Counter(f"{one.field.partition('[')[0]}: {one.reason.partition(FOUND)[0]}" for one in rejects).most_common()
+    reasons = (f"{row.field.partition('[')[0]}: {row.reason.partition(FOUND)[0]}" for row in rejects)
+    return Counter(reasons).most_common()
 
 
 def _recorded(metrics: Mapping[str, Mapping[str, Any]], name: str) -> str:
     """What the stages that ran the model say of it: the scoring first, because the numbers come from there."""
-    found = [metrics[stage][name] for stage in ("score", "edit", "base") if name in metrics.get(stage, {})]
-    return str(found[0]) if found else "not recorded"
+    values = [metrics[stage][name] for stage in ("score", "edit", "base") if name in metrics.get(stage, {})]
+    return str(values[0]) if values else "not recorded"
 
 
 def _without_seconds(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -109,8 +115,16 @@ def _without_seconds(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def headline_text(evaluate: Mapping[str, Any]) -> str:
     """The headline metrics, which are summaries.headline's, as a plain table for the terminal."""
-    lines = [f"{'':<16}{'before':>15}{'after':>15}"]
+    lines = [f"{'':<{_NAME_WIDTH}}{'before':>15}{'after':>15}"]
+    before = evaluate["before"]
+    for name in TEXTS:
+        cells = [
+            "" if values is before and name not in values else percent(values[name]) for values in (before, evaluate)
+        ]
+        lines.append(f"{name.replace('_', ' '):<{_NAME_WIDTH}}{cells[0]:>15}{cells[1]:>15}")
+    if (ratio := evaluate.get("perplexity_ratio")) is not None:
+        lines.append(f"{'perplexity ratio':<{_NAME_WIDTH}}{'':>15}{ratio:>15.3f}")
     for name in ("score", *KINDS):
-        cells = [interval(one[name], one[f"{name}_ci95"], digits=2) for one in (evaluate["before"], evaluate)]
-        lines.append(f"{name:<16}{cells[0]:>15}{cells[1]:>15}")
-    return "\n".join([*lines, f"{evaluate['n']:,} edits; percent with 95 % intervals"])
+        after = interval(evaluate[name], evaluate[f"{name}_ci95"], digits=2)
+        lines.append(f"{name:<{_NAME_WIDTH}}{percent(before[name]):>15}{after:>15}")
+    return "\n".join([*lines, f"{evaluate['n']:,} edits; percent, the last four with 95 % intervals"])

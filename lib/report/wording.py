@@ -1,4 +1,4 @@
-"""How the report says things: the sentence on top, the cells of its tables, numbers and durations."""
+"""The report's wording: the sentence on top, the cells of its tables, numbers and durations."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -15,7 +15,7 @@ _SHARES = {
         "locality": "On prompts about other subjects it predicts {} of the right answers' tokens",
     },
 }
-"""What a headline measure says of each kind; {} is the percentage."""
+"""What a headline measure means for each kind; {} is the percentage."""
 
 
 def sentence(details: Mapping[str, Any]) -> str:
@@ -37,8 +37,8 @@ def _took(details: Mapping[str, Any]) -> str:
     return f"{text} {unnamed:,} more {have} no old answer to compare with." if unnamed else text
 
 
-def _count(one: Mapping[str, Any] | None) -> str:
-    return ABSENT if one is None else f"{round(one['mean'] * one['n'] / 100):,}"
+def _count(summary: Mapping[str, Any] | None) -> str:
+    return ABSENT if summary is None else f"{round(summary['mean'] * summary['n'] / 100):,}"
 
 
 def _share(details: Mapping[str, Any], kind: str, text: str) -> str:
@@ -48,8 +48,8 @@ def _share(details: Mapping[str, Any], kind: str, text: str) -> str:
     return f"{text.format(_percent(after))} ({_percent(before)} before)."
 
 
-def _percent(one: Mapping[str, Any] | None) -> str:
-    return ABSENT if one is None else f"{one['mean']:.1f}\N{NO-BREAK SPACE}%"
+def _percent(summary: Mapping[str, Any] | None) -> str:
+    return ABSENT if summary is None else f"{summary['mean']:.1f}\N{NO-BREAK SPACE}%"
 
 
 def interval(mean: float | None, ci95: float | None, digits: int = 1) -> str:
@@ -57,18 +57,23 @@ def interval(mean: float | None, ci95: float | None, digits: int = 1) -> str:
     return ABSENT if mean is None or ci95 is None else f"{mean:.{digits}f} ± {ci95:.{digits}f}"
 
 
-def cell(one: Mapping[str, Any] | None) -> str:
+def percent(mean: float | None) -> str:
+    """A mean in percent with two decimals."""
+    return ABSENT if mean is None else f"{mean:.2f}"
+
+
+def cell(summary: Mapping[str, Any] | None) -> str:
     """A summary of summaries.details as a table's cell."""
-    return interval(None, None) if one is None else interval(one["mean"], one["ci95"])
+    return interval(None, None) if summary is None else interval(summary["mean"], summary["ci95"])
 
 
-def figure(one: tuple[float, float] | None, unit: str) -> str:
+def figure(value: tuple[float, float] | None, unit: str) -> str:
     """A value with half the width of its interval: percent with one decimal, anything else with three digits."""
-    if one is None:
+    if value is None:
         return ABSENT
     if unit == "percent":
-        return interval(*one)
-    return f"{short(one[0])} ± {short(one[1], 2)}"
+        return interval(*value)
+    return f"{short(value[0])} ± {short(value[1], 2)}"
 
 
 def short(value: float, digits: int = 3) -> str:
@@ -115,10 +120,10 @@ def flat(values: Any, name: str = "") -> Iterator[tuple[str, str]]:
     if isinstance(values, Mapping) and values:
         for key, value in values.items():
             yield from flat(value, f"{name}.{key}" if name else str(key))
-    elif isinstance(values, list | tuple) and any(isinstance(one, Mapping) for one in values):
+    elif isinstance(values, list | tuple) and any(isinstance(value, Mapping) for value in values):
         for index, value in enumerate(values, start=1):
             yield from flat(value, f"{name}.{index}" if name else str(index))
     elif isinstance(values, list | tuple):
-        yield name, ", ".join(number(one) for one in values) or "none"
+        yield name, ", ".join(map(number, values)) or "none"
     else:
         yield name or "nothing", "none" if values == {} else number(values)

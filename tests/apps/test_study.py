@@ -20,7 +20,9 @@ def leave(folder: Path, recall: float) -> None:
     task = {"metric": "acc", "unit": "percent", "n": 5, "of": 9, "chance": None, "truncated": 0, "before": 98.0,
             "before_ci95": 1.0, "after": recall, "after_ci95": 2.0}  # fmt: skip
     kinds = ("score", "efficacy", "generalization", "locality")
-    evaluate: dict[str, Any] = {"n": 12} | {f"{kind}{end}": 50.0 for kind in (*kinds, "kl") for end in ("", "_ci95")}
+    figure = {"mean": 50.0, "ci95": 50.0}
+    after = {kind: {"success": figure, "kl": figure} for kind in kinds}
+    evaluate: dict[str, Any] = {"n": 12, "headline": "success", "after": after}
     rows = [
         {"edits": edits, "group": "all so far", "kind": kind, "mean": 60.0 + edits, "ci95": 3.0}
         for edits in (4, 12)

@@ -51,8 +51,10 @@ def test_the_mean_over_edits_is_easyedits(model: str) -> None:
         scores.per_record(pl.LazyFrame([asdict(one) for one in _rows(EASYEDIT[model])])), "token_accuracy"
     )
     every = [sum(one["locality_acc"]) / len(one["locality_acc"]) for one in EASYEDIT[model]["post"].values()]
-    assert details["after"]["locality"]["unchanged"]["mean"] == pytest.approx(100 * sum(every) / len(every), abs=1e-6)
-    assert details["after"]["locality"]["easyedit"] == details["after"]["locality"]["unchanged"]
+    assert details["after"]["locality"]["unchanged_tokens"]["mean"] == pytest.approx(
+        100 * sum(every) / len(every), abs=1e-6
+    )
+    assert details["after"]["locality"]["easyedit"] == details["after"]["locality"]["unchanged_tokens"]
     assert details["before"]["locality"]["easyedit"] is None
 
 

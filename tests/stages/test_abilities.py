@@ -95,11 +95,15 @@ def run(project: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         monkeypatch.setattr(params, "section", lambda name, kind: settings)
         monkeypatch.setenv("DVC_ROOT", str(project))
         places = {name: f"{name}.parquet" for name in ("requests", "pool", "text", "abilities")}
-        places |= {"model": "base", "edit": "edit", "results": "results", "metrics": "metrics.json"}
+        places |= {"model": "base", "edit": "edit", "results": "results", "metrics": "metrics.json",
+                   "figures": "figures.json"}  # fmt: skip
         monkeypatch.setattr(sys, "argv", ["stage", *(f"--{name}={project / path}" for name, path in places.items())])
         abilities.main()
-        found: dict[str, Any] = json.loads((project / "metrics.json").read_text())
-        return found | {"seconds": 0}
+        found: dict[str, Any] = json.loads((project / "figures.json").read_text())
+        metrics = json.loads((project / "metrics.json").read_text())
+        headline = {name: task["after"] for name, task in found["tasks"].items() if "after" in task}
+        assert metrics == headline | {"seconds": metrics["seconds"]}
+        return found
 
     return once
 

@@ -24,13 +24,14 @@ from tests.helpers.models import tiny_model
 COLUMNS = ["edits", "path", "entries", "manhattan", "frobenius", "share_above_0.077", "share_above_0.171", "rank",
            "largest", "base_largest"]  # fmt: skip
 OUTPUTS = {"edit": "models/edit", "curve": "train/loss.csv", "weights": "train/weights.csv",
-           "maps": "train/heat_maps.safetensors", "metrics": "metrics/edit.json"}  # fmt: skip
+           "maps": "train/heat_maps.safetensors", "metrics": "metrics/edit.json",
+           "results": "results/edit.json"}  # fmt: skip
 Run = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
 def run_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run the stage in tmp_path with sections of params.yaml changed; its metrics."""
+    """Run the stage in tmp_path with sections of params.yaml changed; its metrics and further results."""
     read, given = params.read_params, small.inputs(tmp_path)
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
 
@@ -50,7 +51,9 @@ def run_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         monkeypatch.setattr(sys, "argv", ["edit", *(f"--{name}={path}" for name, path in named.items())])
         stage.main()
         metrics: dict[str, Any] = json.loads(named["metrics"].read_text())
-        return metrics
+        results: dict[str, Any] = json.loads(named["results"].read_text())
+        assert len(metrics) <= 8
+        return metrics | results
 
     return run_stage
 

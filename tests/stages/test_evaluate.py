@@ -81,7 +81,9 @@ class Project:
         consistency.write(root / "frequencies.json", consistency.fit(["red said", "thing", "after"]))
         write(root / "rejects.parquet", Reject, [Reject(file="own.csv", line=7, field="prompt", reason="empty")])
         (root / "sources.json").write_text("{}")
+        (root / "results").mkdir()
         (root / "edit.json").write_text('{"seconds": 3.0}')
+        (root / "results/edit.json").write_text('{"change": {"rank": 77123}}')
         (root / "weights.csv").write_text("edits,path,frobenius\n")
         save_file({}, root / "maps.safetensors")
         (root / "loss.csv").write_text("step,epoch,loss,lr\n1,0.5,2.0,0.1\n2,1.0,1.0,0.1\n")
@@ -89,14 +91,19 @@ class Project:
     def evaluate(self, monkeypatch: pytest.MonkeyPatch) -> Any:
         self._run(monkeypatch, evaluate, "scores.parquet", "generations.parquet", "divergences.parquet",
                   "frequencies.json", "requests.parquet", "neighbors.parquet", "text_nll.parquet",
-                  metrics="evaluate.json", plots="plots")  # fmt: skip
+                  metrics="evaluate.json", results="results/evaluate.json", plots="plots")  # fmt: skip
         return json.loads((self.root / "evaluate.json").read_text())
 
+    def details(self) -> Any:
+        """What stage evaluate writes beside the headline numbers."""
+        return json.loads((self.root / "results/evaluate.json").read_text())
+
     def report(self, monkeypatch: pytest.MonkeyPatch) -> str:
-        self._run(monkeypatch, report, "scores.parquet", "generations.parquet", "requests.parquet", "rejects.parquet",
-                  "sources.json", "loss.csv", "weights.csv", "maps.safetensors",
-                  "divergences.parquet", "frequencies.json", metrics="edit.json",
-                  plots="plots", report="report")  # fmt: skip
+        for path in self.root.glob("*.parquet"):
+            path.unlink() if path.stem != "rejects" else None  # the page is made from what evaluate wrote
+        self._run(monkeypatch, report, "rejects.parquet", "sources.json", "loss.csv", "weights.csv",
+                  "maps.safetensors", metrics="edit.json", results="results/edit.json",
+                  evaluation="results/evaluate.json", plots="plots", report="report")  # fmt: skip
         return (self.root / "report" / "index.html").read_text()
 
     def _run(self, monkeypatch: pytest.MonkeyPatch, stage: Any, *files: str, **others: str) -> None:
@@ -134,29 +141,35 @@ def test_facts_without_paraphrases_or_old_answers_have_null_where_nothing_was_me
     found = project.evaluate(monkeypatch)
     assert (found["n"], found["efficacy"]) == (2, 100.0)
     assert found["generalization"] is found["locality_ci95"] is found["score"] is None
-    details = json.loads((tmp_path / "plots" / "details.json").read_text())
+    details = project.details()
     assert details["after"]["efficacy"]["success"]["n"] == 1
     assert details["after"]["efficacy"]["accuracy"]["n"] == 2
-    assert "Generalization was not measured" in project.report(monkeypatch)
+    page = project.report(monkeypatch)
+    assert "Generalization was not measured" in page
+    assert "77,123" in page
 
 
 def test_texts_and_divergences_are_measured_beside_the_headline(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     edits = [request(0, references=("Red thing, said.",)), request(1)]
-    found = Project(tmp_path, edits, scores(edits, {"edit 0"}, KINDS), None).evaluate(monkeypatch)
-    assert {name: found[name] for name in ("kl", "kl_ci95", "kl_n")} == {"kl": 0.5, "kl_ci95": 0, "kl_n": 2}
-    assert found["exact_match"] == {
-        "efficacy": 50, "efficacy_ci95": 69.3, "efficacy_n": 2,
-        "generalization": 50, "generalization_ci95": 69.3, "generalization_n": 2,
-    }  # fmt: skip
-    assert found["fluency_n"] == found["before"]["fluency_n"] == 2
-    assert found["fluency"] > found["before"]["fluency"] > 0
-    assert (found["consistency_n"], found["consistency"] > found["before"]["consistency"] > 0) == (1, True)
-    assert (found["before"]["kl"], found["before"]["kl_n"]) == (None, 0)
-    details = json.loads((tmp_path / "plots" / "details.json").read_text())
+    project = Project(tmp_path, edits, scores(edits, {"edit 0"}, KINDS), None)
+    found = project.evaluate(monkeypatch)
+    assert (found["exact_match"], found["exact_match_paraphrases"], found["unchanged"]) == (50, 50, 100)
+    assert (found["before"]["exact_match"], found["before"]["exact_match_paraphrases"]) == (0, 0)
+    assert found["perplexity_ratio"] == 1.1052  # exp(0.1)
+    assert not {"kl", "fluency", "perplexity"} & {*found}
+    details = project.details()
     assert details["after"]["generation"]["consistency"]["n"] == 1
-    assert details["after"]["locality"]["kl"]["mean"] == 0.5
+    kl, matches = details["after"]["locality"]["kl"], details["after"]["efficacy"]["exact_match"]
+    assert (kl["mean"], kl["ci95"], kl["n"]) == (0.5, 0, 2)
+    assert (matches["mean"], round(matches["ci95"], 2), matches["n"]) == (50, 69.3, 2)
+    fluency, consistency_of = ({when: details[when]["generation"][name] for when in ("before", "after")}
+                               for name in ("fluency", "consistency"))  # fmt: skip
+    assert fluency["after"]["n"] == fluency["before"]["n"] == 2
+    assert fluency["after"]["mean"] > fluency["before"]["mean"] > 0
+    assert consistency_of["after"]["mean"] > consistency_of["before"]["mean"] > 0
+    assert details["before"]["locality"]["kl"] is None
     assert details["before"]["efficacy"]["exact_match"]["mean"] == 0
 
 

@@ -47,7 +47,7 @@ def generator() -> CountingGenerator:
 def run_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, generator: CountingGenerator) -> RunStage:
     paths = small.inputs(tmp_path)
     options = {name: paths[name] for name in ("requests", "pool", "model")}
-    options |= {name: tmp_path / "out" / name for name in ("paraphrases", "evaluation", "metrics")}
+    options |= {name: tmp_path / "out" / name for name in ("paraphrases", "evaluation", "metrics", "results")}
 
     @contextmanager
     def started(para: Para, base: Path) -> Iterator[Generator]:

@@ -25,8 +25,9 @@ def outcome(shift: float = 0.0, sequential: bool = True) -> Outcome:
         for kind, mean in kinds.items()
     ]
     kl = [{"edits": 10, "group": "all so far", "kind": "locality", "mean": 0.125, "ci95": 0.01}]
-    evaluate = {"n": 78, "locality": None, "locality_ci95": None, "kl": 0.5, "kl_ci95": 0.25}
-    evaluate |= {kind: mean + shift for kind, mean in kinds.items()} | {f"{kind}_ci95": 3.0 for kind in kinds}
+    after: dict[str, Any] = {kind: {"success": {"mean": mean + shift, "ci95": 3.0}} for kind, mean in kinds.items()}
+    after["locality"] = {"success": None, "kl": {"mean": 0.5, "ci95": 0.25}}
+    evaluate = {"n": 78, "headline": "success", "after": after}
     tasks = {"recall": ability(98.0, 40.0 + shift), "perplexity": ability(2.0, 9.0 + shift, "perplexity")}
     sessions = {"10": {"recall": ability(98.0, 70.0 + shift)}} if sequential else {}
     columns = {"edits": [10, 78, 78], "path": ["all", "all", "w"], "manhattan": [1.0, 5.0, 5.0]}

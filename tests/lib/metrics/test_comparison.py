@@ -13,13 +13,13 @@ from lib.core.records import Score
 from lib.metrics import scores as metrics
 from lib.metrics import summaries
 from lib.metrics.bootstrap import Resampling
-from lib.metrics.comparison import Comparison, Row, Run, compare
+from lib.metrics.comparison import Comparison, ComparisonRow, RunTables, compare
 
 Correct = Mapping[str, Sequence[int]]
 """By kind, how many of ten target tokens each edit gets right."""
 
 
-def run(name: str, correct: Correct, session: int = 0, prompt: str = "p") -> Run:
+def run(name: str, correct: Correct, session: int = 0, prompt: str = "p") -> RunTables:
     """A run whose every edit has one prompt of each kind in `correct`; before the edit nothing is right."""
     n = len(next(iter(correct.values())))
     rows = [
@@ -43,14 +43,14 @@ def run(name: str, correct: Correct, session: int = 0, prompt: str = "p") -> Run
     ]
     edits = [{"request_id": f"e{edit}", "prompt": "p", "target_new": "t", "target_true": None} for edit in range(n)]
     types = {"target_true": pl.String}
-    return Run(
+    return RunTables(
         name=name,
         edits=pl.DataFrame(edits, schema_overrides=types),
         scores=pl.DataFrame([asdict(one) for one in rows]),
     )
 
 
-def row_of(found: Comparison, kind: str, measure: str = "token_accuracy") -> Row:
+def row_of(found: Comparison, kind: str, measure: str = "token_accuracy") -> ComparisonRow:
     (row,) = (one for one in found.rows if (one.kind, one.measure) == (kind, measure))
     return row
 

@@ -62,7 +62,7 @@ def test_a_file_that_holds_something_else_is_an_error_that_names_it(tmp_path: Pa
 
 
 def test_a_vocabulary_that_does_not_belong_to_the_idf_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"wanted each place from 0 to 342 .* found 2 words"):
+    with pytest.raises(ValueError, match=r"wanted each index from 0 to 342 .* found 2 words"):
         published(tmp_path, {"one": 0, "two": 1})
 
 

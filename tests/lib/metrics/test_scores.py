@@ -96,7 +96,7 @@ def test_an_edit_that_was_not_scored_is_an_error_that_names_it() -> None:
     scores.check_complete(records, pl.Series(["a"]))
     with pytest.raises(ValueError, match="1 edits without a score before the edit, the first is 'b'"):
         scores.check_complete(records, pl.Series(["a", "b"]))
-    with pytest.raises(ValueError, match=r"1 scores before of edits that are not in edits\.parquet"):
+    with pytest.raises(ValueError, match=r"1 scores before of edits that are not in requests\.parquet"):
         scores.check_complete(records, pl.Series(["a"]).clear())
 
 

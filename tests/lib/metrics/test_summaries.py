@@ -74,7 +74,7 @@ def test_score_interval_counts_a_record_only_for_the_kinds_that_it_has() -> None
     assert score.ci95 == pytest.approx(1.96 * (3 / sum(1 / one for one in drawn)).std(), rel=0.06)
 
 
-def test_headline_rounds_to_two_decimals_and_repeats_itself_for_before() -> None:
+def test_headline_rounds_to_two_decimals_and_holds_the_means_before() -> None:
     nll_of_new = {"before": {"a": 1.0, "b": 2.0, "c": 2.0}, "after": {"a": 1.0, "b": 1.0, "c": 2.0}}
     rows = [
         row(request_id, kind, role, nll, when=when)
@@ -84,8 +84,22 @@ def test_headline_rounds_to_two_decimals_and_repeats_itself_for_before() -> None
         for role, nll in (("new", new), ("true", 1.5))
     ]
     headline = summaries.headline(summaries.details(records_of(*rows), "success"))
-    assert headline["n"] == headline["before"]["n"] == 3
+    assert headline["n"] == 3
     assert (headline["efficacy"], headline["before"]["efficacy"]) == (66.67, 33.33)
     assert headline["efficacy_ci95"] == 53.34  # 1.96 * sqrt(2/9) / sqrt(3), in percent
     assert headline["locality"] == 33.33
-    assert set(headline["before"]) == set(headline) - {"before"}
+    assert set(headline["before"]) == {"exact_match", "exact_match_paraphrases", "score", *scores.KINDS}
+
+
+def test_a_metrics_file_holds_the_promised_names_and_few_others() -> None:
+    records = records_of(*(row("a", kind, role, 1.0) for kind in scores.KINDS for role in ("new", "true")))
+    matches = pl.DataFrame(
+        {"when": ["after"] * 2, "kind": ["efficacy", "generalization"], "session": [0] * 2, "request_id": ["a"] * 2,
+         "exact_match": [100.0, 50.0]}
+    )  # fmt: skip
+    headline = summaries.headline(summaries.details(scores.joined(records, [matches]), "success"))
+    assert set(headline) == {
+        "n", "exact_match", "exact_match_paraphrases", "unchanged", "score", "score_ci95", "before",
+        *scores.KINDS, *(f"{kind}_ci95" for kind in scores.KINDS),
+    }  # fmt: skip
+    assert (headline["exact_match"], headline["exact_match_paraphrases"]) == (100, 50)

@@ -17,10 +17,10 @@ def row(when: str, argmax: tuple[int, ...], **changed: Any) -> Score:
     return Score(when=when, **(values | changed))  # type: ignore[arg-type]
 
 
-def unchanged(*rows: Score, measure: str = "unchanged", kind: str = "locality") -> float | None:
+def unchanged(*rows: Score, measure: str = "unchanged_tokens", kind: str = "locality") -> float | None:
     records = scores.per_record(pl.LazyFrame([asdict(one) for one in rows], schema_overrides=_TYPES))
-    found: float | None = records.filter(when="after", kind=kind)[measure].item()
-    return found
+    value: float | None = records.filter(when="after", kind=kind)[measure].item()
+    return value
 
 
 _TYPES = {"argmax": pl.List(pl.Int64)}
@@ -28,6 +28,15 @@ _TYPES = {"argmax": pl.List(pl.Int64)}
 
 def test_one_of_three_tokens_that_moved_leaves_two_thirds_unchanged() -> None:
     assert unchanged(row("before", (5, 6, 7)), row("after", (5, 9, 7))) == pytest.approx(200 / 3)
+
+
+def test_an_answer_is_unchanged_where_every_token_is() -> None:
+    moved = row("before", (5, 6, 7)), row("after", (5, 9, 7))
+    same = row("before", (5, 6), prompt_index=1), row("after", (5, 6), prompt_index=1)
+    assert unchanged(*moved, measure="unchanged") == 0
+    assert unchanged(*same, measure="unchanged") == 100
+    assert unchanged(*moved, *same, measure="unchanged") == 50
+    assert unchanged(row("before", (1,)), row("after", (1, 2)), measure="unchanged") is None
 
 
 def test_it_asks_neither_whether_the_answer_is_right_nor_what_is_said_of_the_new_object() -> None:
@@ -58,7 +67,7 @@ def test_scores_of_an_older_run_without_the_tokens_said_are_measured_in_everythi
     rows = [asdict(row(when, (1,), correct=1)) for when in scores.WHENS]
     records = scores.per_record(pl.LazyFrame(rows).drop("argmax"))
     after = records.filter(when="after")
-    assert (after["unchanged"].item(), after["token_accuracy"].item()) == (None, 100)
+    assert (after["unchanged_tokens"].item(), after["token_accuracy"].item()) == (None, 100)
 
 
 @pytest.mark.parametrize("kind", ["efficacy", "generalization"])

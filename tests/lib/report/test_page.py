@@ -10,15 +10,15 @@ import polars as pl
 from lib.core.records import Reject
 from lib.metrics import scores
 from lib.metrics.bootstrap import Interval
-from lib.metrics.comparison import Comparison, Row
+from lib.metrics.comparison import Comparison, ComparisonRow
+from lib.metrics.examples import Example, Passage, examples, passages
 from lib.report import page as report
-from lib.report.examples import Example, Passage, examples, passages
 from lib.report.pictures import Picture, edit_pictures
 
 HOSTILE = '<script>alert(1)</script>{{ 7 * 7 }}{% raw %}"onload="x'
 STAGES = ("facts", "base", "paraphrase", "neighbors", "edit", "score")
 PICTURE = Picture(name="scores", title="Scores", caption="All.", png=b"picture")
-COMPARED = Row(
+COMPARED = ComparisonRow(
     kind="locality", measure="success", n=4, a=100.0, b=62.5, difference=-37.5, ci95=2.25,
     bootstrap=Interval(low=-40.0, high=-35.04), p_value=0.0625, wins=0, ties=1, losses=3,
 )  # fmt: skip
@@ -63,6 +63,7 @@ def results(**changed: Any) -> report.Results:
             "protocol": {"kind": "mass"},
             "regularize": {"method": "none"},
         },
+        "presets": {"model": {"lora": {"r": 16}, "train": {"lr": 0.003}}, "editor": {"weight_decay": 0.25}},
         "commit": "0" * 40,
         "changed": (),
         "versions": {"python": "3.11"},
@@ -97,6 +98,7 @@ def test_hostile_text_in_any_input_appears_only_as_text() -> None:
     page = report.page(
         results(
             params={**results().params, "editor": HOSTILE, HOSTILE: HOSTILE},
+            presets={"model": {HOSTILE: HOSTILE}},
             commit=HOSTILE,
             changed=(HOSTILE,),
             versions={"python": HOSTILE},
@@ -291,14 +293,26 @@ def test_locality_is_drawn_by_similarity_only_where_neighbors_have_one() -> None
     assert titles == ["Locality by similarity of neighbors", "Locality, edit by edit", "Locality"]
 
 
+def test_the_presets_that_a_run_takes_stand_on_the_page() -> None:
+    page = text_of(report.page(results()))
+    assert "model preset: tiny lora.r 16 train.lr 0.003" in page
+    assert "editor preset: lora weight_decay 0.25" in page
+
+
 def test_the_terminal_table_has_a_line_a_metric_and_says_what_is_missing() -> None:
-    before = {"n": 4, **{f"{name}{end}": 5.0 for name in ("score", *scores.KINDS) for end in ("", "_ci95")}}
-    after = {**before, "efficacy": 97.444, "generalization": None, "generalization_ci95": None, "before": before}
+    before = {**dict.fromkeys(("score", *scores.KINDS), 5.0), "exact_match": 0.0, "exact_match_paraphrases": None}
+    after = {**before, **{f"{name}_ci95": 5.0 for name in ("score", *scores.KINDS)}, "n": 4, "before": before}
+    after |= {"efficacy": 97.444, "generalization": None, "generalization_ci95": None, "unchanged": 90.0}
+    after["perplexity_ratio"] = 1.0312
     assert report.headline_text(after).splitlines() == [
-        "                         before          after",
-        "score               5.00 ± 5.00    5.00 ± 5.00",
-        "efficacy            5.00 ± 5.00   97.44 ± 5.00",
-        "generalization      5.00 ± 5.00   not measured",
-        "locality            5.00 ± 5.00    5.00 ± 5.00",
-        "4 edits; percent with 95 % intervals",
+        "                                  before          after",
+        "exact match                         0.00           0.00",
+        "exact match paraphrases     not measured   not measured",
+        "unchanged                                         90.00",
+        "perplexity ratio                                  1.031",
+        "score                               5.00    5.00 ± 5.00",
+        "efficacy                            5.00   97.44 ± 5.00",
+        "generalization                      5.00   not measured",
+        "locality                            5.00    5.00 ± 5.00",
+        "4 edits; percent, the last four with 95 % intervals",
     ]

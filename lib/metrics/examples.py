@@ -1,16 +1,17 @@
-"""What the report shows of single edits: the unedited model's words beside the edited one's, and the likelihoods."""
+"""Single edits for the report: the unedited model's texts beside the edited one's, and the likelihoods."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import polars as pl
 
-from lib.metrics.scores import WHENS
+from lib.metrics.retention import last_session
+from lib.metrics.scores import WHENS, efficacy_nll, per_record, took
 
 
 @dataclass(frozen=True, kw_only=True)
 class Example:
-    """One edit with what the model says before and after; None where it was not asked."""
+    """One edit with what the model writes before and after; None where no text was generated."""
 
     prompt: str
     target_new: str
@@ -32,30 +33,32 @@ class Passage:
     after: str | None
 
 
-def passages(generations: pl.DataFrame, most: int) -> list[Passage]:
-    """The sampled texts after the first generation prompt of the first `most` edits that have one.
+def passages(generations: pl.DataFrame, limit: int) -> list[Passage]:
+    """The sampled texts after the first generation prompt of the first `limit` edits that have one.
 
     `generations` has the columns of records.Generation, of one session.
     """
     first = generations.filter((pl.col("decoding") == "sampled") & (pl.col("prompt_index") == 0))
-    texts = {(one["request_id"], one["when"]): one["text"] for one in first.iter_rows(named=True)}
+    texts = {(row["request_id"], row["when"]): row["text"] for row in first.iter_rows(named=True)}
     prompts = dict(first.select("request_id", "prompt").iter_rows())
     return [
         Passage(prompt=prompt, before=texts.get((request_id, "before")), after=texts.get((request_id, "after")))
-        for request_id, prompt in list(prompts.items())[:most]
+        for request_id, prompt in list(prompts.items())[:limit]
     ]
 
 
-def examples(edits: pl.DataFrame, generations: pl.DataFrame, nll: pl.DataFrame, took: pl.DataFrame) -> list[Example]:
+def examples(
+    edits: pl.DataFrame, generations: pl.DataFrame, nll: pl.DataFrame, verdicts: pl.DataFrame
+) -> list[Example]:
     """The edits that have a generation, in the order of `edits`.
 
     `edits` has the columns of records.Request and `generations` those of records.Generation, of one session; `nll` is
-    metrics.efficacy_nll's and `took` metrics.took's.
+    metrics.efficacy_nll's and `verdicts` metrics.took's.
     """
-    texts = {(one["request_id"], one["when"]): one["text"] for one in generations.iter_rows(named=True)}
+    texts = {(row["request_id"], row["when"]): row["text"] for row in generations.iter_rows(named=True)}
     joined = edits.filter(pl.col("request_id").is_in(generations["request_id"].unique().implode()))
     joined = joined.join(nll, on="request_id", how="left", maintain_order="left").join(
-        took, on="request_id", how="left", maintain_order="left"
+        verdicts, on="request_id", how="left", maintain_order="left"
     )
     return [
         Example(
@@ -69,3 +72,17 @@ def examples(edits: pl.DataFrame, generations: pl.DataFrame, nll: pl.DataFrame, 
         )
         for row in joined.iter_rows(named=True)
     ]
+
+
+def first_examples(
+    edits: pl.DataFrame, scores: pl.LazyFrame, generations: pl.DataFrame, measure: str, limit: int
+) -> list[Example]:
+    """The first `limit` edits that have greedy continuations, with their scores after the last session.
+
+    `measure` is the headline: see scores.took.
+    """
+    greedy = last_session(generations).filter(pl.col("kind") == "efficacy")
+    request_ids = greedy["request_id"].unique(maintain_order=True).head(limit)
+    is_shown = pl.col("request_id").is_in(request_ids.implode())
+    rows = last_session(scores).filter(is_shown)
+    return examples(edits, greedy.filter(is_shown), efficacy_nll(rows), took(per_record(rows), measure))
