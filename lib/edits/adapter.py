@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from lib.core.errors import InputError
+from lib.core.files import read_json, write_json
 from lib.core.params import Lora
 from lib.edits.apply import Gate, low_rank_branch, shape_of
 from lib.edits.updates import LowRank, Update
@@ -141,6 +142,9 @@ def save_adapter(folder: Path, updates: Mapping[str, Update], model: nn.Module, 
         inference_mode=True,
         base_model_name_or_path=base_name,
     ).save_pretrained(folder)
+    # peft holds target_modules as a set, whose order follows PYTHONHASHSEED
+    values = read_json(folder / CONFIG)
+    write_json(folder / CONFIG, values | {"target_modules": sorted(values["target_modules"])})
 
 
 def load_adapter(folder: Path) -> dict[str, Update]:

@@ -1,5 +1,9 @@
 """LoRA adapters: trained, stored, read by PEFT, and gone without a trace."""
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -62,6 +66,28 @@ def test_peft_reads_a_stored_adapter_and_computes_the_same(family: str, tmp_path
     model.save_pretrained(tmp_path / "base")
     theirs = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(tmp_path / "base"), tmp_path / "adapter")
     torch.testing.assert_close(theirs(IDS).logits, ours, atol=2e-4, rtol=1e-4)
+
+
+_SAVE = """
+import sys
+from pathlib import Path
+from lib.core.params import Lora
+from lib.edits.adapter import new_adapter, save_adapter
+from tests.helpers.models import tiny_model
+model, lora = tiny_model("llama"), Lora(r=2, alpha=4, targets=["v_proj", "q_proj", "o_proj", "up_proj", "down_proj"])
+save_adapter(Path(sys.argv[1]), new_adapter(model, lora, seed=0).updates(), model, lora, "base")
+"""
+
+
+def test_a_stored_adapter_is_the_same_bytes_under_every_hash_seed(tmp_path: Path) -> None:
+    for seed in ("1", "2"):
+        environment = os.environ | {"PYTHONHASHSEED": seed, "OMP_NUM_THREADS": "1"}
+        subprocess.run([sys.executable, "-c", _SAVE, tmp_path / seed], env=environment, check=True, timeout=300)
+    first, second = ({path.name: path.read_bytes() for path in (tmp_path / seed).iterdir()} for seed in ("1", "2"))
+    assert first == second
+    assert json.loads(first["adapter_config.json"])["target_modules"] == [
+        "down_proj", "o_proj", "q_proj", "up_proj", "v_proj"
+    ]  # fmt: skip
 
 
 def test_a_new_adapter_changes_nothing_and_is_the_same_for_the_same_seed() -> None:
