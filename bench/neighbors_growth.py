@@ -24,10 +24,10 @@ import numpy as np
 import polars as pl
 
 from lib.core.records import Fact, LocalityPrompt, Request, UneditedFact
-from lib.core.tables import Rows, Streamed, write_parts
+from lib.core.tables import RowNumbers, Streamed, write_parts
 from lib.neighbors.encoders import encoder
 from lib.neighbors.overlap import without_overlap
-from lib.neighbors.retrieval import Found, in_words, random_neighbors, similar_neighbors
+from lib.neighbors.retrieval import Retrieved, neighbor_tables, random_neighbors, similar_neighbors
 
 N = 20
 """Neighbors of an edit."""
@@ -71,7 +71,7 @@ def measure(kind: str, size: int, edits: int, checked: int) -> dict[str, Any]:
             found = random_neighbors(requests, usable, N, 0)
         else:
             found = similar_neighbors(requests, pool, usable, N, encoder("hashing", "cpu"), KINDS[kind], folder)
-        write_parts(folder / "neighbors.parquet", UneditedFact, in_words(requests, pool, found))
+        write_parts(folder / "neighbors.parquet", UneditedFact, neighbor_tables(requests, pool, found))
         ended, cpu = time.perf_counter(), time.process_time() - cpu
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         same = "" if kind == "random" else _like_brute_force(requests[:checked], pool, usable, found)
@@ -86,7 +86,7 @@ def measure(kind: str, size: int, edits: int, checked: int) -> dict[str, Any]:
     }
 
 
-def _like_brute_force(requests: Sequence[Request], pool: Streamed, usable: Rows, found: Found) -> str:
+def _like_brute_force(requests: Sequence[Request], pool: Streamed, usable: RowNumbers, found: Retrieved) -> str:
     """Of these edits' neighbors, the share that comparing each edit with each usable fact finds in the same place."""
     encode = encoder("hashing", "cpu").encode
     queries = encode([one.prompt for one in requests]).astype(np.float64)

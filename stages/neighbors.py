@@ -8,10 +8,10 @@ from lib.core.files import rounded, write_json
 from lib.core.params import Neighbors, section
 from lib.core.records import Fact, Request, UneditedFact
 from lib.core.run import progress, run
-from lib.core.tables import Rows, Streamed, read, write, write_parts
+from lib.core.tables import RowNumbers, Streamed, read, write, write_parts
 from lib.neighbors.encoders import encoder
 from lib.neighbors.overlap import without_overlap
-from lib.neighbors.retrieval import Found, figures, in_words, random_neighbors, similar_neighbors
+from lib.neighbors.retrieval import Retrieved, figures, neighbor_tables, random_neighbors, similar_neighbors
 from lib.runtime.scratch import code_fingerprint, fingerprint, forget, scratch
 
 
@@ -24,28 +24,30 @@ def main() -> None:
         return
     requests, pool = read(options.requests, Request), Streamed(path=options.pool, kind=Fact)
     usable = without_overlap(requests, pool)
-    found = _found(requests, pool, usable.rows, params, options)
+    retrieved = _retrieved(requests, pool, usable.rows, params, options)
     write_parts(
-        options.neighbors, UneditedFact, progress(in_words(requests, pool, found), "neighbors: parts of the edits")
+        options.neighbors,
+        UneditedFact,
+        progress(neighbor_tables(requests, pool, retrieved), "neighbors: parts of the requests"),
     )
     dropped = {f"dropped_{reason}": number for reason, number in usable.dropped.items()}
-    counts = {"pool": len(pool), "kept": len(usable.rows), **dropped, **figures(found, params.n)}
+    counts = {"pool": len(pool), "kept": len(usable.rows), **dropped, **figures(retrieved, params.n)}
     write_json(options.metrics, {name: rounded(value) for name, value in counts.items()})
 
 
-def _found(
-    requests: Sequence[Request], pool: Streamed, usable: Rows, params: Neighbors, options: argparse.Namespace
-) -> Found:
+def _retrieved(
+    requests: Sequence[Request], pool: Streamed, usable: RowNumbers, params: Neighbors, options: argparse.Namespace
+) -> Retrieved:
     if params.kind == "random":
         return random_neighbors(requests, usable, params.n, params.seed)
     from lib.runtime.machine import device
 
     key = fingerprint(pool=options.pool, edits=options.requests, encoder=params.encoder, code=code_fingerprint())
     with scratch("neighbors", key) as folder:
-        made = encoder(params.encoder, str(device()))
-        found = similar_neighbors(requests, pool, usable, params.n, made, params.index, folder)
+        sentence_encoder = encoder(params.encoder, str(device()))
+        retrieved = similar_neighbors(requests, pool, usable, params.n, sentence_encoder, params.index, folder)
         forget(folder)
-    return found
+    return retrieved
 
 
 def _options() -> argparse.Namespace:

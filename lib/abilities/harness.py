@@ -27,7 +27,7 @@ from lm_eval.utils import get_rolling_token_windows, handle_non_serializable, ma
 from lib.core.errors import InputError
 from lib.core.params import PRESETS, did_you_mean
 from lib.core.run import progress
-from lib.generation.padded import Asked, continuations
+from lib.generation.padded import GreedyPrompt, continuations
 from lib.models.likelihood import score_targets
 from lib.models.packing import Item, batches, pack
 from lib.models.tokens import encode, prompt_ids
@@ -216,16 +216,16 @@ class MemoryModel(LM):  # type: ignore[misc]  # lm_eval is untyped
     def _continued(self, prompts: Sequence[str], settings: Mapping[str, Any]) -> list[str]:
         tokens = int(settings.get("max_gen_toks", DEFAULT_MAX_GEN_TOKS))
         until = settings.get("until") or []
-        asked = []
+        encoded = []
         for prompt in prompts:
             ids = prompt_ids(self.tokenizer, prompt)
             if len(ids) + tokens > self.longest:
                 self.truncated.add(prompt)
-            asked.append(Asked(ids=ids[-max(1, self.longest - tokens) :], max_tokens=tokens))
+            encoded.append(GreedyPrompt(ids=ids[-max(1, self.longest - tokens) :], max_tokens=tokens))
         made = continuations(
-            self.model, self.tokenizer, asked, [until] if isinstance(until, str) else until, self.micro_batch_tokens
+            self.model, self.tokenizer, encoded, [until] if isinstance(until, str) else until, self.micro_batch_tokens
         )
-        return [text for _, text in sorted(self._shown(made, "abilities: answers", len(asked)))]
+        return [text for _, text in sorted(self._shown(made, "abilities: answers", len(encoded)))]
 
     def _shown(self, items: Iterable[T], what: str, total: int) -> Iterable[T]:
         return progress(items, what, total) if self.shown else items

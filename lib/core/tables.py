@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from lib.core.errors import InputError, reading
 from lib.core.files import REPRODUCE
 
-Rows = npt.NDArray[np.int64]
+RowNumbers = npt.NDArray[np.int64]
 R = TypeVar("R")
 _STREAMED_ROWS = 65_536
 _RECORDS = 1_024
@@ -56,7 +56,7 @@ class Streamed:
                 yield start, part
                 start += part.height
 
-    def take(self, rows: Rows, *columns: str) -> pl.DataFrame:
+    def take(self, rows: RowNumbers, *columns: str) -> pl.DataFrame:
         """These columns of these rows, in the order of `rows` [m], in which a row may occur again."""
         wanted, places = np.unique(rows, return_inverse=True)
         found = []

@@ -1,9 +1,9 @@
-"""Continuations of prompts: what an engine is asked for, and how a token is drawn.
+"""Continuations of prompts: the interface of a generation engine, and how a token is drawn.
 
 An engine draws each prompt's text from a random stream of its own, whatever else is in the call. Which engine is right:
 
-    equal_length.py    sampled texts: the same bits in any company (stage paraphrase, on transformers)
-    token_by_token.py  texts of mixed lengths, the same bits in any company (stage score)
+    equal_length.py    sampled texts: the same bits in every batch (stage paraphrase, on transformers)
+    token_by_token.py  texts of mixed lengths: the same bits in every batch (stage score)
     padded.py          greedy texts, left-padded: fast, equal up to rounding (stage abilities)
     vllm.py            sampled texts on a GPU or a large CPU: equal up to rounding
 """
@@ -25,7 +25,7 @@ class Prompt:
     text: str
     """Comes after the prefix that all prompts of a call share."""
     seed: int
-    """Of this prompt's own random stream; derived from what is asked, never from its place in a chunk."""
+    """Of this prompt's own random stream; derived from what is drawn, never from a position in a batch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,12 +49,12 @@ class Generator(Protocol):
         ...
 
     def prefix_cache_hit_rate(self) -> float | None:
-        """The share of all prompt tokens so far that were not computed anew, 0 to 1, where the engine tells."""
+        """The share of all prompt tokens so far that came from a prefix cache, 0 to 1; None where unknown."""
         ...
 
 
 def stream(seed: int) -> torch.Generator:
-    """A random stream of its own."""
+    """A random stream that `seed` alone decides on."""
     return torch.Generator().manual_seed(seed)
 
 
@@ -72,7 +72,7 @@ def choose(logits: Tensor, streams: Sequence[torch.Generator], sampling: Samplin
     cumulative = (logits / sampling.temperature).softmax(-1).double().cumsum(-1)  # [b, v]
     if not bool(cumulative[:, -1].isfinite().all()):
         raise NotFiniteError("sampling: the model's logits are not finite; its weights, or an edit, have destroyed it")
-    uniform = torch.stack([torch.rand((), generator=one, dtype=torch.float64) for one in streams])
+    uniform = torch.stack([torch.rand((), generator=row_stream, dtype=torch.float64) for row_stream in streams])
     point = uniform.to(cumulative.device)[:, None] * cumulative[:, -1:]
-    drawn: list[int] = torch.searchsorted(cumulative, point, right=True)[:, 0].tolist()
-    return drawn
+    tokens: list[int] = torch.searchsorted(cumulative, point, right=True)[:, 0].tolist()
+    return tokens

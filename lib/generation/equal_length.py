@@ -1,15 +1,14 @@
-"""Continuations by transformers in batches of equal prompt length: the same bits in any company.
+"""Continuations by transformers in batches of equal prompt length: the same bits whatever else is generated.
 
-A prompt's computation does not depend on its company: prompts of equal length share a batch whose size is always the
-same. The prefix that all prompts of a call share is computed once.
+Prompts of equal length share a batch, whose size is always the same, so that a prompt's computation does not depend on
+the other prompts. The prefix that all prompts of a call share is computed once.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, PreTrainedTokenizerBase
+from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.generation.engine import Prompt, Sampling, choose, stream
 from lib.models.tokens import prompt_ids
@@ -21,7 +20,7 @@ BATCH_ROWS = 16
 class TransformersGenerator:
     """Continuations by a transformers model on its own device; the shared prefix is computed once a call."""
 
-    def __init__(self, model: Any, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
         self._model = model
         self._tokenizer = tokenizer
 
@@ -35,9 +34,9 @@ class TransformersGenerator:
         for batch in _equal_length_batches([ids[shared:] for ids in encoded]):
             suffix = torch.tensor([encoded[index][shared:] for index in batch], device=self._model.device)
             streams = [stream(prompts[index].seed) for index in batch]
-            drawn = self._continue(suffix, prefix_cache, streams, sampling)
+            continuations = self._continue(suffix, prefix_cache, streams, sampling)
             for row, index in enumerate(batch):
-                texts[index] = self._text(drawn[row], sampling)
+                texts[index] = self._text(continuations[row], sampling)
         return texts
 
     def prefix_cache_hit_rate(self) -> float | None:
@@ -71,20 +70,20 @@ class TransformersGenerator:
         cache = DynamicCache()
         for layer, (keys, values) in enumerate(prefix_cache or []):
             cache.update(keys.expand(b, -1, -1, -1), values.expand(b, -1, -1, -1), layer)
-        drawn: list[list[int]] = [[] for _ in range(b)]
+        continuations: list[list[int]] = [[] for _ in range(b)]
         running = set(range(b))
         step = suffix
         for _ in range(sampling.max_tokens):
             logits = self._model(step, past_key_values=cache, use_cache=True, logits_to_keep=1).logits[:, -1].float()
-            chosen = choose(logits, streams, sampling)
+            next_tokens = choose(logits, streams, sampling)
             for row in tuple(running):
-                drawn[row].append(chosen[row])
-                if self._ended(drawn[row], sampling):
+                continuations[row].append(next_tokens[row])
+                if self._ended(continuations[row], sampling):
                     running.discard(row)
             if not running:
                 break
-            step = torch.tensor(chosen, device=suffix.device)[:, None]
-        return drawn
+            step = torch.tensor(next_tokens, device=suffix.device)[:, None]
+        return continuations
 
     def _ended(self, tokens: list[int], sampling: Sampling) -> bool:
         if tokens[-1] == self._tokenizer.eos_token_id:

@@ -1,80 +1,79 @@
-"""Texts continued token by token, the rows of a batch in step however long their prompts are.
+"""Texts continued token by token, prompts of unlike length sharing a batch.
 
-At every step each row reads one token: the next one of its prompt, or the one that was chosen for it (so does the ROME
-release, arXiv 2202.05262). Nothing is padded or masked, and prompts of unlike length share a batch. All batches have
-the same number of rows (a short one is filled up with copies) and a row's random stream moves on with its place, so
-that a text does not depend, to the bit, on its company: on what else is asked for, how it is cut up, or who does it.
+At every step each row reads one token: the next one of its prompt, or the one that was drawn for it (so does the ROME
+release, arXiv 2202.05262). Nothing is padded or masked. All batches have the same number of rows (a short one is filled
+up with copies) and a row's random stream moves on by one number a position, so that a text does not depend, to the bit,
+on what else is generated, how it is batched, or which process generates it.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from transformers import DynamicCache
+from transformers import DynamicCache, PreTrainedModel
 
 from lib.generation.engine import Sampling, choose, stream
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Asked:
-    """One prompt as token ids, and what is to follow."""
+class EncodedPrompt:
+    """One prompt as token ids, and how it is continued."""
 
     ids: tuple[int, ...]
     """At least one."""
     tokens: int
-    """How many are to follow, at most; none where it is below one."""
+    """The most tokens to generate; none where it is below one."""
     seed: int = 0
     """Of this text's own random stream."""
     end: int | None = None
-    """A token that ends the text; it is the last one then. None: all tokens are drawn."""
+    """A token that ends the text and is kept as its last one. None: `tokens` tokens are generated."""
 
     @property
     def length(self) -> int:
-        """Tokens with the prompt, at most."""
+        """The most tokens of prompt and continuation together."""
         return len(self.ids) + max(self.tokens, 0)
 
 
-def cut(asked: Sequence[Asked], rows: int) -> list[list[int]]:
-    """The places of `asked` in batches of `rows`, the longest first, so that rows of a batch end at about one time."""
-    order = sorted(range(len(asked)), key=lambda place: -asked[place].length)
+def length_sorted_batches(prompts: Sequence[EncodedPrompt], rows: int) -> list[list[int]]:
+    """Indices of `prompts` in batches of `rows`, longest first, so that the rows of a batch end at about one time."""
+    order = sorted(range(len(prompts)), key=lambda index: -prompts[index].length)
     return [order[start : start + rows] for start in range(0, len(order), rows)]
 
 
 @torch.inference_mode()
-def continued(
-    model: Any, asked: Sequence[Asked], sampling: Sampling, *, rows: int, together: int = 0
+def continue_batch(
+    model: PreTrainedModel, prompts: Sequence[EncodedPrompt], sampling: Sampling, *, rows: int, shared_tokens: int = 0
 ) -> list[list[int]]:
     """The tokens that follow each prompt of one batch of at most `rows` prompts.
 
-    Of `sampling` its way of choosing counts; lengths and ends are each prompt's own. The first `together` tokens, which
-    all prompts must have in common and which must leave each one of its own, are read at once.
+    `sampling` says how a token is drawn; lengths and ends are each prompt's own. The first `shared_tokens` tokens,
+    which must be the same in all prompts and leave at least one token of each, are read in one forward pass.
     """
-    full = [*asked, *[asked[-1]] * (rows - len(asked))]
-    streams = [stream(one.seed) for one in full]
-    drawn: list[list[int]] = [[] for _ in full]
-    running = {row for row, one in enumerate(full) if one.tokens > 0}
-    cache = _read(model, full[0].ids[:together], rows)
-    reads = [one.ids[together] for one in full]
-    place = together
+    batch = [*prompts, *[prompts[-1]] * (rows - len(prompts))]
+    streams = [stream(prompt.seed) for prompt in batch]
+    continuations: list[list[int]] = [[] for _ in batch]
+    running = {row for row, prompt in enumerate(batch) if prompt.tokens > 0}
+    cache = _prefill(model, batch[0].ids[:shared_tokens], rows)
+    next_tokens = [prompt.ids[shared_tokens] for prompt in batch]
+    position = shared_tokens
     while running:
-        step = torch.tensor(reads, device=model.device)[:, None]  # [b, 1]
+        step = torch.tensor(next_tokens, device=model.device)[:, None]  # [b, 1]
         logits = model(step, past_key_values=cache, use_cache=True, logits_to_keep=1).logits[:, -1].float()  # [b, v]
-        place += 1
-        # Every row draws at every step, also while its prompt is read: how far its stream is depends on its place only.
-        reads = choose(logits, streams, sampling)
-        for row, one in enumerate(full):
-            if place < len(one.ids):
-                reads[row] = one.ids[place]
+        position += 1
+        # Every row draws at every step, also while its prompt is read: its stream depends on its position only.
+        next_tokens = choose(logits, streams, sampling)
+        for row, prompt in enumerate(batch):
+            if position < len(prompt.ids):
+                next_tokens[row] = prompt.ids[position]
             elif row in running:
-                drawn[row].append(reads[row])
-                if len(drawn[row]) == one.tokens or reads[row] == one.end:
+                continuations[row].append(next_tokens[row])
+                if len(continuations[row]) == prompt.tokens or next_tokens[row] == prompt.end:
                     running.discard(row)
-    return drawn[: len(asked)]
+    return continuations[: len(prompts)]
 
 
-def _read(model: Any, ids: Sequence[int], rows: int) -> DynamicCache:
-    """The keys and values of `ids`, computed once, for as many rows."""
+def _prefill(model: PreTrainedModel, ids: Sequence[int], rows: int) -> DynamicCache:
+    """The keys and values of `ids`, computed once and repeated for `rows` rows."""
     cache = DynamicCache()
     if ids:
         model(torch.tensor([list(ids)], device=model.device), past_key_values=cache, use_cache=True, logits_to_keep=1)

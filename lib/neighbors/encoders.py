@@ -109,10 +109,10 @@ class ModelEncoder:
 
 
 def not_loaded(name: str, error: Exception) -> str:
-    """What is said of a model that is neither here nor on the hub."""
-    known = ", ".join([HASHING, *presets("encoders")])
+    """The message for a model that is neither on this machine nor on the hub."""
+    names = ", ".join([HASHING, *presets("encoders")])
     return (
-        f"neighbors.encoder: wanted one of {known}, or a sentence-transformers model by folder or hub name; {name!r} "
+        f"neighbors.encoder: wanted one of {names}, or a sentence-transformers model by folder or hub name; {name!r} "
         f"could not be loaded ({error}). Without a network, give the folder of a downloaded model"
     )
 

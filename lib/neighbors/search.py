@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.core.errors import InputError
-from lib.core.tables import Rows
+from lib.core.tables import RowNumbers
 from lib.neighbors.encoders import Encoder, Vectors
 
 FLAT = "Flat"
 
-Search = Callable[[Vectors, int], tuple[Vectors, Rows]]
+Search = Callable[[Vectors, int], tuple[Vectors, RowNumbers]]
 """Of queries [b, d] and a depth k: float32 inner products [b, k], largest first, and rows [b, k], -1 for none."""
 
 _BATCH = 1024
@@ -50,14 +50,14 @@ _GPU_DEPTH = 2048
 class Nearest:
     """For each query its nearest vectors, most similar first; of equally similar ones the first is first."""
 
-    rows: Rows
+    rows: RowNumbers
     """[q, n]; -1 where fewer were found."""
     similarities: npt.NDArray[np.float64]
     """[q, n]; -inf where fewer were found."""
 
 
 @dataclass(frozen=True)
-class Stored:
+class VectorFiles:
     """Unit vectors in files of a folder."""
 
     files: tuple[Path, ...]
@@ -65,7 +65,7 @@ class Stored:
     """The row that each file begins with, and the number of rows."""
 
     def __post_init__(self) -> None:
-        sizes = [len(np.load(one, mmap_mode="r")) for one in self.files]
+        sizes = [len(np.load(file, mmap_mode="r")) for file in self.files]
         object.__setattr__(self, "starts", (0, *np.cumsum(sizes, dtype=int).tolist()))
 
     def __len__(self) -> int:
@@ -81,17 +81,17 @@ class Stored:
         for start, file in zip(self.starts, self.files, strict=False):
             yield start, np.load(file)
 
-    def take(self, rows: Rows) -> Vectors:
+    def take(self, rows: RowNumbers) -> Vectors:
         """The vectors [m, d] of `rows` [m]."""
-        of = np.searchsorted(self.starts, rows, side="right") - 1
-        found: Vectors = np.empty((len(rows), self.size), dtype=np.float32)
-        for file in np.unique(of):
+        file_numbers = np.searchsorted(self.starts, rows, side="right") - 1
+        vectors: Vectors = np.empty((len(rows), self.size), dtype=np.float32)
+        for file in np.unique(file_numbers):
             mapped = np.load(self.files[file], mmap_mode="r")
-            found[of == file] = mapped[rows[of == file] - self.starts[file]]
-        return found
+            vectors[file_numbers == file] = mapped[rows[file_numbers == file] - self.starts[file]]
+        return vectors
 
 
-def embed(texts: Iterable[Sequence[str]], encoder: Encoder, folder: Path) -> Stored:
+def embed(texts: Iterable[Sequence[str]], encoder: Encoder, folder: Path) -> VectorFiles:
     """Encode each part of the texts into a file of its own in `folder`; a file that is there already is kept."""
     files = []
     for number, part in enumerate(texts):
@@ -102,26 +102,26 @@ def embed(texts: Iterable[Sequence[str]], encoder: Encoder, folder: Path) -> Sto
                 np.save(stream, encoder.encode(part))
             os.replace(unfinished, file)
         files.append(file)
-    return Stored(tuple(files))
+    return VectorFiles(tuple(files))
 
 
-def nearest(stored: Stored, queries: Vectors, n: int, index: str) -> Nearest:
+def nearest(vectors: VectorFiles, queries: Vectors, n: int, index: str) -> Nearest:
     """The `n` vectors nearest to each of `queries` [q, d] by inner product.
 
     `index` is a FAISS factory string, which may go on with search parameters (`IVF1024,Flat;nprobe=32`). `Flat` is
     exact and holds a file of vectors at a time; any other index is held whole, and may miss vectors, or find fewer.
     Raises InputError where FAISS cannot make, train or set up such an index.
     """
-    best = _Best(queries, min(n, len(stored)))
+    best = _Best(queries, min(n, len(vectors)))
     if index == FLAT:
-        for start, part in stored.parts():
+        for start, part in vectors.parts():
             if np.count_nonzero(part) <= _SPARSE * part.size:
                 best.meet_sparse(part, start)
                 continue
             best.meet(_flat(part), len(part), lambda rows, part=part: part[rows], start)  # type: ignore[misc]
     else:
-        best.meet(_indexed(stored, index), len(stored), stored.take, 0)
-    return best.found()
+        best.meet(_indexed(vectors, index), len(vectors), vectors.take, 0)
+    return best.result()
 
 
 class _Best:
@@ -132,15 +132,15 @@ class _Best:
         self._rows = np.full((len(queries), n), -1, dtype=np.int64)
         self._similarities = np.full((len(queries), n), -np.inf)
 
-    def found(self) -> Nearest:
+    def result(self) -> Nearest:
         return Nearest(rows=self._rows, similarities=self._similarities)
 
-    def meet(self, search: Search, size: int, vectors: Callable[[Rows], Vectors], start: int) -> None:
+    def meet(self, search: Search, size: int, vectors: Callable[[RowNumbers], Vectors], start: int) -> None:
         """Compare with `size` further vectors, whose rows count from `start`; `vectors` gives those of rows from 0."""
         for begin in range(0, len(self._queries), _BATCH):
-            places = np.arange(begin, min(begin + _BATCH, len(self._queries)))
-            for some, candidates in self._candidates(search, size, places, self._n + _SPARE):
-                self._improve(some, candidates, vectors, start)
+            query_rows = np.arange(begin, min(begin + _BATCH, len(self._queries)))
+            for group, candidates in self._candidates(search, size, query_rows, self._n + _SPARE):
+                self._improve(group, candidates, vectors, start)
 
     def meet_sparse(self, part: Vectors, start: int) -> None:
         """Compare with all vectors of `part` [m, d], of which few numbers are not 0, at the cost of those only.
@@ -159,54 +159,62 @@ class _Best:
             better = (
                 products > last + _EQUAL if np.isfinite(last).all() else products >= _nth(products, self._n) - _EQUAL
             )
-            of, rows = np.nonzero(np.ascontiguousarray(better.T))
-            places, firsts = np.unique(of, return_index=True)
-            for place, some in zip(places.tolist(), np.split(rows, firsts[1:]), strict=False):
-                self._merge(begin + place, some + start, np.round(products[some, place], _DECIMALS))
+            query_numbers, rows = np.nonzero(np.ascontiguousarray(better.T))
+            numbered_queries, firsts = np.unique(query_numbers, return_index=True)
+            for number, better_rows in zip(numbered_queries.tolist(), np.split(rows, firsts[1:]), strict=False):
+                self._merge(begin + number, better_rows + start, np.round(products[better_rows, number], _DECIMALS))
 
-    def _candidates(self, search: Search, size: int, places: Rows, depth: int) -> Iterator[tuple[Rows, list[Rows]]]:
-        """For each query in `places`, all rows that may be among its best; queries come in groups.
+    def _candidates(
+        self, search: Search, size: int, query_rows: RowNumbers, depth: int
+    ) -> Iterator[tuple[RowNumbers, list[RowNumbers]]]:
+        """For each query in `query_rows`, all rows that may be among its best; queries come in groups.
 
         `depth` nearest are looked at; where what may be better, or as good as the last, does not end there, more are.
         """
         depth = min(depth, size)
-        similarities, rows = search(self._queries[places], depth)
+        similarities, rows = search(self._queries[query_rows], depth)
         least = similarities[:, min(self._n, depth) - 1]
-        least = np.maximum(least, self._similarities[places, -1]) - _ROUNDING
+        least = np.maximum(least, self._similarities[query_rows, -1]) - _ROUNDING
         open_ended = (similarities[:, -1] >= least) & (rows[:, -1] >= 0) & (depth < size)
         closed = np.flatnonzero(~open_ended)
         within = (similarities >= least[:, None]) & (rows >= 0)
-        yield places[closed], [rows[place][within[place]] for place in closed]
-        tied = places[open_ended]
+        yield query_rows[closed], [rows[query][within[query]] for query in closed]
+        tied = query_rows[open_ended]
         group = max(1, _RESULTS // (_DEEPER * depth))
         for begin in range(0, len(tied), group):
             yield from self._candidates(search, size, tied[begin : begin + group], _DEEPER * depth)
 
     def _improve(
-        self, places: Rows, candidates: Sequence[Rows], vectors: Callable[[Rows], Vectors], start: int
+        self,
+        query_rows: RowNumbers,
+        candidates: Sequence[RowNumbers],
+        vectors: Callable[[RowNumbers], Vectors],
+        start: int,
     ) -> None:
         """Take the candidates that are better than what each query has."""
-        for group in _groups(places, candidates):
-            found = vectors(np.concatenate([rows for _, rows in group]))
+        for group in _groups(query_rows, candidates):
+            candidate_vectors = vectors(np.concatenate([rows for _, rows in group]))
             begin = 0
-            for place, rows in group:
-                self._merge(place, rows + start, _cosines(found[begin : begin + len(rows)], self._queries[place]))
+            for query, rows in group:
+                self._merge(
+                    query, rows + start, _cosines(candidate_vectors[begin : begin + len(rows)], self._queries[query])
+                )
                 begin += len(rows)
 
-    def _merge(self, place: int, rows: Rows, similarities: npt.NDArray[np.float64]) -> None:
-        rows = np.concatenate([self._rows[place], rows])
-        similarities = np.concatenate([self._similarities[place], similarities])
+    def _merge(self, query: int, rows: RowNumbers, similarities: npt.NDArray[np.float64]) -> None:
+        rows = np.concatenate([self._rows[query], rows])
+        similarities = np.concatenate([self._similarities[query], similarities])
         order = np.lexsort((rows, -similarities))[: self._n]
-        self._rows[place], self._similarities[place] = rows[order], similarities[order]
+        self._rows[query], self._similarities[query] = rows[order], similarities[order]
 
 
-def _groups(places: Rows, candidates: Sequence[Rows]) -> Iterator[list[tuple[int, Rows]]]:
+def _groups(query_rows: RowNumbers, candidates: Sequence[RowNumbers]) -> Iterator[list[tuple[int, RowNumbers]]]:
     """Queries with their candidates, such that no group has many more than _GATHERED candidates."""
-    group: list[tuple[int, Rows]] = []
+    group: list[tuple[int, RowNumbers]] = []
     held = 0
-    for place, rows in zip(places.tolist(), candidates, strict=True):
+    for query, rows in zip(query_rows.tolist(), candidates, strict=True):
         for begin in range(0, len(rows), _GATHERED):
-            group.append((place, rows[begin : begin + _GATHERED]))
+            group.append((query, rows[begin : begin + _GATHERED]))
             held += len(group[-1][1])
             if held >= _GATHERED:
                 yield group
@@ -235,42 +243,42 @@ def _flat(part: Vectors) -> Search:
     """Exact search of `part` [m, d], without another copy of it; on a GPU where FAISS has one."""
     import faiss
 
-    def search(queries: Vectors, depth: int) -> tuple[Vectors, Rows]:
+    def search(queries: Vectors, depth: int) -> tuple[Vectors, RowNumbers]:
         if _has_gpu() and depth <= _GPU_DEPTH:
-            found: tuple[Vectors, Rows] = faiss.knn_gpu(
+            results: tuple[Vectors, RowNumbers] = faiss.knn_gpu(
                 faiss.StandardGpuResources(), queries, part, depth, metric=faiss.METRIC_INNER_PRODUCT
             )
         else:
-            found = faiss.knn(queries, part, depth, metric=faiss.METRIC_INNER_PRODUCT)
-        return found
+            results = faiss.knn(queries, part, depth, metric=faiss.METRIC_INNER_PRODUCT)
+        return results
 
     return search
 
 
-def _indexed(stored: Stored, factory: str) -> Search:
+def _indexed(vectors: VectorFiles, factory: str) -> Search:
     """Search by one index of all vectors; on GPUs where FAISS has them and this kind of index."""
     import faiss
 
-    size = stored.size
-    step = -(-len(stored) // _TRAINED)
+    size = vectors.size
+    step = -(-len(vectors) // _TRAINED)
     kind, _, settings = factory.partition(";")
     try:
         index = faiss.index_factory(size, kind, faiss.METRIC_INNER_PRODUCT)
-        index.train(np.concatenate([part[-start % step :: step] for start, part in stored.parts()]))
-        for _, part in stored.parts():
+        index.train(np.concatenate([part[-start % step :: step] for start, part in vectors.parts()]))
+        for _, part in vectors.parts():
             index.add(part)
         if settings:
             faiss.ParameterSpace().set_index_parameters(index, settings)  # type: ignore[arg-type]  # its types know a number only
     except RuntimeError as error:
         raise InputError(
-            f"neighbors.index: FAISS cannot index {len(stored)} facts of {size} numbers by {factory!r} "
+            f"neighbors.index: FAISS cannot index {len(vectors)} facts of {size} numbers by {factory!r} "
             f"({error}). 'Flat' serves any pool"
         ) from error
     on_gpu = _on_gpu(index)
 
-    def search(queries: Vectors, depth: int) -> tuple[Vectors, Rows]:
-        found: tuple[Vectors, Rows] = (on_gpu if depth <= _GPU_DEPTH else index).search(queries, depth)
-        return found
+    def search(queries: Vectors, depth: int) -> tuple[Vectors, RowNumbers]:
+        results: tuple[Vectors, RowNumbers] = (on_gpu if depth <= _GPU_DEPTH else index).search(queries, depth)
+        return results
 
     return search
 

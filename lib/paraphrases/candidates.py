@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from lib.core.records import Fact, Paraphrase, Request
 from lib.core.texts import fill, normalize
 from lib.paraphrases import prompt
-from lib.paraphrases.draws import Continuation, SamplingPlan
+from lib.paraphrases.draws import SampledText, SamplingPlan
 
 
 def given(requests: Sequence[Request]) -> list[Paraphrase]:
@@ -22,7 +22,7 @@ def given(requests: Sequence[Request]) -> list[Paraphrase]:
     ]
 
 
-def candidates(request: Request, plan: SamplingPlan, continuations: Sequence[Continuation]) -> Iterator[Paraphrase]:
+def candidates(request: Request, plan: SamplingPlan, continuations: Sequence[SampledText]) -> Iterator[Paraphrase]:
     """The uncleaned paraphrases in a request's continuations, in the order of plan.samplings, then of their numbers."""
     turns = len(plan.samplings)
     for continuation in sorted(continuations, key=lambda draw: (draw.number % turns, draw.number)):

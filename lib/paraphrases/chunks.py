@@ -17,7 +17,7 @@ from lib.core.records import Paraphrase, Request
 from lib.core.tables import Streamed, read, write
 from lib.generation.engine import Generator
 from lib.paraphrases.candidates import candidates
-from lib.paraphrases.draws import Continuation, SamplingPlan, draw, sampling_plans
+from lib.paraphrases.draws import SampledText, SamplingPlan, draw, sampling_plans
 
 CHUNK = 128
 """Requests whose continuations are drawn, and kept against a kill, together."""
@@ -36,7 +36,7 @@ class Chunk:
     @property
     def missing(self) -> range:
         """The numbers of the continuations that the file lacks, for every request alike."""
-        rows = len(Streamed(path=self.file, kind=Continuation)) if self.file.is_file() else 0
+        rows = len(Streamed(path=self.file, kind=SampledText)) if self.file.is_file() else 0
         return range(min(rows // len(self.requests), self.draws), self.draws)
 
     @property
@@ -78,20 +78,20 @@ def _complete(chunk: Chunk, generator: Generator, wait: bool) -> None:
         return
 
 
-def add(chunk: Chunk, continuations: Sequence[Continuation]) -> None:
+def add(chunk: Chunk, continuations: Sequence[SampledText]) -> None:
     """Write the file of a chunk again with `continuations` beside what it holds, whole or not at all."""
-    earlier = read(chunk.file, Continuation) if chunk.file.is_file() else []
+    earlier = read(chunk.file, SampledText) if chunk.file.is_file() else []
     positions = {request.request_id: position for position, request in enumerate(chunk.requests)}
     rows = sorted((*earlier, *continuations), key=lambda row: (positions[row.request_id], row.number))
-    write(chunk.file, Continuation, rows)
+    write(chunk.file, SampledText, rows)
 
 
 def contents(chunks: Sequence[Chunk]) -> list[Paraphrase]:
     """The paraphrase candidates of complete chunks: for each request in turn few-shot lines, then prefixed prompts."""
     paraphrases: dict[str, list[Paraphrase]] = {}
     for chunk in chunks:
-        continuations: dict[str, list[Continuation]] = {}
-        for row in read(chunk.file, Continuation):
+        continuations: dict[str, list[SampledText]] = {}
+        for row in read(chunk.file, SampledText):
             if row.number < chunk.draws:
                 continuations.setdefault(row.request_id, []).append(row)
         for request in chunk.requests:

@@ -15,13 +15,13 @@ from lib.generation.engine import Generator, Prompt, Sampling
 from lib.paraphrases import prompt
 from lib.runtime.scratch import fingerprint
 
-Kind = Literal["fewshot", "prefix"]
+ParaphraseKind = Literal["fewshot", "prefix"]
 _SPARE_PREFIXES = 4
 """Prefixes drawn beyond para.n, for those that cleaning drops."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Continuation:
+class SampledText:
     """What the model wrote for one request, unparsed."""
 
     request_id: str
@@ -35,7 +35,7 @@ class Continuation:
 class SamplingPlan:
     """How the continuations of one kind are drawn, whatever their number."""
 
-    kind: Kind
+    kind: ParaphraseKind
     seed: int
     samplings: tuple[Sampling, ...]
     """Draw `number` of a request uses samplings[number % len(samplings)]."""
@@ -71,7 +71,7 @@ def sampling_plans(para: Para) -> list[tuple[SamplingPlan, int]]:
 
 def draw(
     requests: Sequence[Request], generator: Generator, plan: SamplingPlan, numbers: Sequence[int]
-) -> list[Continuation]:
+) -> list[SampledText]:
     """The continuations with these numbers of every request; one call of the generator for each of plan.samplings."""
     continuations = []
     for turn, sampling in enumerate(plan.samplings):
@@ -86,5 +86,5 @@ def draw(
         prompts = [Prompt(text=plan.prompt_text(request), seed=draw_seed) for request, _, draw_seed in draws]
         texts = generator.generate(plan.shared_prefix, prompts, sampling)
         for (request, number, draw_seed), text in zip(draws, texts, strict=True):
-            continuations.append(Continuation(request_id=request.request_id, number=number, seed=draw_seed, text=text))
+            continuations.append(SampledText(request_id=request.request_id, number=number, seed=draw_seed, text=text))
     return continuations

@@ -21,7 +21,7 @@ from lib.core.tables import from_plain
 from lib.generation.backends import generator
 from lib.generation.engine import Sampling
 from lib.paraphrases.chunks import Chunk, add
-from lib.paraphrases.draws import Continuation, SamplingPlan, draw
+from lib.paraphrases.draws import SampledText, SamplingPlan, draw
 
 CLUSTER = "ERRATA_RAY"
 _WORKERS = "ERRATA_PROCESSES"
@@ -57,7 +57,7 @@ def complete_on_ray(
             num_gpus=gpus_each,
         )
         for result, _ in zip(results.iter_rows(), progress(incomplete), strict=True):
-            continuations = [Continuation(**values) for values in json.loads(result["continuations"])]
+            continuations = [SampledText(**values) for values in json.loads(result["continuations"])]
             add(incomplete[result["position"]], continuations)
 
 

@@ -16,7 +16,7 @@ from lib.core.records import Generation, Request, When
 from lib.core.seeds import seed
 from lib.generation import token_by_token
 from lib.generation.engine import Sampling
-from lib.generation.token_by_token import Asked
+from lib.generation.token_by_token import EncodedPrompt
 from lib.models.tokens import encode, prompt_ids
 
 _GREEDY = Sampling(max_tokens=0, temperature=1.0, top_k=0, greedy=True)
@@ -35,7 +35,7 @@ class Continuation:
     prompt: str
     context: str
     """An in-context edit's text, which comes before the prompt; else empty."""
-    asked: Asked
+    encoded: EncodedPrompt
     """Context and prompt as token ids, and how many tokens follow."""
     truncated: bool = False
     """Whether the context, or the prompt, lost its beginning for want of positions."""
@@ -52,7 +52,7 @@ class Continuation:
             decoding="sampled" if sampled else "greedy",
             prompt=self.prompt,
             text=text,
-            seed=self.asked.seed if sampled else None,
+            seed=self.encoded.seed if sampled else None,
             truncated=self.truncated,
         )
 
@@ -109,7 +109,7 @@ class ContinuationBuilder:
             prompt_index=index,
             prompt=prompt,
             context=context,
-            asked=Asked(ids=ids, tokens=tokens, **decoding),
+            encoded=EncodedPrompt(ids=ids, tokens=tokens, **decoding),
         )
 
     def _fitting(self, continuations: Iterable[Continuation]) -> list[Continuation]:
@@ -118,13 +118,15 @@ class ContinuationBuilder:
         What is lost is of the context.
         """
         uncut = list(continuations)
-        over = max((continuation.asked.length for continuation in uncut), default=0) - (self.longest or 0)
+        over = max((continuation.encoded.length for continuation in uncut), default=0) - (self.longest or 0)
         if self.longest is None or over <= 0:
             return uncut
         return [
             replace(
                 continuation,
-                asked=replace(continuation.asked, ids=continuation.asked.ids[over:] or continuation.asked.ids[-1:]),
+                encoded=replace(
+                    continuation.encoded, ids=continuation.encoded.ids[over:] or continuation.encoded.ids[-1:]
+                ),
                 truncated=True,
             )
             for continuation in uncut
@@ -139,7 +141,7 @@ def text_batches(continuations: Sequence[Continuation], rows: int) -> list[list[
     return [
         [group[position] for position in batch]
         for group in groups.values()
-        for batch in token_by_token.cut([continuations[index].asked for index in group], rows)
+        for batch in token_by_token.length_sorted_batches([continuations[index].encoded for index in group], rows)
     ]
 
 
@@ -152,9 +154,10 @@ def texts(
 ) -> list[str]:
     """What `model` writes after each prompt of one batch: greedily, or sampled from the `top_k` likeliest tokens."""
     sampling = _GREEDY if top_k is None else Sampling(max_tokens=0, temperature=1.0, top_k=top_k)
-    asked = [continuation.asked for continuation in continuations]
-    token_ids = token_by_token.continued(model, asked, sampling, rows=rows, together=_shared_tokens(continuations))
-    return [_text(tokenizer, prompt.ids, ids) for prompt, ids in zip(asked, token_ids, strict=True)]
+    prompts = [continuation.encoded for continuation in continuations]
+    shared = _shared_tokens(continuations)
+    token_ids = token_by_token.continue_batch(model, prompts, sampling, rows=rows, shared_tokens=shared)
+    return [_text(tokenizer, prompt.ids, ids) for prompt, ids in zip(prompts, token_ids, strict=True)]
 
 
 def _shared_tokens(continuations: Sequence[Continuation]) -> int:
@@ -165,7 +168,7 @@ def _shared_tokens(continuations: Sequence[Continuation]) -> int:
     """
     if not continuations[0].context:
         return 0
-    rows = [continuation.asked.ids for continuation in continuations]
+    rows = [continuation.encoded.ids for continuation in continuations]
     shared = min(map(len, rows)) - 1
     return next((position for position in range(shared) if len({row[position] for row in rows}) > 1), shared)
 

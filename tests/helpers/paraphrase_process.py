@@ -20,7 +20,7 @@ from lib.core.records import Request
 from lib.core.run import run
 from lib.generation.engine import Generator
 from lib.paraphrases import chunks
-from lib.paraphrases.draws import Continuation, SamplingPlan, draw
+from lib.paraphrases.draws import SampledText, SamplingPlan, draw
 from stages import paraphrase
 
 if __name__ == "__main__":
@@ -39,7 +39,7 @@ if __name__ == "__main__":
 
     def recorded_draw(
         requests: Sequence[Request], generator: Generator, plan: SamplingPlan, numbers: Sequence[int]
-    ) -> list[Continuation]:
+    ) -> list[SampledText]:
         if (folder / f"began-{rank}").exists():
             wait_for("began-*", int(os.environ.get("WORLD_SIZE", "1")))
         (folder / f"began-{rank}").touch()

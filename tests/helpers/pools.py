@@ -11,7 +11,7 @@ from lib.core.records import Fact, Request, UneditedFact
 from lib.core.tables import Streamed, read, write, write_parts
 from lib.neighbors.encoders import Encoder
 from lib.neighbors.overlap import without_overlap
-from lib.neighbors.retrieval import Found, in_words, random_neighbors, similar_neighbors
+from lib.neighbors.retrieval import Retrieved, neighbor_tables, random_neighbors, similar_neighbors
 
 
 @contextmanager
@@ -43,7 +43,7 @@ def similar(
         return _listed(requests, pool, similar_neighbors(requests, pool, rows, n, encoder, index, pool.path.parent))
 
 
-def _listed(requests: Sequence[Request], pool: Streamed, found: Found) -> list[UneditedFact]:
+def _listed(requests: Sequence[Request], pool: Streamed, retrieved: Retrieved) -> list[UneditedFact]:
     path = pool.path.with_name("neighbors.parquet")
-    write_parts(path, UneditedFact, in_words(requests, pool, found))
+    write_parts(path, UneditedFact, neighbor_tables(requests, pool, retrieved))
     return read(path, UneditedFact)

@@ -86,16 +86,16 @@ class TestStartedEngine:
 
     def test_a_stop_text_ends_the_continuation_and_is_left_out(self, running: Running) -> None:
         prompts = _prompts(TEXTS[:1])
-        (whole,) = running.generator.generate(PREFIX, prompts, GREEDY)
-        stop = whole[len(whole) // 2 :][:3]
+        (unstopped,) = running.generator.generate(PREFIX, prompts, GREEDY)
+        stop = unstopped[len(unstopped) // 2 :][:3]
         stopped = Sampling(max_tokens=24, temperature=1.0, top_k=0, stop=(stop, "never seen"), greedy=True)
-        assert running.generator.generate(PREFIX, prompts, stopped) == [whole[: whole.index(stop)]]
+        assert running.generator.generate(PREFIX, prompts, stopped) == [unstopped[: unstopped.index(stop)]]
 
     def test_stopped_greedy_texts_are_those_of_the_transformers_generator(self, running: Running) -> None:
         stopped = Sampling(max_tokens=24, temperature=1.0, top_k=0, stop=("e", "."), greedy=True)
         model = LlamaForCausalLM.from_pretrained(running.folder, dtype=torch.float32)
-        other = TransformersGenerator(model, PreTrainedTokenizerFast.from_pretrained(running.folder))
-        expected = other.generate(PREFIX, _prompts(TEXTS), stopped)
+        transformers_generator = TransformersGenerator(model, PreTrainedTokenizerFast.from_pretrained(running.folder))
+        expected = transformers_generator.generate(PREFIX, _prompts(TEXTS), stopped)
         assert running.generator.generate(PREFIX, _prompts(TEXTS), stopped) == expected
 
     def test_the_shared_prefix_comes_from_the_cache(self, running: Running) -> None:
@@ -110,7 +110,7 @@ class TestStartedEngine:
 
 
 def _prompts(texts: tuple[str, ...]) -> list[Prompt]:
-    return [Prompt(text=text, seed=1000 + place) for place, text in enumerate(texts)]
+    return [Prompt(text=text, seed=1000 + index) for index, text in enumerate(texts)]
 
 
 def _save_model(folder: Path) -> None:

@@ -27,7 +27,7 @@ def test_hashing_gives_every_text_a_unit_vector_even_one_without_words() -> None
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-6)
 
 
-def test_hashing_is_the_same_every_time_and_in_any_company(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hashing_is_the_same_every_time_and_in_every_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     vectors = encoder("hashing", "cpu").encode(TEXTS)
     monkeypatch.setattr(encoders, "_BATCH", 2)
     assert encoder("hashing", "cpu").encode(TEXTS).tobytes() == vectors.tobytes()
@@ -37,23 +37,26 @@ def test_hashing_is_the_same_every_time_and_in_any_company(monkeypatch: pytest.M
 
 
 def test_hashing_compares_words_as_the_project_does() -> None:
-    one, other, far = encoder("hashing", "cpu").encode(["ADA was born, in", "Ada was born in...", "Bo plays the"])
-    assert one @ other == pytest.approx(1)
-    assert one @ far < 0.5
+    first, second, distant = encoder("hashing", "cpu").encode(
+        ["ADA was born, in", "Ada was born in...", "Bo plays the"]
+    )
+    assert first @ second == pytest.approx(1)
+    assert first @ distant < 0.5
 
 
-def test_hashing_finds_facts_of_the_edits_own_relation_in_the_embedded_world() -> None:
-    drawn = world.make_world(0)
-    requests, pool = world.requests(drawn, "test", 0), world.pool(drawn)
-    relation = {one.request_id: one.relation for one in requests} | {one.fact_id: one.relation for one in pool}
-    found = similar(requests, pool, 20, encoder("hashing", "cpu"))
-    own = [relation[one.request_id] == relation[one.fact_id] for one in found]
+def test_hashing_finds_facts_of_the_requests_own_relation_in_the_embedded_world() -> None:
+    embedded = world.make_world(0)
+    requests, pool = world.requests(embedded, "test", 0), world.pool(embedded)
+    relation = {request.request_id: request.relation for request in requests}
+    relation |= {fact.fact_id: fact.relation for fact in pool}
+    neighbors = similar(requests, pool, 20, encoder("hashing", "cpu"))
+    own = [relation[neighbor.request_id] == relation[neighbor.fact_id] for neighbor in neighbors]
     assert np.mean(own) > 5 / len(set(relation.values()))  # five times what random facts would reach
-    assert np.mean([same for same, one in zip(own, found, strict=True) if one.rank == 0]) > 0.9
+    assert np.mean([same for same, neighbor in zip(own, neighbors, strict=True) if neighbor.rank == 0]) > 0.9
 
 
 def test_a_sentence_transformers_model_is_loaded_from_its_folder(tmp_path: Path) -> None:
-    words = {word: place for place, word in enumerate(["[UNK]", "Ada", "was", "born", "in"])}
+    words = {word: token for token, word in enumerate(["[UNK]", "Ada", "was", "born", "in"])}
     tokenizer = Tokenizer(WordLevel(words, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = Whitespace()
     weights = torch.randn(len(words), 8, generator=torch.Generator().manual_seed(0))

@@ -24,7 +24,7 @@ from tests.helpers.wheels import pinned, use_cache, use_index, write_wheel
 
 def model(folder: Path) -> Path:
     """A sentence-transformers model of four words in `folder`."""
-    words = {word: place for place, word in enumerate(["[UNK]", "Ada", "was", "born"])}
+    words = {word: token for token, word in enumerate(["[UNK]", "Ada", "was", "born"])}
     tokenizer = Tokenizer(WordLevel(words, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = Whitespace()
     weights = np.random.default_rng(0).standard_normal((len(words), 8)).astype(np.float32)
@@ -79,15 +79,15 @@ def test_hashing_and_a_folder_need_nothing(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_hub_model_is_fetched_without_pickles_and_named_by_its_revision(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
+    downloads = []
 
     def download(name: str, *, allow_patterns: list[str]) -> str:
-        asked.append((name, allow_patterns))
+        downloads.append((name, allow_patterns))
         return "/cache/snapshots/" + "a" * 40
 
     monkeypatch.setattr(fetching, "snapshot_download", download)
     assert fetch("somebody/sbert") == {"source": "hub", "revision": "a" * 40}
-    assert asked == [("somebody/sbert", [*fetching.HUB_FILES])]
+    assert downloads == [("somebody/sbert", [*fetching.HUB_FILES])]
     assert not any("bin" in pattern for pattern in fetching.HUB_FILES)
 
 

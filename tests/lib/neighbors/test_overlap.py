@@ -108,8 +108,10 @@ def test_a_fact_that_only_resembles_an_edit_is_kept(fact: dict[str, str | None])
 @pytest.mark.parametrize(("of_edit", "of_fact"), [(None, "birthplace"), ("birthplace", None), (None, None)])
 def test_where_a_relation_is_not_named_the_replaced_target_tells_it(of_edit: str | None, of_fact: str | None) -> None:
     request = _request(prompt="She was born in", paraphrases=(), relation=of_edit)
-    same, other = (_fact(subject="Ada King", relation=of_fact, target=target) for target in ("London", "Bonn"))
-    with pool_of([same, other]) as pool:
+    contradicting, harmless = (
+        _fact(subject="Ada King", relation=of_fact, target=target) for target in ("London", "Bonn")
+    )
+    with pool_of([contradicting, harmless]) as pool:
         filtered = without_overlap([request], pool)
     assert filtered.rows.tolist() == [1]
     assert filtered.dropped == {"triple": 0, "prompt": 0, "contradiction": 1}
@@ -124,23 +126,23 @@ def test_without_edits_or_facts_there_is_nothing_to_drop() -> None:
 
 @pytest.mark.parametrize("kind", ["random", "similar"])
 def test_no_neighbor_of_the_embedded_world_leaks(kind: str) -> None:
-    drawn = world.make_world(0)
-    requests = world.requests(drawn, "test", 0)
-    pool = [*world.pool(drawn)[::6], *_stated(drawn, "test")]
+    embedded = world.make_world(0)
+    requests = world.requests(embedded, "test", 0)
+    pool = [*world.pool(embedded)[::6], *_stated(embedded, "test")]
     usable = kept(requests, pool)
-    found = (
+    neighbors = (
         at_random(requests, usable, 1, 0)
         if kind == "random"
         else similar(requests, usable, 1, encoder("hashing", "cpu"))
     )
     by_id = {fact.fact_id: fact for fact in pool}
-    chosen = {one.fact_id for one in found}
-    assert len(chosen) > 20
-    assert [name for name in chosen if _reason(by_id[name], requests)] == []
+    neighbor_ids = {neighbor.fact_id for neighbor in neighbors}
+    assert len(neighbor_ids) > 20
+    assert [fact_id for fact_id in neighbor_ids if _reason(by_id[fact_id], requests)] == []
 
 
-def _stated(drawn: world.World, split: str) -> list[Fact]:
-    """What is true of the edited subjects and of their neighborhood: leaks, most of it."""
+def _stated(embedded: world.World, split: str) -> list[Fact]:
+    """The true facts of the edited subjects and of their neighborhood, most of which leak."""
     return [
         _fact(
             fact_id=f"{fact.relation.name}/{fact.subject}/leak",
@@ -149,7 +151,7 @@ def _stated(drawn: world.World, split: str) -> list[Fact]:
             prompt=fact.prompt(0),
             target=fact.target,
         )
-        for fact in drawn.facts
+        for fact in embedded.facts
         if fact.split == split
     ]
 
@@ -157,21 +159,21 @@ def _stated(drawn: world.World, split: str) -> list[Fact]:
 def _reason(fact: Fact, requests: Sequence[Request]) -> str | None:
     """The first reason to drop a fact, found by comparing it with every edit."""
     tests = {"triple": _gives_away, "prompt": _repeats, "contradiction": _contradicts}
-    return next((name for name, holds in tests.items() if any(holds(fact, one) for one in requests)), None)
+    return next((name for name, holds in tests.items() if any(holds(fact, request) for request in requests)), None)
 
 
 def _gives_away(fact: Fact, request: Request) -> bool:
     own = [request.target_new] if request.target_true is None else [request.target_new, request.target_true]
-    asked = [(prompt, own) for prompt in (request.prompt, *request.paraphrases)]
-    asked += [(one.prompt, [one.target, request.target_new]) for one in request.locality]
+    questions = [(prompt, own) for prompt in (request.prompt, *request.paraphrases)]
+    questions += [(locality.prompt, [locality.target, request.target_new]) for locality in request.locality]
     return any(
         contains(prompt, fact.subject or "") and normalize(fact.target) in map(normalize, answers)
-        for prompt, answers in asked
+        for prompt, answers in questions
     )
 
 
 def _repeats(fact: Fact, request: Request) -> bool:
-    return any(contains(fact.prompt, one) or contains(one, fact.prompt) for one in request.evaluation_prompts)
+    return any(contains(fact.prompt, prompt) or contains(prompt, fact.prompt) for prompt in request.evaluation_prompts)
 
 
 def _contradicts(fact: Fact, request: Request) -> bool:

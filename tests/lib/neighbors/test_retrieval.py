@@ -1,4 +1,4 @@
-"""Neighbors of an edit are its own affair, as many as there are, and similar ones are what brute force finds."""
+"""A request's neighbors do not depend on other requests; similar ones are those of a brute-force search."""
 
 from collections.abc import Sequence
 
@@ -9,12 +9,12 @@ from lib.core import tables
 from lib.core.records import Fact, Request, UneditedFact
 from lib.neighbors import search
 from lib.neighbors.encoders import HashingEncoder, Vectors, encoder
-from lib.neighbors.retrieval import Found, figures, random_neighbors, similar_neighbors
+from lib.neighbors.retrieval import Retrieved, figures, random_neighbors, similar_neighbors
 from tests.helpers.pools import at_random, pool_of, similar
 
 
-class Table:
-    """An encoder that knows the vector of each text."""
+class TableEncoder:
+    """Encodes each text as the vector that a table has for it."""
 
     def __init__(self, vectors: dict[str, Sequence[float]]) -> None:
         self._vectors = vectors
@@ -25,36 +25,42 @@ class Table:
 
 def test_random_neighbors_are_different_facts_of_the_pool_in_order_of_rank() -> None:
     pool = _facts(30)
-    found = at_random(_requests(4), pool, 10, seed=0)
-    assert [(one.request_id, one.rank) for one in found] == [
+    neighbors = at_random(_requests(4), pool, 10, seed=0)
+    assert [(neighbor.request_id, neighbor.rank) for neighbor in neighbors] == [
         (f"e{edit}", rank) for edit in range(4) for rank in range(10)
     ]
-    assert all(len({one.fact_id for one in found if one.request_id == f"e{edit}"}) == 10 for edit in range(4))
+    assert all(
+        len({neighbor.fact_id for neighbor in neighbors if neighbor.request_id == f"e{edit}"}) == 10
+        for edit in range(4)
+    )
     facts = {fact.fact_id: fact for fact in pool}
-    assert all((one.prompt, one.target) == (facts[one.fact_id].prompt, facts[one.fact_id].target) for one in found)
-    assert {one.similarity for one in found} == {None}
+    assert all(
+        (neighbor.prompt, neighbor.target) == (facts[neighbor.fact_id].prompt, facts[neighbor.fact_id].target)
+        for neighbor in neighbors
+    )
+    assert {neighbor.similarity for neighbor in neighbors} == {None}
 
 
-def test_an_edits_random_neighbors_do_not_depend_on_the_other_edits() -> None:
+def test_random_neighbors_of_a_request_do_not_depend_on_the_other_requests() -> None:
     requests, pool = _requests(6), _facts(1000)
-    found = at_random(requests, pool, 5, seed=0)
-    some = at_random([requests[4], requests[1]], pool, 5, seed=0)
-    assert some == [one for name in ("e4", "e1") for one in found if one.request_id == name]
+    neighbors = at_random(requests, pool, 5, seed=0)
+    fewer = at_random([requests[4], requests[1]], pool, 5, seed=0)
+    assert fewer == [neighbor for name in ("e4", "e1") for neighbor in neighbors if neighbor.request_id == name]
 
 
 def test_random_neighbors_differ_between_edits_and_between_seeds() -> None:
     requests, pool = _requests(2), _facts(1000)
-    drawn = {
-        tuple(one.fact_id for one in at_random([request], pool, 5, seed=seed))
+    fact_ids = {
+        tuple(neighbor.fact_id for neighbor in at_random([request], pool, 5, seed=seed))
         for request in requests
         for seed in (0, 1)
     }
-    assert len(drawn) == 4
+    assert len(fact_ids) == 4
 
 
 def test_random_neighbors_are_drawn_evenly_from_the_pool() -> None:
-    found = at_random(_requests(2000), _facts(10), 2, seed=0)
-    counts = np.unique([one.fact_id for one in found], return_counts=True)[1]
+    neighbors = at_random(_requests(2000), _facts(10), 2, seed=0)
+    counts = np.unique([neighbor.fact_id for neighbor in neighbors], return_counts=True)[1]
     assert len(counts) == 10
     assert np.abs(counts - 400).max() < 4 * np.sqrt(400)  # within four standard deviations, about
 
@@ -62,12 +68,12 @@ def test_random_neighbors_are_drawn_evenly_from_the_pool() -> None:
 @pytest.mark.parametrize("size", [0, 3])
 def test_a_pool_that_is_too_small_is_used_up_and_what_is_missing_is_counted(size: int) -> None:
     requests, pool = _requests(2), _facts(size)
-    for found in (
+    for neighbors in (
         at_random(requests, pool, 5, seed=0),
         similar(requests, pool, 5, encoder("hashing", "cpu")),
     ):
-        assert len(found) == 2 * size
-        assert {one.fact_id for one in found} == {fact.fact_id for fact in pool}
+        assert len(neighbors) == 2 * size
+        assert {neighbor.fact_id for neighbor in neighbors} == {fact.fact_id for fact in pool}
 
 
 @pytest.mark.parametrize("part", [7, 100, 1000])
@@ -80,15 +86,17 @@ def test_similar_neighbors_are_those_of_brute_force_however_large_the_parts_are(
     requests, pool = _requests(20), _facts(300)
     vectors = random.standard_normal((320, 16))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    texts = [one.prompt for one in (*requests, *pool)]
-    known = Table({text: tuple(vector) for text, vector in zip(texts, vectors, strict=True)})
+    texts = [row.prompt for row in (*requests, *pool)]
+    table_encoder = TableEncoder({text: tuple(vector) for text, vector in zip(texts, vectors, strict=True)})
 
-    found = similar(requests, pool, 10, known)
+    neighbors = similar(requests, pool, 10, table_encoder)
     cosines = vectors[:20] @ vectors[20:].T
     best = np.argsort(-cosines, axis=1)[:, :10]
-    assert [one.fact_id for one in found] == [f"f{row}" for row in best.flatten()]
-    assert [one.rank for one in found] == list(range(10)) * 20
-    assert [one.similarity for one in found] == pytest.approx(np.take_along_axis(cosines, best, 1).flatten(), abs=1e-6)
+    assert [neighbor.fact_id for neighbor in neighbors] == [f"f{row}" for row in best.flatten()]
+    assert [neighbor.rank for neighbor in neighbors] == list(range(10)) * 20
+    assert [neighbor.similarity for neighbor in neighbors] == pytest.approx(
+        np.take_along_axis(cosines, best, 1).flatten(), abs=1e-6
+    )
 
 
 @pytest.mark.parametrize(("results", "part"), [(1, 3000), (10_000_000, 3000), (10_000_000, 300)])
@@ -104,32 +112,35 @@ def test_of_equally_similar_facts_the_earlier_comes_first_however_many_there_are
     vectors = {fact.prompt: (third, third, third, 0.0) for fact in pool}
     vectors |= {fact.prompt: (1.0, 0.0, 0.0, 0.0) for fact in pool[::2]}
     vectors[pool[1999].prompt] = (third, third, third, 1e-4)  # the nearest, by less than the index can tell
-    known = Table({**vectors, **{one.prompt: (0.8, 0.6, 0.0, 1e-4) for one in requests}})
-    found = similar(requests, pool, 5, known)
-    assert [one.fact_id for one in found] == ["f1999", "f1", "f3", "f5", "f7"] * 3
+    table_encoder = TableEncoder({**vectors, **{request.prompt: (0.8, 0.6, 0.0, 1e-4) for request in requests}})
+    neighbors = similar(requests, pool, 5, table_encoder)
+    assert [neighbor.fact_id for neighbor in neighbors] == ["f1999", "f1", "f3", "f5", "f7"] * 3
 
 
-def test_an_edits_similar_neighbors_do_not_depend_on_the_other_edits() -> None:
+def test_similar_neighbors_of_a_request_do_not_depend_on_the_other_requests() -> None:
     requests, pool = _requests(8), _facts(500)
-    found = similar(requests, pool, 5, encoder("hashing", "cpu"))
-    alone = [one for request in requests for one in _similar([request], pool, "Flat")]
-    assert alone == found
+    together = similar(requests, pool, 5, encoder("hashing", "cpu"))
+    alone = [neighbor for request in requests for neighbor in _similar([request], pool, "Flat")]
+    assert alone == together
 
 
 def test_an_inverted_file_finds_a_part_of_what_is_there_with_true_similarities() -> None:
     requests, pool = _requests(5), _facts(400)
-    exact = {(one.request_id, one.fact_id): one.similarity for one in _similar(requests, pool, "Flat", n=400)}
-    found = _similar(requests, pool, "IVF4,Flat")
-    assert len(found) == 25
-    assert all(one.similarity == exact[one.request_id, one.fact_id] for one in found)
+    exact = {
+        (neighbor.request_id, neighbor.fact_id): neighbor.similarity
+        for neighbor in _similar(requests, pool, "Flat", n=400)
+    }
+    neighbors = _similar(requests, pool, "IVF4,Flat")
+    assert len(neighbors) == 25
+    assert all(neighbor.similarity == exact[neighbor.request_id, neighbor.fact_id] for neighbor in neighbors)
 
 
 def test_an_index_that_finds_too_few_leaves_a_shortfall() -> None:
     requests, pool = _requests(3), _facts(400)
-    found = _similar(requests, pool, "IVF4,Flat", n=390)
-    assert len({(one.request_id, one.fact_id) for one in found}) == len(found) < 3 * 390
-    assert [one.rank for one in found if one.request_id == "e1"] == list(
-        range(sum(one.request_id == "e1" for one in found))
+    neighbors = _similar(requests, pool, "IVF4,Flat", n=390)
+    assert len({(neighbor.request_id, neighbor.fact_id) for neighbor in neighbors}) == len(neighbors) < 3 * 390
+    assert [neighbor.rank for neighbor in neighbors if neighbor.request_id == "e1"] == list(
+        range(sum(neighbor.request_id == "e1" for neighbor in neighbors))
     )
 
 
@@ -143,9 +154,9 @@ def test_an_index_that_cannot_be_made_is_an_error_that_names_it(index: str, size
 
 def test_figures_count_what_is_missing_and_leave_out_a_similarity_that_nothing_has() -> None:
     rows = np.array([[3, 4, 5], [6, 7, -1]])
-    assert figures(Found(rows=rows, similarities=None), 4) == {"neighbors": 5, "shortfall": 3}
+    assert figures(Retrieved(rows=rows, similarities=None), 4) == {"neighbors": 5, "shortfall": 3}
     similarities = np.array([[0.9, 0.8, 0.7], [0.6, 0.5, -np.inf]])
-    assert figures(Found(rows=rows, similarities=similarities), 3) == {
+    assert figures(Retrieved(rows=rows, similarities=similarities), 3) == {
         "neighbors": 5,
         "shortfall": 1,
         "mean_similarity": pytest.approx(0.7),
@@ -155,23 +166,23 @@ def test_figures_count_what_is_missing_and_leave_out_a_similarity_that_nothing_h
 def test_vectors_that_an_earlier_run_left_are_not_encoded_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "_STREAMED_ROWS", 10)
     encoded = []
-    whole = HashingEncoder.encode
-    monkeypatch.setattr(HashingEncoder, "encode", lambda self, texts: encoded.append(len(texts)) or whole(self, texts))
+    encode = HashingEncoder.encode
+    monkeypatch.setattr(HashingEncoder, "encode", lambda self, texts: encoded.append(len(texts)) or encode(self, texts))
     requests, rows = _requests(2), np.array([1, 2, 12, 35])
     with pool_of(_facts(40)) as pool:
         options = (requests, pool, rows, 2, encoder("hashing", "cpu"), "Flat", pool.path.parent)
         first = similar_neighbors(*options)
         (pool.path.parent / "vectors-00001.npy").unlink()
-        again = similar_neighbors(*options)
+        second = similar_neighbors(*options)
     assert encoded == [2, 1, 1, 2, 1, 2]
     assert set(first.rows.flatten()) <= set(rows)
-    assert (first.rows == again.rows).all()
+    assert (first.rows == second.rows).all()
 
 
 def test_only_the_usable_facts_are_drawn() -> None:
     usable = np.array([3, 5, 8])
-    found = random_neighbors(_requests(20), usable, 2, 0)
-    assert set(found.rows.flatten()) == {3, 5, 8}
+    neighbors = random_neighbors(_requests(20), usable, 2, 0)
+    assert set(neighbors.rows.flatten()) == {3, 5, 8}
 
 
 def test_an_index_takes_search_parameters_and_then_finds_more() -> None:
@@ -184,44 +195,46 @@ def test_sparse_vectors_that_are_equally_similar_by_the_hundred_are_those_of_bru
 ) -> None:
     requests, pool = _requests(30), _facts(900)
     encode = encoder("hashing", "cpu").encode
-    vectors, queries = (encode([one.prompt for one in some]).astype(float) for some in (pool, requests))
+    vectors, queries = (encode([row.prompt for row in rows]).astype(float) for rows in (pool, requests))
     cosines = np.round((queries[:, None] * vectors).sum(axis=2), 12)
     best = np.argsort(-cosines, axis=1, kind="stable")[:, :5]
     for part, results, sparse in ((1000, 10_000_000, 1), (100, 700, 1), (3, 700, 1), (100, 10_000_000, 0)):
         monkeypatch.setattr(tables, "_STREAMED_ROWS", part)
         monkeypatch.setattr(search, "_RESULTS", results)
         monkeypatch.setattr(search, "_SPARSE", sparse)
-        assert [one.fact_id for one in _similar(requests, pool, "Flat")] == [f"f{row}" for row in best.flatten()]
+        assert [neighbor.fact_id for neighbor in _similar(requests, pool, "Flat")] == [
+            f"f{row}" for row in best.flatten()
+        ]
 
 
 def _similar(requests: Sequence[Request], pool: Sequence[Fact], index: str, n: int = 5) -> list[UneditedFact]:
     return similar(requests, pool, n, encoder("hashing", "cpu"), index)
 
 
-def _requests(number: int) -> list[Request]:
+def _requests(count: int) -> list[Request]:
     return [
         Request(
-            request_id=f"e{place}",
+            request_id=f"e{number}",
             dataset="test",
             subject=None,
             relation=None,
-            prompt=f"The town of edit {place} is",
+            prompt=f"The town of edit {number} is",
             template=None,
             target_new="x",
             target_true=None,
         )
-        for place in range(number)
+        for number in range(count)
     ]
 
 
-def _facts(number: int) -> list[Fact]:
+def _facts(count: int) -> list[Fact]:
     return [
         Fact(
-            fact_id=f"f{place}",
+            fact_id=f"f{number}",
             subject=None,
             relation=None,
-            prompt=f"The {'town' if place % 3 else 'street'} of fact {place} is",
-            target=f"t{place}",
+            prompt=f"The {'town' if number % 3 else 'street'} of fact {number} is",
+            target=f"t{number}",
         )
-        for place in range(number)
+        for number in range(count)
     ]
