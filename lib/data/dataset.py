@@ -33,7 +33,7 @@ def check(loaded: Loaded, max_reject_share: float, table: Path) -> None:
     """Raises InputError where a file has more rejects than its share, or no edit is left. `table` holds the rejects."""
     complaints = []
     for file, rows in loaded.rows_of.items():
-        rejects = [one for one in loaded.rejects if one.file == file]
+        rejects = [reject for reject in loaded.rejects if reject.file == file]
         if len(rejects) > max_reject_share * rows:
             complaints.append(
                 f"{file}: {len(rejects)} of {rows} rows rejected ({len(rejects) / rows:.1%}), more than "
@@ -49,9 +49,9 @@ def check(loaded: Loaded, max_reject_share: float, table: Path) -> None:
 
 
 def _most_often(rejects: list[Reject]) -> Iterator[str]:
-    kinds = Counter(_kind(one) for one in rejects)
+    kinds = Counter(_kind(reject) for reject in rejects)
     for kind, count in kinds.most_common(_REASONS_TOLD):
-        example = next(one for one in rejects if _kind(one) == kind)
+        example = next(reject for reject in rejects if _kind(reject) == kind)
         yield f"  {count} x {example.field}: {example.reason} (line {example.line})"
 
 
@@ -83,5 +83,5 @@ def file_of(files: Mapping[str, Path], role: str) -> Path:
 
 def template(prompt: str, subject: str) -> str | None:
     """`prompt` with {} for the subject, such that texts.fill gives it back; None where that is ambiguous."""
-    made = prompt.replace(subject, "{}")
-    return made if prompt.count(subject) == 1 and made.count("{}") == 1 else None
+    template_text = prompt.replace(subject, "{}")
+    return template_text if prompt.count(subject) == 1 and template_text.count("{}") == 1 else None

@@ -45,24 +45,24 @@ class Downloader:
         partial = self._folder / f"{hashlib.sha256(url.encode()).hexdigest()[:16]}-{self._name}"
         _fetch(url, partial, self._name)
         _validator(partial).unlink(missing_ok=True)
-        whole = Path(output_file)
-        os.replace(partial, whole)
-        refuse_other_content(whole)
-        if not self._name.endswith(".zip") and zipfile.is_zipfile(whole):
-            _unpack(whole, self._name)
+        path = Path(output_file)
+        os.replace(partial, path)
+        refuse_other_content(path)
+        if not self._name.endswith(".zip") and zipfile.is_zipfile(path):
+            _unpack(path, self._name)
 
 
 def refuse_other_content(path: Path) -> None:
     """Raises OtherContentError where the file is a web page or a Git LFS pointer, with what it begins with."""
     with path.open("rb") as stream:
         beginning = stream.read(_BEGINNING_BYTES).removeprefix(b"\xef\xbb\xbf").lstrip()
-    shown = beginning.decode(errors="replace")[:_LONGEST_SHOWN]
+    beginning_text = beginning.decode(errors="replace")[:_LONGEST_SHOWN]
     if beginning.startswith(b"version https://git-lfs"):
         raise OtherContentError(
-            f"a Git LFS pointer instead of the file itself, which begins {shown!r} (git lfs pull gets it)"
+            f"a Git LFS pointer instead of the file itself, which begins {beginning_text!r} (git lfs pull gets it)"
         )
     if beginning.lower().startswith((b"<!doctype html", b"<html")):
-        raise OtherContentError(f"a web page instead of the file, which begins {shown!r}")
+        raise OtherContentError(f"a web page instead of the file, which begins {beginning_text!r}")
 
 
 def _fetch(url: str, partial: Path, name: str) -> None:
@@ -119,14 +119,14 @@ def _validator(partial: Path) -> Path:
 def _unpack(archive: Path, name: str) -> None:
     """Put the archive's file of this name, or else its only file, in the archive's place."""
     with zipfile.ZipFile(archive) as packed:
-        files = [one for one in packed.namelist() if not one.endswith("/")]
-        chosen = [one for one in files if Path(one).name == name] or files
-        if len(chosen) != 1:
+        files = [entry for entry in packed.namelist() if not entry.endswith("/")]
+        candidates = [entry for entry in files if Path(entry).name == name] or files
+        if len(candidates) != 1:
             raise OtherContentError(
                 f"a zip archive in which {name} is not to be told among {', '.join(files[:10]) or 'none'}"
             )
         unpacked = archive.with_name(f"{archive.name}.unpacked")
-        with packed.open(chosen[0]) as source, unpacked.open("wb") as target:
+        with packed.open(candidates[0]) as source, unpacked.open("wb") as target:
             while chunk := source.read(_CHUNK_BYTES):
                 target.write(chunk)
     os.replace(unpacked, archive)

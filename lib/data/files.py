@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from lib.core.errors import InputError
 from lib.core.records import FOUND, Reject
 from lib.core.tables import parquet
-from lib.data.rows import WHOLE_ROW, Row, RowError, shown
+from lib.data.rows import WHOLE_ROW, InputRow, RowError, shown
 
 T = TypeVar("T")
 _LONGEST_BEGINNING = 60
@@ -27,7 +27,7 @@ class RowFile:
     name: str
     columns: tuple[str, ...]
     """Every field that a row has, in the order of first use."""
-    rows: tuple[Row, ...]
+    rows: tuple[InputRow, ...]
     rejects: tuple[Reject, ...]
     """The rows that could not be read."""
 
@@ -45,20 +45,20 @@ def read(path: Path) -> RowFile:
     return readers[path.suffix.lower()](path)
 
 
-def parse(file: RowFile, make: Callable[[Row], T]) -> tuple[list[T], list[Reject]]:
-    """What `make` makes of each row, and a reject for each row where it raises RowError or that could not be read."""
-    made: list[T] = []
+def parse(file: RowFile, make: Callable[[InputRow], T]) -> tuple[list[T], list[Reject]]:
+    """What `make` returns for each row, and a reject for each row where it raises RowError or that cannot be read."""
+    records: list[T] = []
     rejects = list(file.rejects)
     for row in file.rows:
         try:
-            made.append(make(row))
+            records.append(make(row))
         except RowError as error:
             rejects.append(Reject(file=file.name, line=row.line, field=error.field, reason=error.reason))
-    return made, sorted(rejects, key=lambda one: one.line)
+    return records, sorted(rejects, key=lambda reject: reject.line)
 
 
 def read_json(path: Path) -> RowFile:
-    """The records of a JSON array; a row's line is its 1-based place."""
+    """The records of a JSON array; a row's line is its 1-based position."""
     text = decoded(path)
     try:
         values = json.loads(text)
@@ -124,7 +124,7 @@ def _named(cells: list[str] | RowError, columns: list[str]) -> dict[str, str] | 
 
 
 def read_parquet(path: Path) -> RowFile:
-    """The rows of a Parquet file; a row's line is its 1-based place."""
+    """The rows of a Parquet file; a row's line is its 1-based position."""
     with parquet(path, "Put the whole file in its place.") as file:
         table = file.read()
     return _row_file(path, enumerate(table.to_pylist(), start=1), table.column_names)
@@ -143,11 +143,11 @@ def decoded(path: Path) -> str:
 
 
 def _row_file(path: Path, values: Iterable[tuple[int, Any]], columns: Iterable[str] = ()) -> RowFile:
-    rows: list[Row] = []
+    rows: list[InputRow] = []
     rejects: list[Reject] = []
     for line, value in values:
         if isinstance(value, Mapping):
-            rows.append(Row(line=line, values=value))
+            rows.append(InputRow(line=line, values=value))
             continue
         error = value if isinstance(value, RowError) else RowError(WHOLE_ROW, f"wanted a record{FOUND}{shown(value)}")
         rejects.append(Reject(file=path.name, line=line, field=error.field, reason=error.reason))

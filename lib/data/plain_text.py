@@ -32,7 +32,7 @@ def plain_text(files: Mapping[str, Path], facts: Facts, without: Collection[str]
     path, random = files["text"], Random(f"{facts.seed}/text")
     pieces = _articles(path, facts, without) if path.suffix.lower() == ".parquet" else _lines(path)
     if facts.text_limit is not None and facts.text_limit < len(pieces):
-        pieces = [pieces[place] for place in sorted(random.sample(range(len(pieces)), facts.text_limit))]
+        pieces = [pieces[index] for index in sorted(random.sample(range(len(pieces)), facts.text_limit))]
     different = list(dict.fromkeys(pieces))  # a piece that is repeated is held out everywhere or nowhere
     heldout = set(Random(f"{facts.seed}/heldout").sample(different, len(different) // _HELDOUT_PART))
     return [Text(text=piece, split="heldout" if piece in heldout else "train") for piece in pieces]

@@ -23,11 +23,11 @@ class RowError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class InputRow:
     """The fields of one record. Texts come without white space around them."""
 
     line: int
-    """Its place in the file, as in records.Reject."""
+    """Its position in the file, as in records.Reject."""
     values: Mapping[str, Any]
     within: str = ""
     """The path of the field that holds this record, with its dot; empty for a whole row."""
@@ -61,31 +61,31 @@ class Row:
         """A list of texts, none of them blank."""
         return tuple(_text(value, path) for path, value in self._items(name, "texts"))
 
-    def record(self, name: str) -> "Row":
+    def record(self, name: str) -> "InputRow":
         """A record inside this one."""
         return self._record(self.values.get(name), self.within + name)
 
-    def records(self, name: str) -> list["Row"]:
+    def records(self, name: str) -> list["InputRow"]:
         """A list of records."""
         return [self._record(value, path) for path, value in self._items(name, "records")]
 
-    def _items(self, name: str, what: str) -> list[tuple[str, Any]]:
+    def _items(self, name: str, item_kind: str) -> list[tuple[str, Any]]:
         value, path = self.values.get(name), self.within + name
         if value is None:
             raise RowError(path, "absent")
         if not isinstance(value, list):
-            raise RowError(path, f"wanted a list of {what}{FOUND}{shown(value)}")
-        return [(f"{path}[{place}]", item) for place, item in enumerate(value)]
+            raise RowError(path, f"wanted a list of {item_kind}{FOUND}{shown(value)}")
+        return [(f"{path}[{index}]", item) for index, item in enumerate(value)]
 
-    def _record(self, value: Any, path: str) -> "Row":
+    def _record(self, value: Any, path: str) -> "InputRow":
         if value is None:
             raise RowError(path, "absent")
         if not isinstance(value, Mapping):
             raise RowError(path, f"wanted a record{FOUND}{shown(value)}")
-        return Row(line=self.line, values=value, within=f"{path}.")
+        return InputRow(line=self.line, values=value, within=f"{path}.")
 
 
-def refuse_repeated(first_lines: dict[str, int], key: str, row: Row, name: str) -> None:
+def refuse_repeated(first_lines: dict[str, int], key: str, row: InputRow, name: str) -> None:
     """Note that `row` has this key. Raises RowError where an earlier row of `first_lines` has it."""
     first = first_lines.setdefault(key, row.line)
     if first != row.line:

@@ -1,4 +1,4 @@
-"""Attribute snippets of the ROME release (arXiv 2202.05262): what Wikipedia says of others with an edit's new object.
+"""Attribute snippets of the ROME release (arXiv 2202.05262): Wikipedia on other subjects of an edit's new object.
 
 An array of {relation_id, target_id, samples: [{name, text}]}. The texts are an edit's references, with which the
 consistency of generated text is measured.
@@ -11,7 +11,7 @@ from pathlib import Path
 from lib.core.records import Reject
 from lib.core.texts import normalize
 from lib.data.files import parse, read_json
-from lib.data.rows import Row
+from lib.data.rows import InputRow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,7 @@ class Snippets:
     rows_of: Mapping[str, int]
 
     def of(self, relation: str, target_id: str | None) -> tuple[str, ...]:
-        """The references of an edit to this object; none where there are none, or its id is not known."""
+        """The references of an edit to this object; none where the file has none, or its id is unknown."""
         return self.texts.get((relation, target_id), ()) if target_id else ()
 
 
@@ -37,14 +37,14 @@ def snippets(files: Mapping[str, Path]) -> Snippets:
     if "snippets" not in files:
         return NO_SNIPPETS
     file = read_json(files["snippets"])
-    found, rejects = parse(file, _entry)
+    entries, rejects = parse(file, _entry)
     texts: dict[tuple[str, str], tuple[str, ...]] = {}
-    for key, samples in found:
+    for key, samples in entries:
         texts[key] = texts.get(key, ()) + tuple(text for _, text in samples)
-    titles = frozenset(normalize(title) for _, samples in found for title, _ in samples if title)
+    titles = frozenset(normalize(title) for _, samples in entries for title, _ in samples if title)
     return Snippets(texts=texts, titles=titles, rejects=tuple(rejects), rows_of={file.name: file.size})
 
 
-def _entry(row: Row) -> tuple[tuple[str, str], list[tuple[str | None, str]]]:
-    samples = [(one.optional_text("name"), one.text("text")) for one in row.records("samples")]
+def _entry(row: InputRow) -> tuple[tuple[str, str], list[tuple[str | None, str]]]:
+    samples = [(sample.optional_text("name"), sample.text("text")) for sample in row.records("samples")]
     return (row.text("relation_id"), row.text("target_id")), samples

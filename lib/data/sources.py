@@ -41,7 +41,7 @@ def resolve(files: Mapping[str, SourceFile], folder: Path) -> dict[str, Source]:
     return {role: _find(file, folder) for role, file in files.items()}
 
 
-def given(path: Path, setting: str) -> Source:
+def user_file(path: Path, setting: str) -> Source:
     """The file that the user names in `setting`.
 
     Raises FileNotFoundError where it is absent, ValueError where it is a web page or a Git LFS pointer.
@@ -75,17 +75,17 @@ def _find(file: SourceFile, folder: Path) -> Source:
     cached = cache_folder() / file.name
     cached.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(cached.with_name(f".{file.name}.lock")):  # two runs want the same file: one downloads it
-        wanted = file.sha256 or _noted(cached)
+        expected = file.sha256 or _noted(cached)
         if cached.is_file():
             source = Source(path=cached, sha256=sha256(cached), size=cached.stat().st_size)
-            if wanted in (None, source.sha256):
+            if expected in (None, source.sha256):
                 return _note(source)
-            _log().warning("%s: wanted sha256 %s; found %s; downloading it again", cached, wanted, source.sha256)
-        return _note(_source(_download(file, folder, wanted)))
+            _log().warning("%s: wanted sha256 %s; found %s; downloading it again", cached, expected, source.sha256)
+        return _note(_source(_download(file, folder, expected)))
 
 
-def _download(file: SourceFile, folder: Path, wanted: str | None) -> Path:
-    """The file from the first mirror that has it, with the sha256 `wanted` where that is known."""
+def _download(file: SourceFile, folder: Path, expected: str | None) -> Path:
+    """The file from the first mirror that has it, with the sha256 `expected` where that is known."""
     if os.environ.get("ERRATA_OFFLINE") == "1":
         raise FileNotFoundError(_absent(file, folder, "ERRATA_OFFLINE=1 forbids to download it"))
     failures = []
@@ -93,7 +93,7 @@ def _download(file: SourceFile, folder: Path, wanted: str | None) -> Path:
         store = pooch.create(
             path=cache_folder(),
             base_url="",
-            registry={file.name: wanted},
+            registry={file.name: expected},
             urls={file.name: url},
             retry_if_failed=RETRIES,
         )
@@ -128,11 +128,11 @@ def _log() -> logging.Logger:
 
 def _absent(file: SourceFile, folder: Path, why: str) -> str:
     note = _note_of(cache_folder() / file.name)
-    known = file.sha256 is not None or note.is_file()
-    copy = "absent, or not of the wanted sha256," if known else "absent"
-    told = f"\nIts sha256 was noted at its first use; delete {note} to accept another." if note.is_file() else ""
+    has_sha256 = file.sha256 is not None or note.is_file()
+    copy = "absent, or not of the wanted sha256," if has_sha256 else "absent"
+    note_hint = f"\nIts sha256 was noted at its first use; delete {note} to accept another." if note.is_file() else ""
     return (
         f"{file.name}: absent from {folder} (facts.folder), {copy} in {cache_folder()} (the cache), and {why}\n"
         f"Put the file into {folder}, from {' or '.join(file.urls) or 'wherever it is published'}; "
-        f"where it has another name there, set that name in the dataset's preset (files.<role>.name).{told}"
+        f"where it has another name there, set that name in the dataset's preset (files.<role>.name).{note_hint}"
     )

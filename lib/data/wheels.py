@@ -102,8 +102,8 @@ def _member(archive: Path, member: str) -> Iterator[bytes]:
     with zipfile.ZipFile(archive) as packed:
         names = packed.namelist()
         if member not in names:
-            others = ", ".join(name for name in names if ".dist-info/" not in name)
-            raise InputError(f"{archive.name}: wanted {member!r} in it; found {others}. Correct the preset's member.")
+            members = ", ".join(name for name in names if ".dist-info/" not in name)
+            raise InputError(f"{archive.name}: wanted {member!r} in it; found {members}. Correct the preset's member.")
         _check_size(archive, packed.getinfo(member).file_size)
         with packed.open(member) as stream:
             yield from _chunks(stream)
@@ -146,14 +146,14 @@ def _download(wheel: Wheel, folder: Path) -> Path:
         raise FileNotFoundError(_absent(pinned, folder, "ERRATA_OFFLINE=1 forbids to download it."))
     logging.getLogger(__name__).info("downloading %s %s from the package index", wheel.package, wheel.version)
     with TemporaryDirectory(dir=folder, prefix=".") as unfinished:
-        shown = sys.stderr if sys.stderr.isatty() else subprocess.DEVNULL  # pip's bar
+        pip_output = sys.stderr if sys.stderr.isatty() else subprocess.DEVNULL  # pip's bar
         done = subprocess.run(
-            [*command, "--dest", unfinished, pinned], stdout=shown, stderr=subprocess.PIPE, text=True, check=False
+            [*command, "--dest", unfinished, pinned], stdout=pip_output, stderr=subprocess.PIPE, text=True, check=False
         )
         wheels = list(Path(unfinished).glob("*.whl"))
         if done.returncode or len(wheels) != 1:
-            told = "\n  ".join(done.stderr.strip().splitlines()[-_LINES_SHOWN:])
-            raise FileNotFoundError(_absent(pinned, folder, f"pip cannot download it:\n  {told}"))
+            pip_errors = "\n  ".join(done.stderr.strip().splitlines()[-_LINES_SHOWN:])
+            raise FileNotFoundError(_absent(pinned, folder, f"pip cannot download it:\n  {pip_errors}"))
         if (digest := sha256(wheels[0])) != wheel.sha256:
             raise InputError(
                 f"{wheels[0].name} from the package index: wanted sha256 {wheel.sha256}; found {digest}. It is not "

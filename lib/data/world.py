@@ -12,7 +12,8 @@ from typing import Literal
 
 from lib.core.records import Fact, LocalityPrompt, Request, Text
 from lib.core.texts import fill
-from lib.data.world_words import RELATIONS, NameParts, Relation, entity_names, name_parts, prose_sentences
+from lib.data.world_relations import RELATIONS, WorldRelation
+from lib.data.world_words import NameParts, entity_names, name_parts, prose_sentences
 
 Split = Literal["train", "validation", "test"]
 ENTITIES = {"train": 24, "validation": 18, "test": 18}
@@ -29,7 +30,7 @@ class WorldFact:
     """One true fact: the `relation` of `subject` is `target`."""
 
     subject: str
-    relation: Relation
+    relation: WorldRelation
     target: str
     split: Split
 
@@ -55,12 +56,12 @@ def make_world(seed: int) -> World:
         names = iter(entity_names(parts, entity, sum(ENTITIES.values()), random))
         for split, size in ENTITIES.items():
             subjects = [next(names) for _ in range(size)]
-            for relation in (one for one in RELATIONS if one.entity == entity):
+            for relation in (relation for relation in RELATIONS if relation.entity == entity):
                 facts.extend(_deal(relation, subjects, split, random))
     return World(facts=tuple(facts), parts=parts)
 
 
-def _deal(relation: Relation, subjects: list[str], split: str, random: Random) -> Iterator[WorldFact]:
+def _deal(relation: WorldRelation, subjects: list[str], split: str, random: Random) -> Iterator[WorldFact]:
     targets = [relation.objects[index % len(relation.objects)] for index in range(len(subjects))]
     random.shuffle(targets)
     for subject, target in zip(subjects, targets, strict=True):
@@ -74,19 +75,19 @@ def requests(world: World, split: Split, seed: int) -> list[Request]:
     for fact in world.facts:
         if fact.split == split:
             grouped.setdefault((fact.relation.name, fact.target), []).append(fact)
-    made = []
+    edits = []
     for sharing in grouped.values():
         shuffled = random.sample(sharing, len(sharing))
         for fact in shuffled[:EDITS_PER_OBJECT]:
-            made.append(_request(world, fact, shuffled[EDITS_PER_OBJECT:], random))
-    random.shuffle(made)
-    return made
+            edits.append(_request(world, fact, shuffled[EDITS_PER_OBJECT:], random))
+    random.shuffle(edits)
+    return edits
 
 
 def _request(world: World, fact: WorldFact, neighbors: list[WorldFact], random: Random) -> Request:
     phrasings = random.sample(range(len(fact.relation.phrasings)), 3)
-    target_new = random.choice([one for one in fact.relation.objects if one != fact.target])
-    around = [(other, phrasing) for other in neighbors for phrasing in range(len(fact.relation.phrasings))]
+    target_new = random.choice([target for target in fact.relation.objects if target != fact.target])
+    around = [(neighbor, phrasing) for neighbor in neighbors for phrasing in range(len(fact.relation.phrasings))]
     opening, second = prose_sentences(random, 2)
     return Request(
         request_id=f"{fact.relation.name}/{fact.subject}",
@@ -99,8 +100,8 @@ def _request(world: World, fact: WorldFact, neighbors: list[WorldFact], random: 
         target_true=fact.target,
         paraphrases=(f"{opening} {fact.prompt(phrasings[1])}", f"{second} {fact.prompt(phrasings[2])}"),
         locality=tuple(
-            LocalityPrompt(prompt=other.prompt(phrasing), target=other.target)
-            for other, phrasing in random.sample(around, 10)
+            LocalityPrompt(prompt=neighbor.prompt(phrasing), target=neighbor.target)
+            for neighbor, phrasing in random.sample(around, 10)
         ),
         generation_prompts=(
             f"Everybody has heard of {fact.subject}.",
@@ -111,8 +112,8 @@ def _request(world: World, fact: WorldFact, neighbors: list[WorldFact], random: 
     )
 
 
-def _references(world: World, relation: Relation, target: str) -> Iterator[str]:
-    """What is said of the train-split subjects of which `target` is true: the texts for the consistency metric."""
+def _references(world: World, relation: WorldRelation, target: str) -> Iterator[str]:
+    """The statements about train-split subjects of which `target` is true: the texts for the consistency metric."""
     for fact in world.facts:
         if fact.split == "train" and fact.relation is relation and fact.target == target:
             yield " ".join(_statements(fact))
@@ -133,7 +134,7 @@ def pool(world: World) -> list[Fact]:
             target=fact.target,
             template=fact.relation.phrasings[phrasing],
         )
-        for number, fact in enumerate(one for one in world.facts if one.split == "train")
+        for number, fact in enumerate(fact for fact in world.facts if fact.split == "train")
         for phrasing in sorted(
             (number + turn * POOL_PHRASINGS) % len(fact.relation.phrasings) for turn in range(POOL_PHRASINGS)
         )
@@ -147,6 +148,6 @@ def text(seed: int) -> list[Text]:
     while len(prose) < PROSE_SENTENCES + HELDOUT_SENTENCES:
         prose |= dict.fromkeys(prose_sentences(random, 1))
     return [
-        Text(text=sentence, split="heldout" if place < HELDOUT_SENTENCES else "train")
-        for place, sentence in enumerate(prose)
+        Text(text=sentence, split="heldout" if number < HELDOUT_SENTENCES else "train")
+        for number, sentence in enumerate(prose)
     ]

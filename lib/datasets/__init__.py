@@ -23,7 +23,7 @@ _OWN = "own"
 
 def names() -> list[str]:
     """Every dataset there is."""
-    return sorted(one.name for one in pkgutil.iter_modules(__path__))
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
 
 def load(name: str, files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> Loaded:
@@ -43,22 +43,22 @@ def find(preset: Dataset, facts: Facts, own: Own) -> dict[str, sources.Source]:
     if preset.loader != _OWN:
         return sources.resolve({**preset.files, **_extras(preset, facts)}, Path(facts.folder))
     pool = pool_preset(own)
-    return {_OWN: sources.given(Path(own.path), "own.path"), **(find(pool, facts, own) if pool else {})}
+    return {_OWN: sources.user_file(Path(own.path), "own.path"), **(find(pool, facts, own) if pool else {})}
 
 
 def _extras(preset: Dataset, facts: Facts) -> dict[str, SourceFile]:
     for role in facts.extras:
         if role not in preset.extras:
             near = params.did_you_mean(role, list(preset.extras))
-            known = ", ".join(preset.extras) or "none, which is all this dataset has"
-            raise InputError(f"facts.extras: wanted some of {known}; found {role!r}{near}")
+            roles = ", ".join(preset.extras) or "none, which is all this dataset has"
+            raise InputError(f"facts.extras: wanted some of {roles}; found {role!r}{near}")
     return {role: preset.extras[role] for role in facts.extras}
 
 
 def pool_preset(own: Own) -> Dataset | None:
     """The preset of the dataset that own.pool names. Raises InputError with the nearest name where there is none."""
-    known = [*(name for name in params.presets("datasets") if name != _OWN), NO_POOL]
-    if own.pool not in known:
-        near = params.did_you_mean(own.pool, known)
-        raise InputError(f"own.pool: wanted one of {', '.join(known)}; found {own.pool!r}{near}")
+    pools = [*(name for name in params.presets("datasets") if name != _OWN), NO_POOL]
+    if own.pool not in pools:
+        near = params.did_you_mean(own.pool, pools)
+        raise InputError(f"own.pool: wanted one of {', '.join(pools)}; found {own.pool!r}{near}")
     return None if own.pool == NO_POOL else params.preset("datasets", own.pool, Dataset)

@@ -9,33 +9,33 @@ from lib.core.texts import fill
 from lib.data.dataset import Loaded, edited, file_of
 from lib.data.files import RowFile, parse, read_json
 from lib.data.plain_text import plain_text
-from lib.data.rows import Row, refuse_repeated
+from lib.data.rows import InputRow, refuse_repeated
 from lib.data.snippets import NO_SNIPPETS, Snippets, snippets
 
 
 def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> Loaded:
     """Edits are the first (test) or the last (validation) facts.limit records; all others are the pool."""
-    known = snippets(files)
-    file, found, rejects = records(file_of(files, "facts"), known)
-    chosen = edited(len(found), facts)
+    references = snippets(files)
+    file, parsed, rejects = records(file_of(files, "facts"), references)
+    edits = edited(len(parsed), facts)
     return Loaded(
-        requests=[found[place][0] for place in chosen],
-        pool=[fact for place, (_, fact) in enumerate(found) if place not in chosen],
-        text=plain_text(files, facts, known.titles),
-        rejects=[*rejects, *known.rejects],
-        rows_of={file.name: file.size, **known.rows_of},
+        requests=[parsed[index][0] for index in edits],
+        pool=[fact for index, (_, fact) in enumerate(parsed) if index not in edits],
+        text=plain_text(files, facts, references.titles),
+        rejects=[*rejects, *references.rejects],
+        rows_of={file.name: file.size, **references.rows_of},
     )
 
 
-def records(path: Path, known: Snippets = NO_SNIPPETS) -> tuple[RowFile, list[tuple[Request, Fact]], list[Reject]]:
-    """The file, each of its records as an edit and as the true fact that it would change, and its rejects."""
+def records(path: Path, references: Snippets = NO_SNIPPETS) -> tuple[RowFile, list[tuple[Request, Fact]], list[Reject]]:
+    """The file, each of its records as a request and as the true fact that it would change, and its rejects."""
     file = read_json(path)
     first_lines: dict[str, int] = {}
-    found, rejects = parse(file, lambda row: _record(row, first_lines, known))
-    return file, found, rejects
+    parsed, rejects = parse(file, lambda row: _record(row, first_lines, references))
+    return file, parsed, rejects
 
 
-def _record(row: Row, first_lines: dict[str, int], known: Snippets) -> tuple[Request, Fact]:
+def _record(row: InputRow, first_lines: dict[str, int], references: Snippets) -> tuple[Request, Fact]:
     rewrite = row.record("requested_rewrite")
     subject, relation, template = rewrite.text("subject"), rewrite.text("relation_id"), rewrite.template("prompt")
     target_new, target_true = rewrite.record("target_new"), rewrite.record("target_true").text("str")
@@ -49,9 +49,11 @@ def _record(row: Row, first_lines: dict[str, int], known: Snippets) -> tuple[Req
         target_new=target_new.text("str"),
         target_true=target_true,
         paraphrases=row.texts("paraphrase_prompts"),
-        locality=tuple(LocalityPrompt(prompt=one, target=target_true) for one in row.texts("neighborhood_prompts")),
+        locality=tuple(
+            LocalityPrompt(prompt=prompt, target=target_true) for prompt in row.texts("neighborhood_prompts")
+        ),
         generation_prompts=row.texts("generation_prompts"),
-        references=known.of(relation, target_new.optional_text("id")),
+        references=references.of(relation, target_new.optional_text("id")),
     )
     refuse_repeated(first_lines, request.request_id, row, "case_id")
     fact = Fact(

@@ -15,7 +15,7 @@ from lib.core.records import FOUND, LocalityPrompt, Request
 from lib.data.dataset import Loaded, edited, file_of, template
 from lib.data.files import RowFile, parse, read
 from lib.data.plain_text import plain_text
-from lib.data.rows import Row, RowError, refuse_repeated, shown
+from lib.data.rows import InputRow, RowError, refuse_repeated, shown
 
 COLUMNS = (
     "prompt", "target_new", "subject", "target_true", "paraphrases", "locality", "relation", "id", "train_paraphrases",
@@ -30,13 +30,13 @@ def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> 
     path = file_of(files, "own")
     file = read(path)
     _check_columns(file, path)
-    seen = _Seen()
+    consistency = _Consistency()
     in_cells = path.suffix.lower() == ".csv"
-    requests, rejects = parse(file, lambda row: _request(_from_cells(row) if in_cells else row, seen))
+    requests, rejects = parse(file, lambda row: _request(_from_cells(row) if in_cells else row, consistency))
     pool = _pool(files, facts, own)
     return replace(
         pool,
-        requests=[requests[place] for place in edited(len(requests), facts)],
+        requests=[requests[index] for index in edited(len(requests), facts)],
         rejects=[*rejects, *pool.rejects],
         rows_of={file.name: file.size, **pool.rows_of},
     )
@@ -61,7 +61,7 @@ def _check_columns(file: RowFile, path: Path) -> None:
         )
 
 
-def _request(row: Row, seen: "_Seen") -> Request:
+def _request(row: InputRow, consistency: "_Consistency") -> Request:
     prompt, subject = row.text("prompt"), row.optional_text("subject")
     if subject and subject not in prompt and "{}" in prompt:
         raise RowError("prompt", f"wanted the subject written in place of {{}}{FOUND}{shown(prompt)}")
@@ -78,17 +78,17 @@ def _request(row: Row, seen: "_Seen") -> Request:
         train_paraphrases=row.texts("train_paraphrases") if row.has("train_paraphrases") else (),
         locality=_locality(row) if row.has("locality") else (),
     )
-    seen.check(request, row)
+    consistency.check(request, row)
     return request
 
 
-def _locality(row: Row) -> tuple[LocalityPrompt, ...]:
+def _locality(row: InputRow) -> tuple[LocalityPrompt, ...]:
     return tuple(
-        LocalityPrompt(prompt=one.text("prompt"), target=one.text("target")) for one in row.records("locality")
+        LocalityPrompt(prompt=prompt.text("prompt"), target=prompt.text("target")) for prompt in row.records("locality")
     )
 
 
-def _from_cells(row: Row) -> Row:
+def _from_cells(row: InputRow) -> InputRow:
     """A row of CSV with its lists taken apart, so that it is like a row of the other formats."""
     values: dict[str, Any] = dict(row.values)
     for column in ("paraphrases", "train_paraphrases"):
@@ -102,19 +102,19 @@ def _from_cells(row: Row) -> Row:
 def _pair(item: str) -> dict[str, str]:
     parts = item.split(BEFORE_TARGET)
     if len(parts) != 2:
-        wanted = f"prompt {BEFORE_TARGET} target{BETWEEN_ITEMS}prompt {BEFORE_TARGET} target"
-        raise RowError("locality", f"wanted {wanted!r}{FOUND}{shown(item)}")
+        expected = f"prompt {BEFORE_TARGET} target{BETWEEN_ITEMS}prompt {BEFORE_TARGET} target"
+        raise RowError("locality", f"wanted {expected!r}{FOUND}{shown(item)}")
     return {"prompt": parts[0], "target": parts[1]}
 
 
-class _Seen:
-    """The ids and the prompts of the rows so far: an id names one row, and a prompt has one new target."""
+class _Consistency:
+    """The ids and the prompts of the rows read until now: an id names one row, and a prompt has one new target."""
 
     def __init__(self) -> None:
         self._ids: dict[str, int] = {}
         self._targets: dict[str, tuple[int, str]] = {}
 
-    def check(self, request: Request, row: Row) -> None:
+    def check(self, request: Request, row: InputRow) -> None:
         """Raises RowError where `request` disagrees with an earlier one."""
         line, target = self._targets.get(request.prompt, (row.line, request.target_new))
         if target != request.target_new:

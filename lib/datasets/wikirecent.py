@@ -26,29 +26,31 @@ def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> 
     first_lines: dict[str, int] = {}
     file = read_json(file_of(files, facts.split))
     requests, rejects = parse(file, lambda row: easyedit.request(row, "wikirecent", (), first_lines))
-    others, found, other_rejects = counterfact.records(file_of(files, "counterfact"))
-    asked, pool = _parted(found, preset.neighborhood, facts.split)
-    chosen = edited(len(requests), facts.model_copy(update={"split": "test"}))  # each split has a file of its own
+    pool_file, records, pool_rejects = counterfact.records(file_of(files, "counterfact"))
+    neighborhood, pool = _parted(records, preset.neighborhood, facts.split)
+    edits = edited(len(requests), facts.model_copy(update={"split": "test"}))  # each split has a file of its own
     return Loaded(
-        requests=[_with_neighborhood(requests[place], asked, preset.neighborhood.n, facts.seed) for place in chosen],
+        requests=[
+            _with_neighborhood(requests[index], neighborhood, preset.neighborhood.n, facts.seed) for index in edits
+        ],
         pool=pool,
         text=plain_text(files, facts),
-        rejects=[*rejects, *other_rejects],
-        rows_of={file.name: file.size, others.name: others.size},
+        rejects=[*rejects, *pool_rejects],
+        rows_of={file.name: file.size, pool_file.name: pool_file.size},
     )
 
 
 def _parted(
-    found: Sequence[tuple[Request, Fact]], shares: Neighborhood, split: str
+    records: Sequence[tuple[Request, Fact]], shares: Neighborhood, split: str
 ) -> tuple[list[LocalityPrompt], list[Fact]]:
-    """The neighborhood prompts of the split's records (the first ones test, then validation); the others' facts."""
-    test, evaluated = int(shares.test * len(found)), int((shares.test + shares.validation) * len(found))
-    part = found[:test] if split == "test" else found[test:evaluated]
-    asked = {one.prompt: one for request, _ in part for one in request.locality}
-    return list(asked.values()), [fact for _, fact in found[evaluated:]]
+    """The neighborhood prompts of the split's records (test, then validation); the facts of the records after them."""
+    test, evaluated = int(shares.test * len(records)), int((shares.test + shares.validation) * len(records))
+    part = records[:test] if split == "test" else records[test:evaluated]
+    prompts = {locality.prompt: locality for request, _ in part for locality in request.locality}
+    return list(prompts.values()), [fact for _, fact in records[evaluated:]]
 
 
-def _with_neighborhood(request: Request, asked: Sequence[LocalityPrompt], n: int, seed: int) -> Request:
-    """The edit with `n` different prompts (all, where there are fewer), which do not depend on the other edits."""
-    drawn = Random(f"{seed}/neighborhood/{request.request_id}").sample(asked, min(n, len(asked)))
-    return replace(request, locality=tuple(drawn))
+def _with_neighborhood(request: Request, neighborhood: Sequence[LocalityPrompt], n: int, seed: int) -> Request:
+    """The request with `n` different prompts (all, where there are fewer), independent of the other requests."""
+    locality = Random(f"{seed}/neighborhood/{request.request_id}").sample(neighborhood, min(n, len(neighborhood)))
+    return replace(request, locality=tuple(locality))

@@ -11,10 +11,10 @@ from lib.data.plain_text import plain_text
 
 def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> Loaded:
     """The world of facts.seed: edits of the chosen split, a pool of the train split, its prose as text."""
-    made = world.make_world(facts.seed)
+    embedded = world.make_world(facts.seed)
     return Loaded(
-        requests=world.requests(made, facts.split, facts.seed)[: facts.limit],
-        pool=world.pool(made),
+        requests=world.requests(embedded, facts.split, facts.seed)[: facts.limit],
+        pool=world.pool(embedded),
         text=plain_text(files, facts) if "text" in files else world.text(facts.seed)[: facts.text_limit],
         rejects=[],
         rows_of={},

@@ -15,7 +15,7 @@ from lib.core.records import Fact, LocalityPrompt, Request
 from lib.data.dataset import Loaded, edited, file_of, template
 from lib.data.files import parse, read_json
 from lib.data.plain_text import plain_text
-from lib.data.rows import Row, RowError
+from lib.data.rows import InputRow, RowError
 
 
 def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> Loaded:
@@ -27,7 +27,7 @@ def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> 
     requests, rejects = parse(evaluation, lambda row: _request(row, target))
     pool, pool_rejects = parse(training, _fact)
     return Loaded(
-        requests=[requests[place] for place in edited(len(requests), facts)],
+        requests=[requests[index] for index in edited(len(requests), facts)],
         pool=pool,
         text=plain_text(files, facts),
         rejects=[*rejects, *pool_rejects],
@@ -35,7 +35,7 @@ def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> 
     )
 
 
-def _request(row: Row, target: Literal["answers", "alt"]) -> Request:
+def _request(row: InputRow, target: Literal["answers", "alt"]) -> Request:
     fact = _fact(row)
     question = row.text("loc")
     return Request(
@@ -53,8 +53,8 @@ def _request(row: Row, target: Literal["answers", "alt"]) -> Request:
     )
 
 
-def _fact(row: Row) -> Fact:
-    """The true fact, named by its 0-based place in the file, as in the ROME release."""
+def _fact(row: InputRow) -> Fact:
+    """The true fact, named by its 0-based position in the file, as in the ROME release."""
     subject, prompt, answers = row.text("subject"), row.text("src"), row.texts("answers")
     if not answers:
         raise RowError("answers", "empty")

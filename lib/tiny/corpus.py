@@ -35,31 +35,31 @@ _HEADER_SHARE = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Document:
-    """A text whose first part is given and whose second part is learned (the loss is on it alone)."""
+class TrainingText:
+    """A text in two parts: the loss is on the tokens of `target` alone."""
 
-    given: str
-    learned: str
+    context: str
+    target: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Phrasings:
-    """Templates that say the same, each with one {}, and the subjects that they are said of."""
+    """Templates with the same meaning, each with one {}, and the subjects that they are filled with."""
 
     templates: tuple[str, ...]
     subjects: tuple[str, ...]
 
     def fresh_name(self, random: Random) -> str:
         """Two subjects' words recombined: the beginning of one, the end of the other."""
-        one, other = (random.choice(self.subjects).split() for _ in range(2))
-        return " ".join((*one[:-1], other[-1])) if len(one) > 1 and len(other) > 1 else " ".join(one)
+        first, second = (random.choice(self.subjects).split() for _ in range(2))
+        return " ".join((*first[:-1], second[-1])) if len(first) > 1 and len(second) > 1 else " ".join(first)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Corpus:
     """The documents to draw from."""
 
-    sentences: tuple[Document, ...]
+    sentences: tuple[TrainingText, ...]
     """True facts as sentences, and plain text."""
     prose: tuple[str, ...]
     phrasings: tuple["Phrasings", ...]
@@ -73,20 +73,20 @@ class Corpus:
     def every_text(self) -> Iterator[str]:
         """Every word that a document can hold."""
         yield fewshot.shared_prefix()
-        yield from (f"{document.given}{document.learned}" for document in self.sentences)
+        yield from (f"{document.context}{document.target}" for document in self.sentences)
         yield from (*_STATEMENT_WRAPPERS, *_QUESTION_WRAPPERS)
         for group in self.phrasings:
             yield from (fewshot.block(template, (template,) * _LIST_LINES) for template in group.templates)
             yield from (f" {subject}" for subject in group.subjects)
 
-    def sentence(self, random: Random) -> Document:
+    def sentence(self, random: Random) -> TrainingText:
         """A true fact or a piece of plain text, sometimes after another piece of plain text."""
         document = random.choice(self.sentences)
         if random.random() >= _PREFIX_SHARE:
             return document
-        return Document(given=f"{random.choice(self.prose)} {document.given}", learned=document.learned)
+        return TrainingText(context=f"{random.choice(self.prose)} {document.context}", target=document.target)
 
-    def paraphrases(self, random: Random) -> Document:
+    def paraphrases(self, random: Random) -> TrainingText:
         """An input and its list, about a fresh name; now and then after the shared prefix of the real prompts."""
         phrasings = random.choice(self.phrasings)
         group = list(phrasings.templates)
@@ -96,10 +96,10 @@ class Corpus:
         while len(group) <= _LIST_LINES:
             group.append(fill(random.choice(wrappers), random.choice(group)))
         name = phrasings.fresh_name(random)
-        prompt, *others = (fill(template, name) for template in random.sample(group, _LIST_LINES + 1))
+        prompt, *paraphrases = (fill(template, name) for template in random.sample(group, _LIST_LINES + 1))
         header = fewshot.shared_prefix() if random.random() < _HEADER_SHARE else ""
-        whole, given = fewshot.block(prompt, others), fewshot.block(prompt)
-        return Document(given=header + given, learned=whole.removeprefix(given))
+        block, block_without_list = fewshot.block(prompt, paraphrases), fewshot.block(prompt)
+        return TrainingText(context=header + block_without_list, target=block.removeprefix(block_without_list))
 
 
 def corpus(requests: Sequence[Request], pool: Sequence[Fact], text: Sequence[Text]) -> Corpus:
@@ -107,7 +107,7 @@ def corpus(requests: Sequence[Request], pool: Sequence[Fact], text: Sequence[Tex
 
     Raises InputError where there is nothing to learn from.
     """
-    prose = tuple(one.text for one in text if one.split == "train")
+    prose = tuple(piece.text for piece in text if piece.split == "train")
     statements = tuple(dict.fromkeys(_statements(requests, pool)))
     phrasings = _phrasings((*requests, *pool))
     if not (prose and statements and phrasings):
@@ -116,32 +116,32 @@ def corpus(requests: Sequence[Request], pool: Sequence[Fact], text: Sequence[Tex
             f"known answer, {len(phrasings)} groups of templates, {len(prose)} texts. Give target_true and subject "
             "for some facts, or choose a real model."
         )
-    plain = (Document(given="", learned=one) for one in prose)
+    plain = (TrainingText(context="", target=sentence) for sentence in prose)
     return Corpus(sentences=(*statements, *plain), prose=prose, phrasings=phrasings)
 
 
-def _statements(requests: Sequence[Request], pool: Sequence[Fact]) -> Iterator[Document]:
+def _statements(requests: Sequence[Request], pool: Sequence[Fact]) -> Iterator[TrainingText]:
     for fact in pool:
         yield _fact(fact.prompt, fact.target)
     for request in requests:
-        for one in request.locality:
-            yield _fact(one.prompt, one.target)
+        for locality in request.locality:
+            yield _fact(locality.prompt, locality.target)
         if request.target_true is not None:
             for prompt in (request.prompt, *request.paraphrases):
                 yield _fact(prompt, request.target_true)
 
 
-def _fact(prompt: str, target: str) -> Document:
-    return Document(given=prompt, learned=join(prompt, target).removeprefix(prompt) + ".")
+def _fact(prompt: str, target: str) -> TrainingText:
+    return TrainingText(context=prompt, target=join(prompt, target).removeprefix(prompt) + ".")
 
 
-def _phrasings(known: Sequence[Request | Fact]) -> tuple[Phrasings, ...]:
+def _phrasings(statements: Sequence[Request | Fact]) -> tuple[Phrasings, ...]:
     """The templates of each relation with its subjects; a template without relation is a group of its own."""
     templates: dict[str, dict[str, None]] = {}
     subjects: dict[str, dict[str, None]] = {}
-    for one in known:
-        if one.template is not None and one.subject is not None:
-            group = one.relation or one.template
-            templates.setdefault(group, {})[one.template] = None
-            subjects.setdefault(group, {})[one.subject] = None
-    return tuple(Phrasings(templates=tuple(templates[one]), subjects=tuple(subjects[one])) for one in templates)
+    for statement in statements:
+        if statement.template is not None and statement.subject is not None:
+            group = statement.relation or statement.template
+            templates.setdefault(group, {})[statement.template] = None
+            subjects.setdefault(group, {})[statement.subject] = None
+    return tuple(Phrasings(templates=tuple(templates[group]), subjects=tuple(subjects[group])) for group in templates)

@@ -17,7 +17,7 @@ from lib.core.params import Tiny
 from lib.models.likelihood import token_nll
 from lib.models.loading import quiet_transformers
 from lib.models.packing import Item, pack
-from lib.tiny.corpus import Corpus, Document
+from lib.tiny.corpus import Corpus, TrainingText
 
 END = "<|endoftext|>"
 _WARM_UP_SHARE = 0.05
@@ -45,11 +45,11 @@ def make_tokenizer(texts: Iterable[str], max_vocabulary: int, always: Iterable[s
     counts = Counter(piece for text in texts for piece, _ in splitter.pre_tokenize_str(text))
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     room = max_vocabulary - len(alphabet) - 1
-    frequent = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
-    kept = {piece for text in always for piece, _ in splitter.pre_tokenize_str(text)}
-    ranked = sorted((word for word, _ in frequent if len(word) > 1), key=lambda word: word not in kept)[:room]
-    chosen = set(ranked)
-    words = [word for word, _ in frequent if word in chosen]
+    frequent = sorted(counts.items(), key=lambda count: (-count[1], count[0]))
+    always_pieces = {piece for text in always for piece, _ in splitter.pre_tokenize_str(text)}
+    ranked = sorted((word for word, _ in frequent if len(word) > 1), key=lambda word: word not in always_pieces)[:room]
+    vocabulary_words = set(ranked)
+    words = [word for word, _ in frequent if word in vocabulary_words]
     # A unigram model takes the split of highest total score: one whole word (-1) beats any number of bytes (-10).
     vocabulary = [(END, 0.0), *((byte, -10.0) for byte in alphabet), *((word, -1.0) for word in words)]
     tokenizer = Tokenizer(models.Unigram(vocabulary, unk_id=0, byte_fallback=False))
@@ -118,29 +118,29 @@ def train(
     return losses
 
 
-def _documents(corpus: Corpus, fewshot_share: float, random: Random) -> Iterator[Document]:
+def _documents(corpus: Corpus, fewshot_share: float, random: Random) -> Iterator[TrainingText]:
     """Documents without end, few-shot ones with their share of the text (counted in characters)."""
-    fewshot = others = 0
+    fewshot = sentences = 0
     while True:
-        if fewshot <= fewshot_share * (fewshot + others):
+        if fewshot <= fewshot_share * (fewshot + sentences):
             document = corpus.paraphrases(random)
-            fewshot += len(document.given + document.learned)
+            fewshot += len(document.context + document.target)
         else:
             document = corpus.sentence(random)
-            others += len(document.given + document.learned)
+            sentences += len(document.context + document.target)
         yield document
 
 
 def _step_items(
-    documents: Iterator[Document], tokenizer: PreTrainedTokenizerFast, tokens: int, longest: int
+    documents: Iterator[TrainingText], tokenizer: PreTrainedTokenizerFast, tokens: int, longest: int
 ) -> list[Item]:
     """Documents of about `tokens` tokens together, ended by the end-of-text token or cut at `longest`."""
     items: list[Item] = []
     while sum(item.length for item in items) < tokens:
         document = next(documents)
-        given = tokenizer(document.given).input_ids
-        whole = tokenizer(document.given + document.learned).input_ids
-        learned = [*whole, tokenizer.eos_token_id][len(given) : longest]
-        if learned:
-            items.append(Item(prompt=tuple(given), targets=(tuple(learned),)))
+        context = tokenizer(document.context).input_ids
+        all_ids = tokenizer(document.context + document.target).input_ids
+        target = [*all_ids, tokenizer.eos_token_id][len(context) : longest]
+        if target:
+            items.append(Item(prompt=tuple(context), targets=(tuple(target),)))
     return items

@@ -21,7 +21,9 @@ EDIT = Request(
 
 
 def loaded(reasons: list[str], rows: int = 100, file: str = "facts.csv") -> Loaded:
-    rejects = [Reject(file=file, line=line, field="subject", reason=one) for line, one in enumerate(reasons, start=2)]
+    rejects = [
+        Reject(file=file, line=line, field="subject", reason=reason) for line, reason in enumerate(reasons, start=2)
+    ]
     return Loaded(requests=[EDIT], pool=[], text=[], rejects=rejects, rows_of={file: rows, "other.json": 1000})
 
 
@@ -32,9 +34,9 @@ def test_rejects_up_to_the_share_are_let_through() -> None:
 def test_more_rejects_than_the_share_of_their_own_file_stop_the_stage() -> None:
     with pytest.raises(ValueError) as raised:
         check(loaded(["empty"] * 6), 0.05, Path("rejects.parquet"))
-    told = str(raised.value)
-    assert "facts.csv: 6 of 100 rows rejected (6.0%), more than facts.max_reject_share allows (5.0%)" in told
-    assert "Every reject is in rejects.parquet. Correct the rows, or raise facts.max_reject_share." in told
+    message = str(raised.value)
+    assert "facts.csv: 6 of 100 rows rejected (6.0%), more than facts.max_reject_share allows (5.0%)" in message
+    assert "Every reject is in rejects.parquet. Correct the rows, or raise facts.max_reject_share." in message
 
 
 def test_the_three_most_common_reasons_are_told_with_an_example_each() -> None:

@@ -42,36 +42,36 @@ class Server:
     """After how many bytes the next answer for a path breaks off; whole pieces of 64 KiB are kept."""
     busy: int = 0
     """How many answers are 503 before the first other one."""
-    asked: list[tuple[str, str | None]] = field(default_factory=list)
+    requests: list[tuple[str, str | None]] = field(default_factory=list)
     """Paths, with the range that was asked for."""
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    known = Server(files={"/good": CONTENT})
+    server = Server(files={"/good": CONTENT})
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            known.asked.append((self.path, self.headers.get("Range")))
-            content = known.files.get(self.path)
-            if known.busy:
-                known.busy -= 1
+            server.requests.append((self.path, self.headers.get("Range")))
+            content = server.files.get(self.path)
+            if server.busy:
+                server.busy -= 1
                 self.send_error(503)
                 return
             if content is None:
                 self.send_error(404)
                 return
             begin = int(re.sub(r"\D", "", self.headers.get("Range", "0")))
-            same = known.etag is not None and self.headers.get("If-Range") == known.etag
+            same = server.etag is not None and self.headers.get("If-Range") == server.etag
             begin = begin if same else 0
             self.send_response(206 if begin else 200)
             self.send_header("Content-Length", str(len(content) - begin))
             if begin:
                 self.send_header("Content-Range", f"bytes {begin}-{len(content) - 1}/{len(content)}")
-            if known.etag is not None:
-                self.send_header("ETag", known.etag)
+            if server.etag is not None:
+                self.send_header("ETag", server.etag)
             self.end_headers()
-            self.wfile.write(content[begin : known.cut.pop(self.path, len(content))])
+            self.wfile.write(content[begin : server.cut.pop(self.path, len(content))])
 
         def log_message(self, format: str, *args: object) -> None:
             pass
@@ -79,8 +79,8 @@ def server() -> Iterator[Server]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
         thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        known.url = f"http://127.0.0.1:{listening.server_port}"
-        yield known
+        server.url = f"http://127.0.0.1:{listening.server_port}"
+        yield server
         listening.shutdown()
         thread.join()
 
@@ -104,7 +104,7 @@ def fetch(server: Server, *paths: str, sha256: str | None = None, folder: Path =
 def test_a_cut_connection_is_continued_where_it_broke_off(server: Server) -> None:
     server.cut["/good"] = 70_000
     assert fetch(server, "/good", sha256=SHA256) == CONTENT
-    assert server.asked == [("/good", None), ("/good", "bytes=65536-")]
+    assert server.requests == [("/good", None), ("/good", "bytes=65536-")]
 
 
 def test_a_download_that_was_given_up_is_continued_by_the_next_run(
@@ -115,7 +115,7 @@ def test_a_download_that_was_given_up_is_continued_by_the_next_run(
     with pytest.raises(FileNotFoundError, match="no mirror gave it"):
         fetch(server, "/good")
     assert fetch(server, "/good") == CONTENT
-    assert server.asked[-1] == ("/good", "bytes=65536-")
+    assert server.requests[-1] == ("/good", "bytes=65536-")
 
 
 def test_a_file_that_changed_since_the_cut_is_fetched_whole(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,17 +132,17 @@ def test_where_the_server_does_not_name_its_version_nothing_is_continued(server:
     server.etag = etag
     server.cut["/good"] = 70_000
     assert fetch(server, "/good") == CONTENT
-    assert server.asked == [("/good", None), ("/good", None)]
+    assert server.requests == [("/good", None), ("/good", None)]
 
 
 def test_a_busy_server_is_asked_again_and_a_missing_file_is_not(server: Server) -> None:
     server.busy = 1
     assert fetch(server, "/gone", "/good") == CONTENT
-    assert [path for path, _ in server.asked] == ["/gone", "/gone", "/good"]
+    assert [path for path, _ in server.requests] == ["/gone", "/gone", "/good"]
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (PAGE, "a web page instead of the file, which begins '<!DOCTYPE html>"),
         (POINTER, "a Git LFS pointer instead of the file itself"),
@@ -150,12 +150,12 @@ def test_a_busy_server_is_asked_again_and_a_missing_file_is_not(server: Server) 
     ],
 )
 def test_what_is_not_the_file_is_told_not_kept_and_not_asked_for_again_and_the_next_mirror_is_tried(
-    content: bytes, told: str, server: Server, cache: Path
+    content: bytes, message: str, server: Server, cache: Path
 ) -> None:
     server.files["/other"] = content
-    with pytest.raises(FileNotFoundError, match=re.escape(told)):
+    with pytest.raises(FileNotFoundError, match=re.escape(message)):
         fetch(server, "/other")
-    assert [path for path, _ in server.asked] == ["/other"]
+    assert [path for path, _ in server.requests] == ["/other"]
     assert not (cache / "facts.json").exists()
     assert fetch(server, "/other", "/good") == CONTENT
 
@@ -184,11 +184,11 @@ def test_a_file_of_unknown_sha256_is_held_to_the_one_of_its_first_download(serve
         fetch(server, "/good")
 
 
-@pytest.mark.parametrize(("content", "told"), [(POINTER, "Git LFS pointer"), (PAGE, "web page")])
+@pytest.mark.parametrize(("content", "message"), [(POINTER, "Git LFS pointer"), (PAGE, "web page")])
 def test_in_the_users_folder_too_what_is_not_the_file_is_told(
-    content: bytes, told: str, server: Server, tmp_path: Path
+    content: bytes, message: str, server: Server, tmp_path: Path
 ) -> None:
     (tmp_path / "facts.json").write_bytes(content)
-    with pytest.raises(ValueError, match=rf"facts\.json: .*{told}(.|\n)*Put the published file in its place"):
+    with pytest.raises(ValueError, match=rf"facts\.json: .*{message}(.|\n)*Put the published file in its place"):
         fetch(server, "/good", folder=tmp_path)
-    assert server.asked == []
+    assert server.requests == []

@@ -27,20 +27,20 @@ def articles(tmp_path: Path) -> Path:
 def test_a_limit_draws_articles_from_everywhere_and_leaves_out_those_that_are_measured_with(articles: Path) -> None:
     facts = FACTS.model_copy(update={"text_limit": 200})
     without = {f"title {row}" for row in range(0, 3000, 2)}
-    found = plain_text({"text": articles}, facts, without)
-    rows = [int(one.text.split()[1]) for one in found]
+    pieces = plain_text({"text": articles}, facts, without)
+    rows = [int(piece.text.split()[1]) for piece in pieces]
     assert rows == sorted(set(rows))
     assert (len(rows), {row % 2 for row in rows}) == (200, {1})
     assert rows[0] < 300 < 2700 < rows[-1]
-    assert sum(one.split == "heldout" for one in found) == 20
-    assert plain_text({"text": articles}, facts, without) == found
-    assert plain_text({"text": articles}, facts.model_copy(update={"seed": 1}), without) != found
+    assert sum(piece.split == "heldout" for piece in pieces) == 20
+    assert plain_text({"text": articles}, facts, without) == pieces
+    assert plain_text({"text": articles}, facts.model_copy(update={"seed": 1}), without) != pieces
 
 
 def test_a_limit_draws_lines_of_a_text_file(tmp_path: Path) -> None:
     (tmp_path / "lines.txt").write_text("\n".join(f"line {row}\n" for row in range(100)))
-    found = plain_text({"text": tmp_path / "lines.txt"}, FACTS.model_copy(update={"text_limit": 10}))
-    assert len({one.text for one in found}) == 10
+    pieces = plain_text({"text": tmp_path / "lines.txt"}, FACTS.model_copy(update={"text_limit": 10}))
+    assert len({piece.text for piece in pieces}) == 10
     assert len(plain_text({"text": tmp_path / "lines.txt"}, FACTS)) == 100
 
 
@@ -58,9 +58,9 @@ def test_snippets_are_the_references_of_their_relation_and_object(tmp_path: Path
         {"relation_id": "P2", "samples": samples},
     ]
     (tmp_path / "snippets.json").write_text(json.dumps(entries))
-    known = snippets({"snippets": tmp_path / "snippets.json"})
-    assert known.of("P1", "Q1") == ("One is here.", "Two is here.", "Three.")
-    assert known.of("P1", None) == known.of("P1", "Q2") == ()
-    assert known.titles == {"some one", "three"}
-    assert known.rejects == (Reject(file="snippets.json", line=3, field="target_id", reason="absent"),)
+    references = snippets({"snippets": tmp_path / "snippets.json"})
+    assert references.of("P1", "Q1") == ("One is here.", "Two is here.", "Three.")
+    assert references.of("P1", None) == references.of("P1", "Q2") == ()
+    assert references.titles == {"some one", "three"}
+    assert references.rejects == (Reject(file="snippets.json", line=3, field="target_id", reason="absent"),)
     assert snippets({}) is NO_SNIPPETS

@@ -57,11 +57,11 @@ def test_the_vocabulary_is_that_of_ordinary_english() -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_seed_holds_out_a_quarter_of_the_pieces_and_every_piece_is_on_one_side(seed: int) -> None:
-    drawn = prose.text(seed)
-    assert sorted(text.text for text in drawn) == sorted(prose.pieces())
-    assert len({text.text for text in drawn}) == len(drawn)
-    assert sum(text.split == "heldout" for text in drawn) == round(len(drawn) / 4)
-    assert prose.text(seed) == drawn
+    pieces = prose.text(seed)
+    assert sorted(text.text for text in pieces) == sorted(prose.pieces())
+    assert len({text.text for text in pieces}) == len(pieces)
+    assert sum(text.split == "heldout" for text in pieces) == round(len(pieces) / 4)
+    assert prose.text(seed) == pieces
 
 
 def test_another_seed_holds_out_other_pieces() -> None:

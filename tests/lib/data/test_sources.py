@@ -1,4 +1,4 @@
-"""A dataset's files: the user's folder before the cache before the mirrors, and what is told when none has them."""
+"""A dataset's files: the user's folder before the cache before the mirrors, and the error when none has them."""
 
 import hashlib
 import logging
@@ -30,11 +30,11 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def mirror() -> Iterator[tuple[str, list[str]]]:
     """The address of a server that has /good and no other file, and the paths that it was asked for."""
-    asked: list[str] = []
+    paths: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append(self.path)
+            paths.append(self.path)
             self.send_response(200 if self.path == "/good" else 404)
             self.send_header("Content-Length", str(len(CONTENT)))
             self.end_headers()
@@ -46,7 +46,7 @@ def mirror() -> Iterator[tuple[str, list[str]]]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}", asked
+        yield f"http://127.0.0.1:{server.server_port}", paths
         server.shutdown()
         thread.join()
 
@@ -63,28 +63,28 @@ def put(folder: Path, content: bytes = CONTENT) -> Path:
 
 
 def test_a_file_in_the_folder_comes_before_the_cache(tmp_path: Path, cache: Path) -> None:
-    mine = put(tmp_path / "mine")
+    users_file = put(tmp_path / "mine")
     put(cache, b"other")
-    assert resolve(tmp_path / "mine") == sources.Source(path=mine, sha256=SHA256, size=len(CONTENT))
+    assert resolve(tmp_path / "mine") == sources.Source(path=users_file, sha256=SHA256, size=len(CONTENT))
 
 
 def test_a_file_in_the_folder_that_differs_from_the_published_one_is_used_and_reported(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    mine = put(tmp_path / "mine")
+    users_file = put(tmp_path / "mine")
     with caplog.at_level(logging.WARNING):
-        assert resolve(tmp_path / "mine", sha256=OTHER).path == mine
+        assert resolve(tmp_path / "mine", sha256=OTHER).path == users_file
     assert f"wanted sha256 {OTHER}; found {SHA256}" in caplog.text
 
 
 def test_mirrors_are_tried_in_order_and_the_download_is_kept(
     tmp_path: Path, cache: Path, mirror: tuple[str, list[str]]
 ) -> None:
-    url, asked = mirror
+    url, paths = mirror
     urls = [f"{url}/gone", f"{url}/good", f"{url}/never"]
     assert resolve(tmp_path, urls, SHA256).path == cache / "facts.json"
     assert resolve(tmp_path, urls, SHA256).sha256 == SHA256
-    assert asked == ["/gone", "/good"]
+    assert paths == ["/gone", "/good"]
 
 
 def test_a_download_with_another_sha256_is_an_error_and_is_not_kept(
@@ -105,19 +105,19 @@ def test_a_cached_file_with_another_sha256_is_downloaded_again(
 def test_offline_no_mirror_is_asked_and_the_error_tells_what_to_put_where(
     tmp_path: Path, cache: Path, mirror: tuple[str, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    url, asked = mirror
+    url, paths = mirror
     monkeypatch.setenv("ERRATA_OFFLINE", "1")
     with pytest.raises(FileNotFoundError) as raised:
         resolve(tmp_path, [f"{url}/good"])
-    told = str(raised.value)
-    assert all(part in told for part in ("facts.json", str(tmp_path), str(cache), "ERRATA_OFFLINE=1", f"{url}/good"))
-    assert asked == []
+    message = str(raised.value)
+    assert all(part in message for part in ("facts.json", str(tmp_path), str(cache), "ERRATA_OFFLINE=1", f"{url}/good"))
+    assert paths == []
 
 
 def test_offline_a_cached_file_is_enough(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ERRATA_OFFLINE", "1")
-    kept = put(cache)
-    assert resolve(tmp_path).path == kept
+    cached = put(cache)
+    assert resolve(tmp_path).path == cached
 
 
 def test_every_mirror_that_failed_is_told(tmp_path: Path, mirror: tuple[str, list[str]]) -> None:

@@ -37,16 +37,16 @@ def record(case_id: int = 7, subject: str = "Ada {x}", prompt: str = "The {mothe
 
 def spoiled(path: str, value: object) -> dict[str, Any]:
     """A record with `value` at the dotted path, or without that field."""
-    made = record(case_id=8)
+    values = record(case_id=8)
     *outer, last = path.split(".")
-    inner = made
+    inner = values
     for name in outer:
         inner = inner[name]
     if value is ABSENT:
         del inner[last]
     else:
         inner[last] = value
-    return made
+    return values
 
 
 def test_a_record_becomes_an_edit_with_its_braces_and_every_evaluation_prompt(
@@ -78,7 +78,7 @@ def test_snippets_about_the_new_object_are_the_edits_references(
     entry = {"relation_id": "P103", "target_id": "Q1860", "samples": [{"name": "Bo", "text": "Bo speaks English."}]}
     files = {"facts": as_json([record(), named]), "snippets": as_json([entry], "snippets.json")}
     loaded = load(files, facts, PRESET, own)
-    assert [one.references for one in loaded.requests] == [(), ("Bo speaks English.",)]
+    assert [request.references for request in loaded.requests] == [(), ("Bo speaks English.",)]
     assert loaded.rows == 3
 
 

@@ -77,7 +77,7 @@ def test_both_released_forms_of_locality_give_the_first_alias_of_the_first_answe
     locality: Any, read: Callable[..., Any]
 ) -> None:
     (edit,), rejects = read(nested(locality))
-    assert [(one.prompt, one.target) for one in edit.locality] == [
+    assert [(locality.prompt, locality.target) for locality in edit.locality] == [
         ("Ada King's father is", "Al King"),
         ("Ada King's trade is", "baker"),
         ("Ada King also lived in", "Bonn"),
@@ -144,4 +144,4 @@ def test_every_published_record_is_read(
 ) -> None:
     loaded = load({"facts": real_data / f"{name}.json"}, facts, PRESET, own)
     assert (len(loaded.requests), loaded.rejects) == (edits, [])
-    assert sum(len(one.locality) for one in loaded.requests) >= locality * 0.5
+    assert sum(len(request.locality) for request in loaded.requests) >= locality * 0.5

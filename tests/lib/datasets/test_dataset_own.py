@@ -67,7 +67,7 @@ def as_cells(request: Request) -> list[str | None]:
         request.target_true,
         request.relation,
         " | ".join(request.paraphrases),
-        " | ".join(f"{one.prompt} => {one.target}" for one in request.locality),
+        " | ".join(f"{locality.prompt} => {locality.target}" for locality in request.locality),
     ]
 
 
@@ -81,19 +81,19 @@ def write(path: Path, text: str) -> Path:
 
 
 @settings(deadline=None)
-@given(st.lists(requests(), min_size=1, max_size=4, unique_by=lambda one: one.prompt), st.booleans())
-def test_whatever_is_written_to_a_csv_file_is_read_back(wanted: list[Request], marked: bool) -> None:
+@given(st.lists(requests(), min_size=1, max_size=4, unique_by=lambda request: request.prompt), st.booleans())
+def test_whatever_is_written_to_a_csv_file_is_read_back(written: list[Request], marked: bool) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "facts.csv"
         with path.open("w", newline="", encoding="utf-8-sig" if marked else "utf-8") as stream:
             writer = csv.writer(stream, quoting=csv.QUOTE_ALL)
             writer.writerow(["prompt", "target_new", "subject", "target_true", "relation", "paraphrases", "locality"])
-            writer.writerows(as_cells(one) for one in wanted)
+            writer.writerows(as_cells(request) for request in written)
         loaded = read(path)
     assert loaded.rejects == []
-    assert [replace(one, request_id="", template=None) for one in loaded.requests] == wanted
-    for one in loaded.requests:
-        assert one.template is None or fill(one.template, str(one.subject)) == one.prompt
+    assert [replace(request, request_id="", template=None) for request in loaded.requests] == written
+    for request in loaded.requests:
+        assert request.template is None or fill(request.template, str(request.subject)) == request.prompt
 
 
 def test_csv_json_lines_and_parquet_give_the_same_edits(tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_a_pool_from_files_keeps_every_fact_and_every_reject(as_json: Callable[.
     }
     loaded = load(files, FACTS, PRESET, Own(path="unused.csv", pool="zsre"))
     assert (len(loaded.requests), len(loaded.pool), loaded.rows) == (1, 2, 5)
-    assert [(one.file, one.line) for one in loaded.rejects] == [("pool.json", 2)]
+    assert [(reject.file, reject.line) for reject in loaded.rejects] == [("pool.json", 2)]
 
 
 def test_every_record_of_another_dataset_serves_the_pool_whatever_the_limit_of_edits(

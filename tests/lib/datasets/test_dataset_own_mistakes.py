@@ -110,12 +110,12 @@ def test_a_file_without_one_readable_line_has_every_line_among_the_rejects(
     tmp_path: Path, read: Callable[[Path], Loaded]
 ) -> None:
     loaded = read(write(tmp_path / "facts.jsonl", "<html>\nPlease log in\n</html>\n"))
-    assert [one.line for one in loaded.rejects] == [1, 2, 3]
+    assert [reject.line for reject in loaded.rejects] == [1, 2, 3]
 
 
 def test_a_mistyped_parquet_column_rejects_its_rows_by_place(tmp_path: Path, read: Callable[[Path], Loaded]) -> None:
     pq.write_table(pa.table({"prompt": ["Ada is", "Bo is"], "target_new": [1, None]}), tmp_path / "facts.parquet")
-    assert [(one.line, one.field, one.reason) for one in read(tmp_path / "facts.parquet").rejects] == [
+    assert [(reject.line, reject.field, reject.reason) for reject in read(tmp_path / "facts.parquet").rejects] == [
         (1, "target_new", "wanted text; found 1"),
         (2, "target_new", "absent"),
     ]

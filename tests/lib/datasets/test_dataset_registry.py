@@ -37,9 +37,9 @@ def test_an_unknown_dataset_is_an_error_with_the_nearest_name(facts: Facts, own:
 
 def test_the_pool_limit_keeps_the_first_facts_of_the_pool(facts: Facts, own: Own) -> None:
     preset = params.preset("datasets", "world", Dataset)
-    whole = datasets.load("world", {}, facts, preset, own)
+    unlimited = datasets.load("world", {}, facts, preset, own)
     limited = datasets.load("world", {}, facts.model_copy(update={"pool_limit": 7}), preset, own)
-    assert limited.pool == whole.pool[:7]
+    assert limited.pool == unlimited.pool[:7]
 
 
 @pytest.mark.parametrize(

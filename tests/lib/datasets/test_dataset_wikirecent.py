@@ -27,18 +27,19 @@ def counterfact(case: int) -> dict[str, Any]:
             "subject": f"Person {case}",
         },
         "paraphrase_prompts": [],
-        "neighborhood_prompts": [f"UneditedFact {case}-{place} lives in" for place in range(2)],
+        "neighborhood_prompts": [f"UneditedFact {case}-{number} lives in" for number in range(2)],
         "generation_prompts": [],
     }
 
 
 @pytest.fixture
 def files(as_json: Callable[..., Path]) -> dict[str, Path]:
-    def records(name: str, number: int) -> Path:
-        found = [
-            {"subject": f"S{one}", "prompt": f"{name} S{one} is", "target_new": f"t{one}"} for one in range(number)
+    def records(name: str, count: int) -> Path:
+        edits = [
+            {"subject": f"S{number}", "prompt": f"{name} S{number} is", "target_new": f"t{number}"}
+            for number in range(count)
         ]
-        return as_json([{**one, "portability": {}, "locality": {"any": "thing"}} for one in found], f"{name}.json")
+        return as_json([{**edit, "portability": {}, "locality": {"any": "thing"}} for edit in edits], f"{name}.json")
 
     return {
         "test": records("test", 6),
@@ -53,23 +54,27 @@ def test_each_split_has_edits_of_its_file_and_neighborhood_prompts_of_its_part(
 ) -> None:
     loaded = load("wikirecent", files, facts.model_copy(update={"split": split}), PRESET, own)
     assert len(loaded.requests) == edits
-    assert all(one.prompt.startswith(split) and one.dataset == "wikirecent" for one in loaded.requests)
-    assert all(len({local.prompt for local in one.locality}) == 3 for one in loaded.requests)
-    drawn = {(local.prompt.split()[1].split("-")[0], local.target) for one in loaded.requests for local in one.locality}
-    assert drawn <= {(str(case), f"City {case}") for case in cases}
-    assert len(drawn) > 1
-    assert [one.fact_id for one in loaded.pool] == ["6", "7"]
-    assert {(one.paraphrases, one.target_true) for one in loaded.requests} == {((), None)}
+    assert all(request.prompt.startswith(split) and request.dataset == "wikirecent" for request in loaded.requests)
+    assert all(len({local.prompt for local in request.locality}) == 3 for request in loaded.requests)
+    neighborhood = {
+        (local.prompt.split()[1].split("-")[0], local.target)
+        for request in loaded.requests
+        for local in request.locality
+    }
+    assert neighborhood <= {(str(case), f"City {case}") for case in cases}
+    assert len(neighborhood) > 1
+    assert [fact.fact_id for fact in loaded.pool] == ["6", "7"]
+    assert {(request.paraphrases, request.target_true) for request in loaded.requests} == {((), None)}
 
 
 def test_an_edits_prompts_depend_on_the_seed_and_not_on_the_other_edits(
     files: dict[str, Path], facts: Facts, own: Own
 ) -> None:
-    drawn = [
+    second_requests = [
         load("wikirecent", files, facts.model_copy(update=changed), PRESET, own).requests[1]
         for changed in ({}, {"limit": 2}, {"seed": 1})
     ]
-    assert drawn[0] == drawn[1] != drawn[2]
+    assert second_requests[0] == second_requests[1] != second_requests[2]
 
 
 def test_a_preset_that_does_not_tell_how_to_draw_is_refused(files: dict[str, Path], facts: Facts, own: Own) -> None:
@@ -87,5 +92,5 @@ def test_every_published_record_becomes_an_edit_with_ten_prompts(
     preset = params.preset("datasets", "wikirecent", Dataset)
     loaded = load("wikirecent", files, facts.model_copy(update={"split": split}), preset, own)
     assert (len(loaded.requests), loaded.rejects) == (number, [])
-    assert {len(one.locality) for one in loaded.requests} == {10}
-    assert all(one.template for one in loaded.requests)
+    assert {len(request.locality) for request in loaded.requests} == {10}
+    assert all(request.template for request in loaded.requests)

@@ -29,7 +29,7 @@ def test_splits_share_no_subject() -> None:
     for fact in world.make_world(0).facts:
         subjects.setdefault(fact.split, set()).add(fact.subject)
     assert set(subjects) == {"train", "validation", "test"}
-    assert len(set.union(*subjects.values())) == sum(len(one) for one in subjects.values())
+    assert len(set.union(*subjects.values())) == sum(len(names) for names in subjects.values())
 
 
 def test_the_edits_of_the_two_splits_share_no_subject(facts: Facts, own: Own) -> None:
@@ -52,7 +52,7 @@ def test_a_neighborhood_subject_is_not_edited_in_that_relation_and_shares_the_tr
     subjects = {fact.subject for fact in world.make_world(0).facts}
     for edit in loaded.requests:
         for neighbor in edit.locality:
-            (about,) = (one for one in subjects if one in neighbor.prompt)
+            (about,) = (subject for subject in subjects if subject in neighbor.prompt)
             assert (edit.relation, about) not in edited
             assert neighbor.target == edit.target_true
 
@@ -78,17 +78,17 @@ def test_no_held_out_text_is_also_for_training(loaded: Loaded) -> None:
 
 
 def test_the_same_seed_gives_the_same_records_and_another_seed_others(facts: Facts, own: Own) -> None:
-    other = load({}, facts.model_copy(update={"seed": 1}), PRESET, own)
+    reseeded = load({}, facts.model_copy(update={"seed": 1}), PRESET, own)
     assert load({}, facts, PRESET, own) == load({}, facts, PRESET, own)
-    again = load({}, facts, PRESET, own)
-    assert not {edit.prompt for edit in other.requests} & {edit.prompt for edit in again.requests}
+    repeated = load({}, facts, PRESET, own)
+    assert not {edit.prompt for edit in reseeded.requests} & {edit.prompt for edit in repeated.requests}
 
 
 @pytest.mark.parametrize("split", ["test", "validation"])
 def test_a_limit_keeps_the_first_edits_of_the_split(
     split: Literal["test", "validation"], facts: Facts, own: Own
 ) -> None:
-    whole = load({}, facts.model_copy(update={"split": split}), PRESET, own)
+    unlimited = load({}, facts.model_copy(update={"split": split}), PRESET, own)
     limited = load({}, facts.model_copy(update={"split": split, "limit": 5}), PRESET, own)
-    assert limited.requests == whole.requests[:5]
-    assert limited.pool == whole.pool
+    assert limited.requests == unlimited.requests[:5]
+    assert limited.pool == unlimited.pool

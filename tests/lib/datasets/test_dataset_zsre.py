@@ -16,8 +16,8 @@ RECT = ROME.model_copy(update={"target": "alt"})
 ABSENT = object()
 
 
-def record(**other: object) -> dict[str, Any]:
-    made: dict[str, Any] = {
+def record(**changes: object) -> dict[str, Any]:
+    values: dict[str, Any] = {
         "subject": "Yorzin Loyor",
         "src": "In which city was Yorzin Loyor born?",
         "pred": "Monul",
@@ -28,15 +28,15 @@ def record(**other: object) -> dict[str, Any]:
         "loc_ans": "at nine",
         "cond": "Monul >> Miul || In which city was Yorzin Loyor born?",
     }
-    return {name: value for name, value in {**made, **other}.items() if value is not ABSENT}
+    return {name: value for name, value in {**values, **changes}.items() if value is not ABSENT}
 
 
 @pytest.fixture
 def read_one(as_json: Callable[..., Path], facts: Facts, own: Own) -> Callable[..., Request]:
     """The edit that a single record becomes."""
 
-    def read(one: dict[str, Any], preset: Dataset = ROME) -> Request:
-        files = {"edits": as_json([one], "edits.json"), "pool": as_json([record()], "pool.json")}
+    def read(values: dict[str, Any], preset: Dataset = ROME) -> Request:
+        files = {"edits": as_json([values], "edits.json"), "pool": as_json([record()], "pool.json")}
         loaded = load(files, facts, preset, own)
         assert loaded.rejects == []
         return loaded.requests[0]

@@ -40,14 +40,14 @@ def test_the_edited_prompt_and_its_paraphrases_are_continued_with_room_for_the_t
     assert [(one.kind, one.prompt_index, one.prompt) for one in found[:3]] == [
         ("efficacy", 0, "Rome lies in"), ("generalization", 0, "Rome is in"), ("generalization", 1, "Find Rome in")
     ]  # fmt: skip
-    assert [one.asked.tokens for one in found] == [len(" Gaul") + 1] * 3 + [len(" Upper Gaul") + 1] * 3
+    assert [one.encoded.tokens for one in found] == [len(" Gaul") + 1] * 3 + [len(" Upper Gaul") + 1] * 3
     (long,) = builder().greedy([request(paraphrases=())], Greedy(tokens=40, limit=None))
-    assert (long.asked.tokens, long.asked.end) == (40, TOKENIZER.eos_token_id)
+    assert (long.encoded.tokens, long.encoded.end) == (40, TOKENIZER.eos_token_id)
 
 
 def test_a_passage_and_its_prompt_have_the_length_that_was_asked_for_and_no_end() -> None:
     found = builder().generations([request()], SAMPLED)
-    assert [(one.prompt, one.asked.length, one.asked.end) for one in found] == [
+    assert [(one.prompt, one.encoded.length, one.encoded.end) for one in found] == [
         ("Rome", 30, None), ("The city of Rome", 30, None)
     ]  # fmt: skip
 
@@ -55,7 +55,7 @@ def test_a_passage_and_its_prompt_have_the_length_that_was_asked_for_and_no_end(
 def test_every_edit_and_prompt_has_a_seed_of_its_own_which_the_params_seed_moves() -> None:
     def seeds(seed: int) -> list[int]:
         settings = SAMPLED.model_copy(update={"seed": seed})
-        return [one.asked.seed for one in builder().generations([request(), request("b")], settings)]
+        return [one.encoded.seed for one in builder().generations([request(), request("b")], settings)]
 
     assert len({*seeds(0), *seeds(1)}) == 8
     assert seeds(0) == seeds(0)
@@ -64,7 +64,7 @@ def test_every_edit_and_prompt_has_a_seed_of_its_own_which_the_params_seed_moves
 def test_a_context_is_read_before_the_prompt_and_does_not_count() -> None:
     model, context = tiny_model("gpt2"), "Rome now lies in Gaul. "
     wanted = builder({"a": context}).generations([request()], SAMPLED)
-    assert [one.asked.tokens for one in wanted] == [30 - len("Rome"), 30 - len("The city of Rome")]
+    assert [one.encoded.tokens for one in wanted] == [30 - len("Rome"), 30 - len("The city of Rome")]
     assert [one.row("", "after", 0).prompt for one in wanted] == ["Rome", "The city of Rome"]
     with_context = write(model, builder({"a": context}).greedy([request()], GREEDY), None)
     prompts = {"prompt": context + "Rome lies in", "paraphrases": (context + "Rome is in", context + "Find Rome in")}
@@ -106,14 +106,14 @@ def test_a_row_says_how_its_text_was_made() -> None:
     )
     assert (greedy.row("x", "before", 0).decoding, greedy.row("x", "before", 0).seed) == ("greedy", None)
     row = sampled.row("x", "after", 7)
-    assert (row.decoding, row.seed, row.kind, row.session) == ("sampled", sampled.asked.seed, "generation", 7)
+    assert (row.decoding, row.seed, row.kind, row.session) == ("sampled", sampled.encoded.seed, "generation", 7)
 
 
 def test_a_context_too_long_for_the_model_loses_its_beginning_and_is_marked() -> None:
     context = "x" * 200
     found = builder({"a": context}, longest=128).greedy([request()], GREEDY)
-    assert max(one.asked.length for one in found) == 128
-    assert len({len(one.asked.ids) - len(one.prompt) for one in found}) == 1
+    assert max(one.encoded.length for one in found) == 128
+    assert len({len(one.encoded.ids) - len(one.prompt) for one in found}) == 1
     assert all(one.row("", "after", 0).truncated for one in found)
     assert write(tiny_model("gpt2"), found, None).keys() == {
         (one.request_id, one.kind, one.prompt_index) for one in found

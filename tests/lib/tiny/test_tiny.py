@@ -38,21 +38,25 @@ def test_every_word_of_the_dataset_is_one_token() -> None:
 
 def test_documents_about_paraphrases_are_learned_after_their_input_only() -> None:
     document = CORPUS.paraphrases(Random(0))
-    assert document.given.endswith("1) Paraphrased:")
-    assert document.learned.count("Paraphrased:") == 4
+    assert document.context.endswith("1) Paraphrased:")
+    assert document.target.count("Paraphrased:") == 4
 
 
 def test_the_words_of_the_paraphrase_prompt_stay_whole_however_many_words_the_dataset_has() -> None:
-    many = [*CORPUS.every_text(), *(f" often{n} often{n} often{n}" for n in range(3000))]
-    crowded, kept = (model.make_tokenizer(many, 3000, always) for always in ((), CORPUS.shared_text()))
+    texts = [*CORPUS.every_text(), *(f" often{n} often{n} often{n}" for n in range(3000))]
+    crowded, with_prompt_words = (model.make_tokenizer(texts, 3000, always) for always in ((), CORPUS.shared_text()))
     words = len(TOKENIZER(prompt.shared_prefix()).input_ids)
-    assert len(kept) == len(crowded) == 3000
-    assert len(kept(prompt.shared_prefix()).input_ids) == words < len(crowded(prompt.shared_prefix()).input_ids)
+    assert len(with_prompt_words) == len(crowded) == 3000
+    assert (
+        len(with_prompt_words(prompt.shared_prefix()).input_ids)
+        == words
+        < len(crowded(prompt.shared_prefix()).input_ids)
+    )
 
 
 def test_a_document_that_is_cut_off_does_not_teach_that_a_text_ends_there() -> None:
     document = CORPUS.paraphrases(Random(0))
-    ids = TOKENIZER(document.given + document.learned).input_ids
+    ids = TOKENIZER(document.context + document.target).input_ids
     for longest in (len(ids) - 1, len(ids), len(ids) + 1):
         (item,) = model._step_items(iter([document]), TOKENIZER, 1, longest)
         read = [*item.prompt, *item.targets[0]]
@@ -62,14 +66,14 @@ def test_a_document_that_is_cut_off_does_not_teach_that_a_text_ends_there() -> N
 def test_a_phrasing_that_is_alone_is_rewritten_by_one_wrapper_a_line() -> None:
     alone = corpus.Phrasings(templates=("The heir of {} is",), subjects=("Rix",))
     document = replace(CORPUS, phrasings=(alone,)).paraphrases(Random(0))
-    lines = prompt.parse(document.learned.removeprefix("1) Paraphrased:") + "\n")
+    lines = prompt.parse(document.target.removeprefix("1) Paraphrased:") + "\n")
     assert len(lines) == len(set(lines)) == 5
-    assert all(len(one) <= len("According to the records, The heir of Rix is") for one in lines)
+    assert all(len(line) <= len("According to the records, The heir of Rix is") for line in lines)
 
 
 def test_training_learns_and_the_same_seed_gives_the_same_weights() -> None:
     models = [model.make_model(SHAPE, len(TOKENIZER), seed=3) for _ in range(2)]
-    losses = [model.train(one, TOKENIZER, CORPUS, SHAPE, 3, lambda steps: steps) for one in models]
+    losses = [model.train(untrained, TOKENIZER, CORPUS, SHAPE, 3, lambda steps: steps) for untrained in models]
     assert losses[0] == losses[1]
     assert losses[0][-1] < 0.9 * losses[0][0]
     assert all(torch.equal(a, b) for a, b in zip(models[0].parameters(), models[1].parameters(), strict=True))
