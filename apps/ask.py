@@ -63,8 +63,10 @@ def _context(edit: Edit, options: argparse.Namespace) -> str:
     if not edit.contexts and options.request_id is None:
         return ""
     if options.request_id not in edit.contexts:
-        some = ", ".join(list(edit.contexts)[:5]) or "none: this edit changes weights, leave --request-id out"
-        raise InputError(f"--request-id: wanted one of this edit in context ({some}); found {options.request_id!r}")
+        first = ", ".join(list(edit.contexts)[:5]) or "none: this edit changes weights, leave --request-id out"
+        raise InputError(
+            f"--request-id: wanted a request of this edit in context ({first}); found {options.request_id!r}"
+        )
     return edit.contexts[options.request_id]
 
 

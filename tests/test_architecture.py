@@ -1,6 +1,7 @@
 """Which package may import which: the floors of the house, lowest first (CONTRIBUTING.md has the picture)."""
 
 import ast
+import re
 
 import pytest
 
@@ -60,3 +61,17 @@ def test_a_drawing_leaves_out_what_a_longer_path_implies() -> None:
 def test_a_circle_of_packages_is_not_drawn() -> None:
     with pytest.raises(ValueError, match="core -> data -> core"):
         drawing([("core", "data"), ("data", "core")])
+
+
+def test_the_documents_name_files_that_exist() -> None:
+    examples = {"lib/editors/nudge.py", "configs/editors/nudge.yaml"}  # tests/test_new_editor.py makes them in a copy
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("*/README.md"), ROOT / "params.yaml"]
+    named = re.compile(r"(?<![\w/])(?:lib|stages|apps|bench|tests|docs|configs|experiments)/[\w/.-]+\.(?:py|md|yaml)\b")
+    missing = {
+        f"{page.relative_to(ROOT)}: {name}"
+        for page in pages
+        if page.name != "LOG.md"  # dated entries name what was there then
+        for name in {*named.findall(page.read_text())} - examples
+        if not (ROOT / name).exists()
+    }
+    assert missing == set()

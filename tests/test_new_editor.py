@@ -19,6 +19,8 @@ from lib.edits.updates import LowRank
 from tests.helpers import small
 from tests.helpers.imports import ROOT
 
+pytestmark = pytest.mark.slow
+
 COPIED = ("lib", "stages", "configs", "tests", "params.yaml", "dvc.yaml", "pyproject.toml")
 
 
