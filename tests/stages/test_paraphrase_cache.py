@@ -56,7 +56,8 @@ def run_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, generator: Counti
 
     def run_stage(root: str = "first", **changes: object) -> list[Paraphrase]:
         monkeypatch.setenv("DVC_ROOT", str(tmp_path / root))
-        monkeypatch.setattr(stage.params, "section", lambda name, kind: SETTINGS.model_copy(update=changes))
+        para = SETTINGS.model_copy(update=changes)
+        monkeypatch.setattr(stage.params, "section", lambda name, kind: para if kind is Para else section(name, kind))
         monkeypatch.setattr(stage, "generator", started)
         monkeypatch.setattr(sys, "argv", ["paraphrase", *(f"--{name}={path}" for name, path in options.items())])
         stage.main()
