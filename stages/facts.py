@@ -1,12 +1,14 @@
 """Stage `facts`: a dataset's files, or the embedded world, become edits, a pool of unedited facts, and plain text."""
 
 import argparse
+from importlib import import_module
 from pathlib import Path
 
 from lib import datasets
 from lib.core import params
 from lib.core.files import write_json
 from lib.core.records import Fact, Reject, Request, Text
+from lib.core.root import read_root
 from lib.core.run import run
 from lib.core.tables import write
 from lib.data import dataset
@@ -15,10 +17,10 @@ from lib.data import dataset
 def main() -> None:
     """Read params.yaml and the dataset's files; write what was read, and the rows that could not be used."""
     outputs = _outputs()
-    named = params.read_params()
-    model = params.preset("models", named["model"], params.Model)
-    facts, own = params.section("facts", params.Facts), params.with_pool(params.section("own", params.Own), model)
-    preset = params.preset("datasets", named["dataset"], params.Dataset)
+    root = read_root()
+    _check_editor_preset(root.editor, root.model)
+    facts, own = root.facts, params.with_pool(root.own, params.preset("models", root.model, params.Model))
+    preset = params.preset("datasets", root.dataset, params.Dataset)
     found = datasets.find(preset, facts, own)
     loaded = datasets.load(preset.loader, {role: one.path for role, one in found.items()}, facts, preset, own)
 
@@ -36,6 +38,14 @@ def main() -> None:
         "rows": loaded.rows,
     }
     write_json(outputs.metrics, counts)
+
+
+def _check_editor_preset(editor: str, model: str) -> None:
+    """Raise InputError where the editor's preset is wrong: at once, not after the base model is trained.
+
+    Imported by name, since no output of this stage depends on an editor, as DVC would be told of an import.
+    """
+    import_module("lib.editors").check_preset(editor, model)
 
 
 def _outputs() -> argparse.Namespace:

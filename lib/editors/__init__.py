@@ -5,7 +5,7 @@ import pkgutil
 from pathlib import Path
 
 from lib.core.errors import InputError
-from lib.core.params import did_you_mean
+from lib.core.params import did_you_mean, editor_preset
 from lib.methods.contract import Editor, Needs, checked, declared_needs
 
 _FOLDER = Path(__file__).parent
@@ -31,6 +31,11 @@ def needs(name: str) -> Needs:
     Raises as `editor` does.
     """
     return declared_needs(_file(name))
+
+
+def check_preset(name: str, model: str) -> None:
+    """Raise InputError where configs/editors/<name>.yaml, as this model preset has it, does not fit the editor."""
+    editor_preset(name, model, editor(name).Settings)
 
 
 def _file(name: str) -> Path:

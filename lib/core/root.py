@@ -1,0 +1,101 @@
+"""All of params.yaml as one record, checked together with the presets that it names and with what excludes what."""
+
+from pydantic import Field
+
+from lib.core import params
+from lib.core.errors import InputError
+from lib.core.params import (
+    Abilities,
+    Dataset,
+    Facts,
+    Frequencies,
+    Model,
+    Neighbors,
+    Own,
+    Para,
+    Protocol,
+    Recall,
+    Regularize,
+    Scoring,
+    Section,
+    Statistics,
+    Train,
+    Weights,
+    check,
+    did_you_mean,
+)
+
+
+class Params(Section):
+    """Every parameter of a run: the whole of params.yaml."""
+
+    dataset: str = Field(description="which facts: a preset in configs/datasets/")
+    model: str = Field(description="which model: a preset in configs/models/")
+    editor: str = Field(description="what edits it: a module in lib/editors/ with a preset in configs/editors/")
+    seed: int = Field(description="of the tiny model's training; the other stages have seeds of their own")
+    facts: Facts
+    own: Own
+    recall: Recall
+    para: Para
+    neighbors: Neighbors
+    statistics: Statistics
+    train: Train
+    protocol: Protocol
+    regularize: Regularize
+    weights: Weights
+    score: Scoring
+    frequencies: Frequencies
+    abilities: Abilities
+
+
+def read_root() -> Params:
+    """params.yaml, checked with everything that it names; a stage calls this before it does anything.
+
+    Raises InputError where a key, a preset or a combination is wrong, whichever stage would read it.
+    """
+    root = check(params.read_params(), Params, params.PARAMS_FILE.name)
+    model = params.preset("models", root.model, Model)
+    params.preset("datasets", root.dataset, Dataset)
+    _check_editor(root.editor)
+    _check_train(params.with_recipe(root.train, model.train), root.protocol)
+    _check_checkpoints(root.protocol, root.facts.limit)
+    return root
+
+
+def _check_editor(name: str) -> None:
+    """Raise InputError unless an editor of this name has a module and a preset; neither is read."""
+    modules = {path.stem for path in (params.ROOT / "lib" / "editors").glob("[a-z]*.py")}
+    names = sorted(modules & {*params.presets("editors")})
+    if name not in names:
+        raise InputError(f"editor: wanted one of {', '.join(names)}; found {name!r}{did_you_mean(name, names)}")
+
+
+def _check_train(train: Train, protocol: Protocol) -> None:
+    """Raise InputError where settings of `train`, every `auto` resolved, exclude each other or the protocol."""
+    if train.objective == "held" and (train.dpo or train.text or not train.mask_prompt):
+        raise InputError(
+            "train.objective=held: dpo, text and mask_prompt=false belong to the published objective; found "
+            f"train.dpo={train.dpo}, train.text={train.text}, train.mask_prompt={str(train.mask_prompt).lower()}. "
+            "Set train.objective=published, or leave them as they are in the repository"
+        )
+    if train.dpo and not train.mask_prompt:
+        raise InputError("train.dpo: wanted train.mask_prompt=true, since the prompt is no answer to prefer")
+    if train.text and protocol.kind == "single":
+        raise InputError("train.text: single edits are trained without plain text; set it to 0, or protocol.kind=mass")
+
+
+def _check_checkpoints(protocol: Protocol, limit: int | None) -> None:
+    """Raise InputError where a checkpoint cannot be the end of a batch; the last batch may be a smaller one."""
+    if protocol.kind != "sequential":
+        return
+    beyond = [number for number in protocol.checkpoints if limit is not None and number > limit]
+    if beyond:
+        raise InputError(
+            f"protocol.checkpoints: wanted numbers of edits up to facts.limit ({limit}); found {beyond[0]}"
+        )
+    inside = [number for number in protocol.checkpoints if number % protocol.batch_size]
+    if len(inside) > 1:
+        raise InputError(
+            f"protocol.checkpoints: wanted multiples of protocol.batch_size ({protocol.batch_size}), and at most the "
+            f"number of all edits beside; found {inside[0]} and {inside[1]}"
+        )

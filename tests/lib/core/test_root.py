@@ -1,0 +1,94 @@
+"""Whatever is wrong in params.yaml, its presets or their combination is refused by the first stage."""
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lib.core import params
+from lib.core.errors import InputError
+from lib.core.root import read_root
+from stages import facts
+
+
+def test_the_repositorys_own_settings_are_right() -> None:
+    root = read_root()
+    assert (root.dataset, root.editor) == (params.read_params()["dataset"], params.read_params()["editor"])
+
+
+BAD: dict[str, Any] = {
+    "dataset=worlds": "dataset: wanted one of .*Did you mean 'world'",
+    "model=tinny": "model: wanted one of .*Did you mean 'tiny'",
+    "editor=lorra": "editor: wanted one of .*Did you mean 'lora'",
+    "editor=None": "editor: .*found None",
+    "seed='a'": "seed: ",
+    "train.epochs=0": "train.epochs: ",
+    "train.lr=-0.001": "train.lr: ",
+    "train.lr=float('nan')": "train.lr: ",
+    "train.batch_size=0": "train.batch_size: ",
+    "train.micro_batch_tokens=0": "train.micro_batch_tokens: ",
+    "para.n=-1": "para.n: ",
+    "para.methods='both'": "para.methods: unknown key. Did you mean 'method'",
+    "neighbors.kind='nearest'": "neighbors.kind: ",
+    "protocol.kind='batch'": "protocol.kind: ",
+    "regularize.method='rekt'": "regularize.method: ",
+    "regularize.keep=0": "regularize.keep: ",
+    "score.rows=0": "score.rows: ",
+    "score.greedy.tokens=0": "score.greedy.tokens: ",
+    "abilities.limit=0": "abilities.limit: ",
+    "statistics.n_samples=0": "statistics.n_samples: ",
+    "frequencies.folder=3": "frequencies.folder: ",
+    "trian={}": "trian: unknown key. Did you mean 'train'",
+    "train.objective='held'": "train.objective: held wants the section train.held",
+    "train.dpo=0.5 train.mask_prompt=False": "train.dpo: wanted train.mask_prompt=true",
+    "train.text=0.1 protocol.kind='single'": "train.text: single edits",
+    "protocol.kind='sequential' protocol.batch_size=4 protocol.checkpoints=[4,5,7]": "protocol.checkpoints: ",
+    "protocol.kind='sequential' protocol.checkpoints=[5] facts.limit=3": "protocol.checkpoints: ",
+}
+
+
+def changed(values: dict[str, Any], changes: str) -> dict[str, Any]:
+    for change in changes.split():
+        path, _, text = change.partition("=")
+        *sections, key = path.split(".")
+        section = values
+        for name in sections:
+            section = section[name]
+        plain = key in ("dataset", "model", "editor") and text != "None"
+        section[key] = text if plain else eval(text)  # the test's own words
+    return values
+
+
+@pytest.mark.parametrize("changes", BAD)
+def test_the_first_stage_refuses_a_wrong_setting_before_it_reads_or_writes(
+    changes: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = params.read_params
+    monkeypatch.setattr(
+        params,
+        "read_params",
+        lambda path=params.PARAMS_FILE: changed(read(path), changes if path == params.PARAMS_FILE else ""),
+    )
+    names = ("requests", "pool", "text", "rejects", "sources", "metrics")
+    monkeypatch.setattr(sys, "argv", ["facts", *(f"--{name}={tmp_path / name}" for name in names)])
+    with pytest.raises(InputError) as raised:
+        facts.main()
+    assert re.search(BAD[changes], str(raised.value))
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_first_stage_refuses_a_wrong_preset_of_the_editor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = params.read_params
+    editor = params.PRESETS / "editors" / f"{read()['editor']}.yaml"
+    monkeypatch.setattr(
+        params,
+        "read_params",
+        lambda path=params.PARAMS_FILE: read(path) | ({"weight_dekay": 1} if path == editor else {}),
+    )
+    names = ("requests", "pool", "text", "rejects", "sources", "metrics")
+    monkeypatch.setattr(sys, "argv", ["facts", *(f"--{name}={tmp_path / name}" for name in names)])
+    with pytest.raises(InputError, match=r"weight_dekay: unknown key\. Did you mean 'weight_decay'"):
+        facts.main()
+    assert not list(tmp_path.iterdir())
