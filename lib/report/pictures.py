@@ -17,7 +17,7 @@ from lib.report.plots.panels import Panel, Series, panels
 from lib.report.plots.style import WIDTH
 from lib.report.wording import ABSENT
 
-Rows = Sequence[Mapping[str, Any]]
+PlotRows = Sequence[Mapping[str, Any]]
 _CURVES_WIDTH, _CURVES_HEIGHT = 4.0, 1.5
 """Inches of curves: less wide than other pictures, so that their type is as large on the page."""
 _WEIGHT_CURVES = {"manhattan": "Manhattan norm", "frobenius": "Frobenius norm", "largest": "largest singular value"}
@@ -39,7 +39,7 @@ class Picture:
         return f"data:image/png;base64,{base64.b64encode(self.png or b'').decode()}"
 
 
-def edit_pictures(rows: Mapping[str, Rows], loss: pl.DataFrame) -> list[Picture]:
+def edit_pictures(rows: Mapping[str, PlotRows], loss: pl.DataFrame) -> list[Picture]:
     """The plots of the edits themselves from the rows of plot_rows by file name, and the training loss by step."""
     return [
         Picture(
@@ -61,7 +61,7 @@ def edit_pictures(rows: Mapping[str, Rows], loss: pl.DataFrame) -> list[Picture]
     ]
 
 
-def _locality(rows: Rows) -> Picture:
+def _locality(rows: PlotRows) -> Picture:
     """Against similarity where the neighbors were chosen by it, else how it spreads over the edits."""
     similar = [row for row in rows if row["similarity"] is not None]
     if similar:
@@ -75,7 +75,7 @@ def _locality(rows: Rows) -> Picture:
     return Picture(name="locality", title=title, caption=caption, png=png)
 
 
-def _retention(rows: Rows) -> Picture:
+def _retention(rows: PlotRows) -> Picture:
     return Picture(
         name="retention",
         title="Retention: while more edits are made",
@@ -84,13 +84,13 @@ def _retention(rows: Rows) -> Picture:
     )
 
 
-def _divergence(rows: Rows) -> Picture:
-    some = [row for row in rows if row["group"] == "all so far"]
+def _divergence(rows: PlotRows) -> Picture:
+    all_edits = [row for row in rows if row["group"] == "all so far"]
     line = Series(
         label="KL",
-        edits=[row["edits"] for row in some],
-        values=[row["mean"] for row in some],
-        ci95=[row["ci95"] for row in some],
+        edits=[row["edits"] for row in all_edits],
+        values=[row["mean"] for row in all_edits],
+        ci95=[row["ci95"] for row in all_edits],
     )
     panel = Panel(title="KL to the unedited model, nats", series=[line], percent=False)
     return Picture(
@@ -101,11 +101,11 @@ def _divergence(rows: Rows) -> Picture:
     )
 
 
-def _relations(rows: Rows) -> Picture:
-    shown = min(len(rows), plots.RELATIONS)
+def _relations(rows: PlotRows) -> Picture:
+    count = min(len(rows), plots.RELATIONS)
     caption = "After the edit; the number of edits is in brackets."
-    if shown < len(rows):
-        caption += f" The {shown} relations with most edits, of {len(rows)}."
+    if count < len(rows):
+        caption += f" The {count} relations with most edits, of {len(rows)}."
     return Picture(
         name="relations",
         title="By relation",
@@ -119,32 +119,32 @@ def ability_pictures(metrics: Mapping[str, Any], edits: int) -> list[Picture]:
 
     `edits` is how many the whole run makes.
     """
-    shown = [line for line in lines(metrics.get("tasks", {})) if line.main]
+    headlines = [line for line in lines(metrics.get("tasks", {})) if line.main]
     bars = Picture(
         name="abilities",
         title="Abilities before and after",
-        caption="With 95 % intervals over the examples; dotted: what guessing gives." if shown else f"{ABSENT}.",
-        png=ability_bars(shown) if shown else None,
+        caption="With 95 % intervals over the examples; dotted: what guessing gives." if headlines else f"{ABSENT}.",
+        png=ability_bars(headlines) if headlines else None,
     )
-    sessions = {int(number): one for number, one in metrics.get("sessions", {}).items()}
-    return [bars, _curves(shown, sessions, edits)] if sessions and shown else [bars]
+    sessions = {int(number): tasks for number, tasks in metrics.get("sessions", {}).items()}
+    return [bars, _curves(headlines, sessions, edits)] if sessions and headlines else [bars]
 
 
-def _curves(shown: Sequence[Line], sessions: Mapping[int, Mapping[str, Any]], edits: int) -> Picture:
+def _curves(headlines: Sequence[Line], sessions: Mapping[int, Mapping[str, Any]], edits: int) -> Picture:
     measured = {number: {line.task: line for line in lines(sessions[number]) if line.main} for number in sessions}
-    measured[edits] = {line.task: line for line in shown}
-    drawn = [_ability_panel(line, dict(sorted(measured.items()))) for line in shown]
+    measured[edits] = {line.task: line for line in headlines}
+    ability_panels = [_ability_panel(line, dict(sorted(measured.items()))) for line in headlines]
     return Picture(
         name="abilities_by_edits",
         title="Abilities while more edits are made",
         caption="At 0: the unedited model. With 95 % intervals over the examples; dotted: what guessing gives.",
-        png=panels(drawn, columns=2, width=_CURVES_WIDTH, height=_CURVES_HEIGHT),
+        png=panels(ability_panels, columns=2, width=_CURVES_WIDTH, height=_CURVES_HEIGHT),
     )
 
 
 def _ability_panel(line: Line, measured: Mapping[int, Mapping[str, Line]]) -> Panel:
-    known = {number: one[line.task].after for number, one in measured.items() if line.task in one}
-    points = {0: line.before, **{number: value for number, value in known.items() if value is not None}}
+    after = {number: tasks[line.task].after for number, tasks in measured.items() if line.task in tasks}
+    points = {0: line.before, **{number: value for number, value in after.items() if value is not None}}
     return Panel(
         title=line.task.replace("_", " "),
         series=[
@@ -162,11 +162,11 @@ def _ability_panel(line: Line, measured: Mapping[int, Mapping[str, Line]]) -> Pa
 
 def weight_pictures(weights: pl.DataFrame, maps: Mapping[str, Floats]) -> list[Picture]:
     """Curves over the sessions where there are several, and heat maps where a matrix has changed."""
-    made = []
+    weight_figures = []
     total = pl.DataFrame() if weights.is_empty() else weights.filter(pl.col("path") == TOTAL).sort("edits")
     if len(total) > 1:
         caption = "Of all changed weights together. Dotted: the largest singular value of the unedited ones."
-        made.append(
+        weight_figures.append(
             Picture(
                 name="weights_by_edits",
                 title="Weights while more edits are made",
@@ -176,10 +176,10 @@ def weight_pictures(weights: pl.DataFrame, maps: Mapping[str, Floats]) -> list[P
         )
     if maps:
         caption = "Each block is the mean of its entries after the last edit; the most changed weights."
-        made.append(
+        weight_figures.append(
             Picture(name="weight_maps", title="Where the weights change", caption=caption, png=change_maps(maps))
         )
-    return made
+    return weight_figures
 
 
 def _weight_panels(total: pl.DataFrame) -> Sequence[Panel]:

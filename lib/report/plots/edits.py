@@ -10,9 +10,9 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from lib.metrics.scores import KINDS, WHENS
-from lib.report.plots.style import AFTER, BEFORE, INK, SOFT, THIRD, canvas, look, png
+from lib.report.plots.style import AFTER, BEFORE, INK, SOFT, THIRD, canvas, plot_style, png
 
-Row = Mapping[str, Any]
+PlotRow = Mapping[str, Any]
 RELATIONS = 20
 """At most so many relations are drawn: those with most edits."""
 _COLORS = {"before": BEFORE, "after": AFTER, "efficacy": AFTER, "generalization": "#7fb2f0", "locality": THIRD}
@@ -20,21 +20,21 @@ _BINS = 6
 _LONGEST_LABEL = 22
 
 
-def scores(rows: Sequence[Row]) -> bytes:
+def scores(rows: Sequence[PlotRow]) -> bytes:
     """Score, efficacy, generalization and locality before and after, with 95 % intervals; plot_data.score_rows."""
-    with look():
+    with plot_style():
         figure, axes = canvas(3.5)
         names = ("score", *KINDS)
         for when, side in zip(WHENS, (-0.2, 0.2), strict=True):
-            shown = [row for row in rows if row["when"] == when]
-            places = [names.index(row["metric"]) + side for row in shown]
-            values = [row["value"] for row in shown]
-            below = [min(row["ci95"], row["value"]) for row in shown]
-            above = [min(row["ci95"], 100 - row["value"]) for row in shown]
-            axes.bar(places, values, 0.37, color=_COLORS[when], label=when)
-            axes.errorbar(places, values, (below, above), fmt="none", ecolor=INK, elinewidth=1, capsize=2.5)
-            for place, value, width in zip(places, values, above, strict=True):
-                axes.text(place, value + width + 2, f"{value:.0f}", ha="center", fontsize=9.5, color=SOFT)
+            bars = [row for row in rows if row["when"] == when]
+            positions = [names.index(row["metric"]) + side for row in bars]
+            values = [row["value"] for row in bars]
+            below = [min(row["ci95"], row["value"]) for row in bars]
+            above = [min(row["ci95"], 100 - row["value"]) for row in bars]
+            axes.bar(positions, values, 0.37, color=_COLORS[when], label=when)
+            axes.errorbar(positions, values, (below, above), fmt="none", ecolor=INK, elinewidth=1, capsize=2.5)
+            for position, value, width in zip(positions, values, above, strict=True):
+                axes.text(position, value + width + 2, f"{value:.0f}", ha="center", fontsize=9.5, color=SOFT)
         for name in set(names) - {row["metric"] for row in rows}:
             axes.text(names.index(name), 3, "not\nmeasured", ha="center", fontsize=9, color=SOFT)
         axes.set_xticks(range(len(names)), names)
@@ -47,7 +47,7 @@ def scores(rows: Sequence[Row]) -> bytes:
 
 def training_loss(steps: Sequence[int], losses: Sequence[float]) -> bytes:
     """The loss of every optimiser step, and its running mean over a twentieth of the steps."""
-    with look():
+    with plot_style():
         figure, axes = canvas(3.0)
         window = max(1, len(losses) // 20)
         means = np.convolve(losses, np.full(window, 1 / window), mode="valid")
@@ -61,7 +61,7 @@ def training_loss(steps: Sequence[int], losses: Sequence[float]) -> bytes:
         return png(figure)
 
 
-def locality_by_similarity(rows: Sequence[Row]) -> bytes:
+def locality_by_similarity(rows: Sequence[PlotRow]) -> bytes:
     """Each edit's locality against the mean similarity of its training neighbors, with the means of equal parts.
 
     `rows` are plot_data.locality_rows with a similarity.
@@ -70,7 +70,7 @@ def locality_by_similarity(rows: Sequence[Row]) -> bytes:
     similarity = np.array([row["similarity"] for row in ordered])
     locality = np.array([row["after"] for row in ordered])
     parts = np.array_split(np.arange(len(ordered)), min(_BINS, len(ordered)))
-    with look():
+    with plot_style():
         figure, axes = canvas(3.3)
         axes.scatter(similarity, locality, s=16, color=AFTER, alpha=0.35, linewidths=0, label="one edit")
         means = [similarity[part].mean() for part in parts], [locality[part].mean() for part in parts]
@@ -82,10 +82,10 @@ def locality_by_similarity(rows: Sequence[Row]) -> bytes:
         return png(figure)
 
 
-def locality_spread(rows: Sequence[Row]) -> bytes:
+def locality_spread(rows: Sequence[PlotRow]) -> bytes:
     """How many edits kept which share of their locality prompts, before and after; plot_data.locality_rows."""
     edges = np.linspace(-5, 105, 12)
-    with look():
+    with plot_style():
         figure, axes = canvas(3.0)
         for when, side in zip(WHENS, (-2.1, 2.1), strict=True):
             values = [row[when] for row in rows if row[when] is not None]
@@ -99,40 +99,42 @@ def locality_spread(rows: Sequence[Row]) -> bytes:
         return png(figure)
 
 
-def success_by_relation(rows: Sequence[Row]) -> bytes:
+def success_by_relation(rows: Sequence[PlotRow]) -> bytes:
     """Efficacy, generalization and locality after the edit for each relation; plot_data.relation_rows."""
-    shown = list(rows[:RELATIONS])
-    kinds = [kind for kind in KINDS if any(row[kind] is not None for row in shown)]
+    relations = list(rows[:RELATIONS])
+    kinds = [kind for kind in KINDS if any(row[kind] is not None for row in relations)]
     thickness = 0.78 / max(1, len(kinds))
-    with look():
-        figure, axes = canvas(0.9 + 0.36 * len(shown))
+    with plot_style():
+        figure, axes = canvas(0.9 + 0.36 * len(relations))
         for number, kind in enumerate(kinds):
-            places = np.arange(len(shown)) + (number - (len(kinds) - 1) / 2) * thickness
-            axes.barh(places, [row[kind] or 0 for row in shown], thickness * 0.9, color=_COLORS[kind], label=kind)
-            for place in (place for place, row in zip(places, shown, strict=True) if not row[kind]):
-                said = "not measured" if shown[round(place)][kind] is None else "0 %"
-                axes.text(1, place, said, va="center", fontsize=7, color=SOFT)
-        axes.set_yticks(range(len(shown)), [f"{_short(row['relation'])} ({row['n']})" for row in shown])
+            positions = np.arange(len(relations)) + (number - (len(kinds) - 1) / 2) * thickness
+            axes.barh(
+                positions, [row[kind] or 0 for row in relations], thickness * 0.9, color=_COLORS[kind], label=kind
+            )
+            for position in (position for position, row in zip(positions, relations, strict=True) if not row[kind]):
+                label = "not measured" if relations[round(position)][kind] is None else "0 %"
+                axes.text(1, position, label, va="center", fontsize=7, color=SOFT)
+        axes.set_yticks(range(len(relations)), [f"{_short(row['relation'])} ({row['n']})" for row in relations])
         axes.invert_yaxis()
-        axes.set_ylim(len(shown) - 0.4, -0.6)
+        axes.set_ylim(len(relations) - 0.4, -0.6)
         _percent(axes, "x")
         axes.set_xlim(0, 102)
         _legend_above(axes, 3)
         return png(figure)
 
 
-def retention(rows: Sequence[Row]) -> bytes:
+def retention(rows: Sequence[PlotRow]) -> bytes:
     """Score and its parts over the number of edits made so far, of all edits so far; retention.curve."""
-    shown = [row for row in rows if row["group"] == "all so far"]
+    all_edits = [row for row in rows if row["group"] == "all so far"]
     newest = [row for row in rows if row["group"] == "newest" and row["kind"] == "efficacy"]
-    with look():
+    with plot_style():
         figure, axes = canvas(3.4)
         for kind in ("score", *KINDS):
-            line = [row for row in shown if row["kind"] == kind]
-            at, means = [row["edits"] for row in line], [row["mean"] for row in line]
-            axes.plot(at, means, color=_COLORS.get(kind, INK), marker="o", markersize=4, label=kind)
-        at, means = [row["edits"] for row in newest], [row["mean"] for row in newest]
-        axes.plot(at, means, color=AFTER, linestyle=":", label="efficacy, newest")
+            line = [row for row in all_edits if row["kind"] == kind]
+            numbers, means = [row["edits"] for row in line], [row["mean"] for row in line]
+            axes.plot(numbers, means, color=_COLORS.get(kind, INK), marker="o", markersize=4, label=kind)
+        numbers, means = [row["edits"] for row in newest], [row["mean"] for row in newest]
+        axes.plot(numbers, means, color=AFTER, linestyle=":", label="efficacy, newest")
         axes.set(xlabel="edits so far")
         _percent(axes, "y")
         axes.set_ylim(-4, 106)

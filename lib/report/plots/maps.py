@@ -9,7 +9,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 
 from lib.metrics.bootstrap import Floats
-from lib.report.plots.style import INK, WIDTH, grid, look, png
+from lib.report.plots.style import INK, WIDTH, grid, plot_style, png
 
 _DECADES = 4
 """The scale begins at the smallest block, but no more than so many powers of ten below the largest."""
@@ -27,15 +27,15 @@ def change_maps(maps: Mapping[str, Floats]) -> bytes:
         raise ValueError("wanted at least one heat map to draw; found none")
     columns = min(_COLUMNS, len(maps))
     rows = math.ceil(len(maps) / columns)
-    found = [value for one in maps.values() for value in one.ravel().tolist() if value > 0]
-    ends = _ends(found) if found else None
-    with look(9):
+    changes = [value for blocks in maps.values() for value in blocks.ravel().tolist() if value > 0]
+    ends = _ends(changes) if changes else None
+    with plot_style(9):
         figure, axes = grid(rows, columns, WIDTH, _INCHES * rows + 0.3)
         norm = LogNorm(*ends, clip=True) if ends else None
-        for place, one in zip(axes, maps.items(), strict=False):
-            _draw(place, *one, norm)
-        for place in axes[len(maps) :]:
-            place.set_axis_off()
+        for map_axes, (path, blocks) in zip(axes, maps.items(), strict=False):
+            _draw(map_axes, path, blocks, norm)
+        for unused in axes[len(maps) :]:
+            unused.set_axis_off()
         if norm and ends:
             bar = figure.colorbar(ScalarMappable(norm, _COLORS), ax=axes, label="mean |ΔW| of a block", shrink=0.8)
             bar.outline.set_visible(False)
@@ -45,10 +45,10 @@ def change_maps(maps: Mapping[str, Floats]) -> bytes:
         return png(figure)
 
 
-def _ends(found: Sequence[float]) -> tuple[float, float]:
-    """Of the scale; apart also where all blocks are alike."""
-    top = max(found)
-    return min(max(min(found), top / 10**_DECADES), top / 2), top
+def _ends(changes: Sequence[float]) -> tuple[float, float]:
+    """The ends of the scale, which differ also where all blocks are equal."""
+    top = max(changes)
+    return min(max(min(changes), top / 10**_DECADES), top / 2), top
 
 
 def _draw(axes: Axes, path: str, values: Floats, norm: LogNorm | None) -> None:
@@ -57,8 +57,8 @@ def _draw(axes: Axes, path: str, values: Floats, norm: LogNorm | None) -> None:
     if norm is None or not values.any():
         axes.text(0.5, 0.5, "nothing changed", ha="center", transform=axes.transAxes)
     else:
-        shown = np.where(values > 0, values, np.nan)
-        axes.imshow(shown, cmap=_COLORS, norm=norm, aspect="auto", interpolation="nearest")
+        changed = np.where(values > 0, values, np.nan)
+        axes.imshow(changed, cmap=_COLORS, norm=norm, aspect="auto", interpolation="nearest")
 
 
 def _folded(path: str) -> str:

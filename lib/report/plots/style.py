@@ -1,4 +1,4 @@
-"""One look for every plot: colours, sizes, and how a figure becomes a PNG."""
+"""One style for every plot: colours, sizes, and how a figure becomes a PNG."""
 
 import io
 from typing import Any
@@ -33,8 +33,8 @@ _STYLE = {
 }
 
 
-def look(size: float = 10.5) -> Any:
-    """The same look whatever the user's own matplotlib settings are, type of `size` points; restored on exit."""
+def plot_style(size: float = 10.5) -> Any:
+    """The same style whatever the user's own matplotlib settings are, type of `size` points; restored on exit."""
     return matplotlib.rc_context({**matplotlib.rcParamsDefault, **_STYLE, "font.size": size})
 
 
