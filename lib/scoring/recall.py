@@ -41,36 +41,36 @@ def recalled(
     for start in progress(range(0, len(pairs), _PASS)):
         part = pairs[start : start + _PASS]
         items = encode(tokenizer, [prompt for prompt, _ in part], [(target,) for _, target in part])
-        known = [False] * len(items)
+        recalled = [False] * len(items)
         for batch in batches(items, micro_batch_tokens, sorted(range(len(items)), key=lambda row: -items[row].length)):
             scores = score_targets(model, pack([items[row] for row in batch]).to(model.device))
             for row, is_known in zip(batch, (scores.correct == scores.tokens).tolist(), strict=True):
-                known[row] = is_known
-        answers += known
+                recalled[row] = is_known
+        answers += recalled
     return answers
 
 
 def only_known(
-    requests: Sequence[Request], pool: Sequence[Fact], known: dict[Pair, bool], limit: int | None, requests_too: bool
+    requests: Sequence[Request], pool: Sequence[Fact], knows: dict[Pair, bool], limit: int | None, requests_too: bool
 ) -> tuple[list[Request], list[Fact]]:
     """The requests and the pool, of which only what the model knows is left.
 
     Args:
-        known: whether the model knows a (prompt, true object), by that pair.
+        knows: whether the model knows a (prompt, true object), by that pair.
         limit: the first so many requests; None = all.
         requests_too: requests whose true object the model does not know go as well, and from those that stay the
             locality prompts that it does not know, unless it knows none of them; else requests stay as they are.
     """
-    facts = [fact for fact in pool if known[fact.prompt, fact.target]]
+    facts = [fact for fact in pool if knows[fact.prompt, fact.target]]
     if requests_too:
         requests = [
-            _with_known_locality(request, known)
+            _with_known_locality(request, knows)
             for request in requests
-            if request.target_true is not None and known[request.prompt, request.target_true]
+            if request.target_true is not None and knows[request.prompt, request.target_true]
         ]
     return list(requests[:limit]), facts
 
 
-def _with_known_locality(request: Request, known: dict[Pair, bool]) -> Request:
-    locality = tuple(prompt for prompt in request.locality if known[prompt.prompt, prompt.target])
+def _with_known_locality(request: Request, knows: dict[Pair, bool]) -> Request:
+    locality = tuple(prompt for prompt in request.locality if knows[prompt.prompt, prompt.target])
     return replace(request, locality=locality or request.locality)
