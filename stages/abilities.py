@@ -99,7 +99,7 @@ def _key(options: argparse.Namespace, settings: params.Abilities, measurer: Meas
         text=options.text,
         tasks=harness.TASKS,
         harness=version("lm-eval"),
-        code=code_fingerprint(),
+        code=code_fingerprint("stages.abilities"),
         **ability_tasks.data_files(settings.folder, measurer.tasks.metadata()),
     )
 

@@ -42,7 +42,7 @@ def _trained(options: argparse.Namespace, editor_name: str, model_name: str) -> 
     settings = params.editor_preset(editor_name, model_name, chosen.Settings)
     pool, dropped = usable_facts(options.pool, options.requests)
     key = fingerprint(
-        editor=editor_name, settings=settings.model_dump(), code=code_fingerprint(), pool=options.pool,
+        editor=editor_name, settings=settings.model_dump(), code=code_fingerprint("stages.hypernet"), pool=options.pool,
         edits=options.requests, model=options.model,
     )  # fmt: skip
     with scratch("hypernet", key) as folder:

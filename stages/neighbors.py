@@ -42,7 +42,9 @@ def _retrieved(
         return random_neighbors(requests, usable, params.n, params.seed)
     from lib.runtime.machine import device
 
-    key = fingerprint(pool=options.pool, edits=options.requests, encoder=params.encoder, code=code_fingerprint())
+    key = fingerprint(
+        pool=options.pool, edits=options.requests, encoder=params.encoder, code=code_fingerprint("stages.neighbors")
+    )
     with scratch("neighbors", key) as folder:
         sentence_encoder = encoder(params.encoder, str(device()))
         retrieved = similar_neighbors(requests, pool, usable, params.n, sentence_encoder, params.index, folder)

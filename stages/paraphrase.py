@@ -41,7 +41,7 @@ def main() -> None:
     began = time.perf_counter()
     requests = read(options.requests, Request)
     engine = {"backend": para.backend, "tensor_parallel": para.tensor_parallel}
-    key = fingerprint(**engine, base=options.model, code=code_fingerprint())
+    key = fingerprint(**engine, base=options.model, code=code_fingerprint("stages.paraphrase"))
     with scratch("paraphrase", key, lock=is_first()) as folder:
         evaluation, training = evaluation_chunks(requests, para, folder), _chunks(requests, para, folder)
         cached = _complete([*evaluation, *training], para, options.model)

@@ -40,7 +40,7 @@ def _gathered(options: argparse.Namespace, editor_name: str, model_name: str) ->
     layers = chosen.moment_layers(model, params.editor_preset(editor_name, model_name, chosen.Settings))
     paths = [architecture(model).mlp_out_of(layer) for layer in layers]
     texts = drawn_texts(settings, options.text)
-    key = fingerprint(model=options.model, texts=texts, paths=paths, code=code_fingerprint())
+    key = fingerprint(model=options.model, texts=texts, paths=paths, code=code_fingerprint("stages.statistics"))
     with scratch("statistics", key) as folder:
         found = second_moments(
             model, load_tokenizer(options.model), texts, paths, settings.micro_batch_tokens, folder,

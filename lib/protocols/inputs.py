@@ -75,7 +75,7 @@ def editing(
         held=held.model_dump() if held else None,
         train=train.model_dump(), lora=lora.model_dump(), editor=named["editor"], settings=settings.model_dump(),
         protocol=protocol.model_dump(), regularize=regularize.model_dump(),
-        code=code_fingerprint(), **asdict(inputs),
+        code=code_fingerprint("stages.edit"), **asdict(inputs),
     )  # fmt: skip
     # Gone through once in a mass edit, so they stay in their files; picked from for every session of the others.
     table: Any = Stored if protocol.kind == "mass" else read

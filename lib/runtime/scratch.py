@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from lib.core.files import sha256
 from lib.core.params import ROOT
 from lib.runtime.distributed import Distributed
+from lib.runtime.imports import closure
 
 
 def fingerprint(**parts: Any) -> str:
@@ -28,9 +29,13 @@ def fingerprint(**parts: Any) -> str:
     return _hash(json.dumps({name: _content(value) for name, value in parts.items()}, sort_keys=True))
 
 
-def code_fingerprint() -> str:
-    """A hash of the library's source: another version of the code never continues this version's work."""
-    return fingerprint(**{str(path.relative_to(ROOT)): path for path in (ROOT / "lib").rglob("*.py")})
+def code_fingerprint(module: str) -> str:
+    """A hash of the project's source that `module`, by its dotted name, imports.
+
+    Work that another version of this code has begun is never continued.
+    """
+    files = closure(ROOT.joinpath(*module.split(".")).with_suffix(".py"))
+    return fingerprint(**{name: ROOT / name for name in sorted(files)})
 
 
 def _content(value: Any) -> Any:

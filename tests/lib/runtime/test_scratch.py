@@ -1,6 +1,7 @@
 """Scratch space of several processes: their lock, and that all see it. The other processes are played by a record."""
 
 import os
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
+from lib.core.params import ROOT
+from lib.runtime import imports
 from lib.runtime import scratch as shared
 from lib.runtime.distributed import Distributed
 from lib.runtime.scratch import lock_of
@@ -90,3 +93,22 @@ def test_the_least_recently_used_work_is_removed_unless_a_run_holds_it(tmp_path:
     with FileLock(lock_of(tmp_path / "held")):
         shared.keep_recent(tmp_path / "oldest", 2)
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["held", "oldest", "used"]
+
+
+def test_unfinished_work_depends_on_the_code_that_its_stage_imports_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(ROOT / "lib", tmp_path / "lib")
+    shutil.copytree(ROOT / "stages", tmp_path / "stages")
+    monkeypatch.setattr(shared, "ROOT", tmp_path)
+    monkeypatch.setattr(imports, "ROOT", tmp_path)
+    before = {stage: shared.code_fingerprint(f"stages.{stage}") for stage in ("neighbors", "edit")}
+    with (tmp_path / "lib/editors/rome.py").open("a") as stream:
+        stream.write("# a comment\n")
+    assert shared.code_fingerprint("stages.neighbors") == before["neighbors"]
+    assert shared.code_fingerprint("stages.edit") != before["edit"]
+    with (tmp_path / "lib/report/page.py").open("a") as stream:
+        stream.write("# a comment\n")
+    with (tmp_path / "lib/neighbors/overlap.py").open("a") as stream:
+        stream.write("# a comment\n")
+    assert shared.code_fingerprint("stages.neighbors") != before["neighbors"]
