@@ -1,8 +1,8 @@
 """Draw the rows of an experiment file against the number of edits: `python -m apps.study FILE --out FOLDER`.
 
-The rows must have run (`python -m apps.table FILE` runs them); they are read from their DVC experiments. Written are
-editing.png, abilities.png, weights.png, points.csv (what is drawn) and study.md (the table). FOLDER should not be in
-report/, which stage `report` empties.
+The rows must have run (`python -m apps.table FILE` runs them); they are read from the DVC experiments of HEAD. Written
+are editing.png, abilities.png, weights.png, points.csv (what is drawn) and study.md (the table). FOLDER should not be
+in report/, which stage `report` empties.
 """
 
 import argparse
@@ -14,8 +14,10 @@ import polars as pl
 
 from lib.core.params import ROOT
 from lib.core.run import run
+from lib.experiments.baseline import Baseline
 from lib.experiments.curves import Outcome, pictures, points, table
 from lib.experiments.files import read_experiments
+from lib.experiments.repository import experiments
 from lib.experiments.runs import fetched
 
 EVALUATE, ABILITIES = "results/evaluate.json", "results/abilities.json"
@@ -25,38 +27,49 @@ WEIGHTS = "results/train/weights.csv"
 
 def main() -> None:
     options = _options()
-    study = read_experiments(options.table)
-    seeds = options.seeds or study.seeds
-    found = points(
-        {
-            row: [_outcome(study.run_name(row, seed, options.set_param)) for seed in seeds]
-            for row in study.chosen(options.rows)
-        }
-    )
+    study, baseline = read_experiments(options.table), Baseline.of(ROOT)
+    outcomes = {
+        row: [
+            _outcome(baseline, baseline.plan(study, row, seed, options.set_param).name)
+            for seed in options.seeds or study.seeds
+        ]
+        for row in study.selected(options.rows)
+    }
+    curves = points(outcomes)
     options.out.mkdir(parents=True, exist_ok=True)
-    for name, picture in pictures(found).items():
+    for name, picture in pictures(curves).items():
         (options.out / f"{name}.png").write_bytes(picture)
-    found.write_csv(options.out / "points.csv", float_precision=4)
-    text = table(found)
+    curves.write_csv(options.out / "points.csv", float_precision=4)
+    text = table(curves)
     (options.out / "study.md").write_text(f"{text}\n", encoding="utf-8")
     print(text)
 
 
-def _outcome(experiment: str) -> Outcome:
-    """What the run of this name left. Raises FileNotFoundError where it has not run or its files are gone."""
-    with fetched(ROOT, experiment, WEIGHTS) as local:
+def _outcome(baseline: Baseline, name: str) -> Outcome:
+    """What HEAD's experiment of this name left.
+
+    Raises FileNotFoundError where HEAD has none, or its files are neither in DVC's cache nor in the remote.
+    """
+    commits = experiments(baseline.root, name)
+    if (commit := commits.get(baseline.commit)) is None:
+        elsewhere = "".join(f"; commit {baseline_commit[:7]} has one" for baseline_commit in commits)
+        raise FileNotFoundError(
+            f"experiment {name}: wanted among those of HEAD ({baseline.commit[:7]}); found none{elsewhere}. "
+            "`python -m apps.table` with the same file and options runs it"
+        )
+    with fetched(baseline.root, commit, WEIGHTS) as local:
         weights = pl.read_csv(local)
     return Outcome(
-        evaluate=_json(experiment, EVALUATE),
-        retention=_json(experiment, RETENTION)["rows"],
-        kl=_json(experiment, KL)["rows"],
-        abilities=_json(experiment, ABILITIES),
+        evaluate=_json(baseline.root, commit, EVALUATE),
+        retention=_json(baseline.root, commit, RETENTION)["rows"],
+        kl=_json(baseline.root, commit, KL)["rows"],
+        abilities=_json(baseline.root, commit, ABILITIES),
         weights=weights,
     )
 
 
-def _json(experiment: str, path: str) -> Any:
-    with fetched(ROOT, experiment, path) as local:
+def _json(root: Path, commit: str, path: str) -> Any:
+    with fetched(root, commit, path) as local:
         return json.loads(local.read_text())
 
 

@@ -1,119 +1,141 @@
 """Run the rows of a table as DVC experiments and print it: `python -m apps.table experiments/mass.yaml -S ...`.
 
-Every row is run once for each seed, as far as the table needs: up to stage `evaluate`, or to the file's own `stage`. A
-run whose name is already an experiment of this commit is not run again. Beside ours stand the published numbers of the
-same row, of another model and size.
+Every row starts from the committed params.yaml and presets, whatever an earlier `-S` has left in the workspace, and is
+run once for each seed, as far as the table needs: up to stage `evaluate`, or to the file's own `stage`. A run whose
+name is already an experiment of the commit at HEAD is not run again; the name carries a hash of all values that the row
+runs with. Beside ours stand the published numbers of the same row, of another model and size.
 """
 
 import argparse
 import json
+import logging
 import statistics
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from lib.core.errors import InputError
-from lib.core.params import read_params
+from lib.core.params import ROOT
 from lib.core.run import run
+from lib.experiments.baseline import Baseline, PlannedRun
 from lib.experiments.files import Experiments, read_experiments
+from lib.experiments.overrides import PARAMS
+from lib.experiments.repository import committed, experiments
 from lib.metrics import published
 
+EVALUATE = "metrics/evaluate.json"
 MEASURES = ("score", "efficacy", "generalization", "locality")
 _DVC = [sys.executable, "-m", "dvc"]
-Runs = dict[str, list[dict[str, Any]]]
+_SHORT = 7
+"""Digits of a commit in a message."""
+_logger = logging.getLogger(__name__)
 
 
 def main() -> None:
     options = _options()
-    table = read_experiments(options.table)
-    settings = options.set_param
-    wanted = {
-        row: {
-            table.run_name(row, seed, settings): table.changes(row, seed, settings)
-            for seed in options.seeds or table.seeds
-        }
-        for row in table.chosen(options.rows)
+    table, baseline = read_experiments(options.table), Baseline.of(ROOT)
+    seeds = options.seeds or table.seeds
+    plans = {
+        row: [baseline.plan(table, row, seed, options.set_param) for seed in seeds]
+        for row in table.selected(options.rows)
     }
+    runs = list(chain.from_iterable(plans.values()))
+    differences = "\n".join(baseline.differences(runs))
+    _logger.info(differences)
     if options.queue:
-        _queue({name: changes for runs in wanted.values() for name, changes in runs.items()}, table.stage)
+        _queue(baseline, runs, table.stage)
         return
-    results: Runs = {row: [_evaluated(*one, table.stage) for one in runs.items()] for row, runs in wanted.items()}
-    print(rendered(results, _published(table, settings)))
+    results = {planned.name: _evaluated(baseline, planned, table.stage) for planned in runs}
+    measured = {
+        row: [metrics for planned in of_seeds if (metrics := results[planned.name])] for row, of_seeds in plans.items()
+    }
+    print(rendered(measured, _published(baseline, table, options.set_param)))
+    print(f"\n{differences}" if differences else "", end="")
+    if failed := [name for name, metrics in results.items() if metrics is None]:
+        sys.exit(_failure(failed, len(runs)))
 
 
-def _queue(wanted: Mapping[str, list[str]], stage: str) -> None:
+def _failure(names: Sequence[str], runs: int) -> str:
+    return (
+        f"error: {len(names)} of {runs} runs failed, and the table is without them: {', '.join(names)}. Their messages "
+        "stand above. (Rows run in a folder of their own: paths in -S that lead to files outside git must be absolute.)"
+    )
+
+
+def _queue(baseline: Baseline, runs: Sequence[PlannedRun], stage: str) -> None:
     """Put every run that is not there yet into DVC's queue."""
-    missing = {name: changes for name, changes in wanted.items() if not _metrics(name)}
-    for name, changes in missing.items():
-        subprocess.run([*_DVC, "exp", "run", "--queue", "--name", name, *_settings(changes), stage], check=True)
+    missing = [planned for planned in runs if not _metrics(baseline, planned.name)]
+    for planned in missing:
+        command = [*_DVC, "exp", "run", "--queue", "--name", planned.name, *_settings(planned.changes), stage]
+        subprocess.run(command, cwd=baseline.root, check=True)
     print(f"{len(missing)} queued; `dvc queue start` runs them, then the same command without --queue prints the table")
 
 
-def _evaluated(name: str, changes: list[str], stage: str) -> dict[str, Any]:
-    """metrics/evaluate.json of the experiment `name`, which is run if there is none of that name.
-
-    Raises InputError where the run fails or leaves no such file.
-    """
-    if not (found := _metrics(name)):
-        # --temp: rows start from the workspace as it is, not from what the row before has left in it.
-        command = [*_DVC, "exp", "run", "--temp", "--name", name, *_settings(changes), stage]
-        if subprocess.run(command, stdout=sys.stderr).returncode:
-            raise InputError(
-                f"experiment {name} failed; its messages stand above. (It runs in a folder of its own: paths in -S "
-                "that lead out of the repository must be absolute.)"
-            )
-        found = _metrics(name)
-    if not found:
-        raise InputError(f"experiment {name} left no metrics/evaluate.json; see `dvc exp show`")
-    return found
+def _evaluated(baseline: Baseline, planned: PlannedRun, stage: str) -> dict[str, Any] | None:
+    """metrics/evaluate.json of this run, which is made if HEAD has none of its name; None where it fails."""
+    if metrics := _metrics(baseline, planned.name):
+        return metrics
+    for commit in experiments(baseline.root, planned.name):
+        _logger.info("%s: only commit %s has it, HEAD has not; it is run", planned.name, commit[:_SHORT])
+    # --temp: in a folder of its own, so that nothing is left in the workspace.
+    command = [*_DVC, "exp", "run", "--temp", "--name", planned.name, *_settings(planned.changes), stage]
+    code = subprocess.run(command, cwd=baseline.root, stdout=sys.stderr).returncode
+    metrics = _metrics(baseline, planned.name)
+    if code or not metrics:
+        reason = f"`dvc exp run` ended with status {code}" if code else f"it left no {EVALUATE}"
+        _logger.error("%s failed: %s", planned.name, reason)
+        return None
+    return metrics
 
 
 def _settings(changes: Sequence[str]) -> list[str]:
     return [part for change in changes for part in ("-S", change)]
 
 
-def _metrics(name: str) -> dict[str, Any]:
-    """The metrics that experiment `name` left, or nothing where there is no such experiment of this commit."""
-    listed = subprocess.run([*_DVC, "exp", "list", "--name-only"], check=True, capture_output=True, text=True).stdout
-    if name not in listed.split():
-        return {}
-    refs = subprocess.run(["git", "for-each-ref", "--format=%(refname)", "refs/exps"], capture_output=True, text=True)
-    ref = next(one for one in refs.stdout.split() if one.endswith(f"/{name}"))
-    shown = subprocess.run(["git", "show", f"{ref}:metrics/evaluate.json"], check=True, capture_output=True, text=True)
-    values: dict[str, Any] = json.loads(shown.stdout)
-    return values
+def _metrics(baseline: Baseline, name: str) -> dict[str, Any] | None:
+    """The metrics that HEAD's experiment of this name left; None where HEAD has none, or it left no metrics."""
+    commit = experiments(baseline.root, name).get(baseline.commit)
+    text = committed(baseline.root, EVALUATE, commit) if commit else None
+    return None if text is None else dict(json.loads(text))
 
 
-def _published(table: Experiments, settings: Sequence[str]) -> published.Table:
+def _published(baseline: Baseline, table: Experiments, settings: Sequence[str]) -> published.Table:
     """The published table that is nearest to what is run here."""
-    given = dict(one.split("=", 1) for one in [*table.common, *settings])
-    params = read_params()
-    dataset = given.get("dataset", params["dataset"])
-    measure = "accuracy" if dataset in ("zsre", "wikirecent") else "success"
-    return published.table(dataset, given.get("protocol.kind", params["protocol"]["kind"]), measure)
+    values = baseline.resolved([*table.common, *settings])
+    dataset = values[PARAMS]["dataset"]
+    measure = values[f"configs/datasets/{dataset}.yaml"]["metric"]
+    return published.table(dataset, values[PARAMS]["protocol"]["kind"], measure)
 
 
-def rendered(results: Runs, beside: published.Table) -> str:
-    """A Markdown table: each measure's mean with its 95 % interval over edits, over seeds its mean and spread."""
-    known = {one.method: one for one in beside.results}
+def rendered(results: Mapping[str, Sequence[Mapping[str, Any]]], beside: published.Table) -> str:
+    """A Markdown table: each measure's mean with its 95 % interval over edits, over seeds its mean and spread.
+
+    Args:
+        results: For each row the metrics of every seed that ran; a row without any has failed.
+        beside: Published results, in the last column.
+    """
+    papers = {result.method: result for result in beside.results}
     title = f"published: {beside.dataset}, {beside.model}, {beside.edits} (score / eff. / gen. / loc.)"
     lines = [f"| row | seeds | N | {' | '.join(MEASURES)} | {title} |", f"|---|---|---|{'---|' * len(MEASURES)}---|"]
-    for row, found in results.items():
-        cells = [_cell(found, measure) for measure in MEASURES]
-        paper = known.get(row)
-        theirs = " / ".join(str(getattr(paper, measure)) for measure in MEASURES) if paper else "-"
-        lines.append(f"| {row} | {len(found)} | {found[0]['n']} | {' | '.join(cells)} | {theirs} |")
+    for row, metrics in results.items():
+        cells = [_cell(metrics, measure) for measure in MEASURES]
+        paper = papers.get(row)
+        published_cell = " / ".join(str(getattr(paper, measure)) for measure in MEASURES) if paper else "-"
+        edits = metrics[0]["n"] if metrics else "-"
+        lines.append(f"| {row} | {len(metrics)} | {edits} | {' | '.join(cells)} | {published_cell} |")
     return "\n".join(lines)
 
 
-def _cell(found: Sequence[Mapping[str, Any]], measure: str) -> str:
+def _cell(metrics: Sequence[Mapping[str, Any]], measure: str) -> str:
     """`mean ± half of the 95 % interval over edits` of one seed; `mean ± standard deviation over seeds` of several."""
-    values = [one[measure] for one in found if one[measure] is not None]
-    if len(values) < len(found):
+    if not metrics:
+        return "failed"
+    values = [of_seed[measure] for of_seed in metrics if of_seed[measure] is not None]
+    if len(values) < len(metrics):
         return "not measured"
-    spread = statistics.stdev(values) if len(values) > 1 else found[0][f"{measure}_ci95"]
+    spread = statistics.stdev(values) if len(values) > 1 else metrics[0][f"{measure}_ci95"]
     return f"{statistics.mean(values):.1f} ± {spread:.1f}"
 
 

@@ -29,15 +29,18 @@ class Experiments:
         seeds = (f"{param}={seed}" for param in self.seed_params)
         return [*self.common, *settings, *self.rows[row], *seeds]
 
-    def run_name(self, row: str, seed: int, settings: Sequence[str]) -> str:
-        """The DVC experiment's name: file, row, seed and settings, in letters that git allows."""
-        return re.sub(r"[^a-z0-9]+", "-", "-".join([self.name, row, f"s{seed}", *settings]).lower()).strip("-")
+    def slug(self, row: str, seed: int) -> str:
+        """File, row and seed in letters that git allows in a name: `rows-ft-mask-s0`."""
+        return re.sub(r"[^a-z0-9]+", "-", f"{self.name}-{row}-s{seed}".lower()).strip("-")
 
-    def chosen(self, rows: Sequence[str]) -> list[str]:
-        """The rows of these names in the file's order, or all. Raises InputError for a name that is none."""
-        if unknown := [one for one in rows if one not in self.rows]:
+    def selected(self, names: Sequence[str]) -> list[str]:
+        """The rows of these names in the file's order; all of them where `names` is empty.
+
+        Raises InputError for a name that no row has.
+        """
+        if unknown := [name for name in names if name not in self.rows]:
             raise InputError(f"{self.name}: wanted rows among {', '.join(self.rows)}; found {unknown[0]!r}")
-        return [one for one in self.rows if not rows or one in rows]
+        return [row for row in self.rows if not names or row in names]
 
 
 def read_experiments(path: Path) -> Experiments:

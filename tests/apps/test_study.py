@@ -1,8 +1,8 @@
 """`python -m apps.study` reads the runs of an experiment file from their DVC experiments."""
 
 import json
-import subprocess
 import sys
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,11 @@ import pytest
 from dvc.repo import Repo
 
 from apps import study
+from lib.experiments.baseline import Baseline
+from lib.experiments.files import read_experiments
+from tests.helpers.repositories import commit, experiments, git, small_repository
 
-FILE = "seeds: [0]\nseed_params: [train.seed]\nrows:\n  plain: []\n  RECT 40: [regularize.method=rect]\n  never: []\n"
+FILE = "seeds: [0]\nseed_params: [train.seed]\nrows:\n  plain: []\n  RECT 40: [para.n=40]\n  never: []\n  older: []\n"
 
 
 def leave(folder: Path, recall: float) -> None:
@@ -38,29 +41,26 @@ def leave(folder: Path, recall: float) -> None:
     (folder / study.WEIGHTS).write_text("edits,path,manhattan,frobenius,share_above_0.1,largest\n12,all,9,2,3,1\n")
 
 
-def git(folder: Path, *arguments: str) -> None:
-    subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True)
-
-
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Metrics in git, the other files in DVC's cache; an experiment for each of two rows."""
-    folder = tmp_path_factory.mktemp("repository")
-    git(folder, "init", "-q", "-b", "main")
-    git(folder, "config", "user.email", "a@b.c")
-    git(folder, "config", "user.name", "t")
-    Repo.init(str(folder)).close()
-    tracked = [str(folder / one) for one in (study.RETENTION, study.KL, study.WEIGHTS)]
-    for recall, name in ((98.0, ""), (40.0, "two-plain-s0"), (70.0, "two-rect-40-s0")):
-        leave(folder, recall)
-        with Repo(str(folder)) as repo:
-            repo.add(tracked)
-            if name:
-                repo.experiments.save(name=name)
-                continue
-        git(folder, "add", "-A")
-        git(folder, "commit", "-qm", "first")
+    """Metrics in git, the other files in DVC's cache; an experiment for two rows, and for one of the commit before."""
+    folder = small_repository(tmp_path_factory.mktemp("repository"))
     (folder / "two.yaml").write_text(FILE)
+    leave(folder, 98.0)
+    with chdir(folder), Repo(str(folder)) as repo:
+        repo.add([study.RETENTION, study.KL, study.WEIGHTS])
+    commit(folder, "second")
+    table, baseline = read_experiments(folder / "two.yaml"), Baseline.of(folder)
+    for row, recall in (("plain", 40.0), ("RECT 40", 70.0), ("older", 1.0)):
+        leave(folder, recall)
+        with chdir(folder), Repo(str(folder)) as repo:
+            repo.add([study.RETENTION, study.KL, study.WEIGHTS])
+            repo.experiments.save(name=baseline.plan(table, row, 0, []).name)
+        git(folder, "checkout", "-qf", ".")
+    ((ref,),) = (refs for name, refs in experiments(folder).items() if "older" in name)
+    first = git(folder, "rev-parse", "HEAD~1").strip()
+    git(folder, "update-ref", f"refs/exps/{first[:2]}/{first[2:]}/{ref.rsplit('/', 1)[1]}", ref)
+    git(folder, "update-ref", "-d", ref)
     return folder
 
 
@@ -75,7 +75,7 @@ def test_every_row_is_read_from_its_experiment_and_pictures_points_and_table_are
 ) -> None:
     out = tmp_path / "made" / "here"
     asked(monkeypatch, repository, "--out", str(out), "--rows", "plain", "RECT 40")
-    assert {one.name for one in out.iterdir()} == {
+    assert {path.name for path in out.iterdir()} == {
         "editing.png", "abilities.png", "weights.png", "points.csv", "study.md"
     }  # fmt: skip
     last = pl.read_csv(out / "points.csv").filter((pl.col("measure") == "recall") & (pl.col("edits") == 12))
@@ -84,7 +84,15 @@ def test_every_row_is_read_from_its_experiment_and_pictures_points_and_table_are
     assert "| RECT 40 | 12 | 1 | 72.0 ± 3.0 |" in (out / "study.md").read_text()
 
 
-def test_a_row_that_has_not_run_is_named(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(FileNotFoundError, match="of 'two-never-s0'"):
-        asked(monkeypatch, repository, "--out", str(tmp_path / "out"))
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [("never", r"found none\. `python -m apps"), ("older", r"found none; commit \w{7} has one\. `python -m apps")],
+)
+def test_a_row_that_head_has_not_run_is_named(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, row: str, message: str
+) -> None:
+    with pytest.raises(
+        FileNotFoundError, match=rf"experiment two-{row}-s0-\w{{6}}: wanted among those of HEAD.*{message}"
+    ):
+        asked(monkeypatch, repository, "--out", str(tmp_path / "out"), "--rows", row)
     assert not (tmp_path / "out").exists()

@@ -1,16 +1,19 @@
 """`python -m apps.table`: the rows it runs, what it prints, and that every experiment file is one it can run."""
 
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
 from apps import table
 from lib import editors
 from lib.core import params
+from lib.experiments.baseline import Baseline
+from lib.experiments.files import read_experiments
 from lib.metrics import published
+from tests.helpers.repositories import EVALUATE, PARAMS, PYTHON_FIRST, commit, dvc, experiments, git, small_repository
 
 
 def metrics(score: float) -> dict[str, Any]:
@@ -29,42 +32,154 @@ def test_one_seed_shows_its_interval_and_several_their_spread() -> None:
     assert printed[3].endswith("| - |")
 
 
-def test_every_row_and_seed_is_run_once_from_the_same_state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    file = tmp_path / "two.yaml"
-    file.write_text("seeds: [0]\nseed_params: [train.seed]\nset: [editor=rome]\nrows:\n  a: [x=1]\n  b: []\n")
-    ran: dict[str, list[str]] = {}
+def test_a_row_without_any_run_is_in_the_table_as_failed() -> None:
+    beside = published.table("counterfact", "mass", "success")
+    printed = table.rendered({"MEMIT": [], "new": [metrics(70.0)]}, beside).splitlines()
+    assert printed[2] == "| MEMIT | 0 | - | failed | failed | failed | failed | 85.8 / 98.9 / 88.6 / 73.7 |"
 
-    def evaluated(name: str, changes: list[str], stage: str) -> dict[str, Any]:
-        assert stage == "evaluate"
-        ran[name] = changes
-        return metrics(1.0)
 
-    monkeypatch.setattr(table, "_evaluated", evaluated)
-    monkeypatch.setattr(sys, "argv", ["table", str(file), "--seeds", "0", "1", "-S", "facts.limit=3"])
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_repository(tmp_path_factory.mktemp("repository"))
+
+
+@pytest.fixture
+def clone(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the repository, in which the app runs."""
+    folder = tmp_path / "clone"
+    shutil.copytree(repository, folder, symlinks=True)
+    monkeypatch.setattr(table, "ROOT", folder, raising=False)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("PATH", PYTHON_FIRST)
+    return folder
+
+
+def ask(monkeypatch: pytest.MonkeyPatch, folder: Path, rows: str, *arguments: str) -> None:
+    """Run the app on a file of these rows, each a line of YAML."""
+    file = folder / "table.yaml"
+    file.write_text(f"seeds: [0]\nseed_params: [train.seed]\nset: [para.n=10]\nrows:\n{rows}")
+    monkeypatch.setattr(sys, "argv", ["table", str(file), *arguments])
     table.main()
-    assert ran == {
-        "two-a-s0-facts-limit-3": ["editor=rome", "facts.limit=3", "x=1", "train.seed=0"],
-        "two-a-s1-facts-limit-3": ["editor=rome", "facts.limit=3", "x=1", "train.seed=1"],
-        "two-b-s0-facts-limit-3": ["editor=rome", "facts.limit=3", "train.seed=0"],
-        "two-b-s1-facts-limit-3": ["editor=rome", "facts.limit=3", "train.seed=1"],
-    }
 
 
-@pytest.mark.parametrize("file", sorted((params.ROOT / "experiments").glob("*.yaml")), ids=lambda file: file.stem)
+@pytest.mark.slow
+def test_every_row_and_seed_is_run_once_and_read_the_next_time(
+    clone: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("  a: [para.n=3]\n", "--seeds", "0", "1", "-S", "neighbors.kind=similar")
+    ask(monkeypatch, clone, *arguments)
+    printed = capfd.readouterr().out
+    assert "| a | 2 | 12 | 90.0 ± 0.0 | 3.0 ± 0.0 | 0.5 ± 0.0 | 2.0 ± 0.0 |" in printed
+    assert [name[:-6] for name in sorted(experiments(clone))] == ["table-a-s0-", "table-a-s1-"]
+    monkeypatch.setattr(table, "_DVC", ["false"])
+    ask(monkeypatch, clone, *arguments)
+    assert capfd.readouterr().out == printed
+
+
+@pytest.mark.slow
+def test_a_row_is_read_from_heads_experiment_and_not_from_another_commits(
+    clone: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The fault: of two commits' experiments of one name, HEAD's 90.0 and another's 10.0, the table printed 10.0."""
+    ask(monkeypatch, clone, "  a: []\n")
+    first = git(clone, "rev-parse", "HEAD").strip()
+    (clone / "evaluate.py").write_text(EVALUATE.replace("bonus,", "bonus - 80.0,"))
+    commit(clone, "second")
+    with caplog.at_level("INFO"):
+        ask(monkeypatch, clone, "  a: []\n")
+    ((name, refs),) = experiments(clone).items()
+    assert len(refs) == 2
+    assert f"{name}: only commit {first[:7]} has it, HEAD has not; it is run" in caplog.text
+    for revision, score in ((first, "90.0"), ("main", "10.0")):
+        git(clone, "checkout", "-q", revision)
+        capfd.readouterr()
+        ask(monkeypatch, clone, "  a: []\n")
+        assert f"| a | 1 | 12 | {score} ± 0.5 |" in capfd.readouterr().out
+
+
+@pytest.mark.slow
+def test_rows_start_from_the_committed_params_whatever_an_earlier_run_has_left(
+    clone: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The fault: `dvc exp run -S` leaves its values in params.yaml, and a row of the defaults ran with them."""
+    dvc(clone, "exp", "run", "-S", "neighbors.kind=similar", "-S", "score.value=7.5", "-S", "para.n=15",
+        "-S", "configs/editors/plain.yaml:lr=9.0")  # fmt: skip
+    left = (clone / "params.yaml").read_text()
+    assert "kind: similar" in left
+    capfd.readouterr()
+    ask(monkeypatch, clone, "  a: []\n")
+    printed = capfd.readouterr().out
+    assert "| a | 1 | 12 | 90.0 ± 0.5 | 10.0 ± 0.5 | 0.5 ± 0.5 | 1.0 ± 0.5 |" in printed
+    assert "params.yaml: neighbors.kind is 'similar' in the workspace; rows start from HEAD's 'random'." in printed
+    assert "configs/editors/plain.yaml: lr is 9.0 in the workspace; rows start from HEAD's 0.5." in printed
+    assert (clone / "params.yaml").read_text() == left
+    git(clone, "checkout", "params.yaml", "configs")
+    monkeypatch.setattr(table, "_DVC", ["false"])
+    ask(monkeypatch, clone, "  a: []\n")
+    assert "| a | 1 | 12 | 90.0 ± 0.5 |" in capfd.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_run_in_the_queue_starts_from_the_committed_params_too(
+    clone: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (clone / "params.yaml").write_text(PARAMS.replace("random", "similar"))
+    ask(monkeypatch, clone, "  a: []\n", "--queue")
+    assert "1 queued" in capfd.readouterr().out
+    queued = git(clone, "show", "refs/exps/celery/stash:params.yaml")
+    assert 'kind: "random"' in queued or "kind: random" in queued
+
+
+@pytest.mark.slow
+def test_a_row_that_fails_is_named_and_the_others_are_printed(
+    clone: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match=r"error: 1 of 2 runs failed, .*: table-bad-s0-\w{6}\..* must be absolute"):
+        ask(monkeypatch, clone, "  bad: [para.n=13]\n  good: []\n")
+    printed, messages = capfd.readouterr()
+    assert "| bad | 0 | - | failed |" in printed
+    assert "| good | 1 | 12 | 90.0 ± 0.5 |" in printed
+    assert "thirteen is not a number of paraphrases" in messages
+
+
+@pytest.mark.slow
+def test_the_users_facts_are_in_no_commit_where_git_ignores_them(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """README says so: keep own facts where git does not look, and DVC adds them to nothing."""
+    (clone / ".gitignore").write_text("/own/\n")
+    commit(clone, "ignored")
+    for path in ("own/facts.csv", "seen.csv"):
+        (clone / path).parent.mkdir(exist_ok=True)
+        (clone / path).write_text("prompt,target_new\n")
+        dvc(clone, "exp", "run", "-S", f"own.path={path}", "--name", Path(path).parts[0].removesuffix(".csv"))
+        assert path not in git(clone, "diff", "--cached", "--name-only").split()
+    files = {name: git(clone, "ls-tree", "-r", "--name-only", *refs) for name, refs in experiments(clone).items()}
+    assert "own/facts.csv" not in files["own"]
+    assert "seen.csv" in files["seen"]
+
+
+FILES = sorted((params.ROOT / "experiments").glob("*.yaml"))
+SWITCHES = {
+    "editor": (), "protocol.kind": (), "regularize.method": (), "train.objective": (), "train.mask_prompt": (),
+    "train.dpo": (), "train.text": (), "para.method": ("para.n",), "neighbors.kind": ("neighbors.n",),
+}  # fmt: skip
+"""What makes a row what it is, and what else must be said where that is not `none`."""
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_every_change_of_an_experiment_names_a_param_and_every_editor_exists(file: Path) -> None:
-    content = YAML(typ="safe").load(file)
-    known = params.read_params()
-    for changes in [content.get("set", []), *content["rows"].values()]:
-        for change in changes:
-            name, value = change.split("=", 1)
-            place: Any = known
-            for part in name.split("."):
-                assert part in place, f"{file.name}: {name}"
-                place = place[part]
-            assert name != "editor" or value in editors.names()
+    baseline, file_of_rows = Baseline.of(params.ROOT), read_experiments(file)
+    for row in file_of_rows.rows:
+        values = baseline.resolved(file_of_rows.changes(row, 0, []))
+        assert values["params.yaml"]["editor"] in editors.names()
 
 
-def test_a_row_that_fails_is_named_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(table, "_DVC", [sys.executable, "-c", "import sys; sys.exit('exp run' in ' '.join(sys.argv))"])
-    with pytest.raises(ValueError, match=r"experiment mass-ft failed; its messages stand above.* must be absolute"):
-        table._evaluated("mass-ft", ["x=1"], "evaluate")
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_every_row_spells_out_what_it_is_and_asks_for_no_texts_that_are_not_printed(file: Path) -> None:
+    """None of it is left to params.yaml, in which another default would make it another row."""
+    file_of_rows = read_experiments(file)
+    for row in file_of_rows.rows:
+        spelled = dict(change.split("=", 1) for change in file_of_rows.changes(row, 0, []))
+        for switch, numbers in SWITCHES.items():
+            assert switch in spelled, f"{row}: {switch}"
+            assert spelled[switch] == "none" or not {*numbers} - {*spelled}, f"{row}: {numbers}"
+        assert (spelled["score.greedy.limit"], spelled["score.generations.limit"]) == ("0", "0")

@@ -20,17 +20,17 @@ def test_a_rows_changes_come_after_the_common_ones_and_the_settings_and_the_seed
     assert changes == ["editor=rome", "editor=memit", "x=1", "train.seed=3", "para.seed=3"]
 
 
-def test_a_runs_name_says_file_row_seed_and_settings_in_letters_that_git_allows(file: Experiments) -> None:
-    assert file.run_name("RECT 40", 1, []) == "two-rect-40-s1"
-    assert file.run_name("none", 0, ["facts.limit=3"]) == "two-none-s0-facts-limit-3"
+def test_a_slug_says_file_row_and_seed_in_letters_that_git_allows(file: Experiments) -> None:
+    assert file.slug("RECT 40", 1) == "two-rect-40-s1"
+    assert file.slug("none", 0) == "two-none-s0"
 
 
 def test_rows_keep_the_files_order_and_an_unknown_one_is_named(file: Experiments) -> None:
-    assert file.chosen([]) == ["RECT 40", "none"]
-    assert file.chosen(["none", "RECT 40"]) == ["RECT 40", "none"]
-    assert file.chosen(["none"]) == ["none"]
+    assert file.selected([]) == ["RECT 40", "none"]
+    assert file.selected(["none", "RECT 40"]) == ["RECT 40", "none"]
+    assert file.selected(["none"]) == ["none"]
     with pytest.raises(ValueError, match=r"two: wanted rows among RECT 40, none; found 'RECT 30'"):
-        file.chosen(["RECT 30"])
+        file.selected(["RECT 30"])
 
 
 def test_a_file_without_a_stage_runs_up_to_evaluate(file: Experiments) -> None:
