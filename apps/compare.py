@@ -24,7 +24,7 @@ from lib.metrics.comparison import FACTS, Comparison, ComparisonRow, RunTables, 
 from lib.report.pages import render
 
 SCORES = "results/scores.parquet"
-EDITS = "data/requests.parquet"
+REQUESTS = "data/requests.parquet"
 GENERATIONS = "results/generations.parquet"
 DIVERGENCES = "results/divergences.parquet"
 FREQUENCIES = "data/frequencies.json"
@@ -41,20 +41,20 @@ def main() -> None:
         a, b = _with_texts(a, b)
     except (FileNotFoundError, InputError) as error:
         without = f"\n\nTexts and KL are not compared, because not both runs have them. {error}"
-    found = compare(a, b)
+    comparison = compare(a, b)
     if options.json:
-        write_json(options.json, asdict(found))
+        write_json(options.json, asdict(comparison))
     if options.html:
         options.html.parent.mkdir(parents=True, exist_ok=True)
-        options.html.write_text(render("comparison.html.j2", found=found), encoding="utf-8")
-    print(table(found) + without)
+        options.html.write_text(render("comparison.html.j2", found=comparison), encoding="utf-8")
+    print(table(comparison) + without)
 
 
 def _run(revision: str) -> RunTables:
     """What the run of `revision` left. Raises FileNotFoundError where that is nowhere to be found."""
-    wanted = [one for one in schema(Score).names if one not in _WITHOUT]
-    scores = _table(revision, SCORES, wanted)
-    return RunTables(name=revision, edits=_table(revision, EDITS, ["request_id", *FACTS]), scores=scores)
+    columns = [column for column in schema(Score).names if column not in _WITHOUT]
+    scores = _table(revision, SCORES, columns)
+    return RunTables(name=revision, edits=_table(revision, REQUESTS, ["request_id", *FACTS]), scores=scores)
 
 
 def _with_texts(a: RunTables, b: RunTables) -> tuple[RunTables, RunTables]:
@@ -64,7 +64,7 @@ def _with_texts(a: RunTables, b: RunTables) -> tuple[RunTables, RunTables]:
     """
     with fetched(ROOT, a.name, FREQUENCIES) as path:
         frequencies = consistency.read(path)
-    one, other = (
+    with_texts_a, with_texts_b = (
         replace(
             run,
             text_measures=texts.of_run(
@@ -76,15 +76,15 @@ def _with_texts(a: RunTables, b: RunTables) -> tuple[RunTables, RunTables]:
         )
         for run in (a, b)
     )
-    return one, other
+    return with_texts_a, with_texts_b
 
 
-def _table(revision: str, path: str, wanted: list[str]) -> pl.DataFrame:
+def _table(revision: str, path: str, columns: list[str]) -> pl.DataFrame:
     with fetched(ROOT, revision, path) as local:
-        found = pl.read_parquet(local)
-    if absent := [one for one in wanted if one not in found.columns]:
-        raise InputError(f"{path} of {revision!r}: wanted the columns {wanted}, found none of the name {absent[0]!r}")
-    return found
+        rows = pl.read_parquet(local)
+    if absent := [column for column in columns if column not in rows.columns]:
+        raise InputError(f"{path} of {revision!r}: wanted the columns {columns}, found none of the name {absent[0]!r}")
+    return rows
 
 
 def _options() -> argparse.Namespace:
@@ -100,12 +100,12 @@ if __name__ == "__main__":
     run(main)
 
 
-def table(found: Comparison) -> str:
+def table(comparison: Comparison) -> str:
     """The comparison as a Markdown table, and what it should be read with."""
-    head = ("", "N", f"A: {found.a}", f"B: {found.b}", "B - A", "95 % (1.96 SE)", "95 % (bootstrap)", "sign test p",
-            "B wins / ties / loses")  # fmt: skip
-    lines = [f"| {' | '.join(head)} |", f"|---|{'---:|' * (len(head) - 1)}", *(_line(row) for row in found.rows)]
-    for kind, count in found.other_prompts.items():
+    head = ("", "N", f"A: {comparison.a}", f"B: {comparison.b}", "B - A", "95 % (1.96 SE)", "95 % (bootstrap)",
+            "sign test p", "B wins / ties / loses")  # fmt: skip
+    lines = [f"| {' | '.join(head)} |", f"|---|{'---:|' * (len(head) - 1)}", *(_line(row) for row in comparison.rows)]
+    for kind, count in comparison.other_prompts.items():
         lines += [
             "",
             f"Of {count} edits the two runs were asked other {kind} prompts: their means are of unlike prompts.",

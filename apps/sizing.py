@@ -57,7 +57,7 @@ def work(model: params.Model, edits: int, paraphrases: int, neighbors: int, rows
 
 def needs(names: list[str], device: sizing.Device, edits: int, paraphrases: int, neighbors: int, rows: int) -> str:
     """The table of these models on this device, as Markdown."""
-    found: list[tuple[str, str, sizing.Need, sizing.Need, sizing.Need | None]] = []
+    stage_needs: list[tuple[str, str, sizing.Need, sizing.Need, sizing.Need | None]] = []
     for name in names:
         preset = params.preset("models", name, params.Model)
         shape, todo = (
@@ -66,10 +66,10 @@ def needs(names: list[str], device: sizing.Device, edits: int, paraphrases: int,
         )
         for stage, need in _SHARDED.items():
             spread = need(shape, todo, device, 8, sharded=True)
-            found.append((name, stage, need(shape, todo, device), need(shape, todo, device, 8), spread))
-        one, eight = (sizing.paraphrase_need(shape, todo, device, processes) for processes in (1, 8))
-        found.append((name, "paraphrase", one, eight, None))
-    return sizing.table(found)
+            stage_needs.append((name, stage, need(shape, todo, device), need(shape, todo, device, 8), spread))
+        alone, eight = (sizing.paraphrase_need(shape, todo, device, processes) for processes in (1, 8))
+        stage_needs.append((name, "paraphrase", alone, eight, None))
+    return sizing.table(stage_needs)
 
 
 def main() -> None:

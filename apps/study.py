@@ -14,11 +14,11 @@ import polars as pl
 
 from lib.core.params import ROOT
 from lib.core.run import run
-from lib.experiments.baseline import Baseline
 from lib.experiments.curves import Outcome, pictures, points, table
 from lib.experiments.files import read_experiments
 from lib.experiments.repository import experiments
 from lib.experiments.runs import fetched
+from lib.experiments.workspace import Workspace
 
 EVALUATE, ABILITIES = "results/evaluate.json", "results/abilities.json"
 RETENTION, KL = "results/plots/retention.json", "results/plots/kl.json"
@@ -27,10 +27,10 @@ WEIGHTS = "results/train/weights.csv"
 
 def main() -> None:
     options = _options()
-    study, baseline = read_experiments(options.table), Baseline.of(ROOT)
+    study, workspace = read_experiments(options.table), Workspace.of(ROOT)
     outcomes = {
         row: [
-            _outcome(baseline, baseline.plan(study, row, seed, options.set_param).name)
+            _outcome(workspace, workspace.plan(study, row, seed, options.set_param).name)
             for seed in options.seeds or study.seeds
         ]
         for row in study.selected(options.rows)
@@ -45,25 +45,25 @@ def main() -> None:
     print(text)
 
 
-def _outcome(baseline: Baseline, name: str) -> Outcome:
+def _outcome(workspace: Workspace, name: str) -> Outcome:
     """What HEAD's experiment of this name left.
 
     Raises FileNotFoundError where HEAD has none, or its files are neither in DVC's cache nor in the remote.
     """
-    commits = experiments(baseline.root, name)
-    if (commit := commits.get(baseline.commit)) is None:
-        elsewhere = "".join(f"; commit {baseline_commit[:7]} has one" for baseline_commit in commits)
+    commits = experiments(workspace.root, name)
+    if (commit := commits.get(workspace.commit)) is None:
+        elsewhere = "".join(f"; commit {other_commit[:7]} has one" for other_commit in commits)
         raise FileNotFoundError(
-            f"experiment {name}: wanted among those of HEAD ({baseline.commit[:7]}); found none{elsewhere}. "
+            f"experiment {name}: wanted among those of HEAD ({workspace.commit[:7]}); found none{elsewhere}. "
             "`python -m apps.table` with the same file and options runs it"
         )
-    with fetched(baseline.root, commit, WEIGHTS) as local:
+    with fetched(workspace.root, commit, WEIGHTS) as local:
         weights = pl.read_csv(local)
     return Outcome(
-        evaluate=_json(baseline.root, commit, EVALUATE),
-        retention=_json(baseline.root, commit, RETENTION)["rows"],
-        kl=_json(baseline.root, commit, KL)["rows"],
-        abilities=_json(baseline.root, commit, ABILITIES),
+        evaluate=_json(workspace.root, commit, EVALUATE),
+        retention=_json(workspace.root, commit, RETENTION)["rows"],
+        kl=_json(workspace.root, commit, KL)["rows"],
+        abilities=_json(workspace.root, commit, ABILITIES),
         weights=weights,
     )
 

@@ -19,10 +19,10 @@ from typing import Any
 
 from lib.core.params import ROOT
 from lib.core.run import run
-from lib.experiments.baseline import Baseline, PlannedRun
 from lib.experiments.files import Experiments, read_experiments
 from lib.experiments.overrides import PARAMS
 from lib.experiments.repository import committed, experiments
+from lib.experiments.workspace import PlannedRun, Workspace
 from lib.metrics import published
 
 EVALUATE = "metrics/evaluate.json"
@@ -35,24 +35,25 @@ _logger = logging.getLogger(__name__)
 
 def main() -> None:
     options = _options()
-    table, baseline = read_experiments(options.table), Baseline.of(ROOT)
+    table, workspace = read_experiments(options.table), Workspace.of(ROOT)
     seeds = options.seeds or table.seeds
     plans = {
-        row: [baseline.plan(table, row, seed, options.set_param) for seed in seeds]
+        row: [workspace.plan(table, row, seed, options.set_param) for seed in seeds]
         for row in table.selected(options.rows)
     }
     runs = list(chain.from_iterable(plans.values()))
-    differences = "\n".join(baseline.differences(runs))
+    differences = "\n".join(workspace.differences(runs))
     _logger.info(differences)
     if options.queue:
-        _queue(baseline, runs, table.stage)
+        _queue(workspace, runs, table.stage)
         return
-    results = {planned.name: _evaluated(baseline, planned, table.stage) for planned in runs}
+    results = {planned.name: _evaluated(workspace, planned, table.stage) for planned in runs}
     measured = {
         row: [metrics for planned in of_seeds if (metrics := results[planned.name])] for row, of_seeds in plans.items()
     }
-    print(rendered(measured, _published(baseline, table, options.set_param)))
-    print(f"\n{differences}" if differences else "", end="")
+    print(rendered(measured, _published(workspace, table, options.set_param)))
+    if differences:
+        print(f"\n{differences}")
     if failed := [name for name, metrics in results.items() if metrics is None]:
         sys.exit(_failure(failed, len(runs)))
 
@@ -64,25 +65,25 @@ def _failure(names: Sequence[str], runs: int) -> str:
     )
 
 
-def _queue(baseline: Baseline, runs: Sequence[PlannedRun], stage: str) -> None:
+def _queue(workspace: Workspace, runs: Sequence[PlannedRun], stage: str) -> None:
     """Put every run that is not there yet into DVC's queue."""
-    missing = [planned for planned in runs if not _metrics(baseline, planned.name)]
+    missing = [planned for planned in runs if not _metrics(workspace, planned.name)]
     for planned in missing:
         command = [*_DVC, "exp", "run", "--queue", "--name", planned.name, *_settings(planned.changes), stage]
-        subprocess.run(command, cwd=baseline.root, check=True)
+        subprocess.run(command, cwd=workspace.root, check=True)
     print(f"{len(missing)} queued; `dvc queue start` runs them, then the same command without --queue prints the table")
 
 
-def _evaluated(baseline: Baseline, planned: PlannedRun, stage: str) -> dict[str, Any] | None:
+def _evaluated(workspace: Workspace, planned: PlannedRun, stage: str) -> dict[str, Any] | None:
     """metrics/evaluate.json of this run, which is made if HEAD has none of its name; None where it fails."""
-    if metrics := _metrics(baseline, planned.name):
+    if metrics := _metrics(workspace, planned.name):
         return metrics
-    for commit in experiments(baseline.root, planned.name):
+    for commit in experiments(workspace.root, planned.name):
         _logger.info("%s: only commit %s has it, HEAD has not; it is run", planned.name, commit[:_SHORT])
     # --temp: in a folder of its own, so that nothing is left in the workspace.
     command = [*_DVC, "exp", "run", "--temp", "--name", planned.name, *_settings(planned.changes), stage]
-    code = subprocess.run(command, cwd=baseline.root, stdout=sys.stderr).returncode
-    metrics = _metrics(baseline, planned.name)
+    code = subprocess.run(command, cwd=workspace.root, stdout=sys.stderr).returncode
+    metrics = _metrics(workspace, planned.name)
     if code or not metrics:
         reason = f"`dvc exp run` ended with status {code}" if code else f"it left no {EVALUATE}"
         _logger.error("%s failed: %s", planned.name, reason)
@@ -94,16 +95,16 @@ def _settings(changes: Sequence[str]) -> list[str]:
     return [part for change in changes for part in ("-S", change)]
 
 
-def _metrics(baseline: Baseline, name: str) -> dict[str, Any] | None:
+def _metrics(workspace: Workspace, name: str) -> dict[str, Any] | None:
     """The metrics that HEAD's experiment of this name left; None where HEAD has none, or it left no metrics."""
-    commit = experiments(baseline.root, name).get(baseline.commit)
-    text = committed(baseline.root, EVALUATE, commit) if commit else None
+    commit = experiments(workspace.root, name).get(workspace.commit)
+    text = committed(workspace.root, EVALUATE, commit) if commit else None
     return None if text is None else dict(json.loads(text))
 
 
-def _published(baseline: Baseline, table: Experiments, settings: Sequence[str]) -> published.Table:
+def _published(workspace: Workspace, table: Experiments, settings: Sequence[str]) -> published.Table:
     """The published table that is nearest to what is run here."""
-    values = baseline.resolved([*table.common, *settings])
+    values = workspace.resolved([*table.common, *settings])
     dataset = values[PARAMS]["dataset"]
     measure = values[f"configs/datasets/{dataset}.yaml"]["metric"]
     return published.table(dataset, values[PARAMS]["protocol"]["kind"], measure)

@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from bench.shapes import gpt2_small, training_pairs
-from bench.side_by_side import Comparison, Run, compare, timed
+from bench.side_by_side import Benchmark, Measurement, compare, timed
 from lib.core.params import Lora
 from lib.edits.adapter import new_adapter, save_adapter
 from lib.methods.training.example import Example
@@ -27,7 +27,7 @@ from lib.runtime.distributed import Distributed
 LORA = Lora(r=32, alpha=64, targets=["c_attn", "c_proj", "c_fc"])
 
 
-def errata(options: argparse.Namespace) -> Run:
+def errata(options: argparse.Namespace) -> Measurement:
     """lib.methods.training.loop, packed rows, logits where a target token is predicted."""
     model, pairs, schedule = gpt2_small(options.layers), _pairs(options), _schedule(options)
     adapter = new_adapter(model, LORA, seed=0)
@@ -36,12 +36,12 @@ def errata(options: argparse.Namespace) -> Run:
         examples = [Example(item=pair) for pair in pairs]
         with adapter.attached(model):
             steps = train(model, adapter.parameters(), examples, schedule, Distributed(), lambda steps: steps)
-        return [one.loss for one in steps]
+        return [step.loss for step in steps]
 
     return timed(work, len(pairs))
 
 
-def trainer(options: argparse.Namespace) -> Run:
+def trainer(options: argparse.Namespace) -> Measurement:
     """transformers.Trainer and PEFT, padded batches, full logits."""
     model, pairs, schedule = gpt2_small(options.layers), _pairs(options), _schedule(options)
     with tempfile.TemporaryDirectory() as folder:
@@ -56,38 +56,38 @@ def trainer(options: argparse.Namespace) -> Run:
         )  # fmt: skip
         ordered = [pairs[index] for step in range(options.steps) for index in schedule.batch(step, len(pairs))]
         losses = _Losses()
-        user = _InOrder(model=tuned, args=arguments, train_dataset=ordered, data_collator=_padded, callbacks=[losses])  # type: ignore[arg-type]
+        user = _InOrder(model=tuned, args=arguments, train_dataset=ordered, data_collator=_padded, callbacks=[losses])
 
         def work() -> list[float]:
             user.train()
-            return losses.found
+            return losses.of_steps
 
         return timed(work, len(pairs))
 
 
-class _InOrder(Trainer):
+class _InOrder(Trainer):  # type: ignore[misc]  # transformers is not typed here
     def _get_train_sampler(self, *_: object) -> torch.utils.data.Sampler[int]:
-        return torch.utils.data.SequentialSampler(self.train_dataset)  # type: ignore[arg-type]
+        return torch.utils.data.SequentialSampler(self.train_dataset)
 
 
-class _Losses(TrainerCallback):
+class _Losses(TrainerCallback):  # type: ignore[misc]
     def __init__(self) -> None:
-        self.found: list[float] = []
+        self.of_steps: list[float] = []
 
     def on_log(self, args: object, state: object, control: object, logs: dict[str, float], **_: object) -> None:
         """Keep the loss of every step."""
-        self.found += [float(logs["loss"])] if "loss" in logs else []
+        self.of_steps += [float(logs["loss"])] if "loss" in logs else []
 
 
 def _padded(pairs: list[Item]) -> dict[str, Tensor]:
     """input_ids, attention_mask, labels [b, t], padded to the longest pair; no loss on prompt and padding."""
-    whole = [(*pair.prompt, *pair.targets[0]) for pair in pairs]
-    t = max(map(len, whole))
-    ids = torch.tensor([[*one, *[0] * (t - len(one))] for one in whole])
+    sequences = [(*pair.prompt, *pair.targets[0]) for pair in pairs]
+    t = max(map(len, sequences))
+    ids = torch.tensor([[*tokens, *[0] * (t - len(tokens))] for tokens in sequences])
     labels = torch.full_like(ids, -100)
     for row, pair in enumerate(pairs):
-        labels[row, len(pair.prompt) : len(whole[row])] = torch.tensor(pair.targets[0])
-    mask = torch.tensor([[1] * len(one) + [0] * (t - len(one)) for one in whole])
+        labels[row, len(pair.prompt) : len(sequences[row])] = torch.tensor(pair.targets[0])
+    mask = torch.tensor([[1] * len(tokens) + [0] * (t - len(tokens)) for tokens in sequences])
     return {"input_ids": ids, "attention_mask": mask, "labels": labels}
 
 
@@ -115,7 +115,7 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=12)
     title = "LoRA (r 32) on GPT-2-small-sized random weights, float32"
     sides = {"errata": errata, "trainer": trainer}
-    compare(Comparison(title=title, unit="pair", tolerance=1e-4, sides=sides), parser)
+    compare(Benchmark(title=title, unit="pair", tolerance=1e-4, sides=sides), parser)
 
 
 if __name__ == "__main__":

@@ -41,22 +41,22 @@ KINDS = ("single", "together", "mass")
 
 def measured(options: argparse.Namespace) -> dict[str, Any]:
     """In a process of its own: seconds and peak memory of one editor's preparation, or of editing by one protocol."""
-    made = {name: options.made / name for name in ("statistics", "hypernet")}
-    inputs = Inputs(**{**_places(options.root), "model": options.model, **made})
+    prepared = {name: options.prepared / name for name in ("statistics", "hypernet")}
+    inputs = Inputs(**{**_paths(options.root), "model": options.model, **prepared})
     with editing(
-        inputs, "bench", Distributed(), lambda steps: None, {"editor": options.one, "model": options.preset}
+        inputs, "bench", Distributed(), lambda steps: None, {"editor": options.editor, "model": options.preset}
     ) as (job, requests):  # fmt: skip
-        some = requests[: options.requests]
-        alone = replace(job, context=replace(job.context.of(some), progress=lambda steps: steps))
+        edited = requests[: options.requests]
+        alone = replace(job, context=replace(job.context.of(edited), progress=lambda steps: steps))
         began = time.perf_counter()
-        shared = _run(alone, some, options.kind, inputs)
+        shared = _run(alone, edited, options.kind, inputs)
         seconds = time.perf_counter() - began
         forget(job.folder)
-    return {"seconds": seconds, "edits": len(some), "shared": shared, **peak_memory_mib()}
+    return {"seconds": seconds, "edits": len(edited), "shared": shared, **peak_memory_mib()}
 
 
-def _places(root: Path) -> dict[str, Path]:
-    """Where dvc.yaml has what editing reads."""
+def _paths(root: Path) -> dict[str, Path]:
+    """The paths under `root` of what editing reads, as dvc.yaml has them."""
     words = YAML(typ="safe").load(params.ROOT / "dvc.yaml")["stages"]["edit"]["cmd"].split()
     return {name: root / words[words.index(f"--{name}") + 1] for name in Inputs.__dataclass_fields__}
 
@@ -85,11 +85,11 @@ def _prepare(job: Job, inputs: Inputs) -> None:
         layers = job.editor.moment_layers(job.model, job.settings)
         paths = [architecture(job.model).mlp_out_of(layer) for layer in layers]
         texts = drawn_texts(settings, inputs.text)
-        found = second_moments(
+        moments = second_moments(
             job.model, job.tokenizer, texts, paths, settings.micro_batch_tokens, job.folder, lambda parts: parts
         )
-        for path, one in found.items():
-            save_moment(inputs.statistics, path, one)
+        for path, moment in moments.items():
+            save_moment(inputs.statistics, path, moment)
     if trains_hypernet(job.editor):
         pool, _ = usable_facts(inputs.pool, inputs.requests)
         job.editor.train_hypernet(job.model, job.tokenizer, pool, job.settings, job.context, inputs.hypernet)
@@ -100,24 +100,27 @@ def _row(name: str, options: argparse.Namespace) -> str:
     with tempfile.TemporaryDirectory() as folder:
         for marker in ("statistics", "hypernet"):
             write_json(Path(folder) / marker / "marker.json", {})
-        found: dict[str, Mapping[str, Any]] = {}
+        measurements: dict[str, Mapping[str, Any]] = {}
         if needs(name).second_moments or needs(name).hypernet:
-            found["prepare"] = _child(name, "prepare", folder, options)
+            measurements["prepare"] = _child(name, "prepare", folder, options)
         for kind in KINDS:
             if kind != "together" or needs(name).edit_each:
-                found[kind] = _child(name, kind, folder, options)
-    seconds = [f"{found[kind]['seconds'] / found[kind]['edits']:.3g}" if kind in found else "" for kind in KINDS]
-    if "together" in found:
-        seconds[1] += f" ({found['together']['shared']} together)"
-    prepared = f"{found['prepare']['seconds']:.1f}" if "prepare" in found else ""
-    memory = [str(max(found[kind]["peak_memory_mib"] for kind in kinds if kind in found) if kinds[0] in found else "")
-              for kinds in (("prepare",), KINDS)]  # fmt: skip
-    gpu = max(one.get("peak_gpu_memory_mib", 0) for one in found.values())
+                measurements[kind] = _child(name, kind, folder, options)
+    seconds = [
+        f"{measurements[kind]['seconds'] / measurements[kind]['edits']:.3g}" if kind in measurements else ""
+        for kind in KINDS
+    ]
+    if "together" in measurements:
+        seconds[1] += f" ({measurements['together']['shared']} together)"
+    prepared = f"{measurements['prepare']['seconds']:.1f}" if "prepare" in measurements else ""
+    peaks = {kind: measurement["peak_memory_mib"] for kind, measurement in measurements.items()}
+    memory = (str(peaks.get("prepare", "")), str(max(peaks[kind] for kind in KINDS if kind in peaks)))
+    gpu = max(measurement.get("peak_gpu_memory_mib", 0) for measurement in measurements.values())
     return f"| {name} | {prepared} | {' | '.join(seconds)} | {' | '.join(memory)}{f' + {gpu} GPU' if gpu else ''} |"
 
 
-def _child(name: str, kind: str, made: str, options: argparse.Namespace) -> Mapping[str, Any]:
-    command = [sys.executable, "-m", "bench.editors", "--one", name, "--kind", kind, "--made", made, "--root",
+def _child(name: str, kind: str, folder: str, options: argparse.Namespace) -> Mapping[str, Any]:
+    command = [sys.executable, "-m", "bench.editors", "--editor", name, "--kind", kind, "--prepared", folder, "--root",
                str(options.root), "--model", str(options.model), "--preset", options.preset,
                "--requests", str(options.requests)]  # fmt: skip
     runs: list[Mapping[str, Any]] = []
@@ -146,12 +149,12 @@ def main() -> None:
     parser.add_argument("--editors", nargs="+", default=names(), choices=names())
     parser.add_argument("--requests", type=int, default=10)
     parser.add_argument("--repeats", type=int, default=2, help="runs of each, of which the fastest counts")
-    for name in ("one", "kind"):
+    for name in ("editor", "kind"):
         parser.add_argument(f"--{name}", help=argparse.SUPPRESS)
-    parser.add_argument("--made", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--prepared", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    options.model = options.model or _places(options.root)["model"]
-    if options.one:
+    options.model = options.model or _paths(options.root)["model"]
+    if options.editor:
         print(json.dumps(measured(options)))
         return
     busy = os.getloadavg()[0]
@@ -164,8 +167,9 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|", *rows, sep="\n")
     about = ", ".join(f"{name} {version}" for name, version in packages.items())
     print(
-        f"\n{options.edits} edits, the fastest of {options.repeats} runs; {machine['processor']}, {machine['cores']} "
-        f"cores, GPU {machine['GPU']}; {about}; load before and after {busy:.1f}, {os.getloadavg()[0]:.1f}"
+        f"\n{options.requests} edits, the fastest of {options.repeats} runs; {machine['processor']}, "
+        f"{machine['cores']} cores, GPU {machine['GPU']}; {about}; "
+        f"load before and after {busy:.1f}, {os.getloadavg()[0]:.1f}"
     )
 
 

@@ -39,8 +39,8 @@ KINDS = {"random": "", "similar, Flat": "Flat", "similar, IVF": "IVF256,Flat", "
 def main() -> None:
     """Measure every kind at every size, or one of them where this is such a process."""
     options = _options()
-    if options.one is not None:
-        print(json.dumps(measure(options.one, options.sizes[0], options.requests, options.checked)))
+    if options.kind is not None:
+        print(json.dumps(measure(options.kind, options.sizes[0], options.requests, options.checked)))
         return
     rows = []
     print(
@@ -50,10 +50,10 @@ def main() -> None:
     print(f" {'CPU s':>9} {'peak MiB':>9} {'as brute force':>15}")
     for kind in options.kinds:
         for size in options.sizes:
-            rows.append(_in_a_process(kind, size, options))
-            one = rows[-1]
-            print(f"{kind:>14} {size:>9} {one['filter']:>9.1f} {one['search']:>9.1f}", end="")
-            print(f" {one['cpu']:>9.1f} {one['peak']:>9.0f} {one['same']:>15}", flush=True)
+            row = _in_a_process(kind, size, options)
+            rows.append(row)
+            print(f"{kind:>14} {size:>9} {row['filter']:>9.1f} {row['search']:>9.1f}", end="")
+            print(f" {row['cpu']:>9.1f} {row['peak']:>9.0f} {row['same']:>15}", flush=True)
     if options.png is not None:
         _plot(rows, options.png)
 
@@ -68,13 +68,13 @@ def measure(kind: str, size: int, edits: int, checked: int) -> dict[str, Any]:
         usable = without_overlap(requests, pool).rows
         filtered = time.perf_counter()
         if kind == "random":
-            found = random_neighbors(requests, usable, N, 0)
+            neighbors = random_neighbors(requests, usable, N, 0)
         else:
-            found = similar_neighbors(requests, pool, usable, N, encoder("hashing", "cpu"), KINDS[kind], folder)
-        write_parts(folder / "neighbors.parquet", UneditedFact, neighbor_tables(requests, pool, found))
+            neighbors = similar_neighbors(requests, pool, usable, N, encoder("hashing", "cpu"), KINDS[kind], folder)
+        write_parts(folder / "neighbors.parquet", UneditedFact, neighbor_tables(requests, pool, neighbors))
         ended, cpu = time.perf_counter(), time.process_time() - cpu
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        same = "" if kind == "random" else _like_brute_force(requests[:checked], pool, usable, found)
+        same = "" if kind == "random" else _like_brute_force(requests[:checked], pool, usable, neighbors)
     return {
         "kind": kind,
         "size": size,
@@ -86,59 +86,59 @@ def measure(kind: str, size: int, edits: int, checked: int) -> dict[str, Any]:
     }
 
 
-def _like_brute_force(requests: Sequence[Request], pool: Streamed, usable: RowNumbers, found: Retrieved) -> str:
+def _like_brute_force(requests: Sequence[Request], pool: Streamed, usable: RowNumbers, neighbors: Retrieved) -> str:
     """Of these edits' neighbors, the share that comparing each edit with each usable fact finds in the same place."""
     encode = encoder("hashing", "cpu").encode
-    queries = encode([one.prompt for one in requests]).astype(np.float64)
+    queries = encode([request.prompt for request in requests]).astype(np.float64)
     similarities = np.full((len(requests), len(pool)), -np.inf)
     for start, part in pool.parts("prompt"):
         rows = usable[(usable >= start) & (usable < start + part.height)]
         vectors = encode(part["prompt"].gather(rows - start).to_list()).astype(np.float64)
-        for place, query in enumerate(queries):
-            similarities[place, rows] = np.round((vectors * query).sum(axis=1), 12)
-    best = np.argsort(-similarities, axis=1, kind="stable")[:, : found.rows.shape[1]]
-    return f"{(best == found.rows[: len(requests)]).mean():.2%}"
+        for index, query in enumerate(queries):
+            similarities[index, rows] = np.round((vectors * query).sum(axis=1), 12)
+    best = np.argsort(-similarities, axis=1, kind="stable")[:, : neighbors.rows.shape[1]]
+    return f"{(best == neighbors.rows[: len(requests)]).mean():.2%}"
 
 
 def _facts(number: int) -> Iterator[pl.DataFrame]:
     random = Random("bench/facts")
     for start in range(0, number, _WRITTEN):
-        drawn = [_drawn(random) for _ in range(min(_WRITTEN, number - start))]
+        facts = [_random_fact(random) for _ in range(min(_WRITTEN, number - start))]
         yield pl.DataFrame(
             {
-                "fact_id": [str(start + place) for place in range(len(drawn))],
-                "subject": [subject for subject, _, _ in drawn],
-                "relation": [f"P{relation}" for _, relation, _ in drawn],
-                "prompt": [_prompt(subject, relation) for subject, relation, _ in drawn],
-                "target": [target for _, _, target in drawn],
-                "template": [_prompt("{}", relation) for _, relation, _ in drawn],
+                "fact_id": [str(start + index) for index in range(len(facts))],
+                "subject": [subject for subject, _, _ in facts],
+                "relation": [f"P{relation}" for _, relation, _ in facts],
+                "prompt": [_prompt(subject, relation) for subject, relation, _ in facts],
+                "target": [target for _, _, target in facts],
+                "template": [_prompt("{}", relation) for _, relation, _ in facts],
             }
         )
 
 
 def _requests(number: int) -> list[Request]:
     random = Random("bench/edits")
-    return [_request(place, random) for place in range(number)]
+    return [_request(index, random) for index in range(number)]
 
 
-def _request(place: int, random: Random) -> Request:
-    subject, relation, target = _drawn(random)
-    others = [_drawn(random) for _ in range(10)]
+def _request(index: int, random: Random) -> Request:
+    subject, relation, target = _random_fact(random)
+    same_relation = [_random_fact(random) for _ in range(10)]
     return Request(
-        request_id=str(place),
+        request_id=str(index),
         dataset="bench",
         subject=subject,
         relation=f"P{relation}",
         prompt=_prompt(subject, relation),
         template=_prompt("{}", relation),
-        target_new=_drawn(random)[2],
+        target_new=_random_fact(random)[2],
         target_true=target,
         paraphrases=(f"It rained. {_prompt(subject, relation)}", f"{subject}, whose matter {relation} is"),
-        locality=tuple(LocalityPrompt(prompt=_prompt(one, relation), target=target) for one, _, _ in others),
+        locality=tuple(LocalityPrompt(prompt=_prompt(name, relation), target=target) for name, _, _ in same_relation),
     )
 
 
-def _drawn(random: Random) -> tuple[str, int, str]:
+def _random_fact(random: Random) -> tuple[str, int, str]:
     """A subject, a relation and an object."""
     name = f"First{random.randrange(_FIRST)} Last{random.randrange(_LAST)}"
     return name, random.randrange(_RELATIONS), f"object {random.randrange(_OBJECTS)}"
@@ -149,7 +149,7 @@ def _prompt(subject: str, relation: int) -> str:
 
 
 def _in_a_process(kind: str, size: int, options: argparse.Namespace) -> dict[str, Any]:
-    command = [sys.executable, "-m", "bench.neighbors_growth", "--one", kind, "--sizes", str(size)]
+    command = [sys.executable, "-m", "bench.neighbors_growth", "--kind", kind, "--sizes", str(size)]
     command += ["--requests", str(options.requests), "--checked", str(options.checked)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     result: dict[str, Any] = json.loads(done.stdout)
@@ -164,11 +164,11 @@ def _plot(rows: Sequence[dict[str, Any]], path: Path) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained")
-    for kind in dict.fromkeys(one["kind"] for one in rows):
-        some = [one for one in rows if one["kind"] == kind]
-        sizes = [one["size"] for one in some]
-        axes[0].loglog(sizes, [one["filter"] + one["search"] for one in some], marker="o", label=kind)
-        axes[1].semilogx(sizes, [one["peak"] / 1024 for one in some], marker="o", label=kind)
+    for kind in dict.fromkeys(row["kind"] for row in rows):
+        of_kind = [row for row in rows if row["kind"] == kind]
+        sizes = [row["size"] for row in of_kind]
+        axes[0].loglog(sizes, [row["filter"] + row["search"] for row in of_kind], marker="o", label=kind)
+        axes[1].semilogx(sizes, [row["peak"] / 1024 for row in of_kind], marker="o", label=kind)
     axes[0].set(xlabel="facts in the pool", ylabel="seconds, filter and search")
     axes[1].set(xlabel="facts in the pool", ylabel="peak memory, GiB", ylim=(0, None))
     axes[0].legend()
@@ -182,7 +182,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--checked", type=int, default=20, help="edits whose neighbors are compared with brute force")
     parser.add_argument("--png", type=Path, default=None, help="where to write the curves")
-    parser.add_argument("--one", choices=list(KINDS), default=None, help=argparse.SUPPRESS)
+    parser.add_argument("--kind", choices=list(KINDS), default=None, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 

@@ -38,14 +38,14 @@ _SHAPE = Tiny(hidden=64, layers=2, heads=2, inner=128, max_vocabulary=8000, long
 def main() -> None:
     """Measure every case, or the one that this process was started for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--one", nargs=4, default=None, help=argparse.SUPPRESS)
+    parser.add_argument("--case", nargs=4, default=None, help=argparse.SUPPRESS)
     parser.add_argument("--write", nargs=3, default=None, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.write is not None:
         write_tables(Path(options.write[0]), int(options.write[1]), int(options.write[2]))
         return
-    if options.one is not None:
-        folder, where, edits, pairs = options.one
+    if options.case is not None:
+        folder, where, edits, pairs = options.case
         print(json.dumps(measure(Path(folder), where, int(edits) * int(pairs))))
         return
     print("| edits | pairs | where | before the first step, s | seconds a step | peak MiB | pairs, MiB |")
@@ -54,20 +54,23 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as name:
             _run("--write", name, str(edits), str(pairs))
             for where in ("memory", "disk"):
-                one = json.loads(_run("--one", name, where, str(edits), str(pairs)))
-                print(f"| {edits} | {edits * pairs} | {where} | {one['before']:.1f} | {one['step']:.3f} |", end="")
-                print(f" {one['peak']:.0f} | {one['disk']:.0f} |", flush=True)
+                measured = json.loads(_run("--case", name, where, str(edits), str(pairs)))
+                print(
+                    f"| {edits} | {edits * pairs} | {where} | {measured['before']:.1f} | {measured['step']:.3f} |",
+                    end="",
+                )
+                print(f" {measured['peak']:.0f} | {measured['disk']:.0f} |", flush=True)
 
 
 def measure(folder: Path, where: str, pairs: int) -> dict[str, float]:
     """Seconds before the first step and of one step, and peak memory and size on disk in MiB."""
     requests = read(folder / "requests.parquet", Request)
-    tokenizer = make_tokenizer((one.prompt for one in requests), _SHAPE.max_vocabulary)
+    tokenizer = make_tokenizer((request.prompt for request in requests), _SHAPE.max_vocabulary)
     table: Any = Stored if where == "disk" else read
     train = section("train", Train).model_copy(update={"epochs": 1, "lr": 1e-3, "batch_size": 32})
     times: list[float] = []
 
-    def some(steps: Any) -> Iterator[int]:
+    def first_steps(steps: Any) -> Iterator[int]:
         for step in itertools.islice(steps, STEPS):
             times.append(time.perf_counter())
             yield step
@@ -80,15 +83,15 @@ def measure(folder: Path, where: str, pairs: int) -> dict[str, float]:
         lora=Lora(r=4, alpha=8.0, targets=["q_proj"]),
         train=train,
         distributed=Distributed(),
-        progress=some,
+        progress=first_steps,
         checkpoints=Checkpoints(folder=folder, every=1_000_000) if where == "disk" else None,
         record=lambda steps: None,
     )
     model = make_model(_SHAPE, len(tokenizer), 0).eval().requires_grad_(False)
-    made = lora.edit(model, tokenizer, requests, editor_preset("lora", "tiny", lora.Settings), context)
-    if made.info["pairs"] != pairs:
-        raise ValueError(f"wanted {pairs} pairs; found {made.info['pairs']}")
-    disk = sum(one.stat().st_size for one in folder.glob("pairs/*"))
+    edit = lora.edit(model, tokenizer, requests, editor_preset("lora", "tiny", lora.Settings), context)
+    if edit.info["pairs"] != pairs:
+        raise ValueError(f"wanted {pairs} pairs; found {edit.info['pairs']}")
+    disk = sum(path.stat().st_size for path in folder.glob("pairs/*"))
     return {
         "before": times[0] - began,
         "step": (times[-1] - times[0]) / (len(times) - 1),
@@ -115,9 +118,11 @@ def write_tables(folder: Path, edits: int, pairs: int) -> None:
         folder / "paraphrases.parquet",
         Paraphrase,
         (
-            Paraphrase(request_id=str(number), kind="prefix", text=f"It rained {one} times. {name} is known", seed=one)
+            Paraphrase(
+                request_id=str(number), kind="prefix", text=f"It rained {seed} times. {name} is known", seed=seed
+            )
             for number, name in enumerate(names)
-            for one in range(paraphrases)
+            for seed in range(paraphrases)
         ),
     )
     write(

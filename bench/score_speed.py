@@ -11,35 +11,35 @@ import argparse
 import torch
 
 from bench.shapes import gpt2_small, records
-from bench.side_by_side import Comparison, Run, compare, timed
+from bench.side_by_side import Benchmark, Measurement, compare, timed
 from lib.models.likelihood import score_targets
 from lib.models.packing import Item, batches, pack
 
 
-def errata(options: argparse.Namespace) -> Run:
+def errata(options: argparse.Namespace) -> Measurement:
     """lib.scoring.scorer's engine: prompts once, rows without padding, logits where a target token is predicted."""
     model = gpt2_small(options.layers)
     items = [item for record in records(options.records) for item in record]
 
     def work() -> list[float]:
         order = sorted(range(len(items)), key=lambda index: -items[index].length)
-        found: dict[int, list[float]] = {}
+        nll: dict[int, list[float]] = {}
         for batch in batches(items, options.micro_batch_tokens, order):
             values = iter(score_targets(model, pack([items[index] for index in batch])).nll.tolist())
-            found |= {index: [next(values) for _ in items[index].targets] for index in batch}
-        return [value for index in range(len(items)) for value in found[index]]
+            nll |= {index: [next(values) for _ in items[index].targets] for index in batch}
+        return [value for index in range(len(items)) for value in nll[index]]
 
     return timed(work, options.records)
 
 
-def loop(options: argparse.Namespace) -> Run:
+def loop(options: argparse.Namespace) -> Measurement:
     """A record at a time, 26 padded sequences, all logits."""
     model = gpt2_small(options.layers)
-    made = records(options.records)
+    counterfact_records = records(options.records)
 
     def work() -> list[float]:
         with torch.no_grad():
-            return [value for record in made for value in _record(model, record)]
+            return [value for record in counterfact_records for value in _record(model, record)]
 
     return timed(work, options.records)
 
@@ -50,13 +50,13 @@ def _record(model: torch.nn.Module, record: list[Item]) -> list[float]:
     ids = torch.tensor([[*prompt, *target, *[0] * (t - len(prompt) - len(target))] for prompt, target in pairs])
     mask = torch.tensor([[1] * (len(p) + len(q)) + [0] * (t - len(p) - len(q)) for p, q in pairs])
     logits = model(input_ids=ids, attention_mask=mask).logits  # [26, t, v]
-    found = []
+    nll = []
     for row, (prompt, target) in enumerate(pairs):
         total = 0.0
-        for place, token in enumerate(target):
-            total -= torch.log_softmax(logits[row, len(prompt) + place - 1], dim=0)[token].item()
-        found.append(total)
-    return found
+        for position, token in enumerate(target):
+            total -= torch.log_softmax(logits[row, len(prompt) + position - 1], dim=0)[token].item()
+        nll.append(total)
+    return nll
 
 
 def main() -> None:
@@ -64,9 +64,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--records", type=int, default=8)
     parser.add_argument("--layers", type=int, default=12)
-    parser.add_argument("--micro-tokens", type=int, default=4096)
+    parser.add_argument("--micro-batch-tokens", type=int, default=4096)
     title = "Scoring CounterFact-shaped records (13 prompts, 2 targets), GPT-2-small-sized random weights, float32"
-    compare(Comparison(title=title, unit="record", tolerance=1e-3, sides={"errata": errata, "loop": loop}), parser)
+    compare(Benchmark(title=title, unit="record", tolerance=1e-3, sides={"errata": errata, "loop": loop}), parser)
 
 
 if __name__ == "__main__":

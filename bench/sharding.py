@@ -45,10 +45,10 @@ def main() -> None:
     print("|---|---|---|---|")
     losses = []
     for shard, name in (("0", "whole"), ("1", "spread")):
-        found = _run(shard)
-        losses.append(found[0]["loss"])
-        sizes = ", ".join(f"{one['weights']:.0f}" for one in found)
-        print(f"| {name} | {sizes} | {found[0]['step']:.2f} | {found[0]['loss']:.6f} |", flush=True)
+        of_processes = _run(shard)
+        losses.append(of_processes[0]["loss"])
+        sizes = ", ".join(f"{measured['weights']:.0f}" for measured in of_processes)
+        print(f"| {name} | {sizes} | {of_processes[0]['step']:.2f} | {of_processes[0]['loss']:.6f} |", flush=True)
     if abs(losses[0] - losses[1]) > 1e-4:
         raise ValueError(f"the losses differ: {losses}")
 
@@ -60,7 +60,7 @@ def measure(processes: Distributed) -> dict[str, float]:
     model: Any = sharded(_model, cpu, processes) if processes.sharded else _model()
     taken = _resident() - before
     adapter = new_adapter(model, Lora(r=8, alpha=16.0, targets=["c_attn", "c_fc"]), seed=0)
-    examples = [Example(item=one) for one in training_pairs(32 * STEPS)]
+    examples = [Example(item=pair) for pair in training_pairs(32 * STEPS)]
     schedule = Schedule(
         epochs=1, lr=1e-3, batch_size=32, micro_batch_tokens=512, weight_decay=0.0, max_grad_norm=1.0, seed=0
     )

@@ -1,7 +1,7 @@
 """Two ways of doing the same work, each in a process of its own, by turns, so that neither warms or fills the other's.
 
-A benchmark is a module with `SIDES`, a function for each name that does the work and returns a `Run`; `compare` calls
-them as `python -m bench.<module> --side <name>` and takes medians.
+A benchmark has sides, a function for each name that does the work and returns a `Measurement`; `compare` calls them as
+`python -m bench.<module> --side <name>` and takes medians.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from lib.runtime.machine import hardware, peak_memory_mib, versions
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
+class Measurement:
     """What one side found and how long the work itself took, set-up left out."""
 
     seconds: float
@@ -29,41 +29,41 @@ class Run:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class Benchmark:
     """Both sides, measured in one run of the benchmark."""
 
     title: str
     unit: str
     tolerance: float
     """Largest difference between two sides' values, absolute."""
-    sides: Mapping[str, Callable[[argparse.Namespace], Run]]
+    sides: Mapping[str, Callable[[argparse.Namespace], Measurement]]
     """Ours first."""
 
 
-def compare(comparison: Comparison, parser: argparse.ArgumentParser) -> None:
+def compare(benchmark: Benchmark, parser: argparse.ArgumentParser) -> None:
     """Run the benchmark from the command line: print a table; exit with 1 where the sides' values differ."""
-    parser.add_argument("--side", choices=comparison.sides, help=argparse.SUPPRESS)
+    parser.add_argument("--side", choices=benchmark.sides, help=argparse.SUPPRESS)
     parser.add_argument("--repeats", type=int, default=3, help="runs of each side, by turns")
     options = parser.parse_args()
     if options.side:
-        found = comparison.sides[options.side](options)
-        print(json.dumps(asdict(found) | peak_memory_mib()))
+        measurement = benchmark.sides[options.side](options)
+        print(json.dumps(asdict(measurement) | peak_memory_mib()))
         return
-    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in comparison.sides}
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in benchmark.sides}
     for _ in range(options.repeats):
-        for name in comparison.sides:
+        for name in benchmark.sides:
             runs[name].append(_child(name))
     differ = _difference(runs)
-    print(_table(comparison, runs, differ))
-    if not differ <= comparison.tolerance:
-        sys.exit(f"the sides differ by {differ:.2g}; wanted at most {comparison.tolerance:.0e}")
+    print(_table(benchmark, runs, differ))
+    if not differ <= benchmark.tolerance:
+        sys.exit(f"the sides differ by {differ:.2g}; wanted at most {benchmark.tolerance:.0e}")
 
 
-def timed(work: Callable[[], list[float]], units: int) -> Run:
+def timed(work: Callable[[], list[float]], units: int) -> Measurement:
     """Do `work` once and time it."""
     began = time.perf_counter()
     values = work()
-    return Run(seconds=time.perf_counter() - began, work=units, values=values)
+    return Measurement(seconds=time.perf_counter() - began, work=units, values=values)
 
 
 def _child(side: str) -> dict[str, Any]:
@@ -78,25 +78,29 @@ def _child(side: str) -> dict[str, Any]:
 
 def _difference(runs: Mapping[str, list[dict[str, Any]]]) -> float:
     """Largest difference between any two runs' values; infinite where they are not as many."""
-    every = [run["values"] for some in runs.values() for run in some]
-    if len({len(one) for one in every}) > 1:
+    values_of_runs: list[list[float]] = [run["values"] for of_side in runs.values() for run in of_side]
+    if len({len(values) for values in values_of_runs}) > 1:
         return float("inf")
-    return max(max(values) - min(values) for values in zip(*every, strict=True))
+    largest: float = max(max(values) - min(values) for values in zip(*values_of_runs, strict=True))
+    return largest
 
 
-def _table(comparison: Comparison, runs: Mapping[str, list[dict[str, Any]]], differ: float) -> str:
+def _table(benchmark: Benchmark, runs: Mapping[str, list[dict[str, Any]]], differ: float) -> str:
     machine, packages = hardware(), versions()
-    lines = [f"{comparison.title}", "", f"| side | {comparison.unit}s a second | seconds | peak memory, MiB |"]
+    lines = [f"{benchmark.title}", "", f"| side | {benchmark.unit}s a second | seconds | peak memory, MiB |"]
     lines.append("|---|---|---|---|")
     rates = {}
-    for name, some in runs.items():
-        seconds = [run["seconds"] for run in some]
-        rates[name] = some[0]["work"] / statistics.median(seconds)
-        memory = statistics.median(run["peak_memory_mib"] for run in some)
+    for name, of_side in runs.items():
+        seconds = [run["seconds"] for run in of_side]
+        rates[name] = of_side[0]["work"] / statistics.median(seconds)
+        memory = statistics.median(run["peak_memory_mib"] for run in of_side)
         spread = f"{statistics.median(seconds):.1f} ({min(seconds):.1f} to {max(seconds):.1f})"
         lines.append(f"| {name} | {rates[name]:.2f} | {spread} | {memory:.0f} |")
-    ours, other = list(rates)[:2]
-    lines += ["", f"{ours} : {other} = {rates[ours] / rates[other]:.2f}; largest difference of a value {differ:.1e}"]
+    first, second = list(rates)[:2]
+    lines += [
+        "",
+        f"{first} : {second} = {rates[first] / rates[second]:.2f}; largest difference of a value {differ:.1e}",
+    ]
     about = f"{machine['processor']}, {machine['cores']} cores; " + ", ".join(f"{k} {v}" for k, v in packages.items())
     repeats = len(next(iter(runs.values())))
     return "\n".join([*lines, f"Median of {repeats} runs a side, by turns. {about}"])

@@ -53,7 +53,7 @@ def points(outcomes: Mapping[str, Sequence[Outcome]]) -> pl.DataFrame:
     Columns: row, group (editing, abilities, weights), measure, unit, edits, value (the mean over seeds), spread (of one
     seed half the width of its 95 % interval, of several their standard deviation; null where there is none), seeds.
     """
-    found = [
+    rows = [
         {"row": row, "seed": seed, **point}
         for row, runs in outcomes.items()
         for seed, run in enumerate(runs)
@@ -64,7 +64,7 @@ def points(outcomes: Mapping[str, Sequence[Outcome]]) -> pl.DataFrame:
     value, spread = pl.col("value"), pl.col("spread")
     over_seeds = pl.when(pl.len() > 1).then(value.std()).otherwise(spread.first()).alias("spread")
     return (
-        pl.DataFrame(found, schema=schema)
+        pl.DataFrame(rows, schema=schema)
         .group_by(_KEY, maintain_order=True)
         .agg(value.mean(), over_seeds, pl.len().alias("seeds"))
     )
@@ -77,14 +77,14 @@ def _point(group: str, measure: str, unit: str, edits: int, value: float, spread
 def _editing(run: Outcome) -> Iterator[dict[str, Any]]:
     """The headline measure and KL of all edits so far; only of the end where nothing was scored on the way."""
     curves = [
-        (kind, kind, PERCENT, [one for one in run.retention if one["kind"] == kind]) for kind in ("score", *KINDS)
+        (kind, kind, PERCENT, [point for point in run.retention if point["kind"] == kind]) for kind in ("score", *KINDS)
     ]
     for name, measure, unit, rows in (*curves, ("kl", _KL, "nats", run.kl)):
-        some = [one for one in rows if one["group"] == "all so far"]
-        for one in some:
-            yield _point("editing", measure, unit, one["edits"], one["mean"], one["ci95"])
+        all_edits = [point for point in rows if point["group"] == "all so far"]
+        for point in all_edits:
+            yield _point("editing", measure, unit, point["edits"], point["mean"], point["ci95"])
         end = _end(run.evaluate, name)
-        if not some and end is not None:
+        if not all_edits and end is not None:
             yield _point("editing", measure, unit, run.evaluate["n"], end["mean"], end["ci95"])
 
 
@@ -112,63 +112,64 @@ def _main(tasks: Mapping[str, Any]) -> dict[str, Line]:
 
 
 def _weights(run: Outcome) -> Iterator[dict[str, Any]]:
-    whole = run.weights.filter(pl.col("path") == TOTAL).sort("edits")
-    named = shares(whole)
-    for column, said in (_WEIGHTS | named).items():
-        unit = PERCENT if column in named else ""
-        for edits, value in whole.select("edits", column).iter_rows():
-            yield _point("weights", said, unit, edits, value, None)
+    total = run.weights.filter(pl.col("path") == TOTAL).sort("edits")
+    share_names = shares(total)
+    for column, measure in (_WEIGHTS | share_names).items():
+        unit = PERCENT if column in share_names else ""
+        for edits, value in total.select("edits", column).iter_rows():
+            yield _point("weights", measure, unit, edits, value, None)
 
 
-def pictures(found: pl.DataFrame) -> dict[str, bytes]:
+def pictures(curves: pl.DataFrame) -> dict[str, bytes]:
     """A PNG for each group that has points: a panel for each measure, in it a line for each row.
 
     Spreads are drawn of the first row only: those of several would cover each other.
     """
-    shown = colors(found["row"].unique(maintain_order=True).to_list())
+    row_colors = colors(curves["row"].unique(maintain_order=True).to_list())
     return {
-        group: panels(_panels(some, shown), columns=columns, width=_WIDTH, height=_HEIGHT)
+        group: panels(_panels(of_group, row_colors), columns=columns, width=_WIDTH, height=_HEIGHT)
         for group, columns in GROUPS.items()
-        if len(some := found.filter(pl.col("group") == group))
+        if len(of_group := curves.filter(pl.col("group") == group))
     }
 
 
-def _panels(some: pl.DataFrame, shown: Mapping[str, str]) -> list[Panel]:
-    made = []
-    for (measure,), one in some.group_by(["measure"], maintain_order=True):
-        series = [_series(str(row), line, shown) for (row,), line in one.group_by(["row"], maintain_order=True)]
-        made.append(Panel(title=str(measure).replace("_", " "), series=series, percent=one["unit"][0] == PERCENT))
-    return made
+def _panels(curves: pl.DataFrame, row_colors: Mapping[str, str]) -> list[Panel]:
+    drawn_panels = []
+    for (measure,), rows in curves.group_by(["measure"], maintain_order=True):
+        series = [_series(str(row), line, row_colors) for (row,), line in rows.group_by(["row"], maintain_order=True)]
+        percent = rows["unit"][0] == PERCENT
+        drawn_panels.append(Panel(title=str(measure).replace("_", " "), series=series, percent=percent))
+    return drawn_panels
 
 
-def _series(row: str, line: pl.DataFrame, shown: Mapping[str, str]) -> Series:
-    first = row == next(iter(shown))
-    known = line["spread"].null_count() == 0
+def _series(row: str, line: pl.DataFrame, row_colors: Mapping[str, str]) -> Series:
+    first = row == next(iter(row_colors))
+    has_spread = line["spread"].null_count() == 0
     return Series(
         label=row,
         edits=line["edits"].to_list(),
         values=line["value"].to_list(),
-        ci95=line["spread"].to_list() if first and known else None,
-        color=shown[row],
+        ci95=line["spread"].to_list() if first and has_spread else None,
+        color=row_colors[row],
         width=_FIRST_WIDTH if first else _NEXT_WIDTH,
     )
 
 
-def table(found: pl.DataFrame) -> str:
+def table(curves: pl.DataFrame) -> str:
     """Every row after its last edit, and the unedited model's abilities, as a Markdown table."""
-    measures = found["measure"].unique(maintain_order=True).to_list()
-    lines = [f"| row | edits | seeds | {' | '.join(one.replace('_', ' ') for one in measures)} |"]
+    measures = curves["measure"].unique(maintain_order=True).to_list()
+    lines = [f"| row | edits | seeds | {' | '.join(measure.replace('_', ' ') for measure in measures)} |"]
     lines.append(f"|---|{'---:|' * (len(measures) + 2)}")
-    before = found.filter(pl.col("edits") == 0).unique("measure", maintain_order=True)
+    before = curves.filter(pl.col("edits") == 0).unique("measure", maintain_order=True)
     rows = {"unedited": before} | {
-        str(row): some.filter(pl.col("edits") == some["edits"].max())
-        for (row,), some in found.group_by(["row"], maintain_order=True)
+        str(row): points.filter(pl.col("edits") == points["edits"].max())
+        for (row,), points in curves.group_by(["row"], maintain_order=True)
     }
-    for row, some in rows.items():
-        if len(some):
-            cells = {one["measure"]: _cell(one) for one in some.iter_rows(named=True)}
-            head = f"| {row} | {some['edits'][0]} | {some['seeds'][0]} "
-            lines.append(f"{head}| {' | '.join(cells.get(one, '') for one in measures)} |")
+    for row, last in rows.items():
+        if len(last):
+            cells = {point["measure"]: _cell(point) for point in last.iter_rows(named=True)}
+            head = f"| {row} | {last['edits'][0]} | {last['seeds'][0]} "
+            lines.append(f"{head}| {' | '.join(cells.get(measure, '') for measure in measures)} |")
     return "\n".join(lines)
 
 
@@ -187,13 +188,13 @@ _LIGHTEST = 0.7
 def colors(rows: Sequence[str]) -> dict[str, str]:
     """A colour for each row, as #rrggbb: the first of several of a hue is the lightest, the last is the hue itself."""
     families = list(dict.fromkeys(_family(row) for row in rows))
-    made = {}
+    hex_colors = {}
     for row in rows:
-        same = [one for one in rows if _family(one) == _family(row)]
-        white = _LIGHTEST * (len(same) - 1 - same.index(row)) / max(1, len(same) - 1)
+        same_hue = [member for member in rows if _family(member) == _family(row)]
+        white = _LIGHTEST * (len(same_hue) - 1 - same_hue.index(row)) / max(1, len(same_hue) - 1)
         hue = to_rgb(_HUES[families.index(_family(row)) % len(_HUES)])
-        made[row] = to_hex([part * (1 - white) + white for part in hue])
-    return made
+        hex_colors[row] = to_hex([part * (1 - white) + white for part in hue])
+    return hex_colors
 
 
 def _family(row: str) -> str:

@@ -88,12 +88,12 @@ def differing(
 ) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
     """Every key, as a path of keys, whose value differs, with its values in both; ABSENT in one that lacks it."""
     for key in dict.fromkeys((*target, *actual)):
-        mine, theirs = actual.get(key, ABSENT), target.get(key, ABSENT)
+        value, target_value = actual.get(key, ABSENT), target.get(key, ABSENT)
         path = (*above, str(key))
-        if isinstance(mine, Mapping) and isinstance(theirs, Mapping) and mine and theirs:
-            yield from differing(mine, theirs, path)
-        elif repr(mine) != repr(theirs):  # 1, 1.0 and True are not the same setting
-            yield path, mine, theirs
+        if isinstance(value, Mapping) and isinstance(target_value, Mapping) and value and target_value:
+            yield from differing(value, target_value, path)
+        elif repr(value) != repr(target_value):  # 1, 1.0 and True are not the same setting
+            yield path, value, target_value
 
 
 def _literal(value: Any) -> str:

@@ -7,13 +7,12 @@ What training keeps for the backward pass is not estimated but counted, on a mod
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, PretrainedConfig
+from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from lib.core.params import Lora
@@ -121,23 +120,23 @@ class Need:
 def shape_of_model(config: PretrainedConfig, lora: Lora) -> Shape:
     """The shape of the model that `config` describes, counted on a model without storage."""
     with torch.device("meta"):
-        model: Any = AutoModelForCausalLM.from_config(config, dtype=_DTYPE)
+        model: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=_DTYPE)
     model.eval().requires_grad_(False)
     head = model.get_output_embeddings()
-    matrices = [one for one in model.modules() if isinstance(one, nn.Linear | Conv1D) and one is not head]
+    matrices = [module for module in model.modules() if isinstance(module, nn.Linear | Conv1D) and module is not head]
     adapter = new_adapter(model, lora, seed=0)
     heads = int(config.num_attention_heads)
     head_size = int(getattr(config, "head_dim", None) or config.hidden_size // heads)
     layers = int(config.num_hidden_layers)
     return Shape(
-        weights=sum(one.numel() for one in model.parameters()),
-        matrix_weights=sum(one.weight.numel() for one in matrices),
-        block_weights=sum(one.numel() for one in model.get_submodule(architecture(model).blocks).parameters()),
+        weights=_count(model.parameters()),
+        matrix_weights=_count(module.weight for module in matrices),
+        block_weights=_count(model.get_submodule(architecture(model).blocks).parameters()),
         layers=layers,
         hidden=int(config.hidden_size),
-        inner=max(max(one.weight.shape) for one in matrices),
+        inner=max(max(module.weight.shape) for module in matrices),
         vocabulary=int(config.vocab_size),
-        adapter=sum(one.numel() for one in adapter.parameters()),
+        adapter=_count(adapter.parameters()),
         saved=_saved(model, adapter),
         cache=2 * layers * int(getattr(config, "num_key_value_heads", heads)) * head_size * _BYTES,
     )
@@ -146,18 +145,23 @@ def shape_of_model(config: PretrainedConfig, lora: Lora) -> Shape:
 def _saved(model: nn.Module, adapter: Adapter) -> float:
     """Bytes a token that autograd keeps between the two passes, weights and adapter left out."""
     items = [Item(prompt=tuple(range(ROW_TOKENS - 4)), targets=((0, 1, 2, 3, 4),))] * _COUNTED_ROWS
-    held: dict[int, Tensor] = {}
+    saved: dict[int, Tensor] = {}
 
-    def keep(one: Tensor) -> Tensor:
-        held[one.untyped_storage()._cdata] = one
-        return one
+    def keep(tensor: Tensor) -> Tensor:
+        saved[tensor.untyped_storage()._cdata] = tensor
+        return tensor
 
-    with adapter.attached(model), torch.autograd.graph.saved_tensors_hooks(keep, lambda one: one):
+    with adapter.attached(model), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         hidden_states(model, pack(items).to("meta"))
-    own = {one.untyped_storage()._cdata for one in (*model.parameters(), *adapter.parameters())}
+    own = {parameter.untyped_storage()._cdata for parameter in (*model.parameters(), *adapter.parameters())}
     # The adapter in the model's dtype is kept as well, once a pass: 2 bytes a value, not a token.
-    kept = sum(one.untyped_storage().nbytes() for place, one in held.items() if place not in own)
-    return (kept - _BYTES * sum(one.numel() for one in adapter.parameters())) / (_COUNTED_ROWS * ROW_TOKENS)
+    size = sum(tensor.untyped_storage().nbytes() for storage, tensor in saved.items() if storage not in own)
+    return (size - _BYTES * _count(adapter.parameters())) / (_COUNTED_ROWS * ROW_TOKENS)
+
+
+def _count(tensors: Iterable[Tensor]) -> int:
+    """How many values these tensors have together."""
+    return sum(tensor.numel() for tensor in tensors)
 
 
 def edit_need(shape: Shape, work: Work, device: Device, processes: int = 1, sharded: bool = False) -> Need:
@@ -171,8 +175,8 @@ def edit_need(shape: Shape, work: Work, device: Device, processes: int = 1, shar
     update = 2 * _TRAINED_BYTES * shape.adapter / device.memory
     seconds = passes * _pass(shape, device, operations, 2, gathered) + exchange + update
     logits = 3 * 4 * predicted * shape.vocabulary
-    kept = min(tokens, work.micro_batch_tokens) * shape.saved
-    memory = held + shape.adapter * (_TRAINED_BYTES + _BYTES) + kept + logits
+    activations = min(tokens, work.micro_batch_tokens) * shape.saved
+    memory = held + shape.adapter * (_TRAINED_BYTES + _BYTES) + activations + logits
     steps = work.epochs * math.ceil(work.pairs / work.batch_size)
     return Need(gib=memory / 2**30 + _RUNTIME_GIB, hours=steps * seconds / _HOUR)
 
@@ -218,8 +222,8 @@ def _weights(shape: Shape, processes: int, sharded: bool) -> tuple[float, float]
     blocks = shape.block_weights * _BYTES
     if not sharded:
         return shape.weights * _BYTES, 0.0
-    whole = shape.weights * _BYTES - blocks
-    return whole + blocks / processes + 2 * blocks / shape.layers, blocks * (1 - 1 / processes)
+    unsharded = shape.weights * _BYTES - blocks
+    return unsharded + blocks / processes + 2 * blocks / shape.layers, blocks * (1 - 1 / processes)
 
 
 def _pass(shape: Shape, device: Device, operations: float, directions: int, gathered: float) -> float:
@@ -238,7 +242,7 @@ def table(needs: Sequence[tuple[str, str, Need, Need, Need | None]]) -> str:
         "| model | stage | GiB a GPU | hours, 1 GPU | hours, 8 GPUs | sharded over 8: GiB a GPU | hours |",
         "|---|---|---|---|---|---|---|",
     ]
-    for model, stage, one, eight, spread in needs:
+    for model, stage, alone, eight, spread in needs:
         last = f"{spread.gib:.0f} | {spread.hours:.2g}" if spread else "|"
-        lines.append(f"| {model} | {stage} | {one.gib:.0f} | {one.hours:.2g} | {eight.hours:.2g} | {last} |")
+        lines.append(f"| {model} | {stage} | {alone.gib:.0f} | {alone.hours:.2g} | {eight.hours:.2g} | {last} |")
     return "\n".join(lines)

@@ -18,7 +18,7 @@ N = 4
 
 def leave(folder: Path, correct: int, dataset: str = "world") -> None:
     """What a run leaves: of the first `correct` edits the new object is said after the edit."""
-    edits = [
+    requests = [
         Request(
             request_id=f"{dataset}-{edit}",
             dataset=dataset,
@@ -33,7 +33,7 @@ def leave(folder: Path, correct: int, dataset: str = "world") -> None:
     ]
     rows = [
         Score(
-            request_id=one.request_id,
+            request_id=request.request_id,
             session=0,
             when=when,
             kind="efficacy",
@@ -43,13 +43,13 @@ def leave(folder: Path, correct: int, dataset: str = "world") -> None:
             target="t",
             nll=1.0,
             tokens=1,
-            correct=int(when == "after" and place < correct),
-            argmax=(place,),
+            correct=int(when == "after" and index < correct),
+            argmax=(index,),
         )
         for when in ("before", "after")
-        for place, one in enumerate(edits)
+        for index, request in enumerate(requests)
     ]
-    write(folder / compare.EDITS, Request, edits)
+    write(folder / compare.REQUESTS, Request, requests)
     write(folder / compare.SCORES, Score, rows)
 
 
@@ -75,7 +75,7 @@ def git(folder: Path, *arguments: str) -> None:
 
 def commit(folder: Path) -> None:
     with Repo(str(folder)) as repo:
-        repo.add([str(folder / compare.EDITS), str(folder / compare.SCORES)])
+        repo.add([str(folder / compare.REQUESTS), str(folder / compare.SCORES)])
     git(folder, "add", "-A")
     git(folder, "commit", "-qm", "run")
 
@@ -122,9 +122,9 @@ def test_revisions_are_branches_commits_experiments_and_the_workspace(
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     asked(monkeypatch, a, b, "--json", str(tmp_path / "found.json"), "--html", str(tmp_path / "made" / "found.html"))
-    found = json.loads((tmp_path / "found.json").read_text())
-    (row,) = (one for one in found["rows"] if one["measure"] == "accuracy")
-    assert (found["a"], found["b"], found["n"]) == (a, b, N)
+    comparison = json.loads((tmp_path / "found.json").read_text())
+    (row,) = (row for row in comparison["rows"] if row["measure"] == "accuracy")
+    assert (comparison["a"], comparison["b"], comparison["n"]) == (a, b, N)
     assert (row["a"], row["b"]) == means
     assert (row["wins"], row["losses"]) == ((means[1] - means[0]) * N // 100, 0)
     printed = capsys.readouterr().out
@@ -141,9 +141,9 @@ def test_texts_are_compared_where_both_runs_have_them(
 ) -> None:
     leave_texts(repository, 3)
     asked(monkeypatch, "workspace", "workspace", "--json", str(tmp_path / "found.json"))
-    found = {(one["kind"], one["measure"]): one for one in json.loads((tmp_path / "found.json").read_text())["rows"]}
-    assert (found["efficacy", "exact_match"]["a"], found["locality", "kl"]["b"]) == (75, 0.5)
-    assert found["generation", "fluency"]["ties"] == N
+    rows = {(row["kind"], row["measure"]): row for row in json.loads((tmp_path / "found.json").read_text())["rows"]}
+    assert (rows["efficacy", "exact_match"]["a"], rows["locality", "kl"]["b"]) == (75, 0.5)
+    assert rows["generation", "fluency"]["ties"] == N
     assert "not compared" not in capsys.readouterr().out
     for name in (compare.GENERATIONS, compare.DIVERGENCES, compare.FREQUENCIES):
         (repository / name).unlink()
@@ -173,6 +173,6 @@ def test_scores_that_are_not_in_the_cache_any_more_are_said_to_be_absent(
 
 
 def test_scores_without_a_column_are_refused(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compare, "SCORES", compare.EDITS)
+    monkeypatch.setattr(compare, "SCORES", compare.REQUESTS)
     with pytest.raises(ValueError, match="found none of the name 'session'"):
         asked(monkeypatch, "first", "workspace")

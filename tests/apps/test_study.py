@@ -11,8 +11,8 @@ import pytest
 from dvc.repo import Repo
 
 from apps import study
-from lib.experiments.baseline import Baseline
 from lib.experiments.files import read_experiments
+from lib.experiments.workspace import Workspace
 from tests.helpers.repositories import commit, experiments, git, small_repository
 
 FILE = "seeds: [0]\nseed_params: [train.seed]\nrows:\n  plain: []\n  RECT 40: [para.n=40]\n  never: []\n  older: []\n"
@@ -33,7 +33,7 @@ def leave(folder: Path, recall: float) -> None:
     ]
     for path, values in (
         (study.EVALUATE, evaluate), (study.ABILITIES, {"tasks": {"recall": task}, "sessions": {"4": {"recall": task}}}),
-        (study.RETENTION, {"rows": rows}), (study.KL, {"rows": []}),
+        (study.RETENTION, {"rows": rows}), (study.KL, {"rows": []}), ("metrics/evaluate.json", {"n": 12}),
     ):  # fmt: skip
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(json.dumps(values))
@@ -50,12 +50,12 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with chdir(folder), Repo(str(folder)) as repo:
         repo.add([study.RETENTION, study.KL, study.WEIGHTS])
     commit(folder, "second")
-    table, baseline = read_experiments(folder / "two.yaml"), Baseline.of(folder)
+    table, workspace = read_experiments(folder / "two.yaml"), Workspace.of(folder)
     for row, recall in (("plain", 40.0), ("RECT 40", 70.0), ("older", 1.0)):
         leave(folder, recall)
         with chdir(folder), Repo(str(folder)) as repo:
             repo.add([study.RETENTION, study.KL, study.WEIGHTS])
-            repo.experiments.save(name=baseline.plan(table, row, 0, []).name)
+            repo.experiments.save(name=workspace.plan(table, row, 0, []).name)
         git(folder, "checkout", "-qf", ".")
     ((ref,),) = (refs for name, refs in experiments(folder).items() if "older" in name)
     first = git(folder, "rev-parse", "HEAD~1").strip()

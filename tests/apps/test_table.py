@@ -10,8 +10,8 @@ import pytest
 from apps import table
 from lib import editors
 from lib.core import params
-from lib.experiments.baseline import Baseline
 from lib.experiments.files import read_experiments
+from lib.experiments.workspace import Workspace
 from lib.metrics import published
 from tests.helpers.repositories import EVALUATE, PARAMS, PYTHON_FIRST, commit, dvc, experiments, git, small_repository
 
@@ -167,9 +167,9 @@ SWITCHES = {
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_every_change_of_an_experiment_names_a_param_and_every_editor_exists(file: Path) -> None:
-    baseline, file_of_rows = Baseline.of(params.ROOT), read_experiments(file)
+    workspace, file_of_rows = Workspace.of(params.ROOT), read_experiments(file)
     for row in file_of_rows.rows:
-        values = baseline.resolved(file_of_rows.changes(row, 0, []))
+        values = workspace.resolved(file_of_rows.changes(row, 0, []))
         assert values["params.yaml"]["editor"] in editors.names()
 
 

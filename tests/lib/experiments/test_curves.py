@@ -41,33 +41,33 @@ def outcome(shift: float = 0.0, sequential: bool = True) -> Outcome:
     )
 
 
-def line(found: pl.DataFrame, row: str, measure: str) -> list[tuple[int, float, float | None]]:
-    some = found.filter((pl.col("row") == row) & (pl.col("measure") == measure))
-    return list(some.select("edits", "value", "spread").iter_rows())
+def line(curves: pl.DataFrame, row: str, measure: str) -> list[tuple[int, float, float | None]]:
+    of_row = curves.filter((pl.col("row") == row) & (pl.col("measure") == measure))
+    return list(of_row.select("edits", "value", "spread").iter_rows())
 
 
 def test_curves_are_of_all_edits_so_far_and_abilities_begin_at_the_unedited_model() -> None:
-    found = points({"a": [outcome()]})
-    assert line(found, "a", "efficacy") == [(10, 89.0, 3.0), (78, 82.2, 3.0)]
-    assert line(found, "a", "KL to the unedited model") == [(10, 0.125, 0.01)]
-    assert line(found, "a", "recall") == [(0, 98.0, 1.0), (10, 70.0, 2.0), (78, 40.0, 2.0)]
-    assert line(found, "a", "perplexity") == [(0, 2.0, 1.0), (78, 9.0, 2.0)]
-    assert line(found, "a", "Manhattan norm of ΔW") == [(10, 1.0, None), (78, 5.0, None)]
-    assert line(found, "a", "changed by over 7.7 %") == [(10, 3.0, None), (78, 30.0, None)]
-    assert line(found, "a", "locality") == []
+    curves = points({"a": [outcome()]})
+    assert line(curves, "a", "efficacy") == [(10, 89.0, 3.0), (78, 82.2, 3.0)]
+    assert line(curves, "a", "KL to the unedited model") == [(10, 0.125, 0.01)]
+    assert line(curves, "a", "recall") == [(0, 98.0, 1.0), (10, 70.0, 2.0), (78, 40.0, 2.0)]
+    assert line(curves, "a", "perplexity") == [(0, 2.0, 1.0), (78, 9.0, 2.0)]
+    assert line(curves, "a", "Manhattan norm of ΔW") == [(10, 1.0, None), (78, 5.0, None)]
+    assert line(curves, "a", "changed by over 7.7 %") == [(10, 3.0, None), (78, 30.0, None)]
+    assert line(curves, "a", "locality") == []
 
 
 def test_several_seeds_are_averaged_and_spread_by_their_standard_deviation() -> None:
-    found = points({"a": [outcome(-2.0), outcome(2.0)]})
-    assert line(found, "a", "recall")[1] == (10, 70.0, pytest.approx(8**0.5))
-    assert set(found["seeds"]) == {2}
+    curves = points({"a": [outcome(-2.0), outcome(2.0)]})
+    assert line(curves, "a", "recall")[1] == (10, 70.0, pytest.approx(8**0.5))
+    assert set(curves["seeds"]) == {2}
 
 
 def test_a_run_that_was_not_scored_on_the_way_has_its_end_alone() -> None:
-    found = points({"a": [outcome(sequential=False)]})
-    assert line(found, "a", "efficacy") == [(78, 90.0, 3.0)]
-    assert line(found, "a", "KL to the unedited model") == [(78, 0.5, 0.25)]
-    assert line(found, "a", "recall") == [(0, 98.0, 1.0), (78, 40.0, 2.0)]
+    curves = points({"a": [outcome(sequential=False)]})
+    assert line(curves, "a", "efficacy") == [(78, 90.0, 3.0)]
+    assert line(curves, "a", "KL to the unedited model") == [(78, 0.5, 0.25)]
+    assert line(curves, "a", "recall") == [(0, 98.0, 1.0), (78, 40.0, 2.0)]
 
 
 def test_the_table_has_the_unedited_model_and_every_row_after_its_last_edit() -> None:
@@ -84,18 +84,19 @@ def test_the_table_has_the_unedited_model_and_every_row_after_its_last_edit() ->
 
 
 def test_every_group_of_measures_is_a_picture_and_the_same_each_time() -> None:
-    found = points({"plain": [outcome()], "RECT 40": [outcome(5.0)]})
-    drawn = pictures(found)
-    assert list(drawn) == ["editing", "abilities", "weights"]
-    assert drawn == pictures(found)
-    assert {Image.open(io.BytesIO(one)).width for one in drawn.values()} == {1920}
-    assert list(pictures(found.filter(pl.col("group") == "editing"))) == ["editing"]
+    curves = points({"plain": [outcome()], "RECT 40": [outcome(5.0)]})
+    png_files = pictures(curves)
+    assert list(png_files) == ["editing", "abilities", "weights"]
+    assert png_files == pictures(curves)
+    assert {Image.open(io.BytesIO(png)).width for png in png_files.values()} == {1920}
+    assert list(pictures(curves.filter(pl.col("group") == "editing"))) == ["editing"]
 
 
 def test_rows_of_one_family_share_a_hue_and_get_darker() -> None:
-    shown = colors(["plain", "RECT 80", "RECT 40", "RECT 20", "random 40"])
-    assert len(set(shown.values())) == 5
+    row_colors = colors(["plain", "RECT 80", "RECT 40", "RECT 20", "random 40"])
+    assert len(set(row_colors.values())) == 5
     light, middle, dark = (
-        [int(shown[row][place : place + 2], 16) for place in (1, 3, 5)] for row in ("RECT 80", "RECT 40", "RECT 20")
+        [int(row_colors[row][start : start + 2], 16) for start in (1, 3, 5)]
+        for row in ("RECT 80", "RECT 40", "RECT 20")
     )
     assert all(a > b > c for a, b, c in zip(light, middle, dark, strict=True))

@@ -30,15 +30,15 @@ def test_published_sizes_come_out() -> None:
     assert gptj.weights == pytest.approx(6.05e9, rel=1e-3)
     llama = LlamaConfig(vocab_size=128_256, hidden_size=4096, intermediate_size=14_336, num_hidden_layers=32,
                         num_attention_heads=32, num_key_value_heads=8, tie_word_embeddings=False)  # fmt: skip
-    found = sizing.shape_of_model(llama, LORA.model_copy(update={"targets": ["q_proj"]}))
-    assert found.weights == pytest.approx(8.03e9, rel=1e-3)
-    assert (found.inner, found.cache) == (14_336, 2 * 32 * 1024 * 2)
+    shape = sizing.shape_of_model(llama, LORA.model_copy(update={"targets": ["q_proj"]}))
+    assert shape.weights == pytest.approx(8.03e9, rel=1e-3)
+    assert (shape.inner, shape.cache) == (14_336, 2 * 32 * 1024 * 2)
 
 
 def test_what_training_keeps_is_between_the_matrices_inputs_and_three_times_all_they_read_and_write() -> None:
-    found = sizing.shape_of_model(SMALL, LORA)
+    shape = sizing.shape_of_model(SMALL, LORA)
     inputs = 12 * 2 * (768 + 768 + 768 + 3072)
-    assert inputs < found.saved < 3 * 12 * 2 * ((768 + 2304) + (768 + 768) + (768 + 3072) + (3072 + 768))
+    assert inputs < shape.saved < 3 * 12 * 2 * ((768 + 2304) + (768 + 768) + (768 + 3072) + (3072 + 768))
 
 
 def test_training_costs_four_operations_a_weight_and_token() -> None:
@@ -52,9 +52,9 @@ def test_training_costs_four_operations_a_weight_and_token() -> None:
 
 def test_small_batches_wait_for_their_operations_to_start_and_more_processes_do_not_help() -> None:
     small = sizing.shape_of_model(SMALL, LORA)
-    one, eight = (sizing.edit_need(small, WORK, DEVICE, processes) for processes in (1, 8))
-    assert one.hours == pytest.approx(67_500 * 12 * 2 * 1e-3 / 3600, rel=0.05)
-    assert eight.hours >= one.hours
+    alone, eight = (sizing.edit_need(small, WORK, DEVICE, processes) for processes in (1, 8))
+    assert alone.hours == pytest.approx(67_500 * 12 * 2 * 1e-3 / 3600, rel=0.05)
+    assert eight.hours >= alone.hours
     large = replace(WORK, batch_size=32_768)
     assert sizing.edit_need(small, large, DEVICE, 8).hours == pytest.approx(
         sizing.edit_need(small, large, DEVICE).hours / 8, rel=0.1
@@ -64,9 +64,11 @@ def test_small_batches_wait_for_their_operations_to_start_and_more_processes_do_
 def test_more_tokens_a_pass_take_more_memory() -> None:
     small = sizing.shape_of_model(SMALL, LORA)
     work = replace(WORK, batch_size=4096)
-    few, many = (sizing.edit_need(small, replace(work, micro_batch_tokens=n), FAST) for n in (1024, 8192))
-    assert many.gib - few.gib == pytest.approx(7168 * small.saved / 2**30, rel=0.3)
-    assert many.hours == pytest.approx(few.hours)
+    small_passes, large_passes = (
+        sizing.edit_need(small, replace(work, micro_batch_tokens=n), FAST) for n in (1024, 8192)
+    )
+    assert large_passes.gib - small_passes.gib == pytest.approx(7168 * small.saved / 2**30, rel=0.3)
+    assert large_passes.hours == pytest.approx(small_passes.hours)
 
 
 def test_scoring_is_shared_and_decoding_waits_for_memory() -> None:
@@ -76,19 +78,19 @@ def test_scoring_is_shared_and_decoding_waits_for_memory() -> None:
     )
     held = 256 * 250 * 2 * 12 * 768 * 2
     steps = 10_000 * 240 / 256
-    wanted = steps * (small.weights * 2 + held) / 3e12 / 3600
-    assert sizing.paraphrase_need(small, WORK, DEVICE).hours == pytest.approx(wanted, rel=1e-3)
+    hours = steps * (small.weights * 2 + held) / 3e12 / 3600
+    assert sizing.paraphrase_need(small, WORK, DEVICE).hours == pytest.approx(hours, rel=1e-3)
 
 
 def test_texts_are_written_a_token_a_step_and_more_rows_take_fewer_steps() -> None:
     xl = sizing.shape_of_model(GPT2Config(n_embd=1600, n_layer=48, n_head=25), LORA)
-    few, many, shared = (
+    few_rows, many_rows, shared = (
         sizing.text_need(xl, replace(WORK, text_rows=rows), DEVICE, processes)
         for rows, processes in ((16, 1), (64, 1), (16, 4))
     )
-    assert few.hours == pytest.approx(2 * 10_000 * 1_075 / 16 * 48 * 1e-3 / 3_600)
-    assert many.hours == shared.hours == pytest.approx(few.hours / 4)
-    assert few.gib < many.gib < few.gib + 64 * 100 * xl.cache / 2**30 + 0.2
+    assert few_rows.hours == pytest.approx(2 * 10_000 * 1_075 / 16 * 48 * 1e-3 / 3_600)
+    assert many_rows.hours == shared.hours == pytest.approx(few_rows.hours / 4)
+    assert few_rows.gib < many_rows.gib < few_rows.gib + 64 * 100 * xl.cache / 2**30 + 0.2
 
 
 def test_spread_over_eight_processes_a_model_takes_an_eighth_of_its_blocks_and_the_time_to_gather_them() -> None:

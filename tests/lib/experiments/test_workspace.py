@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from lib.core.errors import InputError
-from lib.experiments.baseline import Baseline, PlannedRun
 from lib.experiments.files import Experiments
+from lib.experiments.workspace import PlannedRun, Workspace
 from tests.helpers.repositories import FILES, PARAMS, commit, git, small_repository
 
 ROW_A = ["para.n=3"]
@@ -26,7 +26,7 @@ def plan(root: Path, *settings: str, row: list[str] = ROW_A, stage: str = "evalu
         common=["neighbors.kind=random"],
         rows={"A": row},
     )
-    return Baseline.of(root).plan(table, "A", 5, settings)
+    return Workspace.of(root).plan(table, "A", 5, settings)
 
 
 def test_a_name_is_short_and_says_file_row_seed_and_a_hash_of_all_values(repository: Path) -> None:
@@ -57,7 +57,7 @@ def test_values_of_the_workspace_are_set_back_and_change_no_name(repository: Pat
     assert planned.name == name
     assert planned.changes[:3] == ['++neighbors.kind="random"', "++score={value: 90.0}",
                                    "configs/editors/plain.yaml:++lr=0.5"]  # fmt: skip
-    assert Baseline.of(repository).differences([planned]) == [
+    assert Workspace.of(repository).differences([planned]) == [
         "params.yaml: neighbors.kind is 'similar' in the workspace; rows start from HEAD's 'random'.",
         "params.yaml: score is absent in the workspace; rows start from HEAD's {'value': 90.0}.",
         "configs/editors/plain.yaml: lr is 2.0 in the workspace; rows start from HEAD's 0.5.",
@@ -74,7 +74,7 @@ def test_uncommitted_code_changes_the_name_and_is_told(repository: Path) -> None
     (repository / "lib/plain.py").write_text("bonus = 5.0\n")
     planned = plan(repository)
     assert planned.name != name
-    assert Baseline.of(repository).differences([planned]) == [
+    assert Workspace.of(repository).differences([planned]) == [
         "lib/plain.py differs from HEAD: rows run with it as it is, under names of their own."
     ]
     commit(repository, "another bonus")
@@ -83,8 +83,8 @@ def test_uncommitted_code_changes_the_name_and_is_told(repository: Path) -> None
 
 def test_a_file_that_stages_read_and_git_does_not_know_is_told(repository: Path) -> None:
     (repository / "mine.csv").write_text("")
-    told = Baseline.of(repository).differences([plan(repository, "own.path=mine.csv")])
-    assert told == ["mine.csv is not in git: rows run without it (`git add` it)."]
+    differences = Workspace.of(repository).differences([plan(repository, "own.path=mine.csv")])
+    assert differences == ["mine.csv is not in git: rows run without it (`git add` it)."]
 
 
 def test_a_preset_that_is_not_there_is_named(repository: Path) -> None:

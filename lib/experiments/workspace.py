@@ -37,8 +37,8 @@ class PlannedRun:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Baseline:
-    """The commit at HEAD, and where the workspace differs from it."""
+class Workspace:
+    """The files of a repository as they lie here: the commit at HEAD, and where they differ from it."""
 
     root: Path
     commit: str
@@ -51,8 +51,8 @@ class Baseline:
     """dvc.yaml."""
 
     @classmethod
-    def of(cls, root: Path) -> "Baseline":
-        """That of the repository at `root`. Raises InputError where it has no commit."""
+    def of(cls, root: Path) -> "Workspace":
+        """Those of the repository at `root`. Raises InputError where it has no commit."""
         dag = values_of((root / _DAG).read_text(encoding="utf-8"))
         return cls(root=root, commit=head(root), changed=changed(root), untracked=untracked(root), dag=dag)
 
@@ -133,9 +133,9 @@ def _presets(dag: Mapping[str, Any], params: Mapping[str, Any]) -> set[str]:
 def _sources(dag: Mapping[str, Any], params: Mapping[str, Any]) -> set[str]:
     """The DAG's file, and what stages read that no stage makes: modules, folders, data of the repository."""
     stages = dag["stages"].values()
-    made = {_path(entry) for stage in stages for kind in ("outs", "metrics") for entry in stage.get(kind, ())}
+    outputs = {_path(entry) for stage in stages for kind in ("outs", "metrics") for entry in stage.get(kind, ())}
     read = {_filled(_path(entry), params) for stage in stages for entry in stage.get("deps", ())}
-    return {_DAG, *(read - made)}
+    return {_DAG, *(read - outputs)}
 
 
 def _union(paths: Iterable[Iterable[str]]) -> list[str]:
