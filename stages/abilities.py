@@ -82,7 +82,7 @@ def _measurer(
     tasks = harness.load(
         names,
         published=settings.mode == "published",
-        given=ability_tasks.given(folder=settings.folder, pool=options.pool, seed=settings.seed),
+        extra_metadata=ability_tasks.given(folder=settings.folder, pool=options.pool, seed=settings.seed),
         limit=settings.limit,
         seed=settings.seed,
     )

@@ -49,13 +49,13 @@ def main() -> None:
         if processes.is_main:
             clear_edit(options.edit)
         table = WeightTable.of(job.model, weights, job.folder, processes)
-        made = _edited(job, requests, protocol, options.edit, table)
+        edit = _edited(job, requests, protocol, options.edit, table)
         if processes.is_main:
-            save_edit(made, options.edit, job.model, model_preset())
+            save_edit(edit, options.edit, job.model, model_preset())
             _write_curve(options.curve, steps)
-            write_weights(options.weights, options.maps, table.rows(), made, weights)
+            write_weights(options.weights, options.maps, table.rows(), edit, weights)
             seconds = time.perf_counter() - began
-            write_json(options.metrics, _summary(made, steps, len(requests), seconds))
+            write_json(options.metrics, _summary(edit, steps, len(requests), seconds))
             per_edit = rounded(seconds / max(len(requests), 1), 3)
             write_json(options.results, {"seconds_per_edit": per_edit, "change": summary(table.rows())})
             forget(job.folder)
@@ -64,15 +64,15 @@ def main() -> None:
 def _edited(job: Job, requests: Sequence[Request], protocol: params.Protocol, folder: Path, table: WeightTable) -> Edit:
     first = job.context.distributed.is_main
     if protocol.kind == "mass":
-        made = mass(job, requests)
-        table.add(len(requests), made)
-        return made
+        edit = mass(job, requests)
+        table.add(len(requests), edit)
+        return edit
     checkpoints, ends = checkpoint_numbers(protocol, len(requests)), session_ends(protocol, len(requests))
 
-    def keep(done: int, so_far: Edit) -> None:
-        table.add(done, so_far)
+    def keep(done: int, edit: Edit) -> None:
+        table.add(done, edit)
         if first and done in checkpoints[:-1]:
-            save_edit(so_far, checkpoint(folder, done), job.model, model_preset())
+            save_edit(edit, checkpoint(folder, done), job.model, model_preset())
 
     return sequential(job, requests, protocol, keep, ends if len(ends) <= table.settings.sessions else [])
 
@@ -94,7 +94,7 @@ def _write_curve(path: Path, steps: Sequence[Step]) -> None:
     with path.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, ["step", "epoch", "loss", "lr"])
         writer.writeheader()
-        writer.writerows({**asdict(one), "step": place} for place, one in enumerate(steps))
+        writer.writerows({**asdict(step), "step": index} for index, step in enumerate(steps))
 
 
 def _options() -> argparse.Namespace:

@@ -55,7 +55,7 @@ def exact_match(answer: str, gold: Iterable[str]) -> float:
     The answer is a continuation of fixed length, so it goes on behind what answers the question.
     """
     words = f" {normalized(answer)} "
-    return float(any(one and f" {one} " in words for one in map(normalized, gold)))
+    return float(any(phrase and f" {phrase} " in words for phrase in map(normalized, gold)))
 
 
 def published_exact_match(prompt: str, answer: str, gold: Iterable[str]) -> float:
@@ -65,8 +65,8 @@ def published_exact_match(prompt: str, answer: str, gold: Iterable[str]) -> floa
 
 def solve_rate(answer: str, gold: str) -> float:
     """1 where the first number in the answer is the gold number: 1,000 is 1000 and 18.00 is 18, but 180 is not 18."""
-    found, wanted = first_number(answer), first_number(gold)
-    return float(found is not None and found == wanted)
+    number, expected = first_number(answer), first_number(gold)
+    return float(number is not None and number == expected)
 
 
 def published_solve_rate(answer: str, gold: str) -> float:
@@ -76,8 +76,8 @@ def published_solve_rate(answer: str, gold: str) -> float:
 
 def first_number(text: str) -> float | None:
     """The first number in the text; commas in it part thousands."""
-    found = _NUMBER.search(text)
-    return float(found.group().replace(",", "")) if found else None
+    match = _NUMBER.search(text)
+    return float(match.group().replace(",", "")) if match else None
 
 
 @cache
@@ -89,7 +89,7 @@ def _rouge() -> Any:
 
 def rouge(summary: str, gold: str) -> dict[str, float]:
     """F1 of ROUGE-1, -2 and -L by name, and their mean as `rouge`; no stemming (rouge-score)."""
-    scores = {name: float(one.fmeasure) for name, one in _rouge().score(gold, summary).items()}
+    scores = {name: float(result.fmeasure) for name, result in _rouge().score(gold, summary).items()}
     return {"rouge": sum(scores.values()) / len(scores), **scores}
 
 
@@ -113,15 +113,15 @@ class Counts:
 
 def listed(answer: str) -> list[str]:
     """The entities that an answer lists: parted by commas, semicolons, line ends or "and", without stops around."""
-    parts = (one.strip(" \t.:'\"") for one in _SEPARATORS.split(answer))
-    return [one for one in parts if one]
+    parts = (piece.strip(" \t.:'\"") for piece in _SEPARATORS.split(answer))
+    return [part for part in parts if part]
 
 
 def entity_counts(answer: str, gold: Sequence[str]) -> Counts:
     """Listed entities against gold ones of one type, whole and case-sensitive; each counts as often as it occurs."""
-    found, wanted = Counter(listed(answer)), Counter(gold)
-    right = (found & wanted).total()
-    return Counts(right=right, wrong=found.total() - right, missed=wanted.total() - right)
+    named, expected = Counter(listed(answer)), Counter(gold)
+    right = (named & expected).total()
+    return Counts(right=right, wrong=named.total() - right, missed=expected.total() - right)
 
 
 def precision(counts: Sequence[Sequence[float]]) -> float:
@@ -144,16 +144,16 @@ def f1(counts: Sequence[Sequence[float]]) -> float:
 
 def published_found(answer: str, gold: Sequence[str]) -> tuple[int, int]:
     """How many gold entities occur in the answer as a substring, and how many there are; "" always occurs."""
-    return sum(one in answer for one in gold), len(gold)
+    return sum(entity in answer for entity in gold), len(gold)
 
 
-def published_entity_score(found: Sequence[Sequence[float]]) -> float:
+def published_entity_score(counts: Sequence[Sequence[float]]) -> float:
     """The mean over the four types of found / gold, from (type, found, gold): recall, which the paper calls F1.
 
     A type without a gold entity is left out (the released code then divides by 0).
     """
     totals: dict[float, tuple[float, float]] = {}
-    for kind, right, all_of_them in found:
+    for kind, right, all_of_them in counts:
         before = totals.get(kind, (0.0, 0.0))
         totals[kind] = before[0] + right, before[1] + all_of_them
     shares = [right / total for right, total in totals.values() if total]

@@ -47,10 +47,10 @@ def _tab_separated(path: Path) -> list[Mapping[str, Any]]:
         if plain
         else csv.DictReader(lines, delimiter="\t")
     )
-    found = list(reader)
-    if not found:
+    records = list(reader)
+    if not records:
         raise InputError(f"{path}: wanted a header and rows parted by tabs; found none")
-    return list[Mapping[str, Any]](found)
+    return list[Mapping[str, Any]](records)
 
 
 def sentences(lines: Iterable[str], where: str) -> Iterator[Mapping[str, Any]]:
@@ -140,9 +140,9 @@ def published_sst2(row: Mapping[str, Any]) -> Iterator[Document]:
 def conll2003(row: Mapping[str, Any]) -> Iterator[Document]:
     """One document an entity type: the sentence, the type, its entities. Marks between articles are left out."""
     if row["words"] != ["-DOCSTART-"]:
-        found = entities(row["words"], row["tags"])
+        names_and_types = entities(row["words"], row["tags"])
         for number, (tag, kind) in enumerate(ENTITIES.items()):
-            gold = [name for name, of in found if of == tag]
+            gold = [name for name, of in names_and_types if of == tag]
             yield {"text": sentence(row["words"]), "kind": kind, "type": number, "entities": gold}
 
 
@@ -160,16 +160,16 @@ def sentence(words: Sequence[str]) -> str:
 
 def entities(words: Sequence[str], tags: Sequence[str]) -> list[tuple[str, str]]:
     """(entity, type) of every entity: a B- tag, or an I- tag of another type than the tag before, begins one."""
-    found: list[tuple[list[str], str]] = []
+    spans: list[tuple[list[str], str]] = []
     before = "O"
     for word, tag in zip(words, tags, strict=True):
         mark, _, kind = tag.partition("-")
         if mark == "I" and before[2:] == kind:
-            found[-1][0].append(word)
+            spans[-1][0].append(word)
         elif mark in ("B", "I"):
-            found.append(([word], kind))
+            spans.append(([word], kind))
         before = tag
-    return [(" ".join(parts), kind) for parts, kind in found]
+    return [(" ".join(parts), kind) for parts, kind in spans]
 
 
 def published_entities(words: Sequence[str], tags: Sequence[str], kind: str) -> list[str]:
@@ -177,26 +177,26 @@ def published_entities(words: Sequence[str], tags: Sequence[str], kind: str) -> 
 
     At the end of a sentence its last word is lost, so one that is a sentence's last word is "".
     """
-    found = []
+    names = []
     at = 0
     while at < len(words):
         if tags[at] == f"B-{kind}":
-            end = next((place for place in range(at, len(words)) if tags[place] == "O"), len(words) - 1)
-            found.append(" ".join(words[at:end]))
+            end = next((index for index in range(at, len(words)) if tags[index] == "O"), len(words) - 1)
+            names.append(" ".join(words[at:end]))
             at = end
         at += 1
-    return found
+    return names
 
 
-def _one_of(labels: Mapping[str, str], found: Any) -> str:
-    if str(found) not in labels:
-        raise InputError(f"label: wanted one of {', '.join(labels)}; found {found!r}")
-    return labels[str(found)]
+def _one_of(labels: Mapping[str, str], label: Any) -> str:
+    if str(label) not in labels:
+        raise InputError(f"label: wanted one of {', '.join(labels)}; found {label!r}")
+    return labels[str(label)]
 
 
 READERS: dict[str, Callable[[Mapping[str, Any]], Iterator[Document]]] = {
-    one.__name__: one
-    for one in (
+    reader.__name__: reader
+    for reader in (
         gsm8k, rte, natural_questions, published_natural_questions, boolq, mutual, samsum, published_samsum, sst2,
         published_sst2, conll2003, published_conll2003,
     )
@@ -204,15 +204,15 @@ READERS: dict[str, Callable[[Mapping[str, Any]], Iterator[Document]]] = {
 """By the name that a task's YAML gives."""
 
 
-def documents(found: Iterable[Mapping[str, Any]], reader: str, source: str) -> list[Document]:
+def documents(records: Iterable[Mapping[str, Any]], reader: str, source: str) -> list[Document]:
     """Every record's documents, each saying its `source`. Raises InputError naming the record that does not fit."""
-    made: list[Document] = []
-    for number, row in enumerate(found, start=1):
+    collected: list[Document] = []
+    for number, row in enumerate(records, start=1):
         try:
-            made += [one | {"source": source} for one in READERS[reader](row)]
+            collected += [document | {"source": source} for document in READERS[reader](row)]
         except (KeyError, ValueError, AttributeError, TypeError, IndexError) as error:
-            what = f"the field {error} is absent" if isinstance(error, KeyError) else str(error)
-            raise InputError(f"{source}: record {number}: {what}. Put the published file in its place.") from None
-    if not made:
+            reason = f"the field {error} is absent" if isinstance(error, KeyError) else str(error)
+            raise InputError(f"{source}: record {number}: {reason}. Put the published file in its place.") from None
+    if not collected:
         raise InputError(f"{source}: wanted at least one record; found none")
-    return made
+    return collected

@@ -8,18 +8,18 @@ from lib.core.files import rounded
 
 def figures(before: Measured, after: Measured | None) -> dict[str, Any]:
     """Each task's headline before and after, and its further metrics under `more`."""
-    made: dict[str, Any] = {}
-    later = {(one.task, one.metric): one for one in after.figures} if after else {}
-    for one in before.figures:
-        entry = _pair(one, later.get((one.task, one.metric)))
-        if one.task in made:
-            made[one.task].setdefault("more", {})[one.metric] = entry
+    by_task: dict[str, Any] = {}
+    later = {(figure.task, figure.metric): figure for figure in after.figures} if after else {}
+    for first in before.figures:
+        entry = _pair(first, later.get((first.task, first.metric)))
+        if first.task in by_task:
+            by_task[first.task].setdefault("more", {})[first.metric] = entry
         else:
             about = {
-                name: getattr(one, name) for name in ("metric", "n", "of", "unit", "chance", "truncated", "source")
+                name: getattr(first, name) for name in ("metric", "n", "of", "unit", "chance", "truncated", "source")
             }
-            made[one.task] = entry | about
-    return made
+            by_task[first.task] = entry | about
+    return by_task
 
 
 def _pair(before: Figure, after: Figure | None) -> dict[str, float | None]:

@@ -42,7 +42,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Loaded:
+class LoadedTasks:
     """Tasks ready to run, and which of their documents are used."""
 
     tasks: Mapping[str, Any]
@@ -60,36 +60,39 @@ class Loaded:
         return [task.config.metadata or {} for task in self.tasks.values()]
 
 
-def load(names: Sequence[str], *, published: bool, given: Mapping[str, Any], limit: int | None, seed: int) -> Loaded:
+def load(
+    names: Sequence[str], *, published: bool, extra_metadata: Mapping[str, Any], limit: int | None, seed: int
+) -> LoadedTasks:
     """The tasks and groups of these names, ours before the harness's own, with `limit` documents of each drawn.
 
-    `given` is told to every task beside its metadata. Our tasks are taken in their published reading where they have
-    one and that is asked for. Raises InputError for a name that neither knows.
+    `extra_metadata` is added to the metadata of every task. With `published`, our tasks are taken in their published
+    reading where they have one. Raises InputError for a name that neither knows.
     """
     with _quiet():
-        manager = TaskManager(include_path=str(TASKS), include_defaults=False, metadata=dict(given))
-        wanted = [
-            f"{one}{_PUBLISHED}" if published and f"{one}{_PUBLISHED}" in manager.all_tasks else one for one in names
+        manager = TaskManager(include_path=str(TASKS), include_defaults=False, metadata=dict(extra_metadata))
+        resolved = [
+            f"{name}{_PUBLISHED}" if published and f"{name}{_PUBLISHED}" in manager.all_tasks else name
+            for name in names
         ]
-        if not set(wanted) <= set(manager.all_tasks):  # reading the harness's 14,000 files takes half a minute
-            manager = TaskManager(include_path=str(TASKS), metadata=dict(given))
-        for one in wanted:
-            if one not in manager.all_tasks:
-                known = [name for name in manager.all_tasks if not name.endswith(_PUBLISHED)]
+        if not set(resolved) <= set(manager.all_tasks):  # reading the harness's 14,000 files takes half a minute
+            manager = TaskManager(include_path=str(TASKS), metadata=dict(extra_metadata))
+        for wanted_name in resolved:
+            if wanted_name not in manager.all_tasks:
+                visible = [name for name in manager.all_tasks if not name.endswith(_PUBLISHED)]
                 raise InputError(
-                    f"abilities.tasks: wanted tasks of configs/abilities or of lm-evaluation-harness; found {one!r}"
-                    f"{did_you_mean(one, known)}"
+                    f"abilities.tasks: wanted tasks of configs/abilities or of lm-evaluation-harness; "
+                    f"found {wanted_name!r}{did_you_mean(wanted_name, visible)}"
                 )
-        found = manager.load(wanted)
-        for task in found["tasks"].values():
+        loaded = manager.load(resolved)
+        for task in loaded["tasks"].values():
             task.set_fewshot_seed(seed=seed)
             if task.get_config("num_fewshot") is None:
                 task.set_config(key="num_fewshot", value=0)
         indices = {
             name: drawn(len(task.eval_docs), limit, f"{seed}/{name.removesuffix(_PUBLISHED)}")
-            for name, task in found["tasks"].items()
+            for name, task in loaded["tasks"].items()
         }
-    return Loaded(tasks=found["tasks"], groups=found.get("groups", {}), indices=indices)
+    return LoadedTasks(tasks=loaded["tasks"], groups=loaded.get("groups", {}), indices=indices)
 
 
 def drawn(count: int, limit: int | None, seed: str) -> list[int]:
@@ -97,19 +100,19 @@ def drawn(count: int, limit: int | None, seed: str) -> list[int]:
     return list(range(count)) if limit is None or limit >= count else sorted(Random(seed).sample(range(count), limit))
 
 
-def run(loaded: Loaded, model: MemoryModel) -> Results:
+def run(loaded: LoadedTasks, model: MemoryModel) -> Results:
     """What the harness makes of these tasks: its result dictionary, `samples` with every answer among it.
 
     No standard errors (measure.py has intervals), no dates and no paths: the same run gives the same values.
     """
     with _quiet():
-        found = evaluate(
+        evaluated = evaluate(
             lm=model,
             task_dict={"tasks": dict(loaded.tasks), "groups": dict(loaded.groups)},
             samples={name: list(indices) for name, indices in loaded.indices.items()},
             bootstrap_iters=0,
         )
-    results: Results = json.loads(json.dumps(found, default=handle_non_serializable))
+    results: Results = json.loads(json.dumps(evaluated, default=handle_non_serializable))
     for config in results["configs"].values():
         config.get("metadata", {}).pop("config_source", None)
     return results
@@ -143,8 +146,8 @@ class MemoryModel(LM):  # type: ignore[misc]  # lm_eval is untyped
     tokenizer: PreTrainedTokenizerBase
     micro_batch_tokens: int
     """Tokens per forward pass: bounds memory, and moves a result by no more than rounding."""
-    shown: bool = True
-    """Whether progress is."""
+    show_progress: bool = True
+    """Whether a progress bar is."""
     truncated: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -157,17 +160,17 @@ class MemoryModel(LM):  # type: ignore[misc]  # lm_eval is untyped
 
     def loglikelihood(self, requests: Sequence[Instance]) -> list[tuple[float, bool]]:
         """(log p of the continuation in nats, whether it is the greedy one); a context is computed once for all."""
-        places: dict[str, list[int]] = {}
-        for place, request in enumerate(requests):
-            places.setdefault(request.args[0], []).append(place)
-        continuations_of = [[requests[place].args[1] for place in group] for group in places.values()]
-        items = encode(self.tokenizer, list(places), continuations_of, operator.add)
-        kept = [self._shortened(item, context) for item, context in zip(items, places, strict=True)]
-        groups = list(places.values())
+        positions: dict[str, list[int]] = {}
+        for position, request in enumerate(requests):
+            positions.setdefault(request.args[0], []).append(position)
+        continuations_of = [[requests[position].args[1] for position in group] for group in positions.values()]
+        items = encode(self.tokenizer, list(positions), continuations_of, operator.add)
+        shortened = [self._shortened(item, context) for item, context in zip(items, positions, strict=True)]
+        groups = list(positions.values())
         answers: list[tuple[float, bool]] = [(0.0, False)] * len(requests)
-        for index, found in self._scored(kept, "abilities: contexts"):
-            for place, answer in zip(groups[index], found, strict=True):
-                answers[place] = answer
+        for index, scored in self._scored(shortened, "abilities: contexts"):
+            for position, answer in zip(groups[index], scored, strict=True):
+                answers[position] = answer
         return answers
 
     def loglikelihood_rolling(self, requests: Sequence[Instance]) -> list[float]:
@@ -175,12 +178,12 @@ class MemoryModel(LM):  # type: ignore[misc]  # lm_eval is untyped
         first = self.tokenizer.bos_token_id if self.tokenizer.bos_token_id is not None else self.tokenizer.eos_token_id
         items: list[Item] = []
         owner: list[int] = []
-        for place, request in enumerate(requests):
+        for position, request in enumerate(requests):
             ids = self.tokenizer(request.args[0], add_special_tokens=False).input_ids
             for window in get_rolling_token_windows(list(ids), first, self.longest, 1):
-                given, predicted = make_disjoint_window(window)
-                items.append(Item(prompt=tuple(given), targets=(tuple(predicted),)))
-                owner.append(place)
+                before, predicted = make_disjoint_window(window)
+                items.append(Item(prompt=tuple(before), targets=(tuple(predicted),)))
+                owner.append(position)
         totals = [0.0] * len(requests)
         for index, ((value, _),) in self._scored(items, "abilities: texts"):
             totals[owner[index]] += value
@@ -193,22 +196,25 @@ class MemoryModel(LM):  # type: ignore[misc]  # lm_eval is untyped
         the prompt with a rationale, then goes on after that and the text `then`; all three are returned.
         """
         groups: dict[str, list[int]] = {}
-        for place, request in enumerate(requests):
-            groups.setdefault(json.dumps(request.args[1], sort_keys=True), []).append(place)
+        for position, request in enumerate(requests):
+            groups.setdefault(json.dumps(request.args[1], sort_keys=True), []).append(position)
         answers = [""] * len(requests)
-        for told, places in groups.items():
-            settings = json.loads(told)
+        for options, positions in groups.items():
+            settings = json.loads(options)
             if settings.get("do_sample"):
                 raise InputError(
-                    f"task {requests[places[0]].task_name}: wants sampling; abilities are measured greedily"
+                    f"task {requests[positions[0]].task_name}: wants sampling; abilities are measured greedily"
                 )
-            prompts = [cast(str, requests[place].args[0]) for place in places]
+            prompts = [cast(str, requests[position].args[0]) for position in positions]
             before = [""] * len(prompts)
             if rationale := settings.get("rationale"):
-                before = [f"{one.rstrip()}{rationale['then']}" for one in self._continued(prompts, rationale)]
+                before = [
+                    f"{rationale_text.rstrip()}{rationale['then']}"
+                    for rationale_text in self._continued(prompts, rationale)
+                ]
             last = self._continued([a + b for a, b in zip(prompts, before, strict=True)], settings)
-            for place, prompt, reasons, answer in zip(places, prompts, before, last, strict=True):
-                answers[place] = reasons + answer
+            for position, prompt, reasons, answer in zip(positions, prompts, before, last, strict=True):
+                answers[position] = reasons + answer
                 if prompt + reasons in self.truncated:
                     self.truncated.add(prompt)
         return answers
@@ -222,13 +228,13 @@ class MemoryModel(LM):  # type: ignore[misc]  # lm_eval is untyped
             if len(ids) + tokens > self.longest:
                 self.truncated.add(prompt)
             encoded.append(GreedyPrompt(ids=ids[-max(1, self.longest - tokens) :], max_tokens=tokens))
-        made = continuations(
+        texts = continuations(
             self.model, self.tokenizer, encoded, [until] if isinstance(until, str) else until, self.micro_batch_tokens
         )
-        return [text for _, text in sorted(self._shown(made, "abilities: answers", len(encoded)))]
+        return [text for _, text in sorted(self._shown(texts, "abilities: answers", len(encoded)))]
 
-    def _shown(self, items: Iterable[T], what: str, total: int) -> Iterable[T]:
-        return progress(items, what, total) if self.shown else items
+    def _shown(self, items: Iterable[T], label: str, total: int) -> Iterable[T]:
+        return progress(items, label, total) if self.show_progress else items
 
     def _shortened(self, item: Item, context: str) -> Item:
         room = self.longest + 1 - max(len(target) for target in item.targets)
@@ -237,12 +243,12 @@ class MemoryModel(LM):  # type: ignore[misc]  # lm_eval is untyped
         self.truncated.add(context)
         return Item(prompt=item.prompt[-max(1, room) :], targets=item.targets)
 
-    def _scored(self, items: Sequence[Item], what: str) -> Iterator[tuple[int, list[tuple[float, bool]]]]:
+    def _scored(self, items: Sequence[Item], label: str) -> Iterator[tuple[int, list[tuple[float, bool]]]]:
         """(place, one (log p, greedy) a target) of every item, longest first."""
         order = sorted(range(len(items)), key=lambda index: -items[index].length)
         cut = batches(items, self.micro_batch_tokens, order)
-        for batch in self._shown(cut, what, len(cut)):
-            found = score_targets(self.model, pack([items[index] for index in batch]).to(self.model.device))
-            values = zip(found.nll.tolist(), (found.correct == found.tokens).tolist(), strict=True)
+        for batch in self._shown(cut, label, len(cut)):
+            scores = score_targets(self.model, pack([items[index] for index in batch]).to(self.model.device))
+            values = zip(scores.nll.tolist(), (scores.correct == scores.tokens).tolist(), strict=True)
             for index in batch:
                 yield index, [(-nll, greedy) for nll, greedy in (next(values) for _ in items[index].targets)]

@@ -72,7 +72,7 @@ class Measured:
 class Measurer:
     """Measures the same examples on every model."""
 
-    tasks: harness.Loaded
+    tasks: harness.LoadedTasks
     texts: Sequence[str]
     """Held-out texts for perplexity; none where it is not asked for."""
     settings: Abilities
@@ -85,16 +85,18 @@ class Measurer:
             return self._run(model, tokenizer, when, session)
 
     def _run(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, when: When, session: int) -> Measured:
-        found = self._perplexity(model, tokenizer, when, session) if self.texts else None
-        rows, figures = ([*found[0]], [found[1]]) if found else ([], [])
+        perplexity = self._perplexity(model, tokenizer, when, session) if self.texts else None
+        rows, figures = ([*perplexity[0]], [perplexity[1]]) if perplexity else ([], [])
         results: dict[str, Any] = {}
         if self.tasks.tasks:
             memory = harness.MemoryModel(
-                model, tokenizer, self.settings.micro_batch_tokens, shown=self.distributed.is_main
+                model, tokenizer, self.settings.micro_batch_tokens, show_progress=self.distributed.is_main
             )
             results = harness.run(self.tasks, memory)
             for name, samples in results.pop("samples").items():
-                rows += [row for one in samples for row in _rows(self.tasks.ours(name), one, memory, when, session)]
+                rows += [
+                    row for sample in samples for row in _rows(self.tasks.ours(name), sample, memory, when, session)
+                ]
                 figures += self._figures(name, samples, results, memory)
         return Measured(rows=rows, figures=figures, harness=results)
 
@@ -102,39 +104,41 @@ class Measurer:
         """`run` before any edit, on the model and tokenizer that `make` gives, or what an earlier run left there."""
         table, rest = folder / "abilities.parquet", folder / "figures.json"
         if not self.distributed.broadcast(rest.is_file()):
-            found = self.run(*make(), "before")
+            measured = self.run(*make(), "before")
             if self.distributed.is_main:
-                write(table, Ability, found.rows)
-                write_json(rest, {"figures": [asdict(one) for one in found.figures], "harness": found.harness})
+                write(table, Ability, measured.rows)
+                write_json(
+                    rest, {"figures": [asdict(figure) for figure in measured.figures], "harness": measured.harness}
+                )
         self.distributed.barrier()
-        kept = read_json(rest)
-        figures = [Figure(**one) for one in kept["figures"]]
-        return Measured(rows=read(table, Ability), figures=figures, harness=kept["harness"])
+        stored = read_json(rest)
+        figures = [Figure(**values) for values in stored["figures"]]
+        return Measured(rows=read(table, Ability), figures=figures, harness=stored["harness"])
 
     def _perplexity(
         self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, when: When, session: int
     ) -> tuple[list[Ability], Figure]:
-        chosen = harness.drawn(len(self.texts), self.settings.limit, f"{self.settings.seed}/{PERPLEXITY}")
-        texts = [self.texts[place] for place in chosen]
+        indices = harness.drawn(len(self.texts), self.settings.limit, f"{self.settings.seed}/{PERPLEXITY}")
+        texts = [self.texts[index] for index in indices]
         scores = text_scores(model, tokenizer, texts, self.settings.text_tokens, self.settings.micro_batch_tokens)
-        kept = [(place, one) for place, one in zip(chosen, scores, strict=True) if one is not None]
+        scored = [(index, score) for index, score in zip(indices, scores, strict=True) if score is not None]
         published = self.settings.mode == "published"
         formula = answers.published_perplexity if published else answers.perplexity
-        parts = [(one.nll, float(one.predicted), float(one.tokens)) for _, one in kept]
+        parts = [(text_score.nll, float(text_score.predicted), float(text_score.tokens)) for _, text_score in scored]
         rows = [
             Ability(
                 task=PERPLEXITY,
                 session=session,
                 when=when,
-                index=place,
+                index=index,
                 metric=PERPLEXITY,
                 gold="",
                 answer="",
                 value=formula([part]),
                 parts=part,
-                truncated=one.tokens == self.settings.text_tokens,
+                truncated=text_score.tokens == self.settings.text_tokens,
             )
-            for (place, one), part in zip(kept, parts, strict=True)
+            for (index, text_score), part in zip(scored, parts, strict=True)
         ]
         figure = Figure(
             task=PERPLEXITY,
@@ -153,18 +157,21 @@ class Measurer:
     def _figures(
         self, name: str, samples: Sequence[Any], results: dict[str, Any], memory: harness.MemoryModel
     ) -> list[Figure]:
-        task, made = self.tasks.tasks[name], []
+        task, collected = self.tasks.tasks[name], []
         about = task.config.metadata or {}
         unit = str(about.get("unit", "harness"))
         first = samples[0]
-        by_filter = {one: [sample for sample in samples if sample["filter"] == one] for one in _filters(samples)}
+        by_filter = {
+            filter_name: [sample for sample in samples if sample["filter"] == filter_name]
+            for filter_name in _filters(samples)
+        }
         for label, used in by_filter.items():
             for metric in first["metrics"]:
                 values = [sample[metric] for sample in used if metric in sample]
                 error = standard_error(task.aggregation().get(metric, _mean), values, self.settings.seed)
                 results["results"][name][f"{metric}_stderr,{label}"] = error
                 scale = 100 if unit == "percent" else 1
-                made.append(
+                collected.append(
                     Figure(
                         task=self.tasks.ours(name),
                         metric=_named(metric, label),
@@ -178,7 +185,7 @@ class Measurer:
                         source=str(first["doc"].get("source", "pool.parquet" if unit == "percent" else "harness")),
                     )
                 )
-        return made
+        return collected
 
 
 def standard_error(aggregate: Callable[[Any], float], values: Sequence[Any], seed: int) -> float:
@@ -186,8 +193,8 @@ def standard_error(aggregate: Callable[[Any], float], values: Sequence[Any], see
     if aggregate.__name__.strip("_") == "mean":
         return float(np.std(values)) / math.sqrt(len(values))
     random = np.random.default_rng(seed)
-    draws = [[values[place] for place in random.integers(0, len(values), len(values))] for _ in range(RESAMPLES)]
-    return float(np.std([aggregate(one) for one in draws]))
+    draws = [[values[index] for index in random.integers(0, len(values), len(values))] for _ in range(RESAMPLES)]
+    return float(np.std([aggregate(resample) for resample in draws]))
 
 
 def unfit(pool: Sequence[Fact]) -> str | None:
@@ -240,15 +247,15 @@ def _gold(sample: Mapping[str, Any]) -> str:
 
 
 def _answer(sample: Mapping[str, Any]) -> str:
-    said = sample["filtered_resps"]
+    responses = sample["filtered_resps"]
     if _is_choice(sample):
-        return str(sample["arguments"][int(np.argmax([one[0] for one in said]))][1]).strip()
-    return said[0] if isinstance(said[0], str) else ""
+        return str(sample["arguments"][int(np.argmax([response[0] for response in responses]))][1]).strip()
+    return responses[0] if isinstance(responses[0], str) else ""
 
 
 def _numbers(value: Any) -> tuple[float, ...]:
     flat = value if isinstance(value, list) else []
-    return tuple(float(one) for one in flat) if all(isinstance(one, int | float) for one in flat) else ()
+    return tuple(float(number) for number in flat) if all(isinstance(number, int | float) for number in flat) else ()
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -28,11 +28,11 @@ def four_choice(pool: Sequence[Fact], seed: int) -> list[Document]:
     has fewer than four different targets.
     """
     random = Random(f"{seed}/four_choice")
-    made = []
-    for fact, others in _rivals(pool, CHOICES - 1, random):
-        choices = random.sample([fact.target, *others], CHOICES)
-        made.append({"prompt": fact.prompt, "choices": choices, "gold": choices.index(fact.target)})
-    return made
+    collected = []
+    for fact, rivals in _rivals(pool, CHOICES - 1, random):
+        choices = random.sample([fact.target, *rivals], CHOICES)
+        collected.append({"prompt": fact.prompt, "choices": choices, "gold": choices.index(fact.target)})
+    return collected
 
 
 def yes_no(pool: Sequence[Fact], seed: int) -> tuple[list[Document], list[Document]]:
@@ -44,12 +44,12 @@ def yes_no(pool: Sequence[Fact], seed: int) -> tuple[list[Document], list[Docume
     random = Random(f"{seed}/yes_no")
     if len(pool) <= EXAMPLES:
         raise InputError(f"wanted a pool of more than {EXAMPLES} facts; found {len(pool)}")
-    made = []
-    for number, (fact, (other,)) in enumerate(_rivals(random.sample(pool, len(pool)), 1, random)):
+    collected = []
+    for number, (fact, (rival,)) in enumerate(_rivals(random.sample(pool, len(pool)), 1, random)):
         gold = (number + 1) % 2
-        said = join(fact.prompt, fact.target if gold else other)
-        made.append({"statement": f"{said}.", "gold": gold})
-    return made[:EXAMPLES], made[EXAMPLES:]
+        statement = join(fact.prompt, fact.target if gold else rival)
+        collected.append({"statement": f"{statement}.", "gold": gold})
+    return collected[:EXAMPLES], collected[EXAMPLES:]
 
 
 def _rivals(pool: Sequence[Fact], count: int, random: Random) -> list[tuple[Fact, list[str]]]:
@@ -61,16 +61,18 @@ def _rivals(pool: Sequence[Fact], count: int, random: Random) -> list[tuple[Fact
     for fact in pool:
         groups.setdefault(_group(fact), []).append(fact.target)
     near = {name: _different(targets) for name, targets in groups.items()}
-    made = []
+    pairs = []
     for fact in pool:
         own = normalize(fact.target)
-        found = [one for one in near[_group(fact)] if normalize(one) != own]
-        others = random.sample(found, min(count, len(found)))
-        if len(others) < count:
-            taken = {own, *map(normalize, others)}
-            others += random.sample([one for one in everything if normalize(one) not in taken], count - len(others))
-        made.append((fact, others))
-    return made
+        candidates = [candidate for candidate in near[_group(fact)] if normalize(candidate) != own]
+        rivals = random.sample(candidates, min(count, len(candidates)))
+        if len(rivals) < count:
+            taken = {own, *map(normalize, rivals)}
+            rivals += random.sample(
+                [candidate for candidate in everything if normalize(candidate) not in taken], count - len(rivals)
+            )
+        pairs.append((fact, rivals))
+    return pairs
 
 
 def _group(fact: Fact) -> str:
@@ -78,4 +80,4 @@ def _group(fact: Fact) -> str:
 
 
 def _different(targets: Sequence[str]) -> list[str]:
-    return list({normalize(one): one for one in targets}.values())
+    return list({normalize(target): target for target in targets}.values())

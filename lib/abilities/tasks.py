@@ -27,9 +27,9 @@ def given(*, folder: str | None, pool: Path, seed: int) -> dict[str, Any]:
 
 def data_files(folder: str | None, metadata: Iterable[Mapping[str, Any]]) -> dict[str, Path]:
     """The files in the folder that tasks with this metadata are read from, by name."""
-    names = {name for one in metadata for name in one.get("files", ())} if folder is not None else set()
-    found = {name: Path(folder or "") / name for name in sorted(names)}
-    return {name: path for name, path in found.items() if path.is_file()}
+    names = {name for entry in metadata for name in entry.get("files", ())} if folder is not None else set()
+    candidates = {name: Path(folder or "") / name for name in sorted(names)}
+    return {name: path for name, path in candidates.items() if path.is_file()}
 
 
 def documents(
@@ -58,14 +58,14 @@ def documents(
 def _hub_rows(hub: Mapping[str, Any]) -> Any:
     from datasets import load_dataset  # only a task that is fetched needs it here
 
-    what = f"{hub['path']} at {hub['revision']}"
+    source = f"{hub['path']} at {hub['revision']}"
     how = "Put the published file into a folder and give -S abilities.folder=<folder> (docs/abilities.md)."
     if os.environ.get("ERRATA_OFFLINE") == "1":
-        raise FileNotFoundError(f"{what}: ERRATA_OFFLINE=1 forbids to fetch it. {how}")
+        raise FileNotFoundError(f"{source}: ERRATA_OFFLINE=1 forbids to fetch it. {how}")
     try:
         return load_dataset(hub["path"], hub["name"], split=hub["split"], revision=hub["revision"])
     except ConnectionError as error:
-        raise FileNotFoundError(f"{what}: the hub does not answer ({error}). {how}") from None
+        raise FileNotFoundError(f"{source}: the hub does not answer ({error}). {how}") from None
 
 
 def pool_recall(*, pool: str, **_: Any) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def world_yes_no(*, pool: str, pool_seed: int, **_: Any) -> dict[str, Any]:
 def _splits(**splits: list[Document]) -> dict[str, Any]:
     from datasets import Dataset  # takes half a second to import, and only the harness needs its class
 
-    return {name: Dataset.from_list(found) for name, found in splits.items()}
+    return {name: Dataset.from_list(rows) for name, rows in splits.items()}
 
 
 def reasoning(document: Document, answers: Sequence[str]) -> Metrics:

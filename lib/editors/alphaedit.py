@@ -40,8 +40,8 @@ def edit(
     arch = architecture(model)
 
     def earlier(layer: int, size: int) -> Any:
-        kept = context.state.get(arch.mlp_out_of(layer))
-        return torch.zeros(size, size, dtype=torch.float64) if kept is None else kept.double()
+        products = context.state.get(arch.mlp_out_of(layer))
+        return torch.zeros(size, size, dtype=torch.float64) if products is None else products.double()
 
     def adjusted(layer: int, keys: Any) -> Any:
         moment = load_moment(context.statistics, arch.mlp_out_of(layer)).moment.double()

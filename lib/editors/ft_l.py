@@ -36,8 +36,8 @@ def edit(
 
     Raises InputError where there is no request or no such layer; NotFiniteError where the loss is not finite.
     """
-    made = fine_tuned(model, tokenizer, requests, settings, context, clamp=settings.clamp)
-    return replace(made, info={"editor": "ft_l", "pairs": len(requests)})
+    trained = fine_tuned(model, tokenizer, requests, settings, context, clamp=settings.clamp)
+    return replace(trained, info={"editor": "ft_l", "pairs": len(requests)})
 
 
 def edit_each(
@@ -48,8 +48,8 @@ def edit_each(
     context: Context,
 ) -> list[Edit]:
     """`edit` of every request alone; forward passes are shared where one module is trained."""
-    made = fine_tuned_each(model, tokenizer, requests, settings, context, clamp=settings.clamp)
-    return [replace(one, info={"editor": "ft_l", "pairs": 1}) for one in made]
+    trained = fine_tuned_each(model, tokenizer, requests, settings, context, clamp=settings.clamp)
+    return [replace(each, info={"editor": "ft_l", "pairs": 1}) for each in trained]
 
 
 def size_each(model: PreTrainedModel, settings: Settings, context: Context) -> int:

@@ -40,8 +40,8 @@ def edit(
     Raises InputError where there is no request or no such layer; NotFiniteError where the loss is not finite.
     """
     decay = weight_decay(len(requests), settings)
-    made = fine_tuned(model, tokenizer, requests, settings, context, weight_decay=decay)
-    return replace(made, info={"editor": "ft_w", "pairs": len(requests), "weight_decay": decay})
+    trained = fine_tuned(model, tokenizer, requests, settings, context, weight_decay=decay)
+    return replace(trained, info={"editor": "ft_w", "pairs": len(requests), "weight_decay": decay})
 
 
 def weight_decay(requests: int, settings: Settings) -> float:

@@ -47,7 +47,7 @@ Kind = Literal["copy", "update", "retain"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lesson:
+class FactTexts:
     """What demonstrations of one fact can be made of; every text ends in its object."""
 
     fact: str
@@ -57,7 +57,7 @@ class Lesson:
     retains: tuple[str, ...]
     """Other facts, with their own objects."""
 
-    def shown(self, kind: Kind, choose: Callable[[Sequence[str]], str]) -> str:
+    def demonstration(self, kind: Kind, choose: Callable[[Sequence[str]], str]) -> str:
         """The demonstration of this kind; `choose` takes one text of several."""
         if kind == "copy":
             return demonstration(self.fact, self.fact)
@@ -74,23 +74,25 @@ def preamble(fact: str, demonstrations: Sequence[str], copy: bool) -> str:
 
     With `copy`, the edit itself is the last demonstration, as in the original; EasyEdit leaves that out.
     """
-    shown = [*demonstrations, demonstration(fact, fact)] if copy else [*demonstrations]
-    return f"{''.join(shown)}New Fact: {fact}\nPrompt: "
+    parts = [*demonstrations, demonstration(fact, fact)] if copy else [*demonstrations]
+    return f"{''.join(parts)}New Fact: {fact}\nPrompt: "
 
 
-def nearest_last(lessons: Sequence[Lesson], kinds: Sequence[Kind], choose: Callable[[Sequence[str]], str]) -> list[str]:
-    """One demonstration a kind, of the lessons in turn (nearest first, again from the start where they run out).
+def nearest_last(
+    fact_texts: Sequence[FactTexts], kinds: Sequence[Kind], choose: Callable[[Sequence[str]], str]
+) -> list[str]:
+    """One demonstration a kind, of the fact_texts in turn (nearest first, again from the start where they run out).
 
     Choices are made in that order; the demonstrations come back in the opposite one.
     """
-    made = [lessons[place % len(lessons)].shown(kind, choose) for place, kind in enumerate(kinds)]
-    return made[::-1]
+    in_order = [fact_texts[index % len(fact_texts)].demonstration(kind, choose) for index, kind in enumerate(kinds)]
+    return in_order[::-1]
 
 
-def bank(lessons: Sequence[Lesson]) -> list[str]:
-    """EasyEdit's demonstrations to search: of every lesson the copy, the first update, the first retain."""
+def bank(fact_texts: Sequence[FactTexts]) -> list[str]:
+    """EasyEdit's demonstrations to search: of every texts_of_fact the copy, the first update, the first retain."""
     kinds: tuple[Kind, ...] = ("copy", "update", "retain")
-    return [lesson.shown(kind, lambda texts: texts[0]) for lesson in lessons for kind in kinds]
+    return [texts_of_fact.demonstration(kind, lambda texts: texts[0]) for texts_of_fact in fact_texts for kind in kinds]
 
 
 class Settings(Section):
@@ -135,8 +137,8 @@ def edit_each(
     context: Context,
 ) -> list[Edit]:
     """`edit` of every request alone; the pool is encoded once for all."""
-    made = _contexts(model, tokenizer, requests, settings, context)
-    return [_edit([request], [one]) for request, one in zip(requests, made, strict=True)]
+    contexts = _contexts(model, tokenizer, requests, settings, context)
+    return [_edit([request], [each]) for request, each in zip(requests, contexts, strict=True)]
 
 
 def _edit(requests: Sequence[Request], contexts: Sequence[tuple[str, int]]) -> Edit:
@@ -154,11 +156,11 @@ def _contexts(
 ) -> list[tuple[str, int]]:
     """The context of every request, and how many demonstrations it had no room for."""
     writer = _Writer(context.pool, settings, encoder(settings.encoder, model.device.type))
-    made = []
+    contexts = []
     for index in context.progress(range(len(requests))):
-        shown = writer.demonstrations(requests[index]) if settings.kinds else []
-        made.append(_fitted(model, tokenizer, requests[index], shown, settings))
-    return made
+        demonstrations = writer.demonstrations(requests[index]) if settings.kinds else []
+        contexts.append(_fitted(model, tokenizer, requests[index], demonstrations, settings))
+    return contexts
 
 
 class _Writer:
@@ -177,53 +179,59 @@ class _Writer:
     def near(self, request: Request) -> list[Fact]:
         """Facts that give away nothing of `request`, nearest first: enough, where the pool has so many."""
         order = np.argsort(-(self.vectors @ self.encoder.encode([request.prompt])[0]), kind="stable")
-        looked_at = _SPARE * len(self.settings.kinds)
+        candidates = _SPARE * len(self.settings.kinds)
         while True:
-            near = [fact for row in order[:looked_at] if not _told(request, fact := self.pool[row])]
-            if len({_identity(one) for one in near}) >= len(self.settings.kinds) or looked_at >= len(order):
+            near = [fact for row in order[:candidates] if not _overlaps_evaluation(request, fact := self.pool[row])]
+            if len({_identity(candidate) for candidate in near}) >= len(self.settings.kinds) or candidates >= len(
+                order
+            ):
                 return near
-            looked_at *= _SPARE
+            candidates *= _SPARE
 
     def demonstrations(self, request: Request) -> list[str]:
         """What is shown before `request`, in order. Raises InputError where the pool has not two facts for it."""
         kinds, near = self.settings.kinds, self.near(request)
         distinct: dict[Any, Fact] = {}
-        for one in near:
-            distinct.setdefault(_identity(one), one)
+        for candidate in near:
+            distinct.setdefault(_identity(candidate), candidate)
         if len(distinct) < 2:
             raise InputError(
                 f"request {request.request_id!r}: editor ike demonstrates unedited facts and wants at least 2 that "
                 f"have nothing to do with its evaluation; found {len(distinct)} in a pool of {len(self.pool)}"
             )
         random = Random(f"{self.settings.seed}/ike/{request.request_id}")
-        lessons = [self._lesson(one, near, random) for one in list(distinct.values())[: len(kinds)]]
+        fact_texts = [self._fact_texts(candidate, near, random) for candidate in list(distinct.values())[: len(kinds)]]
         if self.settings.convention == "original":
             random.shuffle(kinds)
-            return nearest_last(lessons, kinds, random.choice)
-        shown = bank(lessons)
+            return nearest_last(fact_texts, kinds, random.choice)
+        texts = bank(fact_texts)
         looked_up = demonstration(join(request.prompt, request.target_new), request.prompt)
-        vectors = self.encoder.encode([looked_up, *shown]).astype(np.float64)
+        vectors = self.encoder.encode([looked_up, *texts]).astype(np.float64)
         order = np.argsort(-(vectors[1:] * vectors[0]).sum(axis=1), kind="stable")[: len(kinds)]
-        return [shown[place] for place in order]
+        return [texts[row] for row in order]
 
-    def _lesson(self, fact: Fact, near: Sequence[Fact], random: Random) -> Lesson:
+    def _fact_texts(self, fact: Fact, near: Sequence[Fact], random: Random) -> FactTexts:
         """What can be shown of `fact`, with an object that is not its own where its relation has another."""
-        others = [one for one in near if _identity(one) != _identity(fact)]
-        related = [one for one in others if fact.relation and one.relation == fact.relation]
-        objects = sorted({one.target for one in related} - {fact.target})
+        rivals = [candidate for candidate in near if _identity(candidate) != _identity(fact)]
+        related = [candidate for candidate in rivals if fact.relation and candidate.relation == fact.relation]
+        objects = sorted({candidate.target for candidate in related} - {fact.target})
         new = random.choice(objects) if objects else fact.target
-        prompts = [one.prompt for one in self.phrasings[_identity(fact)] if one.prompt != fact.prompt]
+        prompts = [phrasing.prompt for phrasing in self.phrasings[_identity(fact)] if phrasing.prompt != fact.prompt]
         if not prompts and fact.subject is not None:
             templates = self.templates.get(fact.relation, {})
-            prompts = [fill(one, fact.subject) for one in templates if one != fact.template]
+            prompts = [fill(template, fact.subject) for template in templates if template != fact.template]
         if not prompts:
-            prompts = [f"{join(one.prompt, one.target)}. {fact.prompt}" for one in others]
-        elsewhere = [one for one in others if one.subject is None or one.subject != fact.subject] or others
-        stays = [one for one in elsewhere if fact.relation and one.relation == fact.relation] or elsewhere
-        return Lesson(
+            prompts = [f"{join(candidate.prompt, candidate.target)}. {fact.prompt}" for candidate in rivals]
+        elsewhere = [
+            candidate for candidate in rivals if candidate.subject is None or candidate.subject != fact.subject
+        ] or rivals
+        stays = [
+            candidate for candidate in elsewhere if fact.relation and candidate.relation == fact.relation
+        ] or elsewhere
+        return FactTexts(
             fact=join(fact.prompt, new),
-            updates=tuple(join(one, new) for one in prompts),
-            retains=tuple(join(one.prompt, one.target) for one in stays),
+            updates=tuple(join(prompt, new) for prompt in prompts),
+            retains=tuple(join(candidate.prompt, candidate.target) for candidate in stays),
         )
 
 
@@ -232,7 +240,7 @@ def _identity(fact: Fact) -> Any:
     return (fact.subject, fact.relation) if fact.subject and fact.relation else fact.fact_id
 
 
-def _told(request: Request, fact: Fact) -> bool:
+def _overlaps_evaluation(request: Request, fact: Fact) -> bool:
     """Whether the fact is about something that `request` is scored on."""
     return any(
         contains(prompt, fact.subject or "") or contains(prompt, fact.prompt) or contains(fact.prompt, prompt)
@@ -254,12 +262,12 @@ def _fitted(
     """
     original = settings.convention == "original"
     fact = join(request.prompt, request.target_new)
-    targets = [request.target_new, request.target_true or "", *(one.target for one in request.locality)]
+    targets = [request.target_new, request.target_true or "", *(prompt.target for prompt in request.locality)]
     longest = f"{max(request.evaluation_prompts, key=len)} {max(targets, key=len)}"
     room = getattr(model.config, "max_position_embeddings", None)
     for fewer in range(len(demonstrations) + 1):
-        kept = demonstrations[fewer:] if original else demonstrations[: len(demonstrations) - fewer]
-        text = preamble(fact, kept, copy=original)
+        remaining = demonstrations[fewer:] if original else demonstrations[: len(demonstrations) - fewer]
+        text = preamble(fact, remaining, copy=original)
         if room is None or len(tokenizer(text + longest).input_ids) <= room:
             return text, fewer
     raise InputError(

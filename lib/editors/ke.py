@@ -63,8 +63,8 @@ def edit(
     """
     network = load_hypernet(context.hypernet, "ke", new_network(model, settings))
     items = new_targets(tokenizer, requests)
-    made = edit_together(model, network, items, _weights(items), context.train.micro_batch_tokens)
-    return Edit(updates=made.updates, info={"editor": "ke", "pairs": len(items)})
+    summed = edit_together(model, network, items, _weights(items), context.train.micro_batch_tokens)
+    return Edit(updates=summed.updates, info={"editor": "ke", "pairs": len(items)})
 
 
 def edit_each(
@@ -77,8 +77,8 @@ def edit_each(
     """`edit` of every request alone; forward passes are shared."""
     network = load_hypernet(context.hypernet, "ke", new_network(model, settings))
     items = new_targets(tokenizer, requests)
-    made = edit_apart(model, network, items, _weights(items), context.train.micro_batch_tokens)
-    return [Edit(updates=one.updates, info={"editor": "ke", "pairs": 1}) for one in made]
+    edits = edit_apart(model, network, items, _weights(items), context.train.micro_batch_tokens)
+    return [Edit(updates=each.updates, info={"editor": "ke", "pairs": 1}) for each in edits]
 
 
 def train_hypernet(
@@ -93,19 +93,19 @@ def train_hypernet(
     return learn("ke", new_network(model, settings), model, tokenizer, pool, settings, context, folder)
 
 
-def new_network(model: PreTrainedModel, settings: Settings) -> "Network":
+def new_network(model: PreTrainedModel, settings: Settings) -> "KeNetwork":
     """The untrained network, on the model's device; settings.seed draws it."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
-        return Network(model, settings).to(model.device)
+        return KeNetwork(model, settings).to(model.device)
 
 
 def _weights(items: Sequence[Item]) -> list[float]:
     """The loss of an edit is the mean over its target's tokens."""
-    return [1 / len(one.targets[0]) for one in items]
+    return [1 / len(item.targets[0]) for item in items]
 
 
-class Network(Hypernet):
+class KeNetwork(Hypernet):
     """KE's condition and the gates of all matrices."""
 
     def __init__(self, model: PreTrainedModel, settings: Settings) -> None:
@@ -114,7 +114,8 @@ class Network(Hypernet):
         modules = [model.get_submodule(path) for path in self.paths]
         self.condition = _Condition(model.get_input_embeddings().weight, settings)
         self.gates = nn.ModuleList(
-            _Gate(*shape_of(one), rows_are_outputs=isinstance(one, nn.Linear), settings=settings) for one in modules
+            _Gate(*shape_of(module), rows_are_outputs=isinstance(module, nn.Linear), settings=settings)
+            for module in modules
         )
 
     def forward(self, signals: Signals) -> Updates:
@@ -138,8 +139,8 @@ class _Condition(nn.Module):
 
     def forward(self, items: Sequence[Item]) -> Tensor:
         where = self.embedding.weight.device
-        ids = [torch.tensor(one.prompt + one.targets[0], device=where) for one in items]
-        lengths = torch.tensor([len(one) for one in ids])
+        ids = [torch.tensor(item.prompt + item.targets[0], device=where) for item in items]
+        lengths = torch.tensor([len(row) for row in ids])
         vectors = self.embedding(pad_sequence(ids, batch_first=True))  # [b, t, d]
         packed = pack_padded_sequence(vectors, lengths, batch_first=True, enforce_sorted=False)
         _, (last, _) = self.lstm(packed)  # [2, b, hidden]: after the last token, and after the first backwards
@@ -160,8 +161,8 @@ class _Gate(nn.Module):
         self.second = weight_norm(nn.Linear(settings.hidden, sum(self.sizes)))
 
     def forward(self, condition: Tensor, x: Tensor, delta: Tensor) -> LowRank:
-        made = self.second(self.first(condition).tanh())
-        b, a, d, c, gate = made[:, None].split(self.sizes, dim=-1)  # each [b, 1, size]
+        outputs = self.second(self.first(condition).tanh())
+        b, a, d, c, gate = outputs[:, None].split(self.sizes, dim=-1)  # each [b, 1, size]
         a, c = a.softmax(-1), c.softmax(-1)
         if not self.rows_are_outputs:
             a, b, c, d = b, a, d, c

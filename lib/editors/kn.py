@@ -58,7 +58,7 @@ def edit(
 
     Raises InputError naming the request that has no target_true, or whose answer no neuron adds to.
     """
-    if missing := [one.request_id for one in requests if one.target_true is None]:
+    if missing := [request.request_id for request in requests if request.target_true is None]:
         raise InputError(
             f"request {missing[0]!r}: editor kn looks for the neurons of the old answer and needs target_true; "
             f"{len(missing)} of {len(requests)} requests have none"
@@ -102,7 +102,7 @@ def question(tokenizer: PreTrainedTokenizerBase, request: Request, settings: Set
     if settings.mode == "corrected":
         return _answers(tokenizer, request, [str(request.target_true)]), True
     ids = _bare(tokenizer, str(request.target_true))
-    return Item(prompt=tuple(prompt_ids(tokenizer, request.prompt)), targets=tuple((one,) for one in ids)), False
+    return Item(prompt=tuple(prompt_ids(tokenizer, request.prompt)), targets=tuple((token,) for token in ids)), False
 
 
 def direction(
@@ -112,8 +112,12 @@ def direction(
     paths = architecture(model)
     if settings.mode == "corrected":
         old, new = _answers(tokenizer, request, [str(request.target_true), request.target_new]).targets
-        place = next((k for k, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), 0)
-        erased, written, table = [old[place]], [new[place]], model.get_submodule(paths.head).weight
+        first_difference = next((k for k, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), 0)
+        erased, written, table = (
+            [old[first_difference]],
+            [new[first_difference]],
+            model.get_submodule(paths.head).weight,
+        )
     else:
         item = Item(prompt=tuple(prompt_ids(tokenizer, request.prompt)), targets=((0,),))
         erased = score_targets(model, pack([item]).to(model.device)).argmax.tolist()

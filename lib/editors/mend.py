@@ -65,10 +65,10 @@ def edit(
     is not finite, NotFiniteError where a gradient is not.
     """
     network, items = _trained(model, settings, context), new_targets(tokenizer, requests)
-    weight = 1 / sum(len(one.targets[0]) for one in items)
-    tokens = context.train.micro_batch_tokens if settings.mode == "corrected" else sum(one.length for one in items)
-    made = edit_together(model, network, items, [weight] * len(items), tokens)
-    return Edit(updates=made.updates, info={"editor": "mend", "pairs": len(items)})
+    weight = 1 / sum(len(item.targets[0]) for item in items)
+    tokens = context.train.micro_batch_tokens if settings.mode == "corrected" else sum(item.length for item in items)
+    summed = edit_together(model, network, items, [weight] * len(items), tokens)
+    return Edit(updates=summed.updates, info={"editor": "mend", "pairs": len(items)})
 
 
 def edit_each(
@@ -80,11 +80,11 @@ def edit_each(
 ) -> list[Edit]:
     """`edit` of every request alone; forward passes are shared."""
     if settings.mode == "published":
-        return [edit(model, tokenizer, [one], settings, context) for one in requests]
+        return [edit(model, tokenizer, [request], settings, context) for request in requests]
     network, items = _trained(model, settings, context), new_targets(tokenizer, requests)
-    weights = [1 / len(one.targets[0]) for one in items]
-    made = edit_apart(model, network, items, weights, context.train.micro_batch_tokens)
-    return [Edit(updates=one.updates, info={"editor": "mend", "pairs": 1}) for one in made]
+    weights = [1 / len(item.targets[0]) for item in items]
+    edits = edit_apart(model, network, items, weights, context.train.micro_batch_tokens)
+    return [Edit(updates=each.updates, info={"editor": "mend", "pairs": 1}) for each in edits]
 
 
 def train_hypernet(
@@ -99,12 +99,12 @@ def train_hypernet(
     return learn("mend", new_network(model, settings), model, tokenizer, pool, settings, context, folder)
 
 
-def new_network(model: PreTrainedModel, settings: Settings) -> "Network":
+def new_network(model: PreTrainedModel, settings: Settings) -> "MendNetwork":
     """The untrained network, on the model's device; settings.seed draws it."""
     shapes = {path: shape_of(model.get_submodule(path)) for path in edited_modules(model, settings.layers)}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
-        return Network(shapes, settings).to(model.device)
+        return MendNetwork(shapes, settings).to(model.device)
 
 
 def _trained(model: PreTrainedModel, settings: Settings, context: Context) -> Hypernet:
@@ -114,7 +114,7 @@ def _trained(model: PreTrainedModel, settings: Settings, context: Context) -> Hy
     return network.train(network.own_statistics)
 
 
-class Network(Hypernet):
+class MendNetwork(Hypernet):
     """All of MEND's networks and rates. In training mode a forward pass adds its tokens to the statistics."""
 
     def __init__(self, shapes: dict[str, tuple[int, int]], settings: Settings) -> None:
@@ -208,8 +208,8 @@ class _Moments(nn.Module):
         self.register_buffer("squares", torch.zeros(d))  # sum of squared differences from the mean
 
     def forget(self) -> None:
-        for one in (self.count, self.mean, self.squares):
-            one.zero_()
+        for buffer in (self.count, self.mean, self.squares):
+            buffer.zero_()
 
     def add(self, rows: Tensor) -> None:
         if not len(rows):

@@ -41,13 +41,13 @@ def compose(first: Edit, second: Edit) -> Edit:
     return replace(second, updates=updates, contexts={**first.contexts, **second.contexts})
 
 
-def _sum(one: Update, other: Update) -> Update:
-    if isinstance(one, Vector) or isinstance(other, Vector):
-        if type(one) is not type(other):
+def _sum(first: Update, second: Update) -> Update:
+    if isinstance(first, Vector) or isinstance(second, Vector):
+        if type(first) is not type(second):
             raise ValueError("an edit updates a vector and a matrix under one path")
-        return Vector(shift=one.shift + other.shift)  # type: ignore[union-attr]
-    if isinstance(one, LowRank) and isinstance(other, LowRank):
-        left = torch.cat([one.left, other.left.to(one.left)], dim=1)
-        if left.shape[1] < min(one.shape):
-            return LowRank(left=left, right=torch.cat([one.right, other.right.to(one.right)]))
-    return Dense(delta=one.dense() + other.dense())
+        return Vector(shift=first.shift + second.shift)  # type: ignore[union-attr]
+    if isinstance(first, LowRank) and isinstance(second, LowRank):
+        left = torch.cat([first.left, second.left.to(first.left)], dim=1)
+        if left.shape[1] < min(first.shape):
+            return LowRank(left=left, right=torch.cat([first.right, second.right.to(first.right)]))
+    return Dense(delta=first.dense() + second.dense())

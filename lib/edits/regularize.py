@@ -116,13 +116,13 @@ def largest(values: Tensor, keep: float) -> Tensor:
     The value at the cut is selected, nothing is sorted: a matrix may have 10^8 entries.
     """
     flat = values.flatten()
-    wanted = kept_count(len(flat), keep)
-    if wanted == len(flat):
+    count = kept_count(len(flat), keep)
+    if count == len(flat):
         return torch.ones_like(values, dtype=torch.bool)
-    cut = flat.kthvalue(len(flat) - wanted).values
+    cut = flat.kthvalue(len(flat) - count).values
     mask = flat > cut
     tied = (flat == cut).nonzero()[:, 0]
-    mask[tied[len(tied) - (wanted - int(mask.sum())) :]] = True
+    mask[tied[len(tied) - (count - int(mask.sum())) :]] = True
     return mask.view_as(values)
 
 

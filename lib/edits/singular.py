@@ -78,8 +78,8 @@ def reweighted(update: Matrix, factor: Callable[[Tensor], Tensor]) -> Tensor:
         return _reweighted(update.dense().float(), factor)
     outer, left = torch.linalg.qr(update.left.float())
     inner, right = torch.linalg.qr(update.right.float().T)
-    made: Tensor = outer @ _reweighted(left @ right.T, factor) @ inner.T
-    return made
+    product: Tensor = outer @ _reweighted(left @ right.T, factor) @ inner.T
+    return product
 
 
 def _values(matrix: Tensor) -> Tensor:

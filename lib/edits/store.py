@@ -59,7 +59,7 @@ def write_edit(edit: Edit, folder: Path) -> None:
     if edit.contexts:
         write_json(folder / CONTEXTS, edit.contexts)
     if edit.state:
-        save_tensors({name: one.detach().cpu().contiguous() for name, one in edit.state.items()}, folder / STATE)
+        save_tensors({name: tensor.detach().cpu().contiguous() for name, tensor in edit.state.items()}, folder / STATE)
     write_json(folder / INFO, edit.info)
 
 
@@ -84,8 +84,8 @@ def sessions(folder: Path, edits: int) -> list[tuple[int, Path]]:
 
     Without checkpoints the whole one is session 0.
     """
-    found = [(int(one.name), one) for one in sorted((folder / _CHECKPOINTS).glob("*"))]
-    return [*found, (edits if found else 0, folder)]
+    checkpoints = [(int(path.name), path) for path in sorted((folder / _CHECKPOINTS).glob("*"))]
+    return [*checkpoints, (edits if checkpoints else 0, folder)]
 
 
 def clear_edit(folder: Path) -> None:
@@ -138,4 +138,4 @@ def _updates(tensors: Mapping[str, Tensor]) -> dict[str, Update]:
     for key, tensor in tensors.items():
         path, _, name = key.rpartition("/")
         parts.setdefault(path, {})[name] = tensor
-    return {path: _KINDS[frozenset(one)](**one) for path, one in parts.items()}
+    return {path: _KINDS[frozenset(part)](**part) for path, part in parts.items()}

@@ -120,5 +120,5 @@ def tensors_of(update: Update) -> dict[str, Tensor]:
 
 def check_finite(path: str, update: Update) -> None:
     """Raise InputError where a value of the update is NaN or infinite."""
-    if not all(bool(one.isfinite().all()) for one in tensors_of(update).values()):
+    if not all(bool(tensor.isfinite().all()) for tensor in tensors_of(update).values()):
         raise InputError(f"edit of {path}: the update has values that are not finite; nothing was applied")

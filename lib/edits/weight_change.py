@@ -60,8 +60,8 @@ class Measure:
         Computed on the model's device in float32, sums and ranks in float64, one weight after another. The singular
         values are what takes time; those of a low-rank update are cheap.
         """
-        found = {path: self._change(path, update) for path, update in edit.updates.items()}
-        return WeightChange(weights=found, total=_total(list(found.values()), self.thresholds))
+        changes = {path: self._change(path, update) for path, update in edit.updates.items()}
+        return WeightChange(weights=changes, total=_total(list(changes.values()), self.thresholds))
 
     def _change(self, path: str, update: Update) -> Change:
         if isinstance(update, Vector):
@@ -73,7 +73,9 @@ class Measure:
         update = update.to(weight.device)
         delta = update.dense().float()
         relative = relative_change(delta, weight.float())
-        above = {str(one): 100 * float((relative > one).sum()) / delta.numel() for one in self.thresholds}
+        above = {
+            str(threshold): 100 * float((relative > threshold).sum()) / delta.numel() for threshold in self.thresholds
+        }
         rank, largest = self._rank_and_largest(update, delta)
         return Change(
             entries=delta.numel(),
@@ -113,17 +115,17 @@ def _column(update: Vector) -> Dense:
 
 
 def _total(changes: Sequence[Change], thresholds: Sequence[float]) -> Change:
-    entries = sum(one.entries for one in changes)
-    ranks = [one.rank for one in changes]
+    entries = sum(change.entries for change in changes)
+    ranks = [change.rank for change in changes]
     return Change(
         entries=entries,
-        manhattan=math.fsum(one.manhattan for one in changes),
-        frobenius=math.hypot(*(one.frobenius for one in changes)),
+        manhattan=math.fsum(change.manhattan for change in changes),
+        frobenius=math.hypot(*(change.frobenius for change in changes)),
         share_above={
-            name: math.fsum(one.share_above[name] * one.entries for one in changes) / max(1, entries)
+            name: math.fsum(change.share_above[name] * change.entries for change in changes) / max(1, entries)
             for name in map(str, thresholds)
         },
-        rank=None if None in ranks else sum(one for one in ranks if one is not None),
-        largest=max((one.largest for one in changes), default=0.0),
-        base_largest=max((one.base_largest for one in changes), default=0.0),
+        rank=None if None in ranks else sum(change for change in ranks if change is not None),
+        largest=max((change.largest for change in changes), default=0.0),
+        base_largest=max((change.base_largest for change in changes), default=0.0),
     )

@@ -53,17 +53,17 @@ def merged(model: PreTrainedModel, edit: Edit) -> PreTrainedModel:
         )
     check_fits(model, edit)
     # Only the modules are copied: what is already in the memo of deepcopy is taken as it is.
-    other = copy.deepcopy(model, {id(one): one for one in (*model.parameters(), *model.buffers())})
+    result = copy.deepcopy(model, {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())})
     if tied(model) & set(edit.updates):
-        other.config.tie_word_embeddings = False
-        other.all_tied_weights_keys = {}
+        result.config.tie_word_embeddings = False
+        result.all_tied_weights_keys = {}
     for path, update in edit.updates.items():
         owner, _, name = path.rpartition(".") if isinstance(update, Vector) else (path, "", "weight")
-        module = other.get_submodule(owner)
+        module = result.get_submodule(owner)
         change = update.shift if isinstance(update, Vector) else own_orientation(module, update.dense())
         weight = getattr(module, name)
         setattr(module, name, nn.Parameter(weight + change.to(weight), requires_grad=weight.requires_grad))
-    return other
+    return result
 
 
 def write_merged(model: PreTrainedModel, edit: Edit, base: Path, folder: Path) -> None:
@@ -74,17 +74,17 @@ def write_merged(model: PreTrainedModel, edit: Edit, base: Path, folder: Path) -
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder}: wanted a folder that is new or empty; give another, or remove it first")
-    other = merged(model, edit)
+    merged_model = merged(model, edit)
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
         with quiet_transformers():
-            other.save_pretrained(unfinished)
+            merged_model.save_pretrained(unfinished)
         for file in _beside_the_weights(weights_folder(base)):
             shutil.copy2(file, unfinished / file.name)
         manifest = read_json(base / MANIFEST)
-        known = {name: manifest[name] for name in ("name", "revision", "source")}
-        write_json(unfinished / PROVENANCE, {"base": known, "edit": dict(edit.info)})
+        origin = {name: manifest[name] for name in ("name", "revision", "source")}
+        write_json(unfinished / PROVENANCE, {"base": origin, "edit": dict(edit.info)})
         os.replace(unfinished, folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -92,5 +92,5 @@ def write_merged(model: PreTrainedModel, edit: Edit, base: Path, folder: Path) -
 
 def _beside_the_weights(folder: Path) -> list[Path]:
     """The base's tokenizer and generation files."""
-    patterns = [*(one for one in HUB_FILES if one not in _WEIGHTS), "chat_template*"]
+    patterns = [*(hub_file for hub_file in HUB_FILES if hub_file not in _WEIGHTS), "chat_template*"]
     return sorted({file for pattern in patterns for file in folder.glob(pattern) if file.is_file()})

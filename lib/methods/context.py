@@ -41,9 +41,9 @@ class Context:
 
     def of(self, requests: Sequence[Request]) -> "Context":
         """The same, with the paraphrases and neighbors of these requests only."""
-        ours = {request.request_id for request in requests}
+        request_ids = {request.request_id for request in requests}
         return replace(
             self,
-            paraphrases=[one for one in self.paraphrases if one.request_id in ours],
-            neighbors=[one for one in self.neighbors if one.request_id in ours],
+            paraphrases=[paraphrase for paraphrase in self.paraphrases if paraphrase.request_id in request_ids],
+            neighbors=[neighbor for neighbor in self.neighbors if neighbor.request_id in request_ids],
         )

@@ -85,16 +85,16 @@ def architecture(model: PreTrainedModel) -> Architecture:
     Raises InputError naming the modules that are missing.
     """
     family = model.config.model_type
-    found = FAMILIES.get(family, _LLAMA)
-    present = {path for path, _ in model.named_modules()}
-    wanted = [found.embedding, found.final_norm, found.head, found.block(0)]
-    wanted += [found.mlp_of(0), found.mlp_in_of(0), found.mlp_out_of(0)]
-    if missing := [path for path in wanted if path not in present]:
+    paths = FAMILIES.get(family, _LLAMA)
+    present = {name for name, _ in model.named_modules()}
+    needed = [paths.embedding, paths.final_norm, paths.head, paths.block(0)]
+    needed += [paths.mlp_of(0), paths.mlp_in_of(0), paths.mlp_out_of(0)]
+    if missing := [name for name in needed if name not in present]:
         raise InputError(
             f"{type(model).__name__} (model_type {family!r}): this editor needs the modules {', '.join(missing)}, "
             f"which it lacks. Known families: {', '.join(FAMILIES)}; a new one is a record in architecture.py"
         )
-    return found
+    return paths
 
 
 def hidden_of(output: Any) -> Tensor:

@@ -58,12 +58,12 @@ def score_targets(model: nn.Module, packed: Packed) -> TargetScores:
     nll = torch.empty(len(packed.label), dtype=torch.float32, device=hidden.device)
     argmax = torch.empty_like(packed.label)
     # Targets of one prompt share the state that predicts their first token: its logits are computed once.
-    unique, place = torch.unique(packed.query, return_inverse=True)
-    first = torch.empty_like(unique).scatter_(0, place, torch.arange(len(place), device=place.device))
+    unique, row_of = torch.unique(packed.query, return_inverse=True)
+    first = torch.empty_like(unique).scatter_(0, row_of, torch.arange(len(row_of), device=row_of.device))
     for start in range(0, len(unique), HEAD_CHUNK):
-        inside = ((place >= start) & (place < start + HEAD_CHUNK)).nonzero()[:, 0]
+        inside = ((row_of >= start) & (row_of < start + HEAD_CHUNK)).nonzero()[:, 0]
         logits = head(hidden[first[start : start + HEAD_CHUNK]]).float()  # [chunk, v]
-        rows = place[inside] - start
+        rows = row_of[inside] - start
         nll[inside] = logits.logsumexp(-1)[rows] - logits[rows, packed.label[inside]]
         argmax[inside] = logits.argmax(-1)[rows]
     return _by_target(packed, nll, argmax)

@@ -50,9 +50,9 @@ def _shard(model: PreTrainedModel, mesh: Any) -> PreTrainedModel:
     blocks = list(model.get_submodule(architecture(model).blocks))
     for block in blocks:
         fully_shard(block, mesh=mesh)
-    inside = {one for block in blocks for one in block.parameters()}
-    others = {one for one in model.base_model.parameters() if one not in inside}
-    fully_shard(model.base_model, mesh=mesh, ignored_params=others)  # makes one sequence of the blocks
+    inside = {parameter for block in blocks for parameter in block.parameters()}
+    outside = {parameter for parameter in model.base_model.parameters() if parameter not in inside}
+    fully_shard(model.base_model, mesh=mesh, ignored_params=outside)  # makes one sequence of the blocks
     return model
 
 
@@ -70,8 +70,9 @@ def whole(weight: Tensor) -> Tensor:
 def join_uneven(model: PreTrainedModel, idle: Callable[[], object] | None = None) -> Iterator[None]:
     """Within it, the processes may go through a spread model's blocks different numbers of times.
 
-    Before each pass they tell each other who still works. Who is done makes idle passes, until all are: of one token
-    through the blocks, or as `idle` makes them (forward and backward, where the others go backward as well).
+    Before each pass they count the processes that still work. A process that has finished makes idle passes until all
+    have: of one token through the blocks, or as `idle` makes them (forward and backward, where the others go backward
+    as well).
     """
     decoder: nn.Module = model.base_model
     if not isinstance(decoder, FSDPModule):
@@ -92,9 +93,9 @@ def join_uneven(model: PreTrainedModel, idle: Callable[[], object] | None = None
         idle()
 
 
-def _working(here: int, device: torch.device) -> Tensor:
+def _working(working: int, device: torch.device) -> Tensor:
     """How many processes are about to make a pass that matters."""
-    count = torch.tensor(here, device=device)
+    count = torch.tensor(working, device=device)
     dist.all_reduce(count)
     return count
 

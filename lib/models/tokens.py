@@ -29,17 +29,17 @@ def encode(
     beginning of the target, the merged token counts as the target's. A prompt that gives no token at all starts with
     the end-of-text token. Raises InputError naming prompt and target where no token is left to the target.
     """
-    joined = [together(prompt, target) for prompt, ours in zip(prompts, targets, strict=True) for target in ours]
+    joined = [together(prompt, target) for prompt, answers in zip(prompts, targets, strict=True) for target in answers]
     encoded = iter(_ids(tokenizer, joined))
     items = []
-    for prompt, alone, ours in zip(prompts, _ids(tokenizer, prompts), targets, strict=True):
-        whole = [next(encoded) for _ in ours]
-        shared = min([len(alone), *(_common(alone, ids) for ids in whole)])
-        for target, ids in zip(ours, whole, strict=True):
+    for prompt, alone, answers in zip(prompts, _ids(tokenizer, prompts), targets, strict=True):
+        sequences = [next(encoded) for _ in answers]
+        shared = min([len(alone), *(_common(alone, ids) for ids in sequences)])
+        for target, ids in zip(answers, sequences, strict=True):
             if len(ids) <= shared:
                 raise InputError(f"target {target!r} after {prompt!r}: the tokenizer leaves it no token of its own")
         start = alone[:shared] or [tokenizer.eos_token_id]
-        items.append(Item(prompt=tuple(start), targets=tuple(tuple(ids[shared:]) for ids in whole)))
+        items.append(Item(prompt=tuple(start), targets=tuple(tuple(ids[shared:]) for ids in sequences)))
     return items
 
 
@@ -53,10 +53,10 @@ def _ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[
     return [ids for part in parts for ids in tokenizer(part).input_ids]
 
 
-def _common(one: Sequence[int], other: Sequence[int]) -> int:
+def _common(first: Sequence[int], second: Sequence[int]) -> int:
     """Length of the common beginning."""
     count = 0
-    for a, b in zip(one, other, strict=False):
+    for a, b in zip(first, second, strict=False):
         if a != b:
             break
         count += 1

@@ -65,10 +65,10 @@ def editing(
     train = params.with_recipe(params.section("train", params.Train), preset.train)
     protocol = params.section("protocol", params.Protocol)
     regularize = params.section("regularize", params.Regularize)
-    chosen = editor(named["editor"])
+    module = editor(named["editor"])
     if stage == "edit" or protocol.kind == "single":
         check_sharded(named["editor"], distributed)
-    settings = params.editor_preset(named["editor"], named["model"], chosen.Settings)
+    settings = params.editor_preset(named["editor"], named["model"], module.Settings)
     lora = params.with_held_lora(preset, train).lora
     held = preset.train.held if train.objective == "held" else None
     key = fingerprint(
@@ -100,7 +100,7 @@ def editing(
         job = Job(
             model=loading.load_model(inputs.model, device(), distributed),
             tokenizer=loading.load_tokenizer(inputs.model),
-            editor=chosen,
+            editor=module,
             settings=settings,
             context=context,
             regularize=regularize,

@@ -34,36 +34,36 @@ def sequential(
     of a batch.
     """
     marks = {*checkpoint_numbers(protocol, len(requests))}
-    done, so_far = _stored(job.folder)
-    whole: Edit | None = None
+    done, total = _stored(job.folder)
+    finished: Edit | None = None
     for mark in sorted(mark for mark in marks if mark <= done):
-        whole = job.finished(read_edit(job.folder / f"session-{mark:08d}"))
-        keep(mark, whole)
+        finished = job.finished(read_edit(job.folder / f"session-{mark:08d}"))
+        keep(mark, finished)
     saved = time.monotonic()
     for start in job.context.progress(range(done, len(requests), protocol.batch_size)):
-        some = requests[start : start + protocol.batch_size]
-        done = start + len(some)
+        batch = requests[start : start + protocol.batch_size]
+        done = start + len(batch)
         checkpoints = job.checkpoints(job.folder / f"training-{done:08d}")
         checkpoints.folder.mkdir(exist_ok=True)
-        context = replace(job.context.of(some), checkpoints=checkpoints, state=so_far.state, progress=without_progress)
-        so_far = _sum(so_far, job.made(some, context, so_far))
+        context = replace(job.context.of(batch), checkpoints=checkpoints, state=total.state, progress=without_progress)
+        total = _sum(total, job.made(batch, context, total))
         if done in marks or done in also:
-            whole = job.finished(so_far)
-            keep(done, whole)
+            finished = job.finished(total)
+            keep(done, finished)
         if job.context.distributed.is_main and (done in marks or time.monotonic() - saved > _SECONDS_BETWEEN_SAVES):
-            _store(job.folder, done, so_far)
+            _store(job.folder, done, total)
             saved = time.monotonic()
         job.context.distributed.barrier()
         shutil.rmtree(checkpoints.folder, ignore_errors=True)
-    assert whole is not None, "the end is a checkpoint"
-    return whole
+    assert finished is not None, "the end is a checkpoint"
+    return finished
 
 
-def _sum(so_far: Edit, new: Edit) -> Edit:
+def _sum(total: Edit, new: Edit) -> Edit:
     """Both, with what `info` counts counted over all sessions; the rest of it is the last session's."""
-    counts = {name: so_far.info.get(name, 0) + new.info[name] for name in _COUNTS if name in new.info}
-    both = compose(so_far, new)
-    return replace(both, info={**both.info, **counts})
+    counts = {name: total.info.get(name, 0) + new.info[name] for name in _COUNTS if name in new.info}
+    combined = compose(total, new)
+    return replace(combined, info={**combined.info, **counts})
 
 
 def session_ends(protocol: Protocol, edits: int) -> list[int]:
@@ -95,5 +95,5 @@ def _store(folder: Path, done: int, edit: Edit) -> None:
 
 def _stored(folder: Path) -> tuple[int, Edit]:
     """Number of edits in the last stored session, and their sum."""
-    found = sorted(folder.glob("session-*"))
-    return (int(found[-1].name.removeprefix("session-")), read_edit(found[-1])) if found else (0, UNEDITED)
+    stored = sorted(folder.glob("session-*"))
+    return (int(stored[-1].name.removeprefix("session-")), read_edit(stored[-1])) if stored else (0, UNEDITED)

@@ -21,13 +21,16 @@ _MEMORY_SHARE = 1 / 8
 def single(job: Job, requests: Sequence[Request], together: int) -> Iterator[tuple[Request, Edit]]:
     """Every request alone on the unedited model; `together` of them share forward passes where the editor can."""
     for start in range(0, len(requests), together):
-        some = requests[start : start + together]
-        context = replace(job.context.of(some), progress=without_progress, checkpoints=None)
+        batch = requests[start : start + together]
+        context = replace(job.context.of(batch), progress=without_progress, checkpoints=None)
         if edits_each(job.editor):
-            made = job.editor.edit_each(job.model, job.tokenizer, some, job.settings, context)
+            edits = job.editor.edit_each(job.model, job.tokenizer, batch, job.settings, context)
         else:
-            made = [job.editor.edit(job.model, job.tokenizer, [one], job.settings, context.of([one])) for one in some]
-        for request, edit in zip(some, made, strict=True):
+            edits = [
+                job.editor.edit(job.model, job.tokenizer, [single_request], job.settings, context.of([single_request]))
+                for single_request in batch
+            ]
+        for request, edit in zip(batch, edits, strict=True):
             yield request, job.finished(regularized(edit, job.model, job.regularize, UNEDITED, request.request_id))
 
 

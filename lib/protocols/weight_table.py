@@ -20,7 +20,7 @@ from lib.runtime.tensors import save_tensors
 
 _DIGITS = 6
 
-Row = Mapping[str, Any]
+WeightRow = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,24 +45,24 @@ class WeightTable:
         The first process does, and of a model that is spread all do together.
         """
         path = self.folder / f"{edits:08d}.json"
-        company = self.distributed if self.distributed.sharded else Distributed()
-        if not (self.distributed.is_main or self.distributed.sharded) or company.broadcast(path.is_file()):
+        processes = self.distributed if self.distributed.sharded else Distributed()
+        if not (self.distributed.is_main or self.distributed.sharded) or processes.broadcast(path.is_file()):
             return
-        found = rows(self.measure.of(edit), edits)
+        measured = rows(self.measure.of(edit), edits)
         if self.distributed.is_main:
-            write_json(path, {"rows": found})
+            write_json(path, {"rows": measured})
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[WeightRow]:
         """All rows, session after session; the last one is the total of the last session."""
         return [row for path in sorted(self.folder.glob("*.json")) for row in read_json(path)["rows"]]
 
 
-def rows(change: WeightChange, edits: int) -> list[Row]:
+def rows(change: WeightChange, edits: int) -> list[WeightRow]:
     """A row for every weight, and the total; none where no weight is changed."""
     if not change.weights:
         return []
     named = [*change.weights.items(), (TOTAL, change.total)]
-    return [{"edits": edits, "path": path, **figures(one)} for path, one in named]
+    return [{"edits": edits, "path": path, **figures(weight)} for path, weight in named]
 
 
 def figures(change: Change) -> dict[str, Any]:
@@ -78,30 +78,30 @@ def figures(change: Change) -> dict[str, Any]:
     }
 
 
-def summary(found: Sequence[Row]) -> dict[str, Any]:
+def summary(table: Sequence[WeightRow]) -> dict[str, Any]:
     """The total of the last session, for the metrics; where no weight was changed, that it is so."""
-    if not found:
+    if not table:
         return {"note": "the edit changes no weight"}
-    return {name: value for name, value in found[-1].items() if name not in ("edits", "path")}
+    return {name: value for name, value in table[-1].items() if name not in ("edits", "path")}
 
 
-def write_weights(table: Path, maps: Path, found: Sequence[Row], edit: Edit, settings: Weights) -> None:
+def write_weights(table: Path, maps: Path, table_rows: Sequence[WeightRow], edit: Edit, settings: Weights) -> None:
     """The table as CSV, its header alone where there are no rows; and heat maps of what `edit` changed most.
 
     An empty cell is a rank that was not looked for. The maps are those of the matrices with the largest Frobenius norm
     of the change after the last session, by path; a bias or a norm's weight has none.
     """
-    shares = [_share(one) for one in settings.thresholds]
+    shares = [_share(threshold) for threshold in settings.thresholds]
     columns = ["edits", "path", "entries", "manhattan", "frobenius", *shares, "rank", "largest", "base_largest"]
     table.parent.mkdir(parents=True, exist_ok=True)
     with table.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, columns)
         writer.writeheader()
-        writer.writerows(found)
-    norms = {row["path"]: row["frobenius"] for row in found}  # of several sessions the last one's stays
+        writer.writerows(table_rows)
+    norms = {row["path"]: row["frobenius"] for row in table_rows}  # of several sessions the last one's stays
     matrices = {path: update for path, update in edit.updates.items() if not isinstance(update, Vector)}
-    chosen = sorted(matrices, key=lambda path: -norms[path])[: settings.maps]
-    save_tensors({path: heat_map(matrices[path], settings.map_side) for path in chosen}, maps)
+    largest = sorted(matrices, key=lambda path: -norms[path])[: settings.maps]
+    save_tensors({path: heat_map(matrices[path], settings.map_side) for path in largest}, maps)
 
 
 def _share(threshold: float) -> str:

@@ -44,7 +44,7 @@ def mend_edit(family: str, paths: list[str], given: Mapping[str, Tensor], rates:
     model, tokenizer = golden_model(family)
     published = not run.startswith("eval")
     shapes = {path: shape_of(model.get_submodule(path)) for path in paths}
-    network = mend.Network(shapes, settings(mend, "mend", rank=24))
+    network = mend.MendNetwork(shapes, settings(mend, "mend", rank=24))
     network.own_statistics = published
     network.load_state_dict(mend_weights(network, given, rates))
     network.train(published).requires_grad_(False)
@@ -53,7 +53,7 @@ def mend_edit(family: str, paths: list[str], given: Mapping[str, Tensor], rates:
     return edit_together(model, network, chosen, [weight] * len(chosen), 4096)
 
 
-def mend_weights(network: mend.Network, given: Mapping[str, Tensor], rates: list[int]) -> dict[str, Tensor]:
+def mend_weights(network: mend.MendNetwork, given: Mapping[str, Tensor], rates: list[int]) -> dict[str, Tensor]:
     """The original's weights under this project's names; its updates are plus a rate times the sum, ours are minus."""
     state = {"rates": -given["edit_lrs"][rates]}
     names = {"u": "u", "v": "v", "bias": "bias", "scale": "mode_scale.weight", "shift": "mode_shift.weight"}

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lib.editors.ike import Kind, Lesson, bank, demonstration, nearest_last, preamble
+from lib.editors.ike import FactTexts, Kind, bank, demonstration, nearest_last, preamble
 from tests.parity.editing import requests
 from tests.parity.reference import document
 
@@ -13,14 +13,14 @@ STORED = document("ike")
 KINDS: tuple[Kind, ...] = ("copy", "update", "retain")
 
 
-def lessons() -> list[Lesson]:
+def lessons() -> list[FactTexts]:
     """What the originals show of each of the twelve records."""
     made = []
     for record in document("inputs/counterfact_requests"):
         rewrite = record["requested_rewrite"]
         new, true = rewrite["target_new"]["str"], rewrite["target_true"]["str"]
         made.append(
-            Lesson(
+            FactTexts(
                 fact=f"{rewrite['prompt'].replace('{}', rewrite['subject'])} {new}",
                 updates=tuple(f"{one} {new}" for one in record["paraphrase_prompts"]),
                 retains=tuple(f"{one} {true}" for one in record["neighborhood_prompts"]),

@@ -44,21 +44,21 @@ def fine_tuned_each(
     if settings.module == "block":
         return [
             fine_tuned(
-                model, tokenizer, [one], settings, context, weight_decay=weight_decay, clamp=clamp
+                model, tokenizer, [request], settings, context, weight_decay=weight_decay, clamp=clamp
             )
-            for one in requests
+            for request in requests
         ]  # fmt: skip
     values = [copies(model, settings) for _ in requests]
     before = copies(model, settings)
-    optimizers = [torch.optim.Adam(one.values(), lr=settings.lr, weight_decay=weight_decay) for one in values]
+    optimizers = [torch.optim.Adam(value.values(), lr=settings.lr, weight_decay=weight_decay) for value in values]
     items = training_items(tokenizer, requests, settings)
     active = list(range(len(requests)))
     for _ in context.progress(range(settings.epochs)):
         stepped: list[int] = []
         for part in batches([items[index] for index in active], context.train.micro_batch_tokens):
-            some = [active[place] for place in part]
-            losses = _backward(model, [values[index] for index in some], [items[index] for index in some])
-            for index, loss in zip(some, losses, strict=True):
+            batch = [active[index_in_active] for index_in_active in part]
+            losses = _backward(model, [values[index] for index in batch], [items[index] for index in batch])
+            for index, loss in zip(batch, losses, strict=True):
                 if loss < settings.min_loss:
                     continue  # its only batch, so its last epoch
                 optimizers[index].step()
@@ -67,7 +67,7 @@ def fine_tuned_each(
                 stepped.append(index)
         if not (active := stepped):
             break
-    return [edit_of(model, one) for one in values]
+    return [edit_of(model, value) for value in values]
 
 
 def _backward(model: PreTrainedModel, values: Sequence[Values], items: Sequence[Item]) -> list[float]:
@@ -76,12 +76,12 @@ def _backward(model: PreTrainedModel, values: Sequence[Values], items: Sequence[
     with _computing_with(model, values):
         nll = token_nll(model, side_by_side(packings))
     weighted = nll * torch.cat([token_weights([item], 1, nll) for item in items])
-    losses = [one.sum() for one in torch.split(weighted, [len(packed.label) for packed in packings])]
-    found = [finite(loss.item()) for loss in losses]
-    leaves = [leaf for one in values for leaf in one.values()]
+    losses = [part.sum() for part in torch.split(weighted, [len(packed.label) for packed in packings])]
+    amounts = [finite(loss.item()) for loss in losses]
+    leaves = [leaf for value in values for leaf in value.values()]
     for leaf, gradient in zip(leaves, torch.autograd.grad(torch.stack(losses).sum(), leaves), strict=True):
         leaf.grad = gradient
-    return found
+    return amounts
 
 
 @contextmanager
@@ -89,9 +89,9 @@ def _computing_with(model: nn.Module, values: Sequence[Values]) -> Iterator[None
     """Within it, row i of a forward pass computes with values[i]."""
     with ExitStack() as stack:
         for module in dict.fromkeys(path.rpartition(".")[0] for path in values[0]):
-            weights = torch.stack([one[f"{module}.weight"] for one in values])
+            weights = torch.stack([value[f"{module}.weight"] for value in values])
             has_bias = f"{module}.bias" in values[0]
-            biases = torch.stack([one[f"{module}.bias"] for one in values]) if has_bias else None
+            biases = torch.stack([value[f"{module}.bias"] for value in values]) if has_bias else None
             stack.enter_context(_by_row(model.get_submodule(module), weights, biases))
         yield
 

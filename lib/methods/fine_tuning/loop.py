@@ -83,19 +83,19 @@ def copies(model: PreTrainedModel, settings: Tuning) -> Values:
     layers = [math.floor(settings.depth * count)] if settings.layers == "auto" else settings.layers
     if wrong := [layer for layer in layers if not 0 <= layer < count]:
         raise InputError(f"layers: the model has layers 0 to {count - 1}, found {wrong[0]}")
-    found: Values = {}
+    values: Values = {}
     for layer in layers:
         module = paths.block(layer) if settings.module == "block" else paths.mlp_out_of(layer)
         for name, value in model.get_submodule(module).named_parameters():
-            found[f"{module}.{name}"] = value.detach().to(torch.float32, copy=True).requires_grad_()
-    return found
+            values[f"{module}.{name}"] = value.detach().to(torch.float32, copy=True).requires_grad_()
+    return values
 
 
 def training_items(tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], settings: Tuning) -> list[Item]:
     """One item a request; as published, every target token is a target of its own right after the prompt."""
-    items = encode(tokenizer, [one.prompt for one in requests], [(one.target_new,) for one in requests])
+    items = encode(tokenizer, [request.prompt for request in requests], [(request.target_new,) for request in requests])
     if settings.objective == "published":
-        return [Item(prompt=one.prompt, targets=tuple((token,) for token in one.targets[0])) for one in items]
+        return [Item(prompt=item.prompt, targets=tuple((token,) for token in item.targets[0])) for item in items]
     return items
 
 
@@ -121,14 +121,14 @@ def _fit(
     done: list[Step] = []
     for epoch in context.progress(range(settings.epochs)):
         total = 0.0
-        for place, start in enumerate(starts):
+        for index, start in enumerate(starts):
             batch = items[start : start + settings.batch_size]
             loss = _backward(model, values, batch, context)
             if loss >= settings.min_loss:
                 optimizer.step()
             if clamp is not None:
                 keep_near(values, before, clamp)
-            done.append(Step(step=len(done), epoch=epoch + place / len(starts), loss=loss, lr=settings.lr))
+            done.append(Step(step=len(done), epoch=epoch + index / len(starts), loss=loss, lr=settings.lr))
             total += loss * len(batch)
         if total / len(items) < settings.min_loss:
             break
@@ -137,15 +137,15 @@ def _fit(
 
 def _backward(model: PreTrainedModel, values: Values, batch: Sequence[Item], context: Context) -> float:
     """Give `values` the gradient of the batch's loss, of which this process computes its share; return that loss."""
-    share = context.distributed.shard(sorted(batch, key=lambda one: -one.length))
+    share = context.distributed.shard(sorted(batch, key=lambda total: -total.length))
     loss = torch.zeros((), device=model.device)
     gradients = [torch.zeros_like(value) for value in values.values()]
     for indices in batches(share, context.train.micro_batch_tokens):
-        some = [share[index] for index in indices]
-        nll = _nll(model, values, pack(some).to(model.device))
-        part = (nll * token_weights(some, len(batch), nll)).sum()
-        for one, new in zip(gradients, torch.autograd.grad(part, list(values.values())), strict=True):
-            one += new
+        micro_batch = [share[index] for index in indices]
+        nll = _nll(model, values, pack(micro_batch).to(model.device))
+        part = (nll * token_weights(micro_batch, len(batch), nll)).sum()
+        for total, new in zip(gradients, torch.autograd.grad(part, list(values.values())), strict=True):
+            total += new
         loss += part.detach()
     context.distributed.all_reduce([loss, *gradients])
     for value, gradient in zip(values.values(), gradients, strict=True):

@@ -16,7 +16,7 @@ _Key = tuple[str | None, str | None, str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Case:
+class TrainingCase:
     """One edit to learn from, as token ids."""
 
     edit: Item
@@ -34,10 +34,10 @@ class Case:
     @property
     def length(self) -> int:
         """Tokens that the case takes in a row."""
-        return sum(one.length for one in self.items)
+        return sum(item.length for item in self.items)
 
 
-class Source:
+class CaseSource:
     """Facts from which cases are drawn, sorted by what they say and by relation."""
 
     def __init__(self, facts: Sequence[Fact]) -> None:
@@ -48,35 +48,39 @@ class Source:
         for fact in facts:
             self._phrasings.setdefault(_key(fact), []).append(fact)
             self._of_relation.setdefault(fact.relation, []).append(fact)
-        for relation, some in self._of_relation.items():
-            self._targets[relation] = sorted({fact.target for fact in some})
+        for relation, members in self._of_relation.items():
+            self._targets[relation] = sorted({fact.target for fact in members})
         self._all_targets = sorted({fact.target for fact in facts})
 
-    def draw(self, tokenizer: PreTrainedTokenizerBase, random: Random, locality: int) -> Case:
+    def draw(self, tokenizer: PreTrainedTokenizerBase, random: Random, locality: int) -> TrainingCase:
         """A random case with `locality` facts beside it, all but the last of the edit's relation.
 
         The new target is another object of the relation, or of the whole pool where the relation has only one.
         """
         fact = random.choice(self.facts)
-        others = [one for one in self._targets[fact.relation] if normalize(one) != normalize(fact.target)]
-        new = random.choice(others or [one for one in self._all_targets if normalize(one) != normalize(fact.target)])
-        phrasings = [one for one in self._phrasings[_key(fact)] if one.prompt != fact.prompt]
-        said = random.choice(phrasings or [fact])
-        beside = [
-            self._beside(fact, self._of_relation[fact.relation] if place < locality - 1 else self.facts, random)
-            for place in range(locality)
+        rivals = [
+            candidate for candidate in self._targets[fact.relation] if normalize(candidate) != normalize(fact.target)
         ]
-        prompts = [fact.prompt, said.prompt, *(one.prompt for one in beside)]
-        items = encode(tokenizer, prompts, [(new,), (new,), *((one.target,) for one in beside)])
-        return Case(edit=items[0], rephrased=items[1], locality=tuple(items[2:]))
+        new = random.choice(
+            rivals or [candidate for candidate in self._all_targets if normalize(candidate) != normalize(fact.target)]
+        )
+        phrasings = [candidate for candidate in self._phrasings[_key(fact)] if candidate.prompt != fact.prompt]
+        rephrased = random.choice(phrasings or [fact])
+        beside = [
+            self._beside(fact, self._of_relation[fact.relation] if index < locality - 1 else self.facts, random)
+            for index in range(locality)
+        ]
+        prompts = [fact.prompt, rephrased.prompt, *(candidate.prompt for candidate in beside)]
+        items = encode(tokenizer, prompts, [(new,), (new,), *((candidate.target,) for candidate in beside)])
+        return TrainingCase(edit=items[0], rephrased=items[1], locality=tuple(items[2:]))
 
     def _beside(self, fact: Fact, among: Sequence[Fact], random: Random) -> Fact:
         """A fact that says something else; of another subject where chance gives one in a few tries."""
         for _ in range(10):
-            found = random.choice(among)
-            if found.subject != fact.subject or (found.subject is None and found.prompt != fact.prompt):
-                return found
-        return next(one for one in self.facts if one.target != fact.target)
+            candidate = random.choice(among)
+            if candidate.subject != fact.subject or (candidate.subject is None and candidate.prompt != fact.prompt):
+                return candidate
+        return next(candidate for candidate in self.facts if candidate.target != fact.target)
 
 
 def split(pool: Sequence[Fact], share: float, seed: int) -> tuple[list[Fact], list[Fact]]:

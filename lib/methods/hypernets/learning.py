@@ -6,7 +6,7 @@ A step draws cases (cases.py), lets the network make the update of each, and min
          + locality_weight * KL(unedited || edited) where other facts' targets are predicted
 
 both as means over target tokens. The model itself is frozen. Adam; the weights of the lowest loss on held-out facts are
-kept, and training ends when that has not improved for `patience` looks.
+kept, and training ends when that has not improved for `patience` validations.
 """
 
 import json
@@ -26,7 +26,7 @@ from lib.core.errors import NotFiniteError
 from lib.core.params import Section
 from lib.core.records import Fact
 from lib.methods.context import Context
-from lib.methods.hypernets.cases import Case, Source, split
+from lib.methods.hypernets.cases import CaseSource, TrainingCase, split
 from lib.methods.hypernets.network import Hypernet, attached, save_hypernet, signals_of, together
 from lib.methods.training.loop import Checkpoints
 from lib.models.likelihood import hidden_states
@@ -51,8 +51,8 @@ class Learning(Section):
     locality: int = Field(ge=1, description="other facts of a case")
     validation: float = Field(gt=0, lt=1, description="share of the pool's facts held out to choose the weights")
     validation_cases: int = Field(ge=1, description="cases drawn from them, the same every time")
-    validation_steps: int = Field(ge=1, description="steps between two looks at them")
-    patience: int = Field(ge=1, description="looks without a lower loss after which training ends")
+    validation_steps: int = Field(ge=1, description="steps between two validations")
+    patience: int = Field(ge=1, description="validations without a lower loss after which training ends")
     seed: int = Field(description="draws initial weights, the held-out facts and the cases")
 
 
@@ -84,23 +84,23 @@ def learn(
     Goes on after a kill from the newest checkpoint, with the same final bytes. Raises InputError where the pool is too
     small, NotFiniteError where the loss is not finite.
     """
-    train, validation = (Source(side) for side in split(pool, settings.validation, settings.seed))
+    train, held_out = (CaseSource(side) for side in split(pool, settings.validation, settings.seed))
     run = _Run(network, model, settings, context.train.micro_batch_tokens)
-    cases = list(_cases(validation, tokenizer, settings, "validation", settings.validation_cases))
-    looks = _resume(context.checkpoints, run)
+    cases = list(_cases(held_out, tokenizer, settings, "validation", settings.validation_cases))
+    validations = _resume(context.checkpoints, run)
     for step in context.progress(range(run.done, settings.steps)):
-        if _finished(looks, settings):
+        if _finished(validations, settings):
             break
         run.step(list(_cases(train, tokenizer, settings, f"step {step}", settings.batch_size)))
         if run.done % settings.validation_steps == 0 or run.done == settings.steps:
-            looks.append(run.look(cases))
-            if looks[-1]["loss"] <= min(one["loss"] for one in looks):
+            validations.append(run.validate(cases))
+            if validations[-1]["loss"] <= min(validation["loss"] for validation in validations):
                 run.best = _copied(network)
-            _LOG.info("hypernet: %s", ", ".join(f"{name} {value:.4g}" for name, value in looks[-1].items()))
+            _LOG.info("hypernet: %s", ", ".join(f"{name} {value:.4g}" for name, value in validations[-1].items()))
         if context.checkpoints and context.distributed.is_main and run.done % context.checkpoints.every == 0:
-            _save(context.checkpoints, run, looks)
+            _save(context.checkpoints, run, validations)
     network.load_state_dict(run.best)
-    best = min(looks, key=lambda one: one["loss"])
+    best = min(validations, key=lambda each: each["loss"])
     save_hypernet(folder, network, {"editor": editor, "modules": list(network.paths), **best})
     return {"steps": run.done, "best_step": best["step"], "facts": len(pool),
             **{f"validation_{name}": value for name, value in best.items() if name != "step"}}  # fmt: skip
@@ -116,13 +116,13 @@ class _Run:
         self.done = 0
         self.best: Mapping[str, Tensor] = _copied(network)
 
-    def step(self, cases: Sequence[Case]) -> None:
+    def step(self, cases: Sequence[TrainingCase]) -> None:
         """One step of the optimizer. Raises NotFiniteError where the loss is not finite."""
         self.network.train()
         self.optimizer.zero_grad()
         for indices in batches(cases, self.micro_batch_tokens):
-            some = [cases[index] for index in indices]
-            loss = losses(self.model, self.network, some).total(self.settings) * (len(some) / len(cases))
+            micro_batch = [cases[index] for index in indices]
+            loss = losses(self.model, self.network, micro_batch).total(self.settings) * (len(micro_batch) / len(cases))
             if not bool(loss.isfinite()):
                 raise NotFiniteError(f"hypernet: the loss became {loss.item()}; lower lr in the editor's preset")
             # the network's parameters alone: one of the model's may want a gradient, and must not be given any
@@ -135,32 +135,32 @@ class _Run:
         self.done += 1
 
     @torch.no_grad()
-    def look(self, cases: Sequence[Case]) -> dict[str, float]:
+    def validate(self, cases: Sequence[TrainingCase]) -> dict[str, float]:
         """The losses on held-out cases."""
         self.network.eval()
         sums = torch.zeros(2)
         for indices in batches(cases, self.micro_batch_tokens):
-            found = losses(self.model, self.network, [cases[index] for index in indices])
-            sums += torch.stack([found.edit, found.locality]).cpu() * len(indices)
+            means = losses(self.model, self.network, [cases[index] for index in indices])
+            sums += torch.stack([means.edit, means.locality]).cpu() * len(indices)
         edit, locality = sums / len(cases)
         total = Losses(edit=edit, locality=locality).total(self.settings)
         return {"step": self.done, "loss": total.item(), "edit": edit.item(), "locality": locality.item()}
 
 
-def losses(model: PreTrainedModel, network: Hypernet, cases: Sequence[Case]) -> Losses:
+def losses(model: PreTrainedModel, network: Hypernet, cases: Sequence[TrainingCase]) -> Losses:
     """The two losses of these cases, each edited alone; gradients reach the network."""
     weights = [1 / len(case.edit.targets[0]) for case in cases]
     updates = network(signals_of(model, [case.edit for case in cases], network.paths, weights))
     moved, moved_rows = together([pack([case.rephrased]).to(model.device) for case in cases])
-    kept, kept_rows = together([pack(case.locality).to(model.device) for case in cases])
+    unrelated, unrelated_rows = together([pack(case.locality).to(model.device) for case in cases])
     with torch.no_grad():
-        before = _log_p(model, kept)
+        before = _log_p(model, unrelated)
     with attached(model, updates, moved_rows):
         edit = -_log_p(model, moved).gather(1, moved.label[:, None])[:, 0]
-    with attached(model, updates, kept_rows):
-        after = _log_p(model, kept)
+    with attached(model, updates, unrelated_rows):
+        after = _log_p(model, unrelated)
     divergence = torch.nn.functional.kl_div(after, before, log_target=True, reduction="none").sum(-1)
-    return Losses(edit=_mean_by_target(edit, moved), locality=_mean_by_target(divergence, kept))
+    return Losses(edit=_mean_by_target(edit, moved), locality=_mean_by_target(divergence, unrelated))
 
 
 def _log_p(model: PreTrainedModel, packed: Packed) -> Tensor:
@@ -175,35 +175,37 @@ def _mean_by_target(values: Tensor, packed: Packed) -> Tensor:
     return (values / counts[packed.owner]).sum() / packed.targets
 
 
-def _cases(source: Source, tokenizer: PreTrainedTokenizerBase, settings: Any, what: str, number: int) -> Iterator[Case]:
+def _cases(
+    source: CaseSource, tokenizer: PreTrainedTokenizerBase, settings: Any, purpose: str, number: int
+) -> Iterator[TrainingCase]:
     """Cases that follow from the seed and `what` alone."""
-    random = Random(f"{settings.seed}/{what}")
+    random = Random(f"{settings.seed}/{purpose}")
     return (source.draw(tokenizer, random, settings.locality) for _ in range(number))
 
 
-def _finished(looks: Sequence[Mapping[str, float]], settings: Any) -> bool:
-    """Whether the last `patience` looks were no better than the best before them."""
-    found = [one["loss"] for one in looks]
-    return len(found) > settings.patience and min(found[-settings.patience :]) >= min(found[: -settings.patience])
+def _finished(validations: Sequence[Mapping[str, float]], settings: Any) -> bool:
+    """Whether the last `patience` validations were no better than the best before them."""
+    values = [validation["loss"] for validation in validations]
+    return len(values) > settings.patience and min(values[-settings.patience :]) >= min(values[: -settings.patience])
 
 
 def _copied(network: Hypernet) -> dict[str, Tensor]:
-    return {name: one.detach().clone() for name, one in network.state_dict().items()}
+    return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
 
 
-def _save(checkpoints: Checkpoints, run: _Run, looks: Sequence[Mapping[str, float]]) -> None:
+def _save(checkpoints: Checkpoints, run: _Run, validations: Sequence[Mapping[str, float]]) -> None:
     """Write everything that the next step depends on, whole or not at all."""
-    tensors = {f"network/{name}": one.detach().clone() for name, one in run.network.state_dict().items()}
-    tensors |= {f"best/{name}": one for name, one in run.best.items()}
+    tensors = {f"network/{name}": value.detach().clone() for name, value in run.network.state_dict().items()}
+    tensors |= {f"best/{name}": value for name, value in run.best.items()}
     for index, state in run.optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer/{index}/{name}": one for name, one in state.items()}
+        tensors |= {f"optimizer/{index}/{name}": tensor for name, tensor in state.items()}
     checkpoints.folder.mkdir(parents=True, exist_ok=True)
-    metadata = {"done": json.dumps(run.done), "looks": json.dumps(looks)}
+    metadata = {"done": json.dumps(run.done), "validations": json.dumps(validations)}
     save_tensors(tensors, checkpoints.folder / _NAME, metadata)
 
 
 def _resume(checkpoints: Checkpoints | None, run: _Run) -> list[dict[str, float]]:
-    """Load the newest checkpoint, if any, into `run`; return the looks that it has behind it."""
+    """Load the newest checkpoint, if any, into `run`; return the validations before it."""
     if checkpoints is None or not (path := checkpoints.folder / _NAME).is_file():
         return []
     parts: dict[str, dict[str, Tensor]] = {"network": {}, "best": {}, "optimizer": {}}
@@ -219,5 +221,5 @@ def _resume(checkpoints: Checkpoints | None, run: _Run) -> list[dict[str, float]
         index, _, name = key.partition("/")
         state.setdefault(int(index), {})[name] = value.cpu() if name == "step" else value
     run.optimizer.load_state_dict({**run.optimizer.state_dict(), "state": state})
-    looks: list[dict[str, float]] = json.loads(about["looks"])
-    return looks
+    validations: list[dict[str, float]] = json.loads(about["validations"])
+    return validations

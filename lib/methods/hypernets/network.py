@@ -83,12 +83,12 @@ def signals_of(
         nll = token_nll(model, packed)
         loss = (nll * nll.new_tensor(weights)[packed.owner]).sum()
         gradients = torch.autograd.grad(loss, [outputs[path] for path in paths])
-    if not all(bool(one.isfinite().all()) for one in gradients):
+    if not all(bool(gradient.isfinite().all()) for gradient in gradients):
         raise NotFiniteError("hyper-network: the gradient of an edit's loss is not finite")
     return Signals(
         items=items,
         inputs={path: inputs[path].float() for path in paths},
-        gradients={path: one.float() for path, one in zip(paths, gradients, strict=True)},
+        gradients={path: gradient.float() for path, gradient in zip(paths, gradients, strict=True)},
     )
 
 
@@ -99,8 +99,8 @@ def _tapped(model: nn.Module, paths: Sequence[str]) -> Iterator[tuple[dict[str, 
     outputs: dict[str, Tensor] = {}
 
     def tap(path: str) -> Any:
-        def keep(module: nn.Module, given: tuple[Tensor, ...], output: Tensor) -> Tensor:
-            inputs[path] = given[0].detach()
+        def keep(module: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> Tensor:
+            inputs[path] = arguments[0].detach()
             outputs[path] = output if output.requires_grad else output.detach().requires_grad_()
             return outputs[path]
 
@@ -125,40 +125,40 @@ def attached(model: nn.Module, updates: Updates, rows: Sequence[int]) -> Iterato
 
 def together(packings: Sequence[Packed]) -> tuple[Packed, list[int]]:
     """Packings as one forward pass, and which of them each of its rows belongs to."""
-    return side_by_side(packings), [place for place, one in enumerate(packings) for _ in range(len(one.item))]
+    return side_by_side(packings), [index for index, packed in enumerate(packings) for _ in range(len(packed.item))]
 
 
 def new_targets(tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request]) -> list[Item]:
     """Prompt and new target of every request. Raises ValueError where there is no request."""
     if not requests:
         raise ValueError("hyper-network: wanted at least one request, found none")
-    return encode(tokenizer, [one.prompt for one in requests], [(one.target_new,) for one in requests])
+    return encode(tokenizer, [request.prompt for request in requests], [(request.target_new,) for request in requests])
 
 
 def edit_together(
     model: PreTrainedModel, network: Hypernet, items: Sequence[Item], weights: Sequence[float], tokens: int
 ) -> Edit:
     """One edit: the sum of the updates of all items, `tokens` tokens at a time. Raises InputError as check_finite."""
-    made = Edit(updates={})
+    total = Edit(updates={})
     for part in _parts(model, network, items, weights, tokens):
         summed = {
-            path: LowRank(left=one.left.transpose(0, 1).flatten(1), right=one.right.flatten(0, 1))
-            for path, one in part.items()
+            path: LowRank(left=each.left.transpose(0, 1).flatten(1), right=each.right.flatten(0, 1))
+            for path, each in part.items()
         }
-        made = compose(made, Edit(updates={path: _smaller(_used(one)) for path, one in summed.items()}))
-    return _checked(made)
+        total = compose(total, Edit(updates={path: _smaller(_used(each)) for path, each in summed.items()}))
+    return _checked(total)
 
 
 def edit_apart(
     model: PreTrainedModel, network: Hypernet, items: Sequence[Item], weights: Sequence[float], tokens: int
 ) -> list[Edit]:
     """An edit for every item. Raises InputError as check_finite."""
-    made = []
+    edits = []
     for part in _parts(model, network, items, weights, tokens):
         for row in range(len(part[network.paths[0]].left)):
-            own = {path: LowRank(left=one.left[row], right=one.right[row]) for path, one in part.items()}
-            made.append(_checked(Edit(updates={path: _smaller(_used(one)) for path, one in own.items()})))
-    return made
+            own = {path: LowRank(left=each.left[row], right=each.right[row]) for path, each in part.items()}
+            edits.append(_checked(Edit(updates={path: _smaller(_used(each)) for path, each in own.items()})))
+    return edits
 
 
 def _parts(
@@ -190,7 +190,7 @@ def save_hypernet(folder: Path, network: nn.Module, info: Mapping[str, Any]) -> 
     """Write the network; a folder with hypernet.json is complete, since that is written last."""
     folder.mkdir(parents=True, exist_ok=True)
     save_tensors(
-        {name: one.detach().cpu().contiguous() for name, one in network.state_dict().items()}, folder / WEIGHTS
+        {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}, folder / WEIGHTS
     )
     write_json(folder / INFO, info)
 
@@ -200,15 +200,16 @@ def load_hypernet(folder: Path | None, editor: str, network: Hypernet) -> Hypern
 
     Raises FileNotFoundError where nothing was trained for this editor, InputError where it was for other shapes.
     """
-    found = read_json(folder / INFO) if folder is not None and (folder / INFO).is_file() else {}
-    if folder is None or found.get("editor") != editor:
+    stored_info = read_json(folder / INFO) if folder is not None and (folder / INFO).is_file() else {}
+    if folder is None or stored_info.get("editor") != editor:
         raise FileNotFoundError(
-            f"{folder}: wanted the trained hyper-network of editor {editor}, found {_said(found)}; "
+            f"{folder}: wanted the trained hyper-network of editor {editor}, found {_trained_for(stored_info)}; "
             "run `dvc repro hypernet`"
         )
-    if found["modules"] != list(network.paths):
+    if stored_info["modules"] != list(network.paths):
         raise InputError(
-            f"{folder}: trained for the modules {', '.join(found['modules'])}, wanted {', '.join(network.paths)}; "
+            f"{folder}: trained for the modules {', '.join(stored_info['modules'])}, "
+            f"wanted {', '.join(network.paths)}; "
             "run `dvc repro hypernet` with this model and these layers"
         )
     _fill(network, load_tensors(folder / WEIGHTS), folder)
@@ -216,15 +217,15 @@ def load_hypernet(folder: Path | None, editor: str, network: Hypernet) -> Hypern
 
 
 def _fill(network: nn.Module, stored: Mapping[str, Tensor], folder: Path) -> None:
-    wanted = {name: tuple(one.shape) for name, one in network.state_dict().items()}
-    given = {name: tuple(one.shape) for name, one in stored.items()}
-    if wrong := sorted(name for name in wanted | given if wanted.get(name) != given.get(name)):
+    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    actual = {name: tuple(tensor.shape) for name, tensor in stored.items()}
+    if wrong := sorted(name for name in expected | actual if expected.get(name) != actual.get(name)):
         raise InputError(
-            f"{folder / WEIGHTS}: {wrong[0]}: wanted shape {wanted.get(wrong[0])}, found {given.get(wrong[0])}; "
+            f"{folder / WEIGHTS}: {wrong[0]}: wanted shape {expected.get(wrong[0])}, found {actual.get(wrong[0])}; "
             "the preset of the editor or the model changed since it was trained: run `dvc repro hypernet`"
         )
     network.load_state_dict(dict(stored))
 
 
-def _said(info: Mapping[str, Any]) -> str:
+def _trained_for(info: Mapping[str, Any]) -> str:
     return f"that of {info['editor']}" if info.get("editor") else "none"

@@ -20,7 +20,7 @@ Place = Literal["corrected", "published"]
 before the activation function. In a gated MLP both give the same attributions: one factor scales the product."""
 
 
-def attributions(model: PreTrainedModel, item: Item, place: Place, steps: int, product: bool) -> Tensor:
+def attributions(model: PreTrainedModel, item: Item, mode: Place, steps: int, product: bool) -> Tensor:
     """How much each neuron adds to the probability of the item's targets: [layers, inner], float32.
 
     A neuron's activation a at the last prompt token is scaled by `steps` numbers from 0 to 1, a layer at a time:
@@ -28,15 +28,15 @@ def attributions(model: PreTrainedModel, item: Item, place: Place, steps: int, p
     value on the way, so that long targets do not vanish; otherwise it is the mean of the tokens' own probabilities.
     """
     paths = architecture(model)
-    of = paths.mlp_out_of if place == "corrected" else paths.mlp_in_of
+    of = paths.mlp_out_of if mode == "corrected" else paths.mlp_in_of
     modules = {layer: model.get_submodule(of(layer)) for layer in range(paths.layers(model))}
     column = len(item.prompt) - 1
     packed = side_by_side([pack([item]).to(model.device)] * steps)  # a row a step
     scales = torch.linspace(0, 1, steps, device=model.device)[:, None]
-    found = []
-    for layer, activation in _activations(model, item, modules, place, column).items():
+    rows = []
+    for layer, activation in _activations(model, item, modules, mode, column).items():
         scaled = (scales * activation.float()).requires_grad_()  # [steps, inner]
-        with _replaced(modules[layer], place, column, scaled), torch.enable_grad():
+        with _replaced(modules[layer], mode, column, scaled), torch.enable_grad():
             log_p = -token_nll(model, packed).view(steps, -1)
             if product:
                 total = log_p.sum(1)
@@ -44,12 +44,12 @@ def attributions(model: PreTrainedModel, item: Item, place: Place, steps: int, p
             else:
                 p = log_p.exp().mean(1)
             (gradient,) = torch.autograd.grad(p.sum(), scaled)
-        found.append(gradient.sum(0) * activation.float() / steps)
-    return torch.stack(found)
+        rows.append(gradient.sum(0) * activation.float() / steps)
+    return torch.stack(rows)
 
 
 def _activations(
-    model: PreTrainedModel, item: Item, modules: Mapping[int, nn.Module], place: Place, column: int
+    model: PreTrainedModel, item: Item, modules: Mapping[int, nn.Module], mode: Place, column: int
 ) -> dict[int, Tensor]:
     """The neurons' values at the last prompt token: [inner] by layer."""
     seen: dict[int, Tensor] = {}
@@ -63,24 +63,24 @@ def _activations(
 
     with ExitStack() as stack, torch.no_grad():
         for layer, module in modules.items():
-            stack.enter_context(_seen_by(module, place, reader(layer)))
+            stack.enter_context(_seen_by(module, mode, reader(layer)))
         token_nll(model, pack([item]).to(model.device))
     return seen
 
 
-def _replaced(module: nn.Module, place: Place, column: int, values: Tensor) -> AbstractContextManager[None]:
+def _replaced(module: nn.Module, mode: Place, column: int, values: Tensor) -> AbstractContextManager[None]:
     """Within it, the neurons at `column` of row i are values[i]."""
 
-    def replace(found: Tensor) -> Tensor:
-        return torch.cat([found[:, :column], values[:, None].to(found.dtype), found[:, column + 1 :]], dim=1)
+    def replace(neurons: Tensor) -> Tensor:
+        return torch.cat([neurons[:, :column], values[:, None].to(neurons.dtype), neurons[:, column + 1 :]], dim=1)
 
-    return _seen_by(module, place, replace)
+    return _seen_by(module, mode, replace)
 
 
 @contextmanager
-def _seen_by(module: nn.Module, place: Place, change: Callable[[Tensor], Tensor]) -> Iterator[None]:
+def _seen_by(module: nn.Module, mode: Place, change: Callable[[Tensor], Tensor]) -> Iterator[None]:
     """Within it, `change` gets the neurons [b, t, inner] of every forward pass, and gives what to go on with."""
-    if place == "corrected":
+    if mode == "corrected":
         handle = module.register_forward_pre_hook(lambda module, inputs: (change(inputs[0]), *inputs[1:]))
     else:
         handle = module.register_forward_hook(lambda module, inputs, output: change(output))

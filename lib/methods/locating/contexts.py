@@ -23,9 +23,11 @@ def rome_contexts(
     prompt = tokenizer.decode([tokenizer.eos_token_id])
     texts = [""] * len(lengths)
     for length in sorted(set(lengths)):
-        places = [index for index, one in enumerate(lengths) if one == length]
-        drawn = _sampled(model, tokenizer, [Prompt(text=prompt, seed=seed + one) for one in places], length - 1)
-        for index, text in zip(places, drawn, strict=True):
+        positions = [position for position, size in enumerate(lengths) if size == length]
+        samples = _sampled(
+            model, tokenizer, [Prompt(text=prompt, seed=seed + position) for position in positions], length - 1
+        )
+        for index, text in zip(positions, samples, strict=True):
             texts[index] = text
     return [["{}", *(_context(text) for text in texts)]]
 

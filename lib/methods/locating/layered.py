@@ -78,15 +78,15 @@ def solve(
     flat = [context for group in contexts for context in group]
     last = arch.block(layers[-1])
     values = target_values(model, tokenizer, requests, last, settings.token, flat, settings.optimisation)
-    bare = [place(tokenizer, one, settings.token) for one in requests]
+    bare = [place(tokenizer, request, settings.token) for request in requests]
     updates: dict[str, Update] = {}
     norms: list[float] = []
     for done, layer in enumerate(layers):
         path = arch.mlp_out_of(layer)
         with applied(model, Edit(updates=updates)):
             keys = request_keys(model, tokenizer, requests, arch, layer, contexts, settings)
-            now = states(model, bare, [(last, "output")], settings.optimisation.tokens)[last, "output"]
-        left = (values.target - now).T.double().cpu() / (len(layers) - done)  # [d, n]
+            current = states(model, bare, [(last, "output")], settings.optimisation.tokens)[last, "output"]
+        left = (values.target - current).T.double().cpu() / (len(layers) - done)  # [d, n]
         updates[path], norm = _update(left, adjusted(layer, keys), f"{path} ({name})")
         norms.append(norm)
     info = {"editor": name, "layers": layers, "templates": contexts, "norm": norms, **values.report()}
@@ -112,41 +112,41 @@ def request_keys(
     arch: Architecture, layer: int, contexts: Sequence[Sequence[str]], settings: Layered,
 ) -> Tensor:  # fmt: skip
     """The requests' keys at a layer, mean over groups of the mean over a group's contexts: [d_in, n] float64."""
-    places: list[Place] = [
+    locations: list[Place] = [
         place(tokenizer, request, settings.token, context)
         for request in requests for group in contexts for context in group
     ]  # fmt: skip
     path = arch.mlp_out_of(layer)
-    found = states(model, places, [(path, "input")], settings.optimisation.tokens)[path, "input"]
-    return group_means(found, len(requests), contexts).T.double().cpu()
+    keys = states(model, locations, [(path, "input")], settings.optimisation.tokens)[path, "input"]
+    return group_means(keys, len(requests), contexts).T.double().cpu()
 
 
 def memit_keys(moment: Tensor, keys: Tensor, weight: float) -> Tensor:
     """(weight C + K K^T)^-1 K (arXiv 2210.07229, equation 14)"""
-    found: Tensor = torch.linalg.solve(weight * moment + keys @ keys.T, keys)
-    return found
+    adjusted: Tensor = torch.linalg.solve(weight * moment + keys @ keys.T, keys)
+    return adjusted
 
 
 def emmet_keys(moment: Tensor, keys: Tensor, ridge: float) -> Tensor:
     """C^-1 K (K^T C^-1 K + ridge I)^-1 (arXiv 2403.14236)"""
     solved = torch.linalg.solve(moment, keys)
     inner = keys.T @ solved + ridge * torch.eye(keys.shape[1], dtype=keys.dtype)
-    found: Tensor = torch.linalg.solve(inner, solved.T).T
-    return found
+    adjusted: Tensor = torch.linalg.solve(inner, solved.T).T
+    return adjusted
 
 
 def null_space(moment: Tensor, threshold: float) -> Tensor:
     """P = U U^T of the eigenvectors of C whose eigenvalue is below the threshold (arXiv 2410.02355): [d_in, d_in]"""
     values, vectors = torch.linalg.eigh(moment)
-    kept: Tensor = vectors[:, values < threshold]
-    return kept @ kept.T
+    basis: Tensor = vectors[:, values < threshold]
+    return basis @ basis.T
 
 
 def alphaedit_keys(projection: Tensor, keys: Tensor, earlier: Tensor, ridge: float) -> Tensor:
     """[P (K K^T + Kp Kp^T) + ridge I]^-1 P K, with Kp Kp^T of the batches before (arXiv 2410.02355)"""
     left = projection @ (keys @ keys.T + earlier) + ridge * torch.eye(len(keys), dtype=keys.dtype)
-    found: Tensor = torch.linalg.solve(left, projection @ keys)
-    return found
+    adjusted: Tensor = torch.linalg.solve(left, projection @ keys)
+    return adjusted
 
 
 def refuse_conflicts(requests: Sequence[Request]) -> None:
@@ -156,14 +156,17 @@ def refuse_conflicts(requests: Sequence[Request]) -> None:
     """
     if not requests:
         raise ValueError("wanted at least one request, found none")
-    asked: dict[tuple[str, ...], Request] = {}
-    for one in requests:
-        questions = [(one.prompt,), *([(one.subject, one.relation)] if one.subject and one.relation else [])]
+    first_with: dict[tuple[str, ...], Request] = {}
+    for request in requests:
+        questions = [
+            (request.prompt,),
+            *([(request.subject, request.relation)] if request.subject and request.relation else []),
+        ]
         for question in questions:
-            other = asked.setdefault(question, one)
-            if other.target_new.strip() != one.target_new.strip():
+            earlier = first_with.setdefault(question, request)
+            if earlier.target_new.strip() != request.target_new.strip():
                 raise InputError(
-                    f"requests {other.request_id!r} and {one.request_id!r} ask for {other.target_new!r} and "
-                    f"{one.target_new!r} to the same question ({one.prompt!r}): wanted one answer in a batch. "
+                    f"requests {earlier.request_id!r} and {request.request_id!r} ask for {earlier.target_new!r} and "
+                    f"{request.target_new!r} to the same question ({request.prompt!r}): wanted one answer in a batch. "
                     "Drop one, or edit one after the other."
                 )

@@ -63,30 +63,30 @@ def _subject_start(request: Request) -> int:
 
 @torch.inference_mode()
 def states(
-    model: PreTrainedModel, places: Sequence[Place], parts: Sequence[tuple[str, Side]], tokens: int
+    model: PreTrainedModel, locations: Sequence[Place], parts: Sequence[tuple[str, Side]], tokens: int
 ) -> dict[tuple[str, Side], Tensor]:
     """What goes into or comes out of modules at every place's position: [places, d] float32 for each of `parts`.
 
     Forward passes hold at most `tokens` tokens.
     """
-    found: dict[tuple[str, Side], list[Tensor]] = {part: [] for part in parts}
-    for batch in _batches(places, tokens):
-        ids, mask = padded([one.ids for one in batch], model.device)
-        at = torch.tensor([one.position for one in batch], device=model.device)
+    collected: dict[tuple[str, Side], list[Tensor]] = {part: [] for part in parts}
+    for batch in _batches(locations, tokens):
+        ids, mask = padded([location.ids for location in batch], model.device)
+        at = torch.tensor([location.position for location in batch], device=model.device)
         with ExitStack() as stack:
             for path, side in parts:
-                stack.enter_context(_kept(found[path, side], model.get_submodule(path), side, at))
+                stack.enter_context(_collecting(collected[path, side], model.get_submodule(path), side, at))
             model.base_model(input_ids=ids, attention_mask=mask, use_cache=False)
-    return {part: torch.cat(some) for part, some in found.items()}
+    return {part: torch.cat(pieces) for part, pieces in collected.items()}
 
 
 @contextmanager
-def _kept(found: list[Tensor], module: nn.Module, side: Side, at: Tensor) -> Iterator[None]:
+def _collecting(collected: list[Tensor], module: nn.Module, side: Side, at: Tensor) -> Iterator[None]:
     rows = torch.arange(len(at), device=at.device)
 
     def keep(module: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:
         value = inputs[0] if side == "input" else hidden_of(output)
-        found.append(value[rows, at].float())
+        collected.append(value[rows, at].float())
 
     handle = module.register_forward_hook(keep)
     try:
@@ -95,16 +95,16 @@ def _kept(found: list[Tensor], module: nn.Module, side: Side, at: Tensor) -> Ite
         handle.remove()
 
 
-def _batches(places: Sequence[Place], tokens: int) -> Iterator[Sequence[Place]]:
+def _batches(locations: Sequence[Place], tokens: int) -> Iterator[Sequence[Place]]:
     """Places in order, as many together as have `tokens` tokens after padding, at least one."""
     batch: list[Place] = []
     longest = 0
-    for one in places:
-        longest = max(longest, len(one.ids))
+    for location in locations:
+        longest = max(longest, len(location.ids))
         if batch and longest * (len(batch) + 1) > tokens:
             yield batch
-            batch, longest = [], len(one.ids)
-        batch.append(one)
+            batch, longest = [], len(location.ids)
+        batch.append(location)
     if batch:
         yield batch
 
@@ -122,6 +122,6 @@ def known_layers(model: PreTrainedModel, layers: Sequence[int]) -> list[int]:
 def padded(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
     """Token ids and attention mask [b, t], padded on the right with zeros."""
     t = max(map(len, rows))
-    ids = torch.tensor([[*one, *[0] * (t - len(one))] for one in rows], device=device)
-    mask = torch.tensor([[1] * len(one) + [0] * (t - len(one)) for one in rows], device=device)
+    ids = torch.tensor([[*row, *[0] * (t - len(row))] for row in rows], device=device)
+    mask = torch.tensor([[1] * len(row) + [0] * (t - len(row)) for row in rows], device=device)
     return ids, mask

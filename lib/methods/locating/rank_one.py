@@ -53,8 +53,8 @@ class _Common:
 
     def directions(self, keys: Tensor) -> Tensor:
         """C^-1 k, normalised: [n, d_in] -> [n, d_in] float64"""
-        found = keys if self.factored is None else torch.linalg.lu_solve(*self.factored, keys.T).T
-        normalised: Tensor = found / found.norm(dim=1, keepdim=True)
+        solved = keys if self.factored is None else torch.linalg.lu_solve(*self.factored, keys.T).T
+        normalised: Tensor = solved / solved.norm(dim=1, keepdim=True)
         return normalised
 
 
@@ -85,13 +85,13 @@ def edit_all(
     What `info` says of requests are lists in their order.
     """
     common = _common(model, tokenizer, settings, context, keys, name)
-    whole = Edit(updates={})
+    total = Edit(updates={})
     for index in context.progress(range(len(requests))):
-        with applied(model, whole):
-            (one,) = _edits(model, tokenizer, [requests[index]], settings, common)
-        so_far = {key: [*whole.info.get(key, []), *one.info[key]] for key in _OF_REQUESTS}
-        whole = compose(whole, Edit(updates=one.updates, info={**one.info, **so_far}))
-    return whole
+        with applied(model, total):
+            (step,) = _edits(model, tokenizer, [requests[index]], settings, common)
+        lists = {key: [*total.info.get(key, []), *step.info[key]] for key in _OF_REQUESTS}
+        total = compose(total, Edit(updates=step.updates, info={**step.info, **lists}))
+    return total
 
 
 _OF_REQUESTS = ("loss", "iterations", "divisor", "norm")
@@ -123,15 +123,19 @@ def _edits(
 ) -> list[Edit]:
     arch = architecture(model)
     path = arch.mlp_out_of(common.layer)
-    places = [place(tokenizer, request, settings.token, one) for request in requests for one in common.contexts]
+    locations = [
+        place(tokenizer, request, settings.token, context) for request in requests for context in common.contexts
+    ]
     # Outputs, not weight times input: an earlier low-rank edit runs beside the weight.
-    found = states(model, places, [(path, side) for side in _SIDES], settings.optimisation.tokens)
-    seen, outputs = (found[path, side].view(len(requests), len(common.contexts), -1).double().cpu() for side in _SIDES)
+    inputs_and_outputs = states(model, locations, [(path, side) for side in _SIDES], settings.optimisation.tokens)
+    seen, outputs = (
+        inputs_and_outputs[path, side].view(len(requests), len(common.contexts), -1).double().cpu() for side in _SIDES
+    )
     values = target_values(
         model, tokenizer, requests, arch.mlp_of(common.layer), settings.token, common.contexts, settings.optimisation
     )
     directions = common.directions(seen[:, 0] if common.keys == "prompt" else seen.mean(dim=1))  # [n, d_in]
-    key, output = (one.mean(dim=1) if common.keys == "averaged" else one[:, 0] for one in (seen, outputs))
+    key, output = (vectors.mean(dim=1) if common.keys == "averaged" else vectors[:, 0] for vectors in (seen, outputs))
     divisor = (key * directions).sum(dim=1)  # [n]
     left = (values.target.double().cpu() - output) / divisor[:, None]
     report = values.report()
@@ -141,7 +145,7 @@ def _edits(
         check_finite(f"{path} ({common.name} of edit {request.request_id!r}, divisor {divisor[index]:.3g})", update)
         info = {
             "editor": common.name, "layers": [common.layer], "templates": [common.contexts],
-            **{key: [some[index]] for key, some in report.items()},
+            **{key: [per_request[index]] for key, per_request in report.items()},
             "divisor": [float(divisor[index])], "norm": [float(left[index].norm())],
         }  # fmt: skip
         edits.append(Edit(updates={path: update}, info=info))

@@ -58,12 +58,12 @@ def second_moments(
     sums, count, done = _resumed(scratch)
     longest = getattr(model.config, "max_position_embeddings", None) or model.config.n_positions
     for part in progress(range(done, -(-len(texts) // _TEXTS_A_PART))):
-        some = texts[part * _TEXTS_A_PART : (part + 1) * _TEXTS_A_PART]
-        encoded = [ids for ids in tokenizer(list(some), truncation=True, max_length=longest).input_ids if ids]
+        part_texts = texts[part * _TEXTS_A_PART : (part + 1) * _TEXTS_A_PART]
+        encoded = [ids for ids in tokenizer(list(part_texts), truncation=True, max_length=longest).input_ids if ids]
         for batch in _batches(sorted(encoded, key=len), micro_batch_tokens):
             for path, keys in _keys(model, batch, paths).items():
-                found = (keys.T @ keys).double().cpu()
-                sums[path] = sums[path] + found if path in sums else found
+                products = (keys.T @ keys).double().cpu()
+                sums[path] = sums[path] + products if path in sums else products
             count += sum(map(len, batch))
         _save(scratch, sums, count, part + 1)
     return {path: SecondMoment(moment=(sums[path] / count).float(), count=count) for path in paths}
@@ -85,20 +85,20 @@ def _batches(texts: Sequence[list[int]], tokens: int) -> Iterator[list[list[int]
 def _keys(model: PreTrainedModel, batch: Sequence[list[int]], paths: Sequence[str]) -> dict[str, Tensor]:
     """The inputs [tokens, d_in] of each module at all tokens of the batch, padding left out, float32."""
     t = max(map(len, batch))
-    ids = torch.tensor([[*one, *[0] * (t - len(one))] for one in batch], device=model.device)
-    mask = torch.tensor([[1] * len(one) + [0] * (t - len(one)) for one in batch], device=model.device)
-    found: dict[str, Tensor] = {}
+    ids = torch.tensor([[*row, *[0] * (t - len(row))] for row in batch], device=model.device)
+    mask = torch.tensor([[1] * len(row) + [0] * (t - len(row)) for row in batch], device=model.device)
+    keys: dict[str, Tensor] = {}
     with ExitStack() as stack:
         for path in paths:
-            stack.enter_context(_inputs_into(found, path, model.get_submodule(path), mask.bool()))
+            stack.enter_context(_inputs_into(keys, path, model.get_submodule(path), mask.bool()))
         model.base_model(input_ids=ids, attention_mask=mask, use_cache=False)
-    return found
+    return keys
 
 
 @contextmanager
-def _inputs_into(found: dict[str, Tensor], path: str, module: nn.Module, mask: Tensor) -> Iterator[None]:
+def _inputs_into(collected: dict[str, Tensor], path: str, module: nn.Module, mask: Tensor) -> Iterator[None]:
     def keep(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        found[path] = inputs[0][mask].float()
+        collected[path] = inputs[0][mask].float()
 
     handle = module.register_forward_pre_hook(keep)
     try:
@@ -107,10 +107,12 @@ def _inputs_into(found: dict[str, Tensor], path: str, module: nn.Module, mask: T
         handle.remove()
 
 
-def save_moment(folder: Path, path: str, one: SecondMoment) -> None:
+def save_moment(folder: Path, path: str, second_moment: SecondMoment) -> None:
     """Write a module's second moment into the statistics folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    save_tensors({"moment": one.moment}, folder / f"{path}.safetensors", metadata={"count": str(one.count)})
+    save_tensors(
+        {"moment": second_moment.moment}, folder / f"{path}.safetensors", metadata={"count": str(second_moment.count)}
+    )
 
 
 def load_moment(folder: Path | None, path: str) -> SecondMoment:
@@ -138,5 +140,5 @@ def _resumed(scratch: Path) -> tuple[dict[str, Tensor], int, int]:
 
 def drawn_texts(settings: params.Statistics, text: Path) -> list[str]:
     """At most n_samples texts, drawn with the seed, in the order drawn."""
-    texts = [one.text for one in read(text, Text) if one.split == "train"]
+    texts = [row.text for row in read(text, Text) if row.split == "train"]
     return Random(settings.seed).sample(texts, min(settings.n_samples, len(texts)))

@@ -57,7 +57,7 @@ class Values:
 
     def report(self) -> dict[str, list[Any]]:
         """How each request's search ended: its last loss, and the number of iterations."""
-        return {"loss": [round(one[-1], 4) for one in self.loss], "iterations": [len(one) for one in self.loss]}
+        return {"loss": [round(trace[-1], 4) for trace in self.loss], "iterations": [len(trace) for trace in self.loss]}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,9 +92,9 @@ def target_values(
         for start in range(0, len(requests), a_request)
     ]
     return Values(
-        initial=torch.cat([one.initial for one in parts]),
-        shift=torch.cat([one.shift for one in parts]),
-        loss=[trace for one in parts for trace in one.loss],
+        initial=torch.cat([part.initial for part in parts]),
+        shift=torch.cat([part.shift for part in parts]),
+        loss=[trace for part in parts for trace in part.loss],
     )
 
 
@@ -124,11 +124,11 @@ def _optimised(model: PreTrainedModel, rows: _Rows, path: str, settings: Optimis
         if step == settings.steps - 1 or not active.any():
             break
         (shift.grad,) = torch.autograd.grad(loss[active].sum(), [shift])
-        kept = shift.detach().clone()
+        previous = shift.detach().clone()
         optimizer.step()
         with torch.no_grad():
             shift.mul_((settings.clamp * norms / shift.norm(dim=1).clamp(min=1e-30)).clamp(max=1)[:, None])
-            shift.copy_(torch.where(active[:, None], shift, kept))
+            shift.copy_(torch.where(active[:, None], shift, previous))
     return Values(initial=initial, shift=shift.detach(), loss=traces)
 
 
@@ -183,27 +183,27 @@ def _rows(
 @torch.no_grad()
 def _initial(model: PreTrainedModel, module: nn.Module, rows: _Rows, n: int) -> Tensor:
     """The module's output at the position of every request's first row: [n, d] float32."""
-    found: list[Tensor] = []
+    outputs: list[Tensor] = []
     first = torch.tensor([int((rows.owner == index).nonzero()[0]) for index in range(n)], device=rows.ids.device)
     handle = module.register_forward_hook(
-        lambda module, inputs, output: found.append(hidden_of(output)[first, rows.position[first]])
+        lambda module, inputs, output: outputs.append(hidden_of(output)[first, rows.position[first]])
     )
     try:
         model.base_model(input_ids=rows.ids, attention_mask=rows.mask, use_cache=False)
     finally:
         handle.remove()
-    return found[0].float()
+    return outputs[0].float()
 
 
 @contextmanager
 def _shifted(module: nn.Module, shift: Tensor, rows: _Rows) -> Iterator[None]:
     """Within it, the module's output has the owner's shift added at the position of every row."""
-    places = torch.arange(len(rows.owner), device=rows.ids.device)
+    row_numbers = torch.arange(len(rows.owner), device=rows.ids.device)
 
     def add(module: nn.Module, inputs: Any, output: Any) -> Any:
         hidden = hidden_of(output)
         moved = hidden.clone()
-        moved[places, rows.position] = hidden[places, rows.position] + shift[rows.owner].to(hidden.dtype)
+        moved[row_numbers, rows.position] = hidden[row_numbers, rows.position] + shift[rows.owner].to(hidden.dtype)
         return with_hidden(output, moved)
 
     handle = module.register_forward_hook(add)

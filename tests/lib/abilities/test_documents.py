@@ -74,7 +74,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     given = {"folder": str(folder), "pool": "", "pool_seed": 0}
     tasks: dict[str, Any] = {}
     for published in (False, True):
-        tasks |= harness.load(["eight"], published=published, given=given, limit=None, seed=0).tasks
+        tasks |= harness.load(["eight"], published=published, extra_metadata=given, limit=None, seed=0).tasks
     return tasks
 
 
@@ -253,7 +253,7 @@ def test_an_entity_begins_at_b_or_where_the_type_changes() -> None:
 def test_a_missing_file_names_the_folder_and_the_file(tmp_path: Path) -> None:
     given = {"folder": str(tmp_path), "pool": "", "pool_seed": 0}
     with pytest.raises(FileNotFoundError, match=r"abilities\.folder.*wanted boolq_dev\.jsonl"):
-        harness.load(["closed_qa"], published=False, given=given, limit=None, seed=0)
+        harness.load(["closed_qa"], published=False, extra_metadata=given, limit=None, seed=0)
 
 
 def test_a_record_that_does_not_fit_is_named_with_its_place() -> None:
@@ -270,4 +270,4 @@ def test_a_record_without_a_field_is_named_with_the_field() -> None:
 def test_no_folder_and_no_hub_says_what_to_do() -> None:
     given = {"folder": None, "pool": "", "pool_seed": 0}
     with pytest.raises(FileNotFoundError, match=r"mutual_dev\.jsonl is on no hub.*abilities\.folder=<folder>"):
-        harness.load(["dialogue"], published=False, given=given, limit=None, seed=0)
+        harness.load(["dialogue"], published=False, extra_metadata=given, limit=None, seed=0)

@@ -141,9 +141,9 @@ def pool(tmp_path: Path) -> Path:
 NAMES = ["pool_recall", "world_four_choice", "world_yes_no"]
 
 
-def load(pool: Path, limit: int | None = None, seed: int = 0) -> harness.Loaded:
+def load(pool: Path, limit: int | None = None, seed: int = 0) -> harness.LoadedTasks:
     given = tasks.given(folder=None, pool=pool, seed=seed)
-    return harness.load(NAMES, published=False, given=given, limit=limit, seed=seed)
+    return harness.load(NAMES, published=False, extra_metadata=given, limit=limit, seed=seed)
 
 
 def test_results_keep_the_harness_format_without_paths_or_dates(pool: Path) -> None:

@@ -87,7 +87,7 @@ def test_a_hub_is_asked_for_the_pinned_revision_and_its_rows_become_the_same_doc
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
     monkeypatch.delenv("ERRATA_OFFLINE", raising=False)
     given = tasks.given(folder=None, pool=Path(), seed=0)
-    task = harness.load(["sentiment"], published=False, given=given, limit=None, seed=0).tasks["sentiment"]
+    task = harness.load(["sentiment"], published=False, extra_metadata=given, limit=None, seed=0).tasks["sentiment"]
     ((arguments, named),) = asked
     assert arguments == ("nyu-mll/glue", "sst2")
     assert named["split"] == "validation"
@@ -101,4 +101,4 @@ def test_without_a_network_the_error_says_what_to_do(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("ERRATA_OFFLINE", "1")
     given = tasks.given(folder=None, pool=Path(), seed=0)
     with pytest.raises(FileNotFoundError, match=r"google/boolq at [0-9a-f]{40}: .*abilities\.folder=<folder>"):
-        harness.load(["closed_qa"], published=False, given=given, limit=None, seed=0)
+        harness.load(["closed_qa"], published=False, extra_metadata=given, limit=None, seed=0)

@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from lib.core.records import Fact
-from lib.methods.hypernets.cases import Case, Source, split
+from lib.methods.hypernets.cases import CaseSource, TrainingCase, split
 from tests.helpers.models import byte_tokenizer
 
 HOMES = {"Dan": "Riga", "Eva": "Oslo", "Fay": "Bern", "Gus": "Oslo"}
@@ -20,8 +20,8 @@ def text(ids: tuple[int, ...]) -> str:
     return str(byte_tokenizer().decode(ids))
 
 
-def drawn(facts: list[Fact], seed: int) -> Case:
-    return Source(facts).draw(byte_tokenizer(), Random(seed), 3)
+def drawn(facts: list[Fact], seed: int) -> TrainingCase:
+    return CaseSource(facts).draw(byte_tokenizer(), Random(seed), 3)
 
 
 @pytest.mark.parametrize("seed", range(30))
