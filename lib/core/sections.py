@@ -52,9 +52,11 @@ class Para(Section):
     )
     n: int = Field(ge=0, description="paraphrases kept per edit, after cleaning")
     evaluation: int = Field(ge=0, description="generalization prompts made for an edit whose dataset has none")
-    backend: Literal["auto", "vllm", "transformers"]
+    backend: Literal["auto", "vllm", "transformers"] = Field(
+        description="what writes the texts; auto: vllm on a GPU where it is installed, else transformers"
+    )
     tensor_parallel: int = Field(ge=1, description="vllm: GPUs that one engine's model is spread over")
-    seed: int
+    seed: int = Field(description="of everything that this section draws")
     temperature: float = Field(gt=0, description="of few-shot continuations")
     samples: int = Field(ge=1, description="few-shot continuations drawn per edit")
     max_tokens: int = Field(ge=8, description="longest few-shot continuation, in tokens")
@@ -65,13 +67,15 @@ class Para(Section):
 class Neighbors(Section):
     """Unedited facts trained beside the edits: stage `neighbors`."""
 
-    kind: Literal["random", "similar", "none"]
+    kind: Literal["random", "similar", "none"] = Field(
+        description="which facts of the pool: drawn at random, or with the most similar prompts"
+    )
     n: int = Field(ge=0, description="neighbors per edit")
     encoder: str = Field(
         description="hashing (nothing to fetch), minilm, or a sentence-transformers model by folder or hub name"
     )
     index: str = Field(description="FAISS index factory string")
-    seed: int
+    seed: int = Field(description="of everything that this section draws")
 
 
 class Train(Section):
@@ -97,13 +101,15 @@ class Train(Section):
     dpo_beta: float = Field(gt=0, description="DPO's beta")
     text: float = Field(ge=0, lt=1, description="share g of the loss on plain text (the dataset's, or Wikipedia)")
     text_examples: int = Field(ge=1, description="pieces of plain text per step, where text is not 0")
-    seed: int
+    seed: int = Field(description="of everything that this section draws")
 
 
 class Protocol(Section):
     """How edits are applied: all at once; each alone on the unedited model; or batch after batch on the same model."""
 
-    kind: Literal["mass", "single", "sequential"]
+    kind: Literal["mass", "single", "sequential"] = Field(
+        description="all at once; each alone on the unedited model; batch after batch on the same model"
+    )
     batch_size: int = Field(ge=1, description="sequential: edits of a batch")
     checkpoints: list[Count] = Field(description="sequential: numbers of edits after which everything is scored")
     together: Count | Auto = Field(
@@ -114,7 +120,9 @@ class Protocol(Section):
 class Regularize(Section):
     """What is done to an edit after the editor has made it."""
 
-    method: Literal["none", "rect", "random", "pca", "prune"]
+    method: Literal["none", "rect", "random", "pca", "prune"] = Field(
+        description="rect, random, pca: of what every session adds; prune: of the sum of all sessions"
+    )
     keep: float = Field(gt=0, le=100, description="percent of every weight matrix's update that is kept; not prune's")
     seed: int = Field(description="of method random")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lib.core import params
+from lib.core import params, params_table
 from lib.core.errors import InputError
 from lib.core.root import read_root
 from stages import facts
@@ -92,3 +92,9 @@ def test_the_first_stage_refuses_a_wrong_preset_of_the_editor(tmp_path: Path, mo
     with pytest.raises(InputError, match=r"weight_dekay: unknown key\. Did you mean 'weight_decay'"):
         facts.main()
     assert not list(tmp_path.iterdir())
+
+
+def test_the_table_of_the_documentation_is_current() -> None:
+    text = params_table.FILE.read_text(encoding="utf-8")
+    assert params_table.document(text) == text, "run python -m lib.core.params_table"
+    assert not [line for line in text.splitlines() if line.endswith("|  |")], "a parameter without a meaning"
