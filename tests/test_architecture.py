@@ -75,3 +75,9 @@ def test_the_documents_name_files_that_exist() -> None:
         if not (ROOT / name).exists()
     }
     assert missing == set()
+
+
+def test_every_file_has_at_most_300_lines() -> None:
+    paths = [path for folder in ("lib", "stages", "apps", "bench", "tests") for path in (ROOT / folder).rglob("*.py")]
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in paths}
+    assert {name: lines for name, lines in lengths.items() if lines > 300} == {}
