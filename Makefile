@@ -37,4 +37,4 @@ $(VENV)/.installed-dev: requirements.txt requirements-dev.txt requirements-ray.t
 	touch $@ $(VENV)/.installed
 
 clean:                            ## remove what the pipeline made (the environment stays)
-	rm -rf data models results .scratch
+	git clean -fdXq -- data models results .scratch
