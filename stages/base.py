@@ -9,6 +9,7 @@ from pathlib import Path
 from lib.core import params
 from lib.core.files import rounded, write_json
 from lib.core.records import Fact, Request, Text
+from lib.core.root import read_root
 from lib.core.run import progress, run
 from lib.core.tables import read
 from lib.models import loading
@@ -41,12 +42,12 @@ def main() -> None:
 
 
 def _make(options: argparse.Namespace, requests: Sequence[Request], pool: Sequence[Fact]) -> None:
-    preset = params.preset("models", params.read_params()["model"], params.Model)
+    root = read_root()
+    preset = params.preset("models", root.model, params.Model)
     options.model.mkdir(parents=True, exist_ok=True)
     if preset.tiny is not None:
         corpus = tiny_text.corpus(requests, pool, read(options.text, Text))
-        seed = params.read_params()["seed"]
-        tiny.make(options.model, corpus, preset.tiny, seed, lambda steps: progress(steps, "base: training"))
+        tiny.make(options.model, corpus, preset.tiny, root.seed, lambda steps: progress(steps, "base: training"))
     write_manifest(options.model, preset)
 
 
