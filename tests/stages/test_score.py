@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from lib.core import params
-from lib.core.records import Divergence, Generation, Score
+from lib.core.records import Divergence, Generation, Score, TextNll
 from lib.core.tables import read, write
 from lib.edits.edit import Edit
 from lib.edits.store import save_edit
@@ -21,8 +21,13 @@ from tests.helpers import small
 from tests.helpers.models import tiny_model
 
 MODULE = "model.layers.1.mlp.down_proj"
-TABLES = {"scores": Score, "generations": Generation, "divergences": Divergence}
+TABLES = {"scores": Score, "generations": Generation, "divergences": Divergence, "text_nll": TextNll}
 Run = Callable[[Any], None]
+
+
+def option(name: str) -> str:
+    """The command-line option of a table."""
+    return name.replace("_", "-")
 
 
 @pytest.fixture
@@ -42,14 +47,14 @@ def run_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         return values
 
     monkeypatch.setattr(params, "read_params", changed_params)
-    before = {name: tmp_path / f"results/baseline/{name}.parquet" for name in ("scores", "generations")}
+    before = {name: tmp_path / f"results/baseline/{name}.parquet" for name in ("scores", "generations", "text_nll")}
     options = {
-        "baseline": {name: paths[name] for name in ("requests", "evaluation", "model")}
-        | before
+        "baseline": {name: paths[name] for name in ("requests", "evaluation", "text", "model")}
+        | {option(name): path for name, path in before.items()}
         | {"metrics": tmp_path / "metrics/baseline.json"},
         "score": paths
-        | {f"{name}-before": path for name, path in before.items()}
-        | {name: tmp_path / f"results/{name}.parquet" for name in TABLES}
+        | {f"{option(name)}-before": path for name, path in before.items()}
+        | {option(name): tmp_path / f"results/{name}.parquet" for name in TABLES}
         | {"edit": tmp_path / "models/edit", "metrics": tmp_path / "metrics/score.json"},
     }
 

@@ -79,6 +79,7 @@ save_adapter(Path(sys.argv[1]), new_adapter(model, lora, seed=0).updates(), mode
 """
 
 
+@pytest.mark.slow
 def test_a_stored_adapter_is_the_same_bytes_under_every_hash_seed(tmp_path: Path) -> None:
     for seed in ("1", "2"):
         environment = os.environ | {"PYTHONHASHSEED": seed, "OMP_NUM_THREADS": "1"}

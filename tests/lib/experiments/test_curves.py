@@ -83,6 +83,7 @@ def test_the_table_has_the_unedited_model_and_every_row_after_its_last_edit() ->
     assert len({row.count("|") for row in printed}) == 1
 
 
+@pytest.mark.slow
 def test_every_group_of_measures_is_a_picture_and_the_same_each_time() -> None:
     curves = points({"plain": [outcome()], "RECT 40": [outcome(5.0)]})
     png_files = pictures(curves)

@@ -25,8 +25,8 @@ def spread(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES)
 def test_a_spread_model_is_trained_and_scored_as_a_whole_one(spread: Path, family: str) -> None:
     ours = json.loads((spread / f"{family}.json").read_text())
     wanted = json.loads(json.dumps(found(tiny_model(family), family, Distributed())))
@@ -43,6 +43,7 @@ def test_a_spread_model_is_trained_and_scored_as_a_whole_one(spread: Path, famil
         alike(ours[when], wanted[when], rel=2e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_each_process_holds_its_part_of_the_blocks(spread: Path, family: str) -> None:
     shares = [float((spread / f"{family}-share-{rank}").read_text()) for rank in range(2)]
