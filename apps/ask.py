@@ -31,9 +31,9 @@ def main() -> None:
     model = loading.load_model(options.model, device())
     generator = TransformersGenerator(model, loading.load_tokenizer(options.model))
     sampling = Sampling(max_tokens=options.tokens, temperature=1.0, top_k=0, greedy=True)
-    before = generator.generate("", [Prompt(text=one, seed=0) for one in options.prompts], sampling)
+    before = generator.generate("", [Prompt(text=prompt, seed=0) for prompt in options.prompts], sampling)
     with applied(model, edit):
-        after = generator.generate("", [Prompt(text=context + one, seed=0) for one in options.prompts], sampling)
+        after = generator.generate("", [Prompt(text=context + prompt, seed=0) for prompt in options.prompts], sampling)
     width = min(_WIDEST, shutil.get_terminal_size().columns)
     for prompt, old, new in zip(options.prompts, before, after, strict=True):
         print(side_by_side(prompt, old, new, width))

@@ -49,11 +49,11 @@ def _write(
     left_out: Mapping[str, str], began: float,
 ) -> None:  # fmt: skip
     every = [before, *after.values()]
-    write(options.abilities, Ability, (row for one in every for row in one.rows))
+    write(options.abilities, Ability, (row for measured in every for row in measured.rows))
     write_json(options.results / "before.json", before.harness)
     for session, measured in after.items():
         write_json(options.results / f"after-{session}.json", measured.harness)
-    indices = {name: list(found) for name, found in measurer.tasks.indices.items()}
+    indices = {name: list(drawn_indices) for name, drawn_indices in measurer.tasks.indices.items()}
     write_json(options.results / "indices.json", indices)
     tasks = figures(before, list(after.values())[-1] if after else None)
     write_json(
@@ -74,11 +74,11 @@ def _measurer(
 ) -> tuple[Measurer, dict[str, str]]:
     """What measures, and why what was asked for is not measured."""
     pool = read(options.pool, Fact)
-    texts = [one.text for one in read(options.text, Text) if one.split == "heldout"]
+    texts = [text.text for text in read(options.text, Text) if text.split == "heldout"]
     left_out = {name: why for name in settings.tasks if name in OF_THE_POOL and (why := unfit(pool))}
     if PERPLEXITY in settings.tasks and not texts:
         left_out[PERPLEXITY] = "the dataset has no held-out text"
-    names = [one for one in settings.tasks if one not in left_out and one != PERPLEXITY]
+    names = [name for name in settings.tasks if name not in left_out and name != PERPLEXITY]
     tasks = harness.load(
         names,
         published=settings.mode == "published",
@@ -113,9 +113,9 @@ def _after(
     """
     if was_dropped(options.edit):
         return
-    found = sessions(options.edit, len(read(options.requests, Request)))
-    for session, place in found if measurer.settings.checkpoints else found[-1:]:
-        with applied(model, load_edit(place)):
+    stored = sessions(options.edit, len(read(options.requests, Request)))
+    for session, folder in stored if measurer.settings.checkpoints else stored[-1:]:
+        with applied(model, load_edit(folder)):
             yield session, measurer.run(model, tokenizer, "after", session)
 
 

@@ -35,7 +35,7 @@ def main() -> None:
             write_json(
                 options.metrics,
                 {
-                    "parameters": sum(one.numel() for one in model.parameters()),
+                    "parameters": sum(parameter.numel() for parameter in model.parameters()),
                     "seconds": rounded(time.perf_counter() - began, 1),
                 },
             )

@@ -21,14 +21,14 @@ def main() -> None:
     _check_editor_preset(root.editor, root.model)
     facts, own = root.facts, params.with_pool(root.own, params.preset("models", root.model, params.Model))
     preset = params.preset("datasets", root.dataset, params.Dataset)
-    found = datasets.find(preset, facts, own)
-    loaded = datasets.load(preset.loader, {role: one.path for role, one in found.items()}, facts, preset, own)
+    files = datasets.find(preset, facts, own)
+    loaded = datasets.load(preset.loader, {role: file.path for role, file in files.items()}, facts, preset, own)
 
     write(outputs.rejects, Reject, loaded.rejects)
     dataset.check(loaded, facts.max_reject_share, outputs.rejects)
     write_json(
         outputs.sources,
-        {role: {"file": one.path.name, "sha256": one.sha256, "bytes": one.size} for role, one in found.items()},
+        {role: {"file": file.path.name, "sha256": file.sha256, "bytes": file.size} for role, file in files.items()},
     )
     counts = {
         "requests": write(outputs.requests, Request, loaded.requests),

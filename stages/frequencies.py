@@ -24,19 +24,19 @@ def main() -> None:
     began = time.perf_counter()
     folder = params.section("frequencies", params.Frequencies).folder
     if folder is None:
-        references = (text for one in read(options.requests, Request) for text in one.references)
-        texts = list(dict.fromkeys([*references, *(one.text for one in read(options.text, Text))]))
-        found = consistency.fit(texts)
+        references = (text for request in read(options.requests, Request) for text in request.references)
+        texts = list(dict.fromkeys([*references, *(row.text for row in read(options.text, Text))]))
+        frequencies = consistency.fit(texts)
     else:
         texts = []
-        found = _published(Path(folder))
-    consistency.write(options.frequencies, found)
+        frequencies = _published(Path(folder))
+    consistency.write(options.frequencies, frequencies)
     write_json(
         options.metrics,
         {
             "source": "fitted" if folder is None else "published",
             "texts": len(texts),
-            "words": len(found.words),
+            "words": len(frequencies.words),
             "seconds": rounded(time.perf_counter() - began, 1),
         },
     )

@@ -37,16 +37,16 @@ def _trained(options: argparse.Namespace, editor_name: str, model_name: str) -> 
     from lib.runtime.scratch import code_fingerprint, fingerprint, forget, scratch
 
     began = time.perf_counter()
-    chosen = editor(editor_name)
-    assert trains_hypernet(chosen)
-    settings = params.editor_preset(editor_name, model_name, chosen.Settings)
+    module = editor(editor_name)
+    assert trains_hypernet(module)
+    settings = params.editor_preset(editor_name, model_name, module.Settings)
     pool, dropped = usable_facts(options.pool, options.requests)
     key = fingerprint(
         editor=editor_name, settings=settings.model_dump(), code=code_fingerprint("stages.hypernet"), pool=options.pool,
         edits=options.requests, model=options.model,
     )  # fmt: skip
     with scratch("hypernet", key) as folder:
-        figures = chosen.train_hypernet(
+        figures = module.train_hypernet(
             load_model(options.model, device()), load_tokenizer(options.model), pool, settings,
             _context(model_name, folder), options.hypernet,
         )  # fmt: skip

@@ -28,27 +28,27 @@ def main() -> None:
     settings, facts = params.section("recall", params.Recall), params.section("facts", params.Facts)
     keep = params.preset("datasets", params.read_params()["dataset"], params.Dataset).known
     requests, pool = read(options.requests, Request), read(options.pool, Fact)
-    known, is_main = _known(options, requests, pool, settings, everything=keep != "none")
+    recall, is_main = _known(options, requests, pool, settings, everything=keep != "none")
     if not is_main:
         return
     if keep != "none":
         from lib.scoring.recall import only_known
 
-        requests, pool = only_known(requests, pool, known, facts.limit, requests_too=keep == "all")
+        requests, pool = only_known(requests, pool, recall, facts.limit, requests_too=keep == "all")
         if not requests:
             raise InputError(
                 "recall: the model knows none of the requests' true answers, so there is nothing to edit; take a "
                 "larger model, or another dataset"
             )
-    answers = [Recall(prompt=prompt, target=target, is_known=answer) for (prompt, target), answer in known.items()]
+    answers = [Recall(prompt=prompt, target=target, is_known=answer) for (prompt, target), answer in recall.items()]
     write(options.recall, Recall, answers)
     write_json(
         options.metrics,
         {
             "requests": write(options.known_requests, Request, requests),
             "pool": write(options.known_pool, Fact, pool),
-            "asked": len(known),
-            "known": rounded(100 * sum(known.values()) / max(1, len(known)), 2),
+            "asked": len(recall),
+            "known": rounded(100 * sum(recall.values()) / max(1, len(recall)), 2),
         },
     )
 
@@ -67,9 +67,9 @@ def _known(
         pairs = Random(settings.seed).sample(pairs, settings.sample)
     with process_group() as processes:
         model = loading.load_model(options.model, device(), processes)
-        shown = (lambda starts: progress(starts, "recall: 256 facts each")) if processes.is_main else iter
+        with_progress = (lambda starts: progress(starts, "recall: 256 facts each")) if processes.is_main else iter
         tokenizer = loading.load_tokenizer(options.model)
-        answers = recalled(model, tokenizer, pairs, settings.micro_batch_tokens, shown)
+        answers = recalled(model, tokenizer, pairs, settings.micro_batch_tokens, with_progress)
         return dict(zip(pairs, answers, strict=True)), processes.is_main
 
 

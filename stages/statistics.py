@@ -34,22 +34,22 @@ def _gathered(options: argparse.Namespace, editor_name: str, model_name: str) ->
     from lib.runtime.scratch import code_fingerprint, fingerprint, forget, scratch
 
     began = time.perf_counter()
-    chosen, settings = editor(editor_name), params.section("statistics", params.Statistics)
-    assert reads_moments(chosen)
+    module, settings = editor(editor_name), params.section("statistics", params.Statistics)
+    assert reads_moments(module)
     model = load_model(options.model, device())
-    layers = chosen.moment_layers(model, params.editor_preset(editor_name, model_name, chosen.Settings))
+    layers = module.moment_layers(model, params.editor_preset(editor_name, model_name, module.Settings))
     paths = [architecture(model).mlp_out_of(layer) for layer in layers]
     texts = drawn_texts(settings, options.text)
     key = fingerprint(model=options.model, texts=texts, paths=paths, code=code_fingerprint("stages.statistics"))
     with scratch("statistics", key) as folder:
-        found = second_moments(
+        moments = second_moments(
             model, load_tokenizer(options.model), texts, paths, settings.micro_batch_tokens, folder,
             lambda parts: progress(parts, "statistics: parts of the text"),
         )  # fmt: skip
-        for path, one in found.items():
-            save_moment(options.statistics, path, one)
+        for path, moment in moments.items():
+            save_moment(options.statistics, path, moment)
         forget(folder)
-    tokens = next(iter(found.values())).count if found else 0
+    tokens = next(iter(moments.values())).count if moments else 0
     seconds = rounded(time.perf_counter() - began, 1)
     return {"layers": len(layers), "texts": len(texts), "tokens": tokens, "seconds": seconds, **peak_memory_mib()}
 

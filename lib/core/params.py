@@ -134,8 +134,10 @@ def preset(group: str, name: str, kind: type[S]) -> S:
     """The preset configs/<group>/<name>.yaml, checked. Raises InputError with the nearest name where there is none."""
     path = PRESETS / group / f"{name}.yaml"
     if not path.is_file():
-        known = presets(group)
-        raise InputError(f"{group[:-1]}: wanted one of {', '.join(known)}; found {name!r}{did_you_mean(name, known)}")
+        available = presets(group)
+        raise InputError(
+            f"{group[:-1]}: wanted one of {', '.join(available)}; found {name!r}{did_you_mean(name, available)}"
+        )
     return check(read_params(path), kind, f"configs/{group}/{name}.yaml")
 
 
@@ -150,10 +152,10 @@ def editor_preset(name: str, model: str, kind: type[S]) -> S:
     values = dict(read_params(path))
     by_model = values.pop("models", {})
     if unknown := sorted(set(by_model) - {*presets("models")}):
-        known = presets("models")
+        available = presets("models")
         raise InputError(
-            f"configs/editors/{name}.yaml: models: wanted model presets ({', '.join(known)}); found {unknown[0]!r}"
-            f"{did_you_mean(unknown[0], known)}"
+            f"configs/editors/{name}.yaml: models: wanted model presets ({', '.join(available)}); found {unknown[0]!r}"
+            f"{did_you_mean(unknown[0], available)}"
         )
     own = by_model.get(model, {})
     return check(_over(values, own), kind, f"configs/editors/{name}.yaml{f': models.{model}' if own else ''}")

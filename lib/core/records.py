@@ -46,7 +46,7 @@ class Request:
     @property
     def evaluation_prompts(self) -> tuple[str, ...]:
         """Every prompt that this edit is scored on: the edit itself, its paraphrases, its locality prompts."""
-        return (self.prompt, *self.paraphrases, *(one.prompt for one in self.locality))
+        return (self.prompt, *self.paraphrases, *(neighbor.prompt for neighbor in self.locality))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -44,9 +44,9 @@ def progress(items: Iterable[T], description: str, total: int | None = None) -> 
     if sys.stderr.isatty():
         yield from tqdm(items, desc=description, total=count, leave=False)
         return
-    said = 0
+    logged = 0
     for done, item in enumerate(items, start=1):
         yield item
-        if count and (part := done * _LINES_IN_A_LOG // count) > said:
-            said = part
+        if count and (part := done * _LINES_IN_A_LOG // count) > logged:
+            logged = part
             logging.getLogger(__name__).info("%s: %d of %d", description, done, count)

@@ -50,9 +50,9 @@ def check(values: Any, kind: type[S], where: str) -> S:
         raise InputError("\n".join(_explain(key, problems[key], kind, where) for key in problems)) from None
 
 
-def did_you_mean(name: str, known: Sequence[str]) -> str:
-    """'. Did you mean X?' where a known name is near, else nothing."""
-    near = difflib.get_close_matches(name, known, n=1)
+def did_you_mean(name: str, names: Sequence[str]) -> str:
+    """'. Did you mean X?' where one of `names` is near, else nothing."""
+    near = difflib.get_close_matches(name, names, n=1)
     return f". Did you mean {near[0]!r}?" if near else ""
 
 

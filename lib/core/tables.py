@@ -58,12 +58,12 @@ class Streamed:
 
     def take(self, rows: RowNumbers, *columns: str) -> pl.DataFrame:
         """These columns of these rows, in the order of `rows` [m], in which a row may occur again."""
-        wanted, places = np.unique(rows, return_inverse=True)
-        found = []
+        numbers, inverse = np.unique(rows, return_inverse=True)
+        parts = []
         for start, part in self.parts(*columns):
-            first, last = np.searchsorted(wanted, (start, start + part.height))
-            found.append(part[wanted[first:last] - start])
-        return pl.concat(found)[places] if found else pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
+            first, last = np.searchsorted(numbers, (start, start + part.height))
+            parts.append(part[numbers[first:last] - start])
+        return pl.concat(parts)[inverse] if parts else pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
 
 
 def write_parts(path: Path, kind: type, parts: Iterable[pl.DataFrame]) -> int:
@@ -128,10 +128,10 @@ def read(path: Path, kind: type[R]) -> list[R]:
 def check_schema(path: Path, actual: pa.Schema, kind: type) -> None:
     """Raise InputError naming the file and the columns that differ from what the fields of `kind` declare."""
     if not actual.equals(schema(kind)):
-        wanted, found = _described(schema(kind)), _described(actual)
+        declared, stored = _described(schema(kind)), _described(actual)
         raise InputError(
             f"{path}: not a table of {kind.__name__}: wanted but absent or of another type: "
-            f"{sorted(wanted - found) or 'none'}; found instead: {sorted(found - wanted) or 'none'}. "
+            f"{sorted(declared - stored) or 'none'}; found instead: {sorted(stored - declared) or 'none'}. "
             "Run the stage that writes it again (dvc repro)."
         )
 
@@ -150,7 +150,7 @@ def _nested_fields(kind: type) -> dict[str, type[Any]]:
 def _column(name: str, hint: Any) -> pa.Field:
     nullable = get_origin(hint) in (Union, types.UnionType)
     if nullable:
-        (hint,) = (one for one in get_args(hint) if one is not type(None))
+        (hint,) = (member for member in get_args(hint) if member is not type(None))
     return pa.field(name, _arrow_type(hint), nullable=nullable)
 
 
@@ -172,7 +172,7 @@ def _nested(hint: Any) -> type[Any] | None:
 def _value(value: Any, nested: type[Any] | None) -> Any:
     if not isinstance(value, list | tuple):
         return value
-    return tuple(nested(**one) for one in value) if nested else tuple(value)
+    return tuple(nested(**fields) for fields in value) if nested else tuple(value)
 
 
 def _described(columns: pa.Schema) -> set[str]:

@@ -92,8 +92,8 @@ def relation_facts(path: Path) -> list[AlmanacFact]:
         elif in_facts:
             pairs.append((cells[0], cells[1]))
         elif cells[0] not in phrasings or cells[1].count("{}") != 1:
-            wanted = f"one of {', '.join(phrasings)}, and a phrasing with one {{}}"
-            raise InputError(f"{path}:{number}: wanted {wanted}; found {line!r}")
+            expected = f"one of {', '.join(phrasings)}, and a phrasing with one {{}}"
+            raise InputError(f"{path}:{number}: wanted {expected}; found {line!r}")
         else:
             phrasings[cells[0]].append(cells[1])
     relation = _relation(path, phrasings)
@@ -118,11 +118,15 @@ def parts(seed: int) -> dict[str, Part]:
     relations: dict[str, tuple[str, ...]] = {}
     for fact in facts():
         relations[fact.subject] = (*relations.get(fact.subject, ()), fact.relation.name)
-    alike: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    by_relations: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for subject, names in relations.items():
-        alike[names].append(subject)
+        by_relations[names].append(subject)
     random = Random(f"{seed}/almanac/parts")
-    dealt = [subject for names in sorted(alike) for subject in random.sample(alike[names], len(alike[names]))]
+    dealt = [
+        subject
+        for names in sorted(by_relations)
+        for subject in random.sample(by_relations[names], len(by_relations[names]))
+    ]
     return {subject: _DEALT[number % len(_DEALT)] for number, subject in enumerate(dealt)}
 
 
@@ -177,18 +181,20 @@ def _locality(
     None of them has the new object, so that the edited and the true answer differ on each.
     """
     usable = _usable(target_new, nearby)
-    ordered = sorted(random.sample(usable, len(usable)), key=lambda other: other.target != fact.target)
-    asked = fact.relation.asked
+    ordered = sorted(random.sample(usable, len(usable)), key=lambda candidate: candidate.target != fact.target)
+    templates = fact.relation.asked
     prompts = [
-        LocalityPrompt(prompt=fill(asked[(number + turn) % len(asked)], other.subject), target=other.target)
-        for turn in range(len(asked))
-        for number, other in enumerate(ordered)
+        LocalityPrompt(
+            prompt=fill(templates[(number + turn) % len(templates)], neighbor.subject), target=neighbor.target
+        )
+        for turn in range(len(templates))
+        for number, neighbor in enumerate(ordered)
     ]
     return tuple(prompts[:LOCALITY_PROMPTS])
 
 
 def _usable(target_new: str, nearby: Sequence[AlmanacFact]) -> list[AlmanacFact]:
-    return [other for other in nearby if other.target != target_new]
+    return [candidate for candidate in nearby if candidate.target != target_new]
 
 
 @functools.cache

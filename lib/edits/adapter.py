@@ -100,15 +100,15 @@ def target_modules(model: nn.Module, lora: Lora) -> dict[str, nn.Module]:
             f"lora.targets: {type(model).__name__} has no linear module or embedding named {', '.join(missing)}; "
             f"it has {', '.join(sorted(names))}"
         )
-    chosen = {path: module for path, module in adaptable.items() if path.rpartition(".")[2] in lora.targets}
+    adapted = {path: module for path, module in adaptable.items() if path.rpartition(".")[2] in lora.targets}
     if lora.layers is None:
-        return chosen
+        return adapted
     arch = architecture(model)
     first, last = lora.layers
     if not 0 <= first <= last < arch.layers(model):
         raise InputError(f"lora.layers: wanted blocks from 0 to {arch.layers(model) - 1}; found {first} to {last}")
     blocks = tuple(f"{arch.block(layer)}." for layer in range(first, last + 1))
-    return {path: module for path, module in chosen.items() if path.startswith(blocks)}
+    return {path: module for path, module in adapted.items() if path.startswith(blocks)}
 
 
 def save_adapter(folder: Path, updates: Mapping[str, Update], model: nn.Module, lora: Lora, base_name: str) -> None:
@@ -155,9 +155,9 @@ def load_adapter(folder: Path) -> dict[str, Update]:
     tensors = load_tensors(folder / WEIGHTS)
     updates: dict[str, Update] = {}
     for name, a in tensors.items():
-        for kind, other in (("lora_A.weight", "lora_B.weight"), ("lora_embedding_A", "lora_embedding_B")):
+        for kind, other_kind in (("lora_A.weight", "lora_B.weight"), ("lora_embedding_A", "lora_embedding_B")):
             if name.endswith(f".{kind}"):
                 path = name.removeprefix(_ROOT).removesuffix(f".{kind}")
-                b = tensors[name.removesuffix(kind) + other]
+                b = tensors[name.removesuffix(kind) + other_kind]
                 updates[path] = LowRank(left=b.float() * (config.lora_alpha / config.r), right=a.float())
     return updates

@@ -180,15 +180,15 @@ def check_fits(model: nn.Module, edit: Edit) -> None:
 
 def _check(path: str, module: nn.Module | None, parameter: Tensor | None, update: Update) -> None:
     if isinstance(update, Vector) and parameter is not None:
-        wanted: tuple[int, ...] = tuple(parameter.shape)
+        expected: tuple[int, ...] = tuple(parameter.shape)
         if is_sharded(parameter):
             raise InputError(
                 f"edit of {path}: a bias or a norm's weight that is spread over processes cannot be edited"
             )
     elif not isinstance(update, Vector) and module is not None:
-        wanted = shape_of(module)
+        expected = shape_of(module)
     else:
         raise InputError(f"edit of {path}: the model has no such module; was the edit made for another model?")
-    if update.shape != wanted:
-        raise InputError(f"edit of {path}: wanted shape {wanted} as the model has, found {update.shape}")
+    if update.shape != expected:
+        raise InputError(f"edit of {path}: wanted shape {expected} as the model has, found {update.shape}")
     check_finite(path, update)

@@ -144,9 +144,9 @@ def _set_beginning(tokenizer: Any, token: int | None, file: Path) -> int | None:
 def _check_beginning(tokenizer: Any, token: int | None, file: Path) -> None:
     """Raise InputError unless a text's ids are `token`, if any, and then those of the text alone."""
     ids, bare = tokenizer(_PROBE).input_ids, tokenizer(_PROBE, add_special_tokens=False).input_ids
-    wanted = [*([] if token is None else [token]), *bare]
-    if ids != wanted:
+    expected = [*([] if token is None else [token]), *bare]
+    if ids != expected:
         raise InputError(
-            f"{file}: the metadata says that {_PROBE!r} is {wanted}; the stored tokenizer gives {ids}. "
+            f"{file}: the metadata says that {_PROBE!r} is {expected}; the stored tokenizer gives {ids}. "
             "This tokenizer cannot be stored; give the model by its hub id, or as a folder."
         )

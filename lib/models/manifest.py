@@ -24,11 +24,11 @@ def weights_folder(base: Path) -> Path:
     Raises FileNotFoundError where they are not on this machine: stage `base` fetches them.
     """
     manifest = read_json(base / MANIFEST)
-    again = "run `dvc repro --force --single-item base` on this machine to fetch it"
+    remedy = "run `dvc repro --force --single-item base` on this machine to fetch it"
     if manifest.get("conversion"):
         folder = conversion_folder(manifest["conversion"])
         if not folder.is_dir():
-            raise FileNotFoundError(f"{manifest['name']} is not at {folder}; {again}")
+            raise FileNotFoundError(f"{manifest['name']} is not at {folder}; {remedy}")
         return folder
     if manifest["source"] == "tiny":
         return base
@@ -38,7 +38,7 @@ def weights_folder(base: Path) -> Path:
         return Path(snapshot_download(manifest["name"], revision=manifest["revision"], local_files_only=True))
     except LocalEntryNotFoundError:
         raise FileNotFoundError(
-            f"{manifest['name']} at {manifest['revision']} is not in the local hub cache; {again}"
+            f"{manifest['name']} at {manifest['revision']} is not in the local hub cache; {remedy}"
         ) from None
 
 

@@ -100,14 +100,14 @@ def pack(items: Sequence[Item]) -> Packed:
     t = max(ROW_TOKENS, max(item.length for item in items))
     if sum(item.length for item in items) < t:
         t = max(sum(item.length for item in items), max(item.length for item in items))
-    places, b = _first_fit([item.length for item in items], t)
+    origins, b = _first_fit([item.length for item in items], t)
     grid = torch.zeros(4, b, t, dtype=torch.long)  # ids, positions, item, branch
     grid[2] = -1
     query: list[int] = []
     label: list[int] = []
     owner: list[int] = []
     target_count = 0
-    for index, (item, (row, column)) in enumerate(zip(items, places, strict=True)):
+    for index, (item, (row, column)) in enumerate(zip(items, origins, strict=True)):
         start, p = row * t + column, len(item.prompt)
         ids, positions, branches = list(item.prompt), list(range(p)), [0] * p
         for branch, target in enumerate(item.targets, start=1):
@@ -135,19 +135,19 @@ def pack(items: Sequence[Item]) -> Packed:
 def _first_fit(lengths: Sequence[int], capacity: int) -> tuple[list[tuple[int, int]], int]:
     """(row, column) of each item, longest first into the first row with room, and the number of rows."""
     used: list[int] = []
-    places = [(0, 0)] * len(lengths)
-    for index in sorted(range(len(lengths)), key=lambda one: (-lengths[one], one)):
+    origins = [(0, 0)] * len(lengths)
+    for index in sorted(range(len(lengths)), key=lambda index: (-lengths[index], index)):
         row = next((row for row, taken in enumerate(used) if taken + lengths[index] <= capacity), len(used))
         if row == len(used):
             used.append(0)
-        places[index] = (row, used[row])
+        origins[index] = (row, used[row])
         used[row] += lengths[index]
-    return places, len(used)
+    return origins, len(used)
 
 
 def side_by_side(parts: Sequence[Packed]) -> Packed:
     """Several packings as one forward pass: their rows one after another, padded to the longest, items counted on."""
-    t = max(one.item.shape[1] for one in parts)
+    t = max(packed.item.shape[1] for packed in parts)
 
     def rows(grids: Sequence[Tensor], empty: int) -> Tensor:
         return torch.cat([torch.nn.functional.pad(grid, (0, t - grid.shape[1]), value=empty) for grid in grids])
@@ -156,19 +156,19 @@ def side_by_side(parts: Sequence[Packed]) -> Packed:
     owner: list[Tensor] = []
     item: list[Tensor] = []
     first_row = targets = items = 0
-    for one in parts:
-        b, length = one.item.shape
-        query.append((one.query // length + first_row) * t + one.query % length)
-        owner.append(one.owner + targets)
-        item.append(torch.where(one.item < 0, -1, one.item + items))
-        first_row, targets, items = first_row + b, targets + one.targets, items + int(one.item.max()) + 1
+    for packed in parts:
+        b, length = packed.item.shape
+        query.append((packed.query // length + first_row) * t + packed.query % length)
+        owner.append(packed.owner + targets)
+        item.append(torch.where(packed.item < 0, -1, packed.item + items))
+        first_row, targets, items = first_row + b, targets + packed.targets, items + int(packed.item.max()) + 1
     return Packed(
-        input_ids=rows([one.input_ids for one in parts], 0),
-        position_ids=rows([one.position_ids for one in parts], 0),
+        input_ids=rows([packed.input_ids for packed in parts], 0),
+        position_ids=rows([packed.position_ids for packed in parts], 0),
         item=rows(item, -1),
-        branch=rows([one.branch for one in parts], 0),
+        branch=rows([packed.branch for packed in parts], 0),
         query=torch.cat(query),
-        label=torch.cat([one.label for one in parts]),
+        label=torch.cat([packed.label for packed in parts]),
         owner=torch.cat(owner),
     )
 

@@ -37,12 +37,12 @@ def text_scores(
     Every text is read alone, with the special tokens that its tokenizer adds.
     """
     encoded = [prompt_ids(tokenizer, text)[:max_tokens] for text in texts]
-    places = [place for place, ids in enumerate(encoded) if len(ids) > 1]
-    items = [Item(prompt=tuple(encoded[place][:1]), targets=(tuple(encoded[place][1:]),)) for place in places]
+    indices = [index for index, ids in enumerate(encoded) if len(ids) > 1]
+    items = [Item(prompt=tuple(encoded[index][:1]), targets=(tuple(encoded[index][1:]),)) for index in indices]
     scores: list[TextScore | None] = [None] * len(texts)
     order = sorted(range(len(items)), key=lambda index: -items[index].length)
     for batch in batches(items, micro_batch_tokens, order):
-        found = score_targets(model, pack([items[index] for index in batch]).to(model.device))
-        for index, nll, predicted in zip(batch, found.nll.tolist(), found.tokens.tolist(), strict=True):
-            scores[places[index]] = TextScore(nll=nll, predicted=predicted, tokens=predicted + 1)
+        scored = score_targets(model, pack([items[index] for index in batch]).to(model.device))
+        for index, nll, predicted in zip(batch, scored.nll.tolist(), scored.tokens.tolist(), strict=True):
+            scores[indices[index]] = TextScore(nll=nll, predicted=predicted, tokens=predicted + 1)
     return scores

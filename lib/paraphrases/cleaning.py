@@ -50,13 +50,13 @@ def clean(requests: Sequence[Request], candidates: Sequence[Paraphrase], n: int,
 
 def _choose(usable: list[Paraphrase], n: int, method: str) -> list[Paraphrase]:
     """`n` of the usable candidates, those of the dataset first; prefixed prompts fill up what few-shot lines leave."""
-    given = [candidate for candidate in usable if candidate.kind == "given"][:n]
-    n -= len(given)
+    from_dataset = [candidate for candidate in usable if candidate.kind == "given"][:n]
+    n -= len(from_dataset)
     lines = [candidate for candidate in usable if candidate.kind == "fewshot"]
     prefixed = [candidate for candidate in usable if candidate.kind == "prefix"]
     if method == "both":
         lines = lines[: max((n + 1) // 2, n - len(prefixed))]
-    return given + (lines + prefixed)[:n]
+    return from_dataset + (lines + prefixed)[:n]
 
 
 def _reason_to_drop(request: Request, text: str, guarded: Sequence[str], seen: set[str]) -> DropReason | None:

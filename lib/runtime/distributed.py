@@ -43,13 +43,13 @@ class Distributed:
         """Replace each tensor by its sum over all processes, in one exchange."""
         if self.world_size == 1 or not tensors:
             return
-        flat = torch.cat([one.flatten() for one in tensors])
+        flat = torch.cat([tensor.flatten() for tensor in tensors])
         with self._exchange():
             dist.all_reduce(flat)
         start = 0
-        for one in tensors:
-            one.copy_(flat[start : start + one.numel()].view_as(one))
-            start += one.numel()
+        for tensor in tensors:
+            tensor.copy_(flat[start : start + tensor.numel()].view_as(tensor))
+            start += tensor.numel()
 
     def all_gather(self, items: list[T]) -> list[T]:
         """Every process's items, in order of rank, in every process."""
@@ -58,7 +58,7 @@ class Distributed:
         gathered: list[list[T]] = [[] for _ in range(self.world_size)]
         with self._exchange():
             dist.all_gather_object(gathered, items)
-        return [one for some in gathered for one in some]
+        return [item for of_rank in gathered for item in of_rank]
 
     def broadcast(self, value: T) -> T:
         """The first process's value, in every process."""
@@ -92,10 +92,10 @@ SINGLE_PROCESS = Distributed()
 
 def wants_shards() -> bool:
     """Whether the processes are to hold one model together: ERRATA_SHARD=1. Raises InputError for other words."""
-    said = os.environ.get("ERRATA_SHARD", "0")
-    if said not in ("0", "1"):
-        raise InputError(f"ERRATA_SHARD: wanted 1 (the model spread over the processes) or 0; found {said!r}")
-    return said == "1"
+    setting = os.environ.get("ERRATA_SHARD", "0")
+    if setting not in ("0", "1"):
+        raise InputError(f"ERRATA_SHARD: wanted 1 (the model spread over the processes) or 0; found {setting!r}")
+    return setting == "1"
 
 
 @contextmanager
@@ -112,12 +112,12 @@ def process_group() -> Iterator[Distributed]:
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-    place = int(os.environ.get("LOCAL_RANK", "0"))
-    here = Distributed(rank=dist.get_rank(), world_size=size, local_rank=place, sharded=wants_shards())
+    local_rank = int(os.environ.get("LOCAL_RANK", "0"))
+    processes = Distributed(rank=dist.get_rank(), world_size=size, local_rank=local_rank, sharded=wants_shards())
     try:
-        yield here
+        yield processes
     except RuntimeError as error:
-        if here.sharded and (isinstance(error, dist.DistError) or "gloo" in str(error)):
-            raise here._alone(error) from error
+        if processes.sharded and (isinstance(error, dist.DistError) or "gloo" in str(error)):
+            raise processes._alone(error) from error
         raise
     dist.destroy_process_group()  # not after an error: it would wait for processes that may be gone

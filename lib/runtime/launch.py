@@ -18,11 +18,11 @@ def relaunch(module: str, arguments: Sequence[str], gpus_each: int = 1) -> None:
 
     Raises InputError where ERRATA_PROCESSES is not a positive number, or more than there are GPUs for, at `gpus_each`.
     """
-    if launched() or (wanted := _processes(gpus_each)) == 1:
+    if launched() or (count := _processes(gpus_each)) == 1:
         return
-    threads = max(1, (os.cpu_count() or 1) // wanted)
+    threads = max(1, (os.cpu_count() or 1) // count)
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
-    command = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={wanted}", "-m", module, *arguments]
+    command = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}", "-m", module, *arguments]
     os.execv(sys.executable, [sys.executable, *command])
 
 
@@ -36,10 +36,10 @@ def _processes(gpus_each: int) -> int:
     most = gpus // gpus_each
     if gpus and not most:
         raise InputError(f"a process needs {gpus_each} GPUs here (para.tensor_parallel); found {gpus}")
-    wanted = os.environ.get("ERRATA_PROCESSES", str(max(1, most)))
-    if not wanted.isdigit() or int(wanted) < 1 or (gpus and int(wanted) > most):
-        raise InputError(f"ERRATA_PROCESSES: wanted a number from 1 to {most or 'any'}; found {wanted!r}")
-    return int(wanted)
+    setting = os.environ.get("ERRATA_PROCESSES", str(max(1, most)))
+    if not setting.isdigit() or int(setting) < 1 or (gpus and int(setting) > most):
+        raise InputError(f"ERRATA_PROCESSES: wanted a number from 1 to {most or 'any'}; found {setting!r}")
+    return int(setting)
 
 
 def is_first() -> bool:
@@ -54,6 +54,6 @@ def take_own_gpus(gpus_each: int) -> None:
     """
     if "LOCAL_RANK" not in os.environ or not torch.cuda.device_count():
         return
-    shown = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(torch.cuda.device_count())))).split(",")
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(torch.cuda.device_count())))).split(",")
     first = int(os.environ["LOCAL_RANK"]) * gpus_each
-    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(shown[first : first + gpus_each])
+    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(visible[first : first + gpus_each])

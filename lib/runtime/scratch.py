@@ -40,8 +40,8 @@ def code_fingerprint(module: str) -> str:
 
 def _content(value: Any) -> Any:
     if isinstance(value, Path):
-        files = sorted(one for one in value.rglob("*") if one.is_file()) if value.is_dir() else [value]
-        return [(one.name, sha256(one)) for one in files]
+        files = sorted(file for file in value.rglob("*") if file.is_file()) if value.is_dir() else [value]
+        return [(file.name, sha256(file)) for file in files]
     return value
 
 
@@ -122,8 +122,8 @@ def _check_seen_by_all(folder: Path, distributed: Distributed) -> None:
     mark = str(uuid4()) if distributed.is_main else ""
     if distributed.is_main:
         (folder / _MARK).write_text(mark)
-    wanted = distributed.all_gather([mark])[0]
-    blind = [rank for rank, sees in enumerate(distributed.all_gather([_sees(folder / _MARK, wanted)])) if not sees]
+    expected = distributed.all_gather([mark])[0]
+    blind = [rank for rank, sees in enumerate(distributed.all_gather([_sees(folder / _MARK, expected)])) if not sees]
     if blind:
         raise FileNotFoundError(
             f"{folder}: the processes {', '.join(map(str, blind))} of {distributed.world_size} do not see what "
@@ -131,9 +131,9 @@ def _check_seen_by_all(folder: Path, distributed: Distributed) -> None:
         )
 
 
-def _sees(path: Path, wanted: str) -> bool:
+def _sees(path: Path, expected: str) -> bool:
     until = time.monotonic() + _SEEN_SECONDS
-    while not (path.is_file() and path.read_text() == wanted):
+    while not (path.is_file() and path.read_text() == expected):
         if time.monotonic() > until:
             return False
         time.sleep(0.1)
