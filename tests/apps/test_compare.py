@@ -62,7 +62,7 @@ def leave_texts(folder: Path, matches: int) -> None:
             text=" t" if edit < matches else " other words",
         )
         for edit in range(N) for kind in ("efficacy", "generation")
-    ]  # type: ignore[arg-type]  # fmt: skip
+    ]  # fmt: skip
     moved = [Divergence(request_id=f"world-{edit}", session=0, prompt_index=0, prompt="p", kl=0.5) for edit in range(N)]
     write(folder / compare.GENERATIONS, Generation, rows)
     write(folder / compare.DIVERGENCES, Divergence, moved)

@@ -81,8 +81,9 @@ def nothing_left_behind(model: Any) -> Iterator[None]:
 
 def _random_states() -> tuple[Any, ...]:
     """Of torch on the CPU, Python and numpy."""
-    _, keys, place, *rest = np.random.get_state()
-    return torch.random.get_rng_state().tolist(), random.getstate(), keys.tolist(), place, *rest  # type: ignore[union-attr]
+    state: Any = np.random.get_state()
+    _, keys, position, *rest = state
+    return torch.random.get_rng_state().tolist(), random.getstate(), keys.tolist(), position, *rest
 
 
 def same(one: Edit, other: Edit, tolerance: float = 0.0) -> bool:

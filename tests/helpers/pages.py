@@ -82,10 +82,19 @@ def results(**changed: Any) -> report.Results:
     return report.Results(**(values | changed))
 
 
+class _Reader(HTMLParser):
+    """Keeps the text between the tags."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
 def text_of(page: str) -> str:
     """What a reader sees, spaces folded."""
-    seen: list[str] = []
-    parser = HTMLParser()
-    parser.handle_data = seen.append  # type: ignore[method-assign]
+    parser = _Reader()
     parser.feed(re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL))
-    return " ".join(" ".join(seen).split())
+    return " ".join(" ".join(parser.texts).split())

@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from lib.core import params
 from lib.core.records import Request
 from lib.core.run import run
@@ -51,5 +53,8 @@ if __name__ == "__main__":
             print(plan.kind, requests[0].prompt, plan.seed, file=stream)
         return continuations
 
-    params.read_params, chunks.draw, chunks.CHUNK = changed_params, recorded_draw, 1
-    run(paraphrase.main)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(params, "read_params", changed_params)
+        patch.setattr(chunks, "draw", recorded_draw)
+        patch.setattr(chunks, "CHUNK", 1)
+        run(paraphrase.main)

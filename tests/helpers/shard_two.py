@@ -6,6 +6,7 @@
 import json
 import sys
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ if __name__ == "__main__":
     folder = Path(sys.argv[1])
     with process_group() as processes:
         for family in FAMILIES:
-            model = sharded(lambda one=family: tiny_model(one), torch.device("cpu"), processes)
+            model = sharded(partial(tiny_model, family), torch.device("cpu"), processes)
             (folder / f"{family}-share-{processes.rank}").write_text(str(local_share(model)))
             with pytest.raises(ValueError, match="a norm's weight that is spread over processes cannot be edited"):
                 applied(model, norm_edit(model)).__enter__()

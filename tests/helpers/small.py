@@ -35,7 +35,7 @@ def inputs(folder: Path, family: str = "llama") -> dict[str, Path]:
     write(paths["evaluation"], EvaluationPrompt, [])
     tiny_model(family).save_pretrained(paths["model"])
     byte_tokenizer().save_pretrained(paths["model"])
-    manifest = {"source": "tiny", "name": "small", "revision": None, "dtype": "float32", "files": {}}
+    manifest: dict[str, object] = {"source": "tiny", "name": "small", "revision": None, "dtype": "float32", "files": {}}
     write_json(paths["model"] / "manifest.json", manifest)
     for name in ("statistics", "hypernet"):
         write_json(paths[name] / "marker.json", {})

@@ -19,10 +19,11 @@ def write_wheel(folder: Path, package: str, files: Mapping[str, bytes], version:
         f"{name}-{version}.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         f"{name}-{version}.dist-info/RECORD": "",
     }
+    members: dict[str, bytes | str] = {**files, **about}
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}-{version}-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as packed:
-        for member, content in {**files, **about}.items():
+        for member, content in members.items():
             packed.writestr(member, content)
     return path
 

@@ -45,7 +45,7 @@ def numerical_rank(matrix: Tensor) -> int:
 
 def second_moments(folder: Path) -> dict[str, Tensor]:
     """Of each layer: diagonal, eigenvalues, and eight rows; of the llama's first layer the upper triangle as well."""
-    values = {}
+    values: dict[str, Tensor] = {}
     for family in FAMILIES:
         stored = arrays(folder, f"01_second_moment_{family}")
         for layer, eigenvalues in enumerate(stored["eigenvalues"]):
@@ -60,7 +60,7 @@ def second_moments(folder: Path) -> dict[str, Tensor]:
 
 def rome(folder: Path) -> dict[str, Tensor]:
     """Direction u, value v and what they are made of, for every request of every ROME and R-ROME run."""
-    values = {}
+    values: dict[str, Tensor] = {}
     for family in FAMILIES:
         runs = [f"rome_{family}_mom2_true", f"rome_{family}_mom2_false"]
         if family != "llama":
@@ -73,7 +73,7 @@ def rome(folder: Path) -> dict[str, Tensor]:
 
 def memit(folder: Path) -> dict[str, Tensor]:
     """z, and of each layer K, what is left to z (resid) and the adjusted keys (adj_k): delta = resid adj_k^T."""
-    values = {}
+    values: dict[str, Tensor] = {}
     for family in FAMILIES:
         stored = arrays(folder, f"03_memit_{family}")
         for key in stored:
@@ -88,7 +88,7 @@ def memit(folder: Path) -> dict[str, Tensor]:
 
 def emmet(folder: Path) -> dict[str, Tensor]:
     """Of each run z, what is left to it (resid) and the adjusted keys (adj_k); of one run K, and all in float64."""
-    values = {}
+    values: dict[str, Tensor] = {}
     for family in ("gpt2", "gptj"):
         for run in EMMET_RUNS:
             stored = arrays(folder, f"04_emmet_{family}_{run}")
@@ -105,7 +105,7 @@ def alphaedit(folder: Path) -> dict[str, Tensor]:
 
     P = I - basis basis^T, where the basis spans what is not in the null space.
     """
-    values = {}
+    values: dict[str, Tensor] = {}
     for family in FAMILIES:
         stored = arrays(folder, f"04_alphaedit_{family}")
         values[f"{family}/nullspace_dim"] = stored["nullspace_dim"]
@@ -125,7 +125,7 @@ def alphaedit(folder: Path) -> dict[str, Tensor]:
 
 def fine_tuning_deltas(folder: Path) -> dict[str, Tensor]:
     """What was added to each parameter: vectors whole, of matrices every 16th row and the norm of all."""
-    values = {}
+    values: dict[str, Tensor] = {}
     for run in read(GOLDEN, "fine_tuning"):
         with np.load(folder / "outputs" / f"05_ft_{run}.npz") as stored:
             for name in stored:
@@ -138,7 +138,7 @@ def fine_tuning_deltas(folder: Path) -> dict[str, Tensor]:
 
 def hypernets(folder: Path) -> dict[str, Tensor]:
     """Hyper-networks and what they make of two edits: MEND (of gpt2 the down projections only) and KE."""
-    values = {}
+    values: dict[str, Tensor] = {}
     for family in ("gpt2", "gptj"):
         network = load_file(folder / "outputs" / f"07_mend_hypernet_{family}.safetensors")
         values |= {
@@ -163,7 +163,7 @@ def hypernets(folder: Path) -> dict[str, Tensor]:
 
 def updates(folder: Path) -> dict[str, Tensor]:
     """One layer's sum of three MEMIT updates before and after PRUNE; PCA's inverse transform of a ROME update."""
-    values = {}
+    values: dict[str, Tensor] = {}
     for family, layer in PRUNED_LAYERS.items():
         stored = arrays(folder, f"08_prune_memit3batches_{family}")
         for kind in ("accumulated", "pruned_delta"):

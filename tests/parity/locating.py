@@ -15,6 +15,7 @@ from lib.edits.edit import Edit
 from lib.methods.context import Context
 from lib.models.architecture import architecture
 from tests.helpers import baselines
+from tests.helpers.updates import dense
 from tests.parity.editing import requests
 
 REQUESTS = list(requests().values())
@@ -41,19 +42,16 @@ def context(statistics: Path | None, state: Mapping[str, Tensor] | None = None) 
 def layered(name: str, hparams: Mapping[str, Any], **settings: Any) -> tuple[Any, Any]:
     """An editor of several layers and its settings, as a run's."""
     chosen = editor(name)
-    return chosen, chosen.Settings(
-        layers=hparams["layers"],
-        token=hparams["fact_token"],
-        context_tokens=10,
-        seed=0,
-        optimisation=optimisation(hparams),
-        **settings,
-    )
+    values = {
+        "layers": hparams["layers"], "token": hparams["fact_token"], "context_tokens": 10, "seed": 0,
+        "optimisation": optimisation(hparams),
+    }  # fmt: skip
+    return chosen, chosen.Settings.model_validate(values | settings)
 
 
 def delta(model: Any, edit: Edit, layer: int) -> Tensor:
     """What an edit adds to a layer's down projection: [d_out, d_in]"""
-    return edit.updates[architecture(model).mlp_out_of(layer)].dense()  # type: ignore[union-attr]
+    return dense(edit.updates[architecture(model).mlp_out_of(layer)])
 
 
 @contextmanager

@@ -69,7 +69,8 @@ def test_the_tokens_said_after_locality_prompts_are_easyedits(model: str, when: 
             prompts = record["neighborhood_prompts"]
             answer = record["requested_rewrite"]["target_true"]["str"]
             found = score_targets(network, pack(encode(tokenizer, prompts, [(answer,)] * len(prompts))))
-            said = [one.tolist() for one in found.argmax.split(found.tokens.tolist())]
+            parts = found.argmax.split(found.tokens.tolist())  # type: ignore[no-untyped-call]
+            said = [one.tolist() for one in parts]
             assert said == EASYEDIT[model][when][str(case)]["locality_output"], case
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
+from typing import cast
 
 import pytest
 import torch
@@ -75,7 +76,7 @@ def test_a_search_that_may_stop_early_goes_as_the_originals(family: str) -> None
     run = f"memit_{family}_earlystop"
     hparams = document("hparams")[run]
     model, tokenizer = golden_model(family)
-    asked = [replace(request, target_new=request.target_true) for request in REQUESTS[:6]]
+    asked = [replace(request, target_new=cast(str, request.target_true)) for request in REQUESTS[:6]]
     contexts = [context for group in document("inputs/context_templates")["memit"] for context in group]
     settings = Optimisation(**optimisation(hparams))
     block = architecture(model).block(hparams["layers"][-1])

@@ -10,10 +10,12 @@ import torch
 from torch import Tensor
 
 from lib.editors import editor
+from lib.methods.contract import edits_each
 from lib.methods.locating import rank_one
 from lib.methods.locating.second_moments import load_moment
 from lib.models.architecture import architecture
 from tests.helpers.models import golden_model
+from tests.helpers.updates import low_rank
 from tests.parity.locating import REQUESTS, context, optimisation, relative, results_of
 from tests.parity.reference import document, tensors
 
@@ -37,14 +39,16 @@ def rank_one_edits(name: str, run: str, family: str, statistics: Path, **setting
     model, tokenizer = golden_model(family)
     hparams = document("hparams")[run]
     chosen = editor(name)
-    given = chosen.Settings(
-        layer=hparams["layers"][0], token=hparams["fact_token"], moments=hparams["mom2_adjustment"],
-        context_tokens=[5], seed=0, optimisation=optimisation(hparams), **settings,
-    )  # fmt: skip
+    assert edits_each(chosen)
+    values = {
+        "layer": hparams["layers"][0], "token": hparams["fact_token"], "moments": hparams["mom2_adjustment"],
+        "context_tokens": [5], "seed": 0, "optimisation": optimisation(hparams),
+    }  # fmt: skip
+    checked = chosen.Settings.model_validate(values | settings)
     with results_of(rank_one, "target_values") as searches:
-        edits = chosen.edit_each(model, tokenizer, REQUESTS, given, context(statistics))
+        edits = chosen.edit_each(model, tokenizer, REQUESTS, checked, context(statistics))
     (search,) = searches
-    updates = [update for edit in edits for update in edit.updates.values()]
+    updates = [low_rank(update) for edit in edits for update in edit.updates.values()]
     return Edits(
         directions=torch.stack([update.right[0] for update in updates]),
         values=torch.stack([update.left[:, 0] for update in updates]),
@@ -74,7 +78,7 @@ def weighted(edits: Edits, family: str, statistics: Path) -> Tensor:
     return torch.nn.functional.normalize(edits.directions.double() @ load_moment(statistics, path).moment.double())
 
 
-def losses(run: str) -> list[Sequence[float]]:
+def losses(run: str) -> list[Any]:
     """The loss of every step of every request in the reference."""
     traces: dict[str, Sequence[float]] = document("loss_traces")[run]
     return [pytest.approx(traces[str(case)], abs=1e-4) for case in range(len(REQUESTS))]

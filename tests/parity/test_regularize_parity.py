@@ -26,7 +26,8 @@ KEEPS = (20, 40, 60, 80)
 
 @pytest.fixture(scope="module")
 def stored() -> dict[str, Tensor]:
-    return load_file(GOLDEN / "regularizers.safetensors")
+    arrays: dict[str, Tensor] = load_file(GOLDEN / "regularizers.safetensors")
+    return arrays
 
 
 def bits(packed: Tensor, count: int) -> Tensor:

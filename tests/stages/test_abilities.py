@@ -132,7 +132,9 @@ def test_every_figure_can_be_computed_from_the_rows(run: Run, project: Path) -> 
     for when in ("before", "after"):
         for name in EMBEDDED[1:]:
             values = rows.filter((pl.col("task") == name) & (pl.col("when") == when))["value"]
-            assert found[name][when] == pytest.approx(100 * values.mean(), abs=1e-3)
+            mean = values.mean()
+            assert isinstance(mean, float)
+            assert found[name][when] == pytest.approx(100 * mean, abs=1e-3)
             interval = 100 * 1.96 * (values.std(ddof=0) or 0) / len(values) ** 0.5
             assert found[name][f"{when}_ci95"] == pytest.approx(interval, abs=1e-3)
         parts = rows.filter((pl.col("task") == "perplexity") & (pl.col("when") == when))["parts"].to_list()

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from lib.core import params
-from lib.edits.store import load_edit
+from lib.edits.store import load_edit, save_edit
 from lib.edits.updates import Vector
 from lib.edits.weight_change import Measure, heat_map
 from lib.protocols.inputs import Inputs, editing
@@ -110,17 +110,17 @@ def test_a_run_that_was_killed_measures_what_a_whole_one_does(
 ) -> None:
     sequential = {"kind": "sequential", "batch_size": 1, "checkpoints": [1, 3]}
     run_stage(protocol=sequential)
-    whole, save = (tmp_path / OUTPUTS["weights"]).read_bytes(), stage.save_edit
+    whole = (tmp_path / OUTPUTS["weights"]).read_bytes()
 
     def killed(edit: Any, folder: Path, *others: Any) -> None:
         if folder.name.endswith("3"):
             raise KeyboardInterrupt
-        save(edit, folder, *others)
+        save_edit(edit, folder, *others)
 
     monkeypatch.setattr(stage, "save_edit", killed)
     with pytest.raises(KeyboardInterrupt):
         run_stage(protocol=sequential)
-    monkeypatch.setattr(stage, "save_edit", save)
+    monkeypatch.setattr(stage, "save_edit", save_edit)
     run_stage(protocol=sequential)
     assert (tmp_path / OUTPUTS["weights"]).read_bytes() == whole
 

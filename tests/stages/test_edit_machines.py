@@ -47,7 +47,8 @@ def machines(folder: Path, **variables: str) -> list[subprocess.CompletedProcess
 
 
 def adapter(folder: Path) -> dict[str, torch.Tensor]:
-    return load_file(folder / OUTPUTS["edit"] / "adapter_model.safetensors")
+    weights: dict[str, torch.Tensor] = load_file(folder / OUTPUTS["edit"] / "adapter_model.safetensors")
+    return weights
 
 
 @pytest.fixture(scope="module", params=["0", "1"], ids=["whole", "sharded"])

@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,12 @@ import pytest
 from safetensors.numpy import save_file
 
 from lib.core import params
-from lib.core.records import Divergence, Generation, LocalityPrompt, Reject, Request, Score, TextNll, UneditedFact
+from lib.core.records import Divergence, Generation, Kind, LocalityPrompt, Reject, Request, Score, TextNll, UneditedFact
 from lib.core.tables import write
 from lib.metrics import consistency
 from stages import evaluate, report
 
-KINDS = {"efficacy": 1, "generalization": 2, "locality": 3}
+KINDS: dict[Kind, int] = {"efficacy": 1, "generalization": 2, "locality": 3}
 
 
 def request(number: int, **changed: Any) -> Request:
@@ -27,7 +27,7 @@ def request(number: int, **changed: Any) -> Request:
     return Request(**(values | changed))
 
 
-def scores(edits: list[Request], took: set[str], kinds: dict[str, int], session: int = 0) -> Iterator[Score]:
+def scores(edits: list[Request], took: set[str], kinds: Mapping[Kind, int], session: int = 0) -> Iterator[Score]:
     """Before, the true object is ahead everywhere; after, the new one is where the edit took, locality aside.
 
     Half of the tokens of what is ahead are the argmax, so that no other measure equals success.
@@ -44,7 +44,7 @@ def scores(edits: list[Request], took: set[str], kinds: dict[str, int], session:
                             prompt_index=index, role=role,
                             prompt="p", target="t", nll=0.5 if ahead else 4.0, tokens=2, correct=1 if ahead else 0,
                             argmax=(1, 2),
-                        )  # type: ignore[arg-type]  # fmt: skip
+                        )  # fmt: skip
 
 
 def text_of(edit: Request, kind: Any, when: Any, text: str, session: int = 0) -> Generation:
@@ -76,7 +76,7 @@ class Project:
             for one in edits for place in range(2)
         ])  # fmt: skip
         write(root / "text_nll.parquet", TextNll, [
-            TextNll(when=when, index=0, nll=nll, tokens=10) for when, nll in (("before", 10.0), ("after", 11.0))
+            TextNll(when="before", index=0, nll=10.0, tokens=10), TextNll(when="after", index=0, nll=11.0, tokens=10)
         ])  # fmt: skip
         consistency.write(root / "frequencies.json", consistency.fit(["red said", "thing", "after"]))
         write(root / "rejects.parquet", Reject, [Reject(file="own.csv", line=7, field="prompt", reason="empty")])

@@ -19,7 +19,7 @@ Run = Callable[..., tuple[list[UneditedFact], dict[str, Any]]]
 @pytest.fixture
 def run_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     def run_stage(facts: list[Fact], **changed: object) -> tuple[list[UneditedFact], dict[str, Any]]:
-        params = {"kind": "random", "n": 2, "encoder": "hashing", "index": "Flat", "seed": 0, **changed}
+        params: dict[str, Any] = {"kind": "random", "n": 2, "encoder": "hashing", "index": "Flat", "seed": 0, **changed}
         monkeypatch.setenv("DVC_ROOT", str(tmp_path))
         monkeypatch.setattr(stage, "section", lambda name, kind: Neighbors(**params))
         paths = {name: tmp_path / "out" / name for name in ("requests", "pool", "neighbors", "metrics")}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lib.core import params
 from lib.core.params import Para, section
 from lib.core.records import Paraphrase
 from lib.core.tables import read
@@ -57,7 +58,7 @@ def run_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, generator: Counti
     def run_stage(root: str = "first", **changes: object) -> list[Paraphrase]:
         monkeypatch.setenv("DVC_ROOT", str(tmp_path / root))
         para = SETTINGS.model_copy(update=changes)
-        monkeypatch.setattr(stage.params, "section", lambda name, kind: para if kind is Para else section(name, kind))
+        monkeypatch.setattr(params, "section", lambda name, kind: para if kind is Para else section(name, kind))
         monkeypatch.setattr(stage, "generator", started)
         monkeypatch.setattr(sys, "argv", ["paraphrase", *(f"--{name}={path}" for name, path in options.items())])
         stage.main()

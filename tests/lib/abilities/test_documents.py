@@ -257,7 +257,7 @@ def test_a_missing_file_names_the_folder_and_the_file(tmp_path: Path) -> None:
 
 
 def test_a_record_that_does_not_fit_is_named_with_its_place() -> None:
-    rows = [{"question": "q", "passage": "p", "answer": True}, {"question": "q", "passage": "p", "answer": "no"}]
+    rows: list[dict[str, Any]] = [{"question": "q", "passage": "p", "answer": answer} for answer in (True, "no")]
     with pytest.raises(ValueError, match=r"boolq\.jsonl: record 2: answer: wanted true or false; found 'no'"):
         ability_data.documents(rows, "boolq", "boolq.jsonl")
 

@@ -23,7 +23,8 @@ def ask(kind: str, *arguments: Any) -> Instance:
 
 def log_probabilities(model: Any, ids: list[int]) -> torch.Tensor:
     """[t - 1, v]: of every token but the first, by one forward pass on this text alone."""
-    return model(torch.tensor([ids[:-1]])).logits[0].float().log_softmax(-1)
+    log_p: torch.Tensor = model(torch.tensor([ids[:-1]])).logits[0].float().log_softmax(-1)
+    return log_p
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -97,7 +98,7 @@ def test_whatever_is_written_to_a_csv_file_is_read_back(written: list[Request], 
 
 
 def test_csv_json_lines_and_parquet_give_the_same_edits(tmp_path: Path) -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"id": "a", "prompt": "Ada lives in", "target_new": "Rome", "subject": "Ada", "target_true": "Paris"},
         {"id": "b", "prompt": "f({x}) is", "target_new": "{y}", "subject": None, "target_true": None},
     ]
@@ -176,9 +177,9 @@ def test_a_pool_from_files_keeps_every_fact_and_every_reject(as_json: Callable[.
 def test_every_record_of_another_dataset_serves_the_pool_whatever_the_limit_of_edits(
     as_json: Callable[..., Path], tmp_path: Path
 ) -> None:
-    rewrite = {"prompt": "{} is in", "subject": "Bo", "relation_id": "P1"}
+    rewrite: dict[str, Any] = {"prompt": "{} is in", "subject": "Bo", "relation_id": "P1"}
     rewrite |= {"target_new": {"str": "Rome"}, "target_true": {"str": "Bonn"}}
-    lists = {"paraphrase_prompts": [], "neighborhood_prompts": [], "generation_prompts": []}
+    lists: dict[str, list[str]] = {"paraphrase_prompts": [], "neighborhood_prompts": [], "generation_prompts": []}
     records = [{"case_id": number, "requested_rewrite": rewrite, **lists} for number in range(3)]
     files = {"own": write(tmp_path / "own.csv", "prompt,target_new\na,x\nb,x\n"), "facts": as_json(records)}
     for limit in (None, 1):

@@ -164,6 +164,6 @@ def test_a_file_in_another_encoding_is_told_the_line(tmp_path: Path, read: Calla
         read(tmp_path / "facts.csv")
 
 
-def test_an_absent_file_is_told_the_setting(tmp_path: Path) -> None:
+def test_an_absent_file_is_told_the_setting(facts: Facts, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"own\.path: wanted a file; found none at .*absent\.csv"):
-        datasets.find(PRESET, tmp_path, Own(path=str(tmp_path / "absent.csv"), pool="none"))
+        datasets.find(PRESET, facts, Own(path=str(tmp_path / "absent.csv"), pool="none"))

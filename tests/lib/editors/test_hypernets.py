@@ -23,6 +23,7 @@ from lib.models.packing import Item, pack
 from tests.helpers.baselines import REQUESTS, context
 from tests.helpers.hypernets import NAMES, POOL, quick, trained
 from tests.helpers.models import CONFIGS, byte_tokenizer, tiny_model
+from tests.helpers.updates import dense
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -81,7 +82,7 @@ def test_the_sum_of_outer_products_is_the_gradient_at_the_weight(family: str) ->
     signals = signals_of(model, some, paths, [0.5, 2.0])
     losses = token_nll(model.requires_grad_(True), pack(some))
     wanted = (losses * torch.tensor([0.5, 0.5, 2.0])).sum()
-    wanted.backward()
+    wanted.backward()  # type: ignore[no-untyped-call]
     for path in paths:
         gradient = torch.einsum("bto,bti->oi", signals.gradients[path], signals.inputs[path])
         module = model.get_submodule(path)
@@ -103,9 +104,9 @@ def test_many_requests_become_a_matrix_and_the_number_of_tokens_at_a_time_does_n
     apart = edit_apart(model, network, some, [1.0] * 6, 50)
     assert all(isinstance(update, LowRank) for edit in apart for update in edit.updates.values())
     for path, update in one.updates.items():
-        torch.testing.assert_close(update.dense(), other.updates[path].dense(), rtol=1e-3, atol=1e-5)
-        total = sum(single.updates[path].dense() for single in apart)
-        torch.testing.assert_close(update.dense(), total, rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(dense(update), dense(other.updates[path]), rtol=1e-3, atol=1e-5)
+        total = sum((dense(single.updates[path]) for single in apart), start=torch.zeros(()))
+        torch.testing.assert_close(dense(update), total, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", NAMES)

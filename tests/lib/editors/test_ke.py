@@ -28,6 +28,7 @@ def test_an_update_is_the_gated_gradient_along_the_weights_own_axes() -> None:
         signals = signals_of(model, [SHORT, LONG], network.paths, [1.0, 1.0])
         updates, condition = network(signals), network.condition([SHORT, LONG])
         for gate, path in zip(network.gates, network.paths, strict=True):
+            assert isinstance(gate, ke._Gate)
             module = model.get_submodule(path)
             for row in range(2):
                 made = gate.second(gate.first(condition[row]).tanh())

@@ -20,7 +20,7 @@ ITEMS = [Item(prompt=(5, 9, 7), targets=((11, 12),)), Item(prompt=(6, 8), target
 def test_running_statistics_are_those_of_all_vectors_at_once() -> None:
     rows = torch.randn(50, 6, generator=torch.Generator().manual_seed(0)) * 3 + 1
     moments = mend._Moments(6)
-    for part in rows.split([1, 20, 29]):
+    for part in rows.split([1, 20, 29]):  # type: ignore[no-untyped-call]
         moments.add(part)
     moments.add(rows[:0])
     wanted = (rows - rows.mean(0)) / rows.std(0)
@@ -44,6 +44,7 @@ def test_at_the_start_an_update_goes_down_the_normalised_gradient_of_the_tokens_
     assert [int((update != 0).any(0).sum()) for update in updates[last].left] == [2, 1]
     reached = (signals.gradients[last] != 0).any(-1)
     moments = network.editors[network.shapes[last]]
+    assert isinstance(moments, mend._Shared)
     wanted = -0.5 * moments.gradients.normalised(signals.gradients[last][reached])
     torch.testing.assert_close(updates[last].left.mT[reached], wanted)
     torch.testing.assert_close(

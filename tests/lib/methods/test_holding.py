@@ -43,7 +43,8 @@ def adapter_of(model: torch.nn.Module, family: str) -> Adapter:
 
 
 def plain_log_p(model: torch.nn.Module, ids: list[int]) -> torch.Tensor:
-    return model(torch.tensor([ids])).logits[0].float().log_softmax(-1)
+    log_p: torch.Tensor = model(torch.tensor([ids])).logits[0].float().log_softmax(-1)
+    return log_p
 
 
 def test_losses_are_those_of_plain_passes_with_and_without_the_adapter(family: str) -> None:

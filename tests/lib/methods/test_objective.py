@@ -23,7 +23,8 @@ def log_p(model: torch.nn.Module, prompt: tuple[int, ...], target: tuple[int, ..
 
 @pytest.fixture
 def model() -> torch.nn.Module:
-    return tiny_model("llama")
+    network: torch.nn.Module = tiny_model("llama")
+    return network
 
 
 def test_conditional_loss_is_the_mean_over_the_target_tokens_of_the_whole_batch(model: torch.nn.Module) -> None:

@@ -3,19 +3,21 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from typing import cast
 
 import numpy as np
 import polars as pl
 import pytest
 
 from apps.compare import table
-from lib.core.records import Score
+from lib.core.records import Kind, Score
 from lib.metrics import scores as metrics
 from lib.metrics import summaries
 from lib.metrics.bootstrap import Resampling
 from lib.metrics.comparison import Comparison, ComparisonRow, RunTables, compare
 
-Correct = Mapping[str, Sequence[int]]
+KINDS = cast(tuple[Kind, ...], metrics.KINDS)
+Correct = Mapping[Kind, Sequence[int]]
 """By kind, how many of ten target tokens each edit gets right."""
 
 
@@ -37,7 +39,7 @@ def run(name: str, correct: Correct, session: int = 0, prompt: str = "p") -> Run
             correct=values[edit] if when == "after" else 0,
             argmax=(0,),
         )
-        for when in metrics.WHENS
+        for when in ("before", "after")
         for kind, values in correct.items()
         for edit in range(n)
     ]
@@ -79,7 +81,7 @@ def test_edits_that_go_together_give_a_narrower_interval_than_either_run_has() -
 
 
 def test_a_run_compared_with_itself_has_ties_only() -> None:
-    correct = {kind: list(range(10)) for kind in metrics.KINDS}
+    correct = {kind: list(range(10)) for kind in KINDS}
     found = compare(run("a", correct), run("b", correct))
     for row in found.rows:
         assert row.difference == 0
@@ -89,8 +91,8 @@ def test_a_run_compared_with_itself_has_ties_only() -> None:
 
 def test_the_score_is_the_harmonic_mean_with_a_bootstrap_over_paired_edits() -> None:
     values = np.random.default_rng(0).integers(1, 10, size=(3, 100))
-    a = {kind: column.tolist() for kind, column in zip(metrics.KINDS, values, strict=True)}
-    b = {kind: (column + 1).tolist() for kind, column in zip(metrics.KINDS, values, strict=True)}
+    a = {kind: column.tolist() for kind, column in zip(KINDS, values, strict=True)}
+    b = {kind: (column + 1).tolist() for kind, column in zip(KINDS, values, strict=True)}
     row = row_of(compare(run("a", a), run("b", b)), "score")
     score_a, score_b = (3 / (1 / (10 * one.mean(axis=1))).sum() for one in (values, values + 1))
     assert (row.a, row.b, row.difference) == pytest.approx((score_a, score_b, score_b - score_a))

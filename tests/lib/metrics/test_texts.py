@@ -1,7 +1,7 @@
 """Measures of texts and distributions: hand-worked values, and what is not measured."""
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 import pytest
@@ -15,8 +15,10 @@ from lib.metrics.fluency import fluency
 FREQUENCIES = consistency.Frequencies(words=("rome", "gaul", "wine"), idf=(1.0, 2.0, 3.0))
 EDITS = pl.DataFrame({"request_id": ["a", "b"], "target_new": ["Gaul", "C++"], "references": [["wine of Gaul"], []]})
 
+Kind = Literal["efficacy", "generalization", "generation"]
 
-def texts(*rows: tuple[str, str, str], **changed: Any) -> pl.DataFrame:
+
+def texts(*rows: tuple[str, Kind, str], **changed: Any) -> pl.DataFrame:
     """Generations after the edit, from (request_id, kind, text)."""
     made = [
         Generation(
@@ -24,7 +26,7 @@ def texts(*rows: tuple[str, str, str], **changed: Any) -> pl.DataFrame:
             decoding="sampled" if kind == "generation" else "greedy", text=text, seed=None, truncated=False,
         )
         for place, (request_id, kind, text) in enumerate(rows)
-    ]  # type: ignore[arg-type]  # fmt: skip
+    ]  # fmt: skip
     types = dict.fromkeys(("session", "prompt_index", "seed"), pl.Int64)
     return pl.DataFrame(
         [asdict(one) | changed for one in made], schema=schema(Generation).names, schema_overrides=types

@@ -86,7 +86,7 @@ def test_similar_neighbors_are_those_of_brute_force_however_large_the_parts_are(
     requests, pool = _requests(20), _facts(300)
     vectors = random.standard_normal((320, 16))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    texts = [row.prompt for row in (*requests, *pool)]
+    texts = [*(request.prompt for request in requests), *(fact.prompt for fact in pool)]
     table_encoder = TableEncoder({text: tuple(vector) for text, vector in zip(texts, vectors, strict=True)})
 
     neighbors = similar(requests, pool, 10, table_encoder)
@@ -165,9 +165,14 @@ def test_figures_count_what_is_missing_and_leave_out_a_similarity_that_nothing_h
 
 def test_vectors_that_an_earlier_run_left_are_not_encoded_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "_STREAMED_ROWS", 10)
-    encoded = []
+    encoded: list[int] = []
     encode = HashingEncoder.encode
-    monkeypatch.setattr(HashingEncoder, "encode", lambda self, texts: encoded.append(len(texts)) or encode(self, texts))
+
+    def counted(self: HashingEncoder, texts: Sequence[str]) -> Vectors:
+        encoded.append(len(texts))
+        return encode(self, texts)
+
+    monkeypatch.setattr(HashingEncoder, "encode", counted)
     requests, rows = _requests(2), np.array([1, 2, 12, 35])
     with pool_of(_facts(40)) as pool:
         options = (requests, pool, rows, 2, encoder("hashing", "cpu"), "Flat", pool.path.parent)

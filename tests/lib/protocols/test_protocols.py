@@ -42,7 +42,8 @@ NEIGHBORS = [
 
 
 def protocol(**changed: Any) -> Protocol:
-    return Protocol(**({"kind": "sequential", "batch_size": 1, "checkpoints": [], "together": "auto"} | changed))
+    values: dict[str, Any] = {"kind": "sequential", "batch_size": 1, "checkpoints": [], "together": "auto"}
+    return Protocol(**(values | changed))
 
 
 def job(folder: Path, regularize: str = "none") -> Job:
@@ -65,7 +66,7 @@ def job(folder: Path, regularize: str = "none") -> Job:
         model=tiny_model("llama"),
         tokenizer=byte_tokenizer(),
         editor=lora,
-        settings=lora.Settings(weight_decay=0.0, max_grad_norm=1.0, text_tokens=16),
+        settings=lora.Settings.model_validate({"weight_decay": 0.0, "max_grad_norm": 1.0, "text_tokens": 16}),
         context=context,
         regularize=Regularize(method=regularize, keep=40.0, seed=0),  # type: ignore[arg-type]
         folder=folder,

@@ -127,7 +127,7 @@ def test_edits_made_alone_have_the_texts_of_the_edits_made_together() -> None:
 
 
 def test_texts_are_written_for_the_first_edits_of_the_run_only() -> None:
-    limits = {
+    limits: dict[str, Any] = {
         "greedy": SETTINGS.greedy.model_copy(update={"limit": 3}),
         "generations": SETTINGS.generations.model_copy(update={"limit": 1}),
     }
@@ -159,7 +159,7 @@ def test_no_tensor_as_wide_as_the_vocabulary_is_longer_than_a_batch(
 ) -> None:
     one = scorer(asked=requests(7), micro_batch_tokens=micro_batch_tokens)
     longest = max(map(len, _prompts(one.requests)))
-    seen = _Widest()
+    seen = _Widest()  # type: ignore[no-untyped-call]
     with seen:
         one.before()
         one.after(edit(low_rank=False))
@@ -199,14 +199,15 @@ def test_the_scores_of_packed_items_are_parted_by_item_whatever_their_numbers_of
     ]
 
 
-class _Widest(torch.utils._python_dispatch.TorchDispatchMode):
+class _Widest(torch.utils._python_dispatch.TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Watches every operation for the longest tensor whose last axis is the vocabulary."""
 
     rows = 0
 
     def __enter__(self) -> "_Widest":
         self.rows = 0
-        return super().__enter__()  # type: ignore[no-any-return]
+        super().__enter__()  # type: ignore[no-untyped-call]
+        return self
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = function(*args, **(kwargs or {}))

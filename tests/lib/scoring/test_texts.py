@@ -67,8 +67,9 @@ def test_a_context_is_read_before_the_prompt_and_does_not_count() -> None:
     assert [one.encoded.tokens for one in wanted] == [30 - len("Rome"), 30 - len("The city of Rome")]
     assert [one.row("", "after", 0).prompt for one in wanted] == ["Rome", "The city of Rome"]
     with_context = write(model, builder({"a": context}).greedy([request()], GREEDY), None)
-    prompts = {"prompt": context + "Rome lies in", "paraphrases": (context + "Rome is in", context + "Find Rome in")}
-    assert with_context == write(model, builder().greedy([request(**prompts)], GREEDY), None)
+    paraphrases = (context + "Rome is in", context + "Find Rome in")
+    with_prefix = request(prompt=context + "Rome lies in", paraphrases=paraphrases)
+    assert with_context == write(model, builder().greedy([with_prefix], GREEDY), None)
 
 
 def test_edits_with_contexts_do_not_share_a_batch() -> None:
