@@ -38,14 +38,14 @@ def train_each(
     if not all(examples):
         raise ValueError("training: wanted at least one pair of prompt and target for every edit")
     optimizers = [schedule.optimizer(adapter.parameters()) for adapter in adapters]
-    totals = [schedule.steps(len(some)) for some in examples]
+    totals = [schedule.steps(len(own_examples)) for own_examples in examples]
     for step in progress(range(max(totals))):
         active = [index for index, total in enumerate(totals) if step < total]
         batch = {index: [examples[index][k] for k in schedule.batch(step, len(examples[index]))] for index in active}
         for index in active:
             optimizers[index].zero_grad(set_to_none=False)
         for part in _parts(batch, schedule.micro_batch_tokens):
-            trained = [one for index in part for one in adapters[index].parameters()]
+            trained = [parameter for index in part for parameter in adapters[index].parameters()]
             _loss(model, adapters, part, batch, objective).backward(inputs=trained)  # type: ignore[no-untyped-call]
         for index in active:
             descend(adapters[index].parameters(), optimizers[index], schedule.rate(step, totals[index]), schedule)
@@ -57,11 +57,15 @@ Share = dict[int, list[Example]]
 
 def _parts(batch: Share, micro_batch_tokens: int) -> Iterator[Share]:
     """`batch` cut into forward passes of at most about `micro_batch_tokens` tokens."""
-    flat = [(index, one) for index, some in batch.items() for one in sorted(some, key=lambda one: -one.length)]
-    for cut in batches([one for _, one in flat], micro_batch_tokens):
+    flat = [
+        (index, example)
+        for index, own_examples in batch.items()
+        for example in sorted(own_examples, key=lambda example: -example.length)
+    ]
+    for cut in batches([example for _, example in flat], micro_batch_tokens):
         part: Share = {}
-        for place in cut:
-            part.setdefault(flat[place][0], []).append(flat[place][1])
+        for number in cut:
+            part.setdefault(flat[number][0], []).append(flat[number][1])
         yield part
 
 
@@ -93,12 +97,12 @@ def _loss(model: nn.Module, adapters: Sequence[Adapter], part: Share, batch: Sha
 def _attached_by_row(
     model: nn.Module, adapters: Sequence[Adapter], packings: Sequence[Packed], gate: Gate
 ) -> Iterator[None]:
-    rows = [place for place, packed in enumerate(packings) for _ in range(len(packed.item))]
+    rows = [number for number, packed in enumerate(packings) for _ in range(len(packed.item))]
     with ExitStack() as stack:
         for path in adapters[0].a:
             update = LowRank(
-                left=torch.stack([one.b[path] for one in adapters])[rows],
-                right=torch.stack([one.a[path] for one in adapters])[rows],
+                left=torch.stack([adapter.b[path] for adapter in adapters])[rows],
+                right=torch.stack([adapter.a[path] for adapter in adapters])[rows],
             )
             stack.enter_context(low_rank_branch(model.get_submodule(path), update, adapters[0].scale, gate))
         yield

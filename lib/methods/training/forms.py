@@ -112,9 +112,9 @@ class FormSchedule(Schedule):
         return [self._form(step, request) for request in super().batch(step, len(self.groups))]
 
     def _form(self, step: int, request: int) -> int:
-        plain, *others = self.groups[request]
+        plain, *other_forms = self.groups[request]
         random = Random(f"{self.seed}/form/{step}/{request}")
-        return plain if not others or random.random() < self.plain_share else random.choice(others)
+        return plain if not other_forms or random.random() < self.plain_share else random.choice(other_forms)
 
 
 def grouped(trained: Sequence[Form]) -> list[list[int]]:
@@ -155,5 +155,7 @@ def subject_span(
         return None
     end = start + len(subject)
     offsets = tokenizer(prompt, return_offsets_mapping=True)["offset_mapping"][:prompt_tokens]
-    inside = [place for place, (first, last) in enumerate(offsets) if first < end and last > start and first < last]
+    inside = [
+        position for position, (first, last) in enumerate(offsets) if first < end and last > start and first < last
+    ]
     return (inside[0], inside[-1] + 1) if inside else None

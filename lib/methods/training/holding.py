@@ -33,16 +33,16 @@ def token_losses(model: nn.Module, packed: Packed, examples: Sequence[Example], 
     nll = hidden.new_zeros(len(held), dtype=torch.float32)
     divergence = hidden.new_zeros(len(held), dtype=torch.float32)
     trained, held_places = (~held).nonzero()[:, 0], held.nonzero()[:, 0]
-    for places in torch.split(trained, HEAD_CHUNK):
-        losses = nn.functional.cross_entropy(head(hidden[places]).float(), packed.label[places], reduction="none")
-        nll = nll.index_put((places,), losses)
-    for places, unedited_rows in zip(
+    for positions in torch.split(trained, HEAD_CHUNK):
+        losses = nn.functional.cross_entropy(head(hidden[positions]).float(), packed.label[positions], reduction="none")
+        nll = nll.index_put((positions,), losses)
+    for positions, unedited_rows in zip(
         torch.split(held_places, HEAD_CHUNK), torch.split(unedited, HEAD_CHUNK), strict=True
     ):
         with gate.closed(), torch.no_grad():
             log_p0 = head(unedited_rows).float().log_softmax(-1)  # [chunk, v]
-        log_p = head(hidden[places]).float().log_softmax(-1)
-        divergence = divergence.index_put((places,), nn.functional.kl_div(log_p, log_p0, reduction="none",
+        log_p = head(hidden[positions]).float().log_softmax(-1)
+        divergence = divergence.index_put((positions,), nn.functional.kl_div(log_p, log_p0, reduction="none",
                                                                           log_target=True).sum(-1))  # fmt: skip
     return nll, divergence
 
@@ -51,9 +51,9 @@ def held_tokens(examples: Sequence[Example]) -> Tensor:
     """Which of the examples' target tokens, in the order of their packing, are held: [n] bool."""
     flags: list[bool] = []
     for example in examples:
-        first, *others = example.item.targets
+        first, *other_targets = example.item.targets
         flags += [False] * (len(first) - example.held_tokens) + [True] * example.held_tokens
-        flags += [False] * sum(map(len, others))
+        flags += [False] * sum(map(len, other_targets))
     return torch.tensor(flags, dtype=torch.bool)
 
 

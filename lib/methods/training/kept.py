@@ -84,11 +84,11 @@ def kept_prompts(
     everywhere = sorted({subject for names in subjects.values() for subject in names})
     prompts = {fact.prompt: None for fact in unedited}
     for request in requests:
-        others = subjects.get(request.relation, everywhere) if request.relation else everywhere
-        if request.template and others:
+        other_subjects = subjects.get(request.relation, everywhere) if request.relation else everywhere
+        if request.template and other_subjects:
             random = Random(f"{seed}/contrasts/{request.request_id}")
-            drawn = random.sample(others, min(contrasts, len(others)))
-            prompts |= {fill(request.template, subject): None for subject in drawn if subject != request.subject}
+            contrasted = random.sample(other_subjects, min(contrasts, len(other_subjects)))
+            prompts |= {fill(request.template, subject): None for subject in contrasted if subject != request.subject}
     return [prompt for prompt in prompts if prompt not in evaluated]
 
 

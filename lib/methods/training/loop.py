@@ -66,9 +66,9 @@ class Schedule:
 
     def batch(self, step: int, items: int) -> list[int]:
         """The items of a step: every epoch goes through all of them in an order of its own."""
-        epoch, place = divmod(step, math.ceil(items / self.batch_size))
+        epoch, number = divmod(step, math.ceil(items / self.batch_size))
         order = _order(self.seed, epoch, items)
-        return order[place * self.batch_size : (place + 1) * self.batch_size].tolist()
+        return order[number * self.batch_size : (number + 1) * self.batch_size].tolist()
 
 
 @functools.lru_cache(maxsize=1)
@@ -142,19 +142,21 @@ def _backward(
     gate: Gate | None,
 ) -> float:
     """Gradients of the global batch's loss, of which this process computes its share; returns the global loss."""
-    share = distributed.shard(sorted(batch, key=lambda one: -one.length))
+    share = distributed.shard(sorted(batch, key=lambda example: -example.length))
     total = torch.zeros((), device=parameters[0].device)
     optimizer.zero_grad(set_to_none=False)
 
-    def add(some: Sequence[Example], weight: float = 1.0) -> None:
-        loss = weight * objective.loss(model, some, batch, gate)
+    def add(examples: Sequence[Example], weight: float = 1.0) -> None:
+        loss = weight * objective.loss(model, examples, batch, gate)
         loss.backward(inputs=list(parameters))  # type: ignore[no-untyped-call]
         total.add_(loss.detach())
 
     with join_uneven(model, lambda: add(batch[:1], weight=0.0)):
         for indices in batches(share, schedule.micro_batch_tokens):
             add([share[index] for index in indices])
-    gradients = [one.grad if one.grad is not None else torch.zeros_like(one) for one in parameters]
+    gradients = [
+        parameter.grad if parameter.grad is not None else torch.zeros_like(parameter) for parameter in parameters
+    ]
     distributed.all_reduce([total, *gradients])
     for parameter, gradient in zip(parameters, gradients, strict=True):
         parameter.grad = gradient
@@ -178,7 +180,7 @@ def _save(folder: Path, parameters: Sequence[Tensor], optimizer: torch.optim.Opt
         tensors[f"{index}/value"] = parameter.detach()
         for name, value in optimizer.state[parameter].items():
             tensors[f"{index}/{name}"] = value
-    metadata = {"steps": json.dumps([asdict(one) for one in done])}
+    metadata = {"steps": json.dumps([asdict(taken) for taken in done])}
     save_tensors(tensors, folder / f"step-{len(done):08d}.safetensors", metadata)
     for old in sorted(folder.glob("step-*.safetensors"))[:-_KEPT_CHECKPOINTS]:
         old.unlink()
@@ -186,10 +188,10 @@ def _save(folder: Path, parameters: Sequence[Tensor], optimizer: torch.optim.Opt
 
 def _resume(checkpoints: Checkpoints, parameters: Sequence[Tensor], optimizer: torch.optim.Optimizer) -> list[Step]:
     """Load the newest checkpoint, if any, into parameters and optimizer; return the steps that it has behind it."""
-    found = sorted(checkpoints.folder.glob("step-*.safetensors"))
-    if not found:
+    paths = sorted(checkpoints.folder.glob("step-*.safetensors"))
+    if not paths:
         return []
-    with open_tensors(found[-1], REMOVE, str(parameters[0].device)) as stored, torch.no_grad():
+    with open_tensors(paths[-1], REMOVE, str(parameters[0].device)) as stored, torch.no_grad():
         state: dict[int, dict[str, Any]] = {}
         for key in stored.keys():  # noqa: SIM118 - not a mapping
             index, _, name = key.partition("/")
@@ -198,4 +200,4 @@ def _resume(checkpoints: Checkpoints, parameters: Sequence[Tensor], optimizer: t
             else:
                 state.setdefault(int(index), {})[name] = stored.get_tensor(key)
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-        return [Step(**one) for one in json.loads(stored.metadata()["steps"])]
+        return [Step(**fields) for fields in json.loads(stored.metadata()["steps"])]

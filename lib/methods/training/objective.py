@@ -70,8 +70,10 @@ class Objective:
         facts, texts, pairs = _sizes(batch)
         fact_weight = (1 - self.text) * (1 - self.dpo) / max(facts, 1)
         weights: list[float] = []
-        for one in share:
-            weights += [self.text / max(texts, 1) if one.text else fact_weight] + [0.0] * (len(one.item.targets) - 1)
+        for example in share:
+            weights += [self.text / max(texts, 1) if example.text else fact_weight] + [0.0] * (
+                len(example.item.targets) - 1
+            )
         loss = (nll * nll.new_tensor(weights)[packed.owner]).sum()
         if self.dpo and pairs:
             loss = loss + (1 - self.text) * self.dpo / pairs * self._preference(nll, packed, share)
@@ -79,17 +81,17 @@ class Objective:
 
     def _preference(self, nll: Tensor, packed: Packed, share: Sequence[Example]) -> Tensor:
         """Sum of the DPO loss over the examples of `share` that have a rejected target."""
-        found = -nll.new_zeros(packed.targets).index_add_(0, packed.owner, nll)  # log p of every target
+        log_p = -nll.new_zeros(packed.targets).index_add_(0, packed.owner, nll)  # log p of every target
         chosen: list[int] = []
         reference: list[float] = []
-        place = 0
-        for one in share:
-            if one.reference is not None:
-                chosen.append(place)
-                reference.append(one.reference[0] - one.reference[1])
-            place += len(one.item.targets)
+        target_index = 0
+        for example in share:
+            if example.reference is not None:
+                chosen.append(target_index)
+                reference.append(example.reference[0] - example.reference[1])
+            target_index += len(example.item.targets)
         new = torch.tensor(chosen, dtype=torch.long, device=nll.device)
-        margin = found[new] - found[new + 1] - nll.new_tensor(reference)
+        margin = log_p[new] - log_p[new + 1] - nll.new_tensor(reference)
         return -nn.functional.logsigmoid(self.beta * margin).sum()
 
 
@@ -100,9 +102,9 @@ def holds(examples: Sequence[Example]) -> bool:
 
 def _sizes(batch: Sequence[Example]) -> tuple[int, int, int]:
     """Learned target tokens of facts, target tokens of texts, and examples with a rejected target."""
-    facts = sum(one.learned_tokens for one in batch if not one.text)
-    texts = sum(len(one.item.targets[0]) for one in batch if one.text)
-    return facts, texts, sum(one.reference is not None for one in batch)
+    facts = sum(example.learned_tokens for example in batch if not example.text)
+    texts = sum(len(example.item.targets[0]) for example in batch if example.text)
+    return facts, texts, sum(example.reference is not None for example in batch)
 
 
 def references(model: nn.Module, examples: Sequence[Example], micro_batch_tokens: int) -> npt.NDArray[np.float64]:
@@ -110,13 +112,15 @@ def references(model: nn.Module, examples: Sequence[Example], micro_batch_tokens
 
     NaN for the others.
     """
-    found = np.full((len(examples), 2), np.nan)
-    two = [index for index, one in enumerate(examples) if len(one.item.targets) == 2]
+    log_p = np.full((len(examples), 2), np.nan)
+    two = [index for index, example in enumerate(examples) if len(example.item.targets) == 2]
     device = next(model.parameters()).device
     for batch in batches(_Chosen(examples, two), micro_batch_tokens):
-        packed = pack([examples[two[place]].item for place in batch]).to(device)
-        found[[two[place] for place in batch]] = -score_targets(model, packed).nll.double().cpu().numpy().reshape(-1, 2)
-    return found
+        packed = pack([examples[two[number]].item for number in batch]).to(device)
+        log_p[[two[number] for number in batch]] = (
+            -score_targets(model, packed).nll.double().cpu().numpy().reshape(-1, 2)
+        )
+    return log_p
 
 
 @dataclass(frozen=True)
@@ -135,8 +139,8 @@ class _Chosen(Sequence[Example]):
 
 def with_reference(model: nn.Module, examples: Sequence[Example], micro_batch_tokens: int) -> list[Example]:
     """`examples` with log p0 of both targets where there are two."""
-    found = references(model, examples, micro_batch_tokens).tolist()
+    log_p = references(model, examples, micro_batch_tokens).tolist()
     return [
-        replace(one, reference=(chosen, rejected)) if len(one.item.targets) == 2 else one
-        for one, (chosen, rejected) in zip(examples, found, strict=True)
+        replace(example, reference=(chosen, rejected)) if len(example.item.targets) == 2 else example
+        for example, (chosen, rejected) in zip(examples, log_p, strict=True)
     ]

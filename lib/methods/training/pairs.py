@@ -43,10 +43,10 @@ def training_triples(
         yield neighbor.prompt, neighbor.target, None
 
 
-def _check_known(one: Paraphrase | UneditedFact, edits: Container[str]) -> None:
-    if one.request_id not in edits:
+def _check_known(row: Paraphrase | UneditedFact, edits: Container[str]) -> None:
+    if row.request_id not in edits:
         raise InputError(
-            f"a {type(one).__name__.lower()} of the request {one.request_id!r}, which is not among the requests: the "
+            f"a {type(row).__name__.lower()} of the request {row.request_id!r}, which is not among the requests: the "
             "files are of different runs (dvc repro makes them anew)"
         )
 
@@ -57,9 +57,9 @@ def training_items(tokenizer: Any, triples: Iterable[Triple], mask_prompt: bool,
     Without `mask_prompt` the prompt is trained on as well.
     """
     triples = iter(triples)
-    while some := list(itertools.islice(triples, _PART)):
-        targets = [(new, true) if rejected and true else (new,) for _, new, true in some]
-        for item in encode(tokenizer, [prompt for prompt, _, _ in some], targets):
+    while part := list(itertools.islice(triples, _PART)):
+        targets = [(new, true) if rejected and true else (new,) for _, new, true in part]
+        for item in encode(tokenizer, [prompt for prompt, _, _ in part], targets):
             yield item if mask_prompt else unmasked(item)
 
 
@@ -92,14 +92,14 @@ def write_examples(folder: Path, examples: Iterable[Example]) -> None:
         (folder / _ENDS).open("wb") as ends,
         (folder / _HELD).open("wb") as held,
     ):
-        for one in examples:
-            lengths = [len(one.item.prompt), *map(len, one.item.targets)]
-            if one.text or one.reference is not None or not 2 <= len(lengths) <= _PARTS or not all(lengths[1:]):
-                raise ValueError(f"example {count}: wanted a prompt with one or two targets; found {one}")
-            for part in (one.item.prompt, *one.item.targets):
+        for example in examples:
+            lengths = [len(example.item.prompt), *map(len, example.item.targets)]
+            if example.text or example.reference is not None or not 2 <= len(lengths) <= _PARTS or not all(lengths[1:]):
+                raise ValueError(f"example {count}: wanted a prompt with one or two targets; found {example}")
+            for part in (example.item.prompt, *example.item.targets):
                 array("i", part).tofile(tokens)
             lengths += [0] * (_PARTS - len(lengths))
-            array("i", (one.held_tokens, *(one.subject or _NO_SUBJECT))).tofile(held)
+            array("i", (example.held_tokens, *(example.subject or _NO_SUBJECT))).tofile(held)
             array("q", np.cumsum([end + lengths[0], *lengths[1:]]).tolist()).tofile(ends)
             count, end = count + 1, end + sum(lengths)
     write_json(folder / _COUNTS, {"examples": count, "tokens": end})
@@ -138,23 +138,23 @@ class StoredExamples(Sequence[Example]):
     def __getitem__(self, index: slice) -> Sequence[Example]: ...
     def __getitem__(self, index: int | slice) -> Example | Sequence[Example]:
         if isinstance(index, slice):
-            return [self[one] for one in range(*index.indices(len(self)))]
-        place = range(len(self))[index]  # raises IndexError, and counts from the end, as a list does
-        start = int(self.ends[place - 1, -1]) if place else 0
-        prompt, *targets = (tuple(one.tolist()) for one in self._cut(start, self.ends[place].tolist()))
-        item = Item(prompt=prompt, targets=tuple(one for one in targets if one))
-        held, first, last = self.held[place].tolist()
+            return [self[row] for row in range(*index.indices(len(self)))]
+        row = range(len(self))[index]  # raises IndexError, and counts from the end, as a list does
+        start = int(self.ends[row - 1, -1]) if row else 0
+        prompt, *targets = (tuple(tokens.tolist()) for tokens in self._cut(start, self.ends[row].tolist()))
+        item = Item(prompt=prompt, targets=tuple(target for target in targets if target))
+        held, first, last = self.held[row].tolist()
         subject = None if (first, last) == _NO_SUBJECT else (first, last)
-        return Example(item=item, reference=_pair(self.references, place), held_tokens=held, subject=subject)
+        return Example(item=item, reference=_pair(self.references, row), held_tokens=held, subject=subject)
 
     def _cut(self, start: int, ends: list[int]) -> list[npt.NDArray[np.int32]]:
         return [self.tokens[first:last] for first, last in zip([start, *ends], ends, strict=False)]
 
 
-def _pair(references: npt.NDArray[np.float64] | None, place: int) -> tuple[float, float] | None:
-    if references is None or np.isnan(references[place, 0]):
+def _pair(references: npt.NDArray[np.float64] | None, row: int) -> tuple[float, float] | None:
+    if references is None or np.isnan(references[row, 0]):
         return None
-    chosen, rejected = references[place].tolist()
+    chosen, rejected = references[row].tolist()
     return chosen, rejected
 
 
