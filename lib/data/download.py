@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,17 @@ def _validator(partial: Path) -> Path:
 
 
 def _unpack(archive: Path, name: str) -> None:
-    """Put the archive's file of this name, or else its only file, in the archive's place."""
+    """Put the archive's file of this name, or else its only file, in the archive's place.
+
+    Raises OtherContentError where the archive is damaged, or does not tell which of its files is meant.
+    """
+    try:
+        _take_out(archive, name)
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise OtherContentError(f"a damaged zip archive ({error})") from error
+
+
+def _take_out(archive: Path, name: str) -> None:
     with zipfile.ZipFile(archive) as packed:
         files = [entry for entry in packed.namelist() if not entry.endswith("/")]
         candidates = [entry for entry in files if Path(entry).name == name] or files

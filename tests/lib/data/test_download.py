@@ -146,6 +146,7 @@ def test_a_busy_server_is_asked_again_and_a_missing_file_is_not(server: Server) 
     [
         (PAGE, "a web page instead of the file, which begins '<!DOCTYPE html>"),
         (POINTER, "a Git LFS pointer instead of the file itself"),
+        (archive(facts_json=CONTENT).replace(CONTENT, CONTENT[::-1]), "a damaged zip archive (Bad CRC-32"),
         (archive(a_json=b"1", b_json=b"2"), "a zip archive in which facts.json is not to be told among a.json, b.json"),
     ],
 )
