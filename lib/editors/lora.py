@@ -7,7 +7,6 @@ plain text and chat answers are held to the unedited model (lib/methods/training
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from random import Random
 from typing import Any
 
 from pydantic import Field
@@ -24,7 +23,7 @@ from lib.methods.contract import Needs
 from lib.methods.training.each import train_each
 from lib.methods.training.example import Example
 from lib.methods.training.forms import FormSchedule, continuations, form_examples, forms, grouped
-from lib.methods.training.kept import Kept, chat_answers, kept_prompts
+from lib.methods.training.kept import Kept, chat_answers, in_turns, kept_prompts
 from lib.methods.training.loop import Schedule, train
 from lib.methods.training.objective import Objective, references, with_reference
 from lib.methods.training.pairs import StoredExamples, is_whole, training_items, training_triples, write_examples
@@ -56,7 +55,15 @@ def edit(
     Raises InputError where the model lacks a LoRA target, or a loss that is asked for has nothing to work on;
     NotFiniteError where the loss is not finite.
     """
-    examples, schedule, beside, basis = _prepared(model, tokenizer, requests, settings, context)
+    return _edit(model, tokenizer, requests, settings, context, _chats(model, tokenizer, context))
+
+
+def _edit(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], settings: Settings,
+    context: Context, chats: Sequence[Item],
+) -> Edit:  # fmt: skip
+    """`edit`, with the chat answers that it holds."""
+    examples, schedule, beside, basis = _prepared(model, tokenizer, requests, settings, context, chats)
     adapter = new_adapter(model, context.lora, context.train.seed, basis)
     with adapter.attached(model):
         steps = train(
@@ -74,16 +81,16 @@ def edit_each(
 ) -> list[Edit]:  # fmt: skip
     """An adapter for every request, trained on that request alone; forward passes are shared.
 
-    Raises as `edit` does, and InputError where train.text is not 0 or the objective is held: every edit would need
-    texts of its own.
+    With the objective held they are trained one after another, and share the unedited model's chat answers. Raises as
+    `edit` does, and InputError where train.text is not 0: every edit would need texts of its own.
     """
     if context.train.text:
         raise InputError("train.text: single edits are trained without plain text; set it to 0, or protocol.kind=mass")
     if context.held is not None:
-        return [edit(model, tokenizer, [request], settings, context.of([request])) for request in requests]
-    prepared = [_prepared(model, tokenizer, [request], settings, context.of([request])) for request in requests]
+        chats = _chats(model, tokenizer, context)
+        return [_edit(model, tokenizer, [request], settings, context.of([request]), chats) for request in requests]
+    examples = [_pairs(model, tokenizer, [request], context.of([request])) for request in requests]
     adapters: list[Adapter] = [new_adapter(model, context.lora, context.train.seed) for _ in requests]
-    examples = [own for own, *_ in prepared]
     train_each(model, adapters, examples, _schedule(settings, context), _objective(context), context.progress)
     return [
         Edit(updates=adapter.updates(), info={"editor": "lora", "objective": "published", "pairs": len(own)})
@@ -99,11 +106,11 @@ def size_each(model: PreTrainedModel, settings: Settings, context: Context) -> i
 
 def _prepared(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], settings: Settings,
-    context: Context,
+    context: Context, chats: Sequence[Item],
 ) -> tuple[Sequence[Example], Schedule, Beside, Mapping[str, Tensor]]:  # fmt: skip
     """What is trained on, in which order, what every step has beside it, and the basis of the adapter's inputs."""
     if context.held is not None:
-        return _held(model, tokenizer, requests, settings, context, context.held)
+        return _held(model, tokenizer, requests, settings, context, context.held, chats)
     return (
         _pairs(model, tokenizer, requests, context),
         _schedule(settings, context),
@@ -114,7 +121,7 @@ def _prepared(
 
 def _held(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], settings: Settings,
-    context: Context, held: Held,
+    context: Context, held: Held, chats: Sequence[Item],
 ) -> tuple[Sequence[Example], Schedule, Beside, Mapping[str, Tensor]]:  # fmt: skip
     """The forms of the edits to learn, and what every step holds beside them."""
     seed = context.train.seed
@@ -128,7 +135,7 @@ def _held(
     kept = Kept(
         prompts=kept_prompts(requests, context.neighbors, context.pool, held.contrasts, seed),
         texts=context.texts,
-        chats=chat_answers(model, tokenizer, QUESTIONS, held.chat_tokens) if held.chats else (),
+        chats=chats,
     )
     schedule = FormSchedule(
         **vars(_schedule(settings, context)) | {"warmup": held.warmup, "beta2": held.beta2},
@@ -142,6 +149,13 @@ def _held(
         basis = whitening(model, items, paths, held.whiten, context.train.micro_batch_tokens)
     beside = kept.per_step(tokenizer, held.prompts, held.texts, held.text_tokens, held.chats, seed)
     return examples, schedule, beside, basis
+
+
+def _chats(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, context: Context) -> Sequence[Item]:
+    """The unedited model's answers to general questions, where the objective holds any."""
+    if context.held is None or not context.held.chats:
+        return ()
+    return chat_answers(model, tokenizer, QUESTIONS, context.held.chat_tokens)
 
 
 def _pairs(
@@ -189,14 +203,8 @@ def _texts(tokenizer: PreTrainedTokenizerBase, settings: Settings, context: Cont
         raise InputError("train.text: wanted plain text to train on; the dataset has none (data/facts/text.parquet)")
     pieces = [tokenizer(text, truncation=True, max_length=settings.text_tokens).input_ids for text in context.texts]
     items = [Item(prompt=(ids[0],), targets=(tuple(ids[1:]),)) for ids in pieces if len(ids) > 1]
-    order = Random(f"{context.train.seed}/text").sample(range(len(items)), len(items))
-    count = context.train.text_examples
-
-    def of(step: int) -> list[Example]:
-        indices = (order[(step * count + turn) % len(order)] for turn in range(count))
-        return [Example(item=items[index], text=True) for index in indices]
-
-    return of
+    draw = in_turns(items, context.train.text_examples, f"{context.train.seed}/text")
+    return lambda step: [Example(item=item, text=True) for item in draw(step)]
 
 
 def _schedule(settings: Settings, context: Context) -> Schedule:

@@ -69,31 +69,24 @@ def editing(
     if stage == "edit" or protocol.kind == "single":
         check_sharded(named["editor"], distributed)
     settings = params.editor_preset(named["editor"], named["model"], module.Settings)
-    lora = params.with_held_lora(preset, train).lora
     held = preset.train.held if train.objective == "held" else None
+    lora = params.with_held_lora(preset, train).lora
     key = fingerprint(
         held=held.model_dump() if held else None,
         train=train.model_dump(), lora=lora.model_dump(), editor=named["editor"], settings=settings.model_dump(),
         protocol=protocol.model_dump(), regularize=regularize.model_dump(),
         code=code_fingerprint("stages.edit"), **asdict(inputs),
     )  # fmt: skip
-    # Gone through once in a mass edit, so they stay in their files; picked from for every session of the others.
-    table: Any = Stored if protocol.kind == "mass" else read
     with shared_scratch(stage, key, distributed) as folder:
         context = Context(
-            paraphrases=table(inputs.paraphrases, Paraphrase),
-            neighbors=table(inputs.neighbors, UneditedFact),
+            **_tables(inputs, protocol, with_texts=bool(train.text or held)),
             lora=lora,
             train=train,
+            held=held,
             distributed=distributed,
             progress=lambda all_steps: progress(all_steps, f"{stage}: editing") if distributed.is_main else all_steps,
             checkpoints=None,
             record=record,
-            pool=Stored(inputs.pool, Fact),
-            held=held,
-            texts=[text.text for text in read(inputs.text, Text) if text.split == "train"]
-            if train.text or held
-            else [],
             statistics=inputs.statistics,
             hypernet=inputs.hypernet,
         )
@@ -107,6 +100,22 @@ def editing(
             folder=folder,
         )
         yield job, read(inputs.requests, Request)
+
+
+def _tables(inputs: Inputs, protocol: params.Protocol, with_texts: bool) -> dict[str, Any]:
+    """The fields of Context that are rows of files.
+
+    Paraphrases and unedited facts are gone through once in a mass edit, so they stay in their files; for the other
+    protocols they are read, since every session picks from them.
+    """
+    table: Any = Stored if protocol.kind == "mass" else read
+    texts = read(inputs.text, Text) if with_texts else []
+    return {
+        "paraphrases": table(inputs.paraphrases, Paraphrase),
+        "neighbors": table(inputs.neighbors, UneditedFact),
+        "pool": Stored(inputs.pool, Fact),
+        "texts": [text.text for text in texts if text.split == "train"],
+    }
 
 
 def model_preset() -> params.Model:

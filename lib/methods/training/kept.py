@@ -49,9 +49,9 @@ class Kept:
             prompts, texts, chats: examples a step; fewer where there are not as many.
             text_tokens: the first so many tokens of a text.
         """
-        draw_prompt = _turns(self.prompts, prompts, f"{seed}/prompts")
-        draw_text = _turns(self.texts, texts, f"{seed}/texts")
-        draw_chat = _turns(self.chats, chats, f"{seed}/chats")
+        draw_prompt = in_turns(self.prompts, min(prompts, len(self.prompts)), f"{seed}/prompts")
+        draw_text = in_turns(self.texts, min(texts, len(self.texts)), f"{seed}/texts")
+        draw_chat = in_turns(self.chats, min(chats, len(self.chats)), f"{seed}/chats")
 
         def of(step: int) -> list[Example]:
             pieces = [prompt_ids(tokenizer, text)[:text_tokens] for text in draw_text(step)]
@@ -147,8 +147,7 @@ def _all_tokens(ids: Sequence[int]) -> Item:
     return Item(prompt=(ids[0],), targets=(tuple(ids[1:]),))
 
 
-def _turns(choices: Sequence[T], count: int, seed: str) -> Callable[[int], list[T]]:
-    """`count` of the choices at every step, all of them before one comes again, in a random order."""
+def in_turns(choices: Sequence[T], count: int, seed: str) -> Callable[[int], list[T]]:
+    """`count` of the choices at every step, all of them before one comes again, in an order that the seed draws."""
     order = Random(seed).sample(range(len(choices)), len(choices))
-    count = min(count, len(choices))
     return lambda step: [choices[order[(step * count + turn) % len(order)]] for turn in range(count)]
