@@ -1,12 +1,15 @@
 """What the model says before and after the edit: `python -m apps.ask "The capital of France is"`.
 
-Continuations are greedy. An edit in context needs --request-id, since each of its texts belongs to one request.
+Continuations are greedy. With --chat the texts are questions to a chat model, each asked on its own in the tokenizer's
+chat template. Without a text they are read from the terminal, line by line, until an empty line. An edit in context
+needs --request-id, since each of its texts belongs to one request.
 """
 
 import argparse
 import shutil
+import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
 
@@ -18,9 +21,12 @@ from lib.edits.store import load_edit, was_dropped
 from lib.generation.engine import Prompt, Sampling
 from lib.generation.equal_length import TransformersGenerator
 from lib.models import loading
+from lib.models.templates import chat_prompt, has_template
 from lib.runtime.machine import device
 
 _WIDEST = 120
+_TOKENS, _CHAT_TOKENS = 20, 60
+"""Length of a continuation, and of an answer."""
 
 
 def main() -> None:
@@ -28,15 +34,39 @@ def main() -> None:
     options = _options()
     edit = load_edit(options.edit)
     context = _context(edit, options)
+    tokenizer = loading.load_tokenizer(options.model)
+    if options.chat and not has_template(tokenizer):
+        raise InputError(
+            f"--chat: {options.model} has no chat template, or its preset says `template: none`; found a model that "
+            "continues texts. Leave --chat out, and ask by the beginning of a sentence"
+        )
     model = loading.load_model(options.model, device())
-    generator = TransformersGenerator(model, loading.load_tokenizer(options.model))
-    sampling = Sampling(max_tokens=options.tokens, temperature=1.0, top_k=0, greedy=True)
-    before = generator.generate("", [Prompt(text=prompt, seed=0) for prompt in options.prompts], sampling)
-    with applied(model, edit):
-        after = generator.generate("", [Prompt(text=context + prompt, seed=0) for prompt in options.prompts], sampling)
-    width = min(_WIDEST, shutil.get_terminal_size().columns)
-    for prompt, old, new in zip(options.prompts, before, after, strict=True):
-        print(side_by_side(prompt, old, new, width))
+    generator = TransformersGenerator(model, tokenizer)
+    tokens = options.tokens or (_CHAT_TOKENS if options.chat else _TOKENS)
+    sampling = Sampling(max_tokens=tokens, temperature=1.0, top_k=0, greedy=True)
+
+    def prompt(text: str) -> Prompt:
+        return Prompt(text=chat_prompt(tokenizer, text) if options.chat else text, seed=0)
+
+    for texts in [options.prompts] if options.prompts else _typed(_readline):
+        before = generator.generate("", [prompt(text) for text in texts], sampling)
+        with applied(model, edit):
+            after = generator.generate("", [prompt(context + text) for text in texts], sampling)
+        width = min(_WIDEST, shutil.get_terminal_size().columns)
+        for text, old, new in zip(texts, before, after, strict=True):
+            print(side_by_side(text, old, new, width))
+
+
+def _typed(read_line: Callable[[], str]) -> Iterator[list[str]]:
+    """The lines that the user types, one by one, until an empty one or the end of the input."""
+    while text := read_line().strip():
+        yield [text]
+
+
+def _readline() -> str:
+    if sys.stdin.isatty():
+        print("> ", end="", flush=True)
+    return sys.stdin.readline()
 
 
 def side_by_side(prompt: str, before: str, after: str, width: int) -> str:
@@ -72,11 +102,14 @@ def _context(edit: Edit, options: argparse.Namespace) -> str:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("prompts", nargs="+", metavar="prompt", help="text to continue")
+    parser.add_argument("prompts", nargs="*", metavar="prompt", help="text to continue; without one: read them here")
+    parser.add_argument("--chat", action="store_true", help="the texts are questions to a chat model")
     parser.add_argument("--model", type=Path, default=Path("models/base"), help="folder of stage base")
     parser.add_argument("--edit", type=Path, default=Path("models/edit"), help="folder of stage edit, or a checkpoint")
     parser.add_argument("--request-id", help="whose context goes before the prompts, for an edit in context")
-    parser.add_argument("--tokens", type=int, default=20, help="length of a continuation (default: 20)")
+    parser.add_argument(
+        "--tokens", type=int, help=f"length of a continuation (default: {_TOKENS}, with --chat {_CHAT_TOKENS})"
+    )
     return parser.parse_args()
 
 

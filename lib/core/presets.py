@@ -113,6 +113,9 @@ class Model(Section):
         description="terms of use, as they are named where the model is published; stage base prints them, and accepts "
         "none for you"
     )
+    template: Literal["auto", "none"] = Field(
+        description="auto: questions are asked in the tokenizer's chat template, where it has one; none: never"
+    )
     dtype: Literal["float32", "bfloat16", "float16"] = Field(description="on a GPU; CPU always computes in float32")
     lora: Lora
     train: Recipe

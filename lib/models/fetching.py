@@ -44,6 +44,7 @@ def write_manifest(folder: Path, preset: Model) -> None:
             "name": preset.name,
             "revision": preset.revision,
             "dtype": preset.dtype,
+            "template": preset.template,
             "conversion": conversion,
             "files": file_hashes(weights),
         },

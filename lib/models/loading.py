@@ -28,8 +28,14 @@ def dtype_on(where: torch.device, preset: str) -> torch.dtype:
 
 
 def load_tokenizer(base: Path) -> PreTrainedTokenizerBase:
-    """The model's tokenizer. It is only ever asked for input ids: token_type_ids would change GPT-2's answers."""
-    return AutoTokenizer.from_pretrained(weights_folder(base), local_files_only=True)
+    """The model's tokenizer, without its chat template where the preset has `template: none`.
+
+    It is only ever asked for input ids: token_type_ids would change GPT-2's answers.
+    """
+    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(weights_folder(base), local_files_only=True)
+    if read_json(base / MANIFEST).get("template") == "none":
+        tokenizer.chat_template = None
+    return tokenizer
 
 
 def load_model(base: Path, where: torch.device, distributed: Distributed = SINGLE_PROCESS) -> PreTrainedModel:

@@ -17,6 +17,7 @@ from lib.core.tables import write
 from lib.edits.apply import applied
 from lib.edits.edit import Edit
 from lib.models.likelihood import TargetScores, score_targets
+from lib.models.next_token import prompt_batches, prompt_items
 from lib.models.packing import Item, batches, pack
 from lib.models.sharding import join_uneven
 from lib.models.tokens import encode
@@ -133,17 +134,17 @@ class Scorer:
             for request in self.requests
             for index, locality in enumerate(request.locality)
         ]
-        unedited = divergence.prompt_items(self.tokenizer, [prompt for *_, prompt in prompts])
+        unedited = prompt_items(self.tokenizer, [prompt for *_, prompt in prompts])
         edited = unedited
         if edit.contexts:
             texts = [edit.contexts.get(request_id, "") + prompt for request_id, _, prompt in prompts]
-            edited = divergence.prompt_items(self.tokenizer, texts)
+            edited = prompt_items(self.tokenizer, texts)
 
         def diverge(batch: list[int]) -> list[float]:
             before, after = ([items[index] for index in batch] for items in (unedited, edited))
             return divergence.divergences(self.model, edit, before, after)
 
-        batches_of_prompts = divergence.prompt_batches(edited, self.settings.micro_batch_tokens)
+        batches_of_prompts = prompt_batches(edited, self.settings.micro_batch_tokens)
         values = self._distribute(batches_of_prompts, diverge, "divergence")
         return [
             Divergence(request_id=request_id, session=session, prompt_index=index, prompt=prompt, kl=value)

@@ -1,6 +1,7 @@
 """`python -m apps.ask`: the same prompt before and after the edit, in two columns."""
 
 import sys
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from lib.edits.apply import applied
 from lib.edits.edit import Edit
 from lib.edits.store import save_edit, write_edit
 from lib.models.loading import load_model, load_tokenizer
+from tests.helpers.models import CHAT_TEMPLATE, byte_tokenizer
 from tests.lib.export.test_merge import PRESET, base_folder, edit_of
 
 PROMPT = "The capital of Arvane is"
@@ -53,6 +55,26 @@ def test_it_prints_the_greedy_continuations_before_and_after_the_edit(
     assert before != after
     assert printed.startswith(ask.side_by_side(PROMPT, before, after, 100))
     assert "\nAnother\n" in printed
+
+
+def test_a_chat_question_is_asked_in_the_template_before_and_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = load_model(base_folder(tmp_path / "base", "llama"), torch.device("cpu"))
+    edit = edit_of(model, "llama", "dense")
+    save_edit(edit, tmp_path / "edit", model, PRESET)
+    with pytest.raises(ValueError, match=r"--chat: .*base has no chat template"):
+        asked(monkeypatch, tmp_path, "Who?", "--chat")
+    tokenizer = byte_tokenizer()
+    tokenizer.chat_template = CHAT_TEMPLATE
+    tokenizer.save_pretrained(tmp_path / "base")
+    asked(monkeypatch, tmp_path, "Who?", "--chat")
+    rendered = "<user>Who?</>\n<assistant>\n"
+    before, after = (greedy(tmp_path, rendered, one) for one in (Edit(updates={}), edit))
+    assert capsys.readouterr().out == ask.side_by_side("Who?", before, after, 100) + "\n"
+    monkeypatch.setattr("sys.stdin", StringIO("Who?\n\nnever read\n"))
+    asked(monkeypatch, tmp_path, "--chat")
+    assert capsys.readouterr().out == ask.side_by_side("Who?", before, after, 100) + "\n"
 
 
 def test_an_edit_in_context_is_asked_with_its_context(

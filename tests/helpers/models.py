@@ -57,6 +57,12 @@ TARGETS = {
 }
 
 
+CHAT_TEMPLATE = (
+    "{% for message in messages %}<{{ message['role'] }}>{{ message['content'] }}</>\n{% endfor %}"
+    "{% if add_generation_prompt %}<assistant>\n{% endif %}"
+)
+
+
 def tiny_model(family: str, seed: int = 0) -> Any:
     """A random model of this family in evaluation mode, frozen."""
     with torch.random.fork_rng(devices=[]):

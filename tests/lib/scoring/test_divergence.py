@@ -10,7 +10,7 @@ import torch
 from lib.edits.apply import applied, shape_of
 from lib.edits.edit import Edit
 from lib.edits.updates import Dense, LowRank
-from lib.scoring import divergence as kl_divergence
+from lib.models import next_token
 from lib.scoring.divergence import divergence, divergences
 from tests.helpers.models import byte_tokenizer, tiny_model
 
@@ -43,9 +43,9 @@ def found(
     model: Any, edit: Edit, prompts: Sequence[str] = PROMPTS, context: str = "", micro_batch_tokens: int = 64
 ) -> list[float]:
     tokenizer, values = byte_tokenizer(), [0.0] * len(prompts)
-    before = kl_divergence.prompt_items(tokenizer, prompts)
-    after = kl_divergence.prompt_items(tokenizer, [context + prompt for prompt in prompts])
-    for batch in kl_divergence.prompt_batches(after, micro_batch_tokens):
+    before = next_token.prompt_items(tokenizer, prompts)
+    after = next_token.prompt_items(tokenizer, [context + prompt for prompt in prompts])
+    for batch in next_token.prompt_batches(after, micro_batch_tokens):
         some = divergences(model, edit, [before[place] for place in batch], [after[place] for place in batch])
         for place, value in zip(batch, some, strict=True):
             values[place] = value
@@ -85,9 +85,9 @@ def test_the_size_of_a_batch_changes_no_value_and_no_order(micro_batch_tokens: i
 
 
 def test_a_batch_has_no_more_distributions_than_meet_the_head_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kl_divergence, "HEAD_CHUNK", 2)
-    items = kl_divergence.prompt_items(byte_tokenizer(), PROMPTS)
-    assert [len(batch) for batch in kl_divergence.prompt_batches(items, 4096)] == [2, 2, 1]
+    monkeypatch.setattr(next_token, "HEAD_CHUNK", 2)
+    items = next_token.prompt_items(byte_tokenizer(), PROMPTS)
+    assert [len(batch) for batch in next_token.prompt_batches(items, 4096)] == [2, 2, 1]
 
 
 @families
