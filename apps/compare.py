@@ -2,18 +2,19 @@
 
 A revision is whatever DVC knows: an experiment's name, a branch, a tag, a commit, or `workspace` for the files as they
 lie here. Both must have results/scores.parquet and data/requests.parquet in the workspace, in DVC's cache or in
-the remote. What was measured on texts is compared where both have them.
+the remote. What was measured on texts is compared where both have them. The headlines of the two come first.
 """
 
 import argparse
 import logging
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from lib.core.errors import InputError
-from lib.core.files import write_json
+from lib.core.files import read_json, write_json
 from lib.core.params import ROOT
 from lib.core.records import Divergence, Generation, Score
 from lib.core.run import run
@@ -21,6 +22,8 @@ from lib.core.tables import schema
 from lib.experiments.runs import fetched
 from lib.metrics import consistency, texts
 from lib.metrics.comparison import FACTS, Comparison, ComparisonRow, RunTables, compare
+from lib.metrics.headline import compared
+from lib.report.headline import markdown
 from lib.report.pages import render
 
 SCORES = "results/scores.parquet"
@@ -28,6 +31,7 @@ REQUESTS = "data/requests.parquet"
 GENERATIONS = "results/generations.parquet"
 DIVERGENCES = "results/divergences.parquet"
 FREQUENCIES = "data/frequencies.json"
+EVALUATE = "metrics/evaluate.json"
 _WITHOUT = {"argmax"}
 """What scores of older runs do not have."""
 
@@ -47,7 +51,7 @@ def main() -> None:
     if options.html:
         options.html.parent.mkdir(parents=True, exist_ok=True)
         options.html.write_text(render("comparison.html.j2", found=comparison), encoding="utf-8")
-    print(table(comparison) + without)
+    print("\n\n".join([_headlines(a.name, b.name), table(comparison) + without]))
 
 
 def _run(revision: str) -> RunTables:
@@ -87,6 +91,18 @@ def _table(revision: str, path: str, columns: list[str]) -> pl.DataFrame:
     return rows
 
 
+def _headlines(*revisions: str) -> str:
+    """The headline of each run, as it stands in its metrics file, or why there is none."""
+    metrics: dict[str, Any] = {}
+    for revision in revisions:
+        try:
+            with fetched(ROOT, revision, EVALUATE) as path:
+                metrics[f"{'AB'[len(metrics)]}: {revision}"] = read_json(path)
+        except (FileNotFoundError, InputError) as error:
+            return f"The headlines are not compared, because not both runs have them. {error}"
+    return "\n".join(markdown(metrics))
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("a", metavar="REV_A", help="an experiment, branch, tag or commit, or `workspace`")
@@ -116,7 +132,7 @@ def table(comparison: Comparison) -> str:
 def _line(row: ComparisonRow) -> str:
     spread = row.bootstrap
     cells = (
-        f"{row.kind} {row.measure}",
+        compared(row.kind, row.measure),
         str(row.n),
         f"{row.a:.2f}",
         f"{row.b:.2f}",

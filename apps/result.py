@@ -1,9 +1,9 @@
-"""Print the headline metrics of the last run, and where its report is: `python -m apps.result`."""
+"""Print the verdict and the headline metrics of the last run, and where its report is: `python -m apps.result`."""
 
 from lib.core.files import read_json
 from lib.core.params import ROOT
 from lib.core.run import run
-from lib.report.page import headline_text
+from lib.report.headline import terminal_lines
 
 EVALUATE = "metrics/evaluate.json"
 REPORT = "report/index.html"
@@ -13,8 +13,7 @@ def main() -> None:
     path = ROOT / EVALUATE
     if not path.is_file():
         raise FileNotFoundError(f"{EVALUATE} is absent; `make run` (or `dvc repro`) writes it")
-    print(headline_text(read_json(path)))
-    print(f"report: {REPORT}")
+    print("\n".join([*terminal_lines(read_json(path)), f"report: {REPORT}"]))
 
 
 if __name__ == "__main__":

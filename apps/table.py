@@ -9,7 +9,6 @@ runs with. Beside ours stand the published numbers of the same row, of another m
 import argparse
 import json
 import logging
-import statistics
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -24,9 +23,10 @@ from lib.experiments.overrides import PARAMS
 from lib.experiments.repository import committed, experiments
 from lib.experiments.workspace import PlannedRun, Workspace
 from lib.metrics import published
+from lib.report.headline import TITLES, cells, verdicts
 
 EVALUATE = "metrics/evaluate.json"
-MEASURES = ("score", "efficacy", "generalization", "locality")
+PUBLISHED = ("efficacy", "generalization", "locality", "score")
 _DVC = [sys.executable, "-m", "dvc"]
 _SHORT = 7
 """Digits of a commit in a message."""
@@ -111,33 +111,25 @@ def _published(workspace: Workspace, table: Experiments, settings: Sequence[str]
 
 
 def rendered(results: Mapping[str, Sequence[Mapping[str, Any]]], beside: published.Table) -> str:
-    """A Markdown table: each measure's mean with its 95 % interval over edits, over seeds its mean and spread.
+    """A Markdown table: for each row the verdict and the headline, over seeds their mean and spread.
 
     Args:
         results: For each row the metrics of every seed that ran; a row without any has failed.
-        beside: Published results, in the last column.
+        beside: Published results, which are teacher-forced, in the last column.
     """
     papers = {result.method: result for result in beside.results}
-    title = f"published: {beside.dataset}, {beside.model}, {beside.edits} (score / eff. / gen. / loc.)"
-    lines = [f"| row | seeds | N | {' | '.join(MEASURES)} | {title} |", f"|---|---|---|{'---|' * len(MEASURES)}---|"]
+    title = f"published, teacher-forced: {beside.dataset}, {beside.model}, {beside.edits} (eff. / gen. / loc. / score)"
+    lines = [
+        f"| row | seeds | N | verdict | {' | '.join(TITLES)} | {title} |",
+        f"|---|---|---|---|{'---|' * len(TITLES)}---|",
+    ]
     for row, metrics in results.items():
-        cells = [_cell(metrics, measure) for measure in MEASURES]
         paper = papers.get(row)
-        published_cell = " / ".join(str(getattr(paper, measure)) for measure in MEASURES) if paper else "-"
+        published_cell = " / ".join(str(getattr(paper, measure)) for measure in PUBLISHED) if paper else "-"
         edits = metrics[0]["n"] if metrics else "-"
-        lines.append(f"| {row} | {len(metrics)} | {edits} | {' | '.join(cells)} | {published_cell} |")
+        numbers = [verdicts(metrics), *cells(metrics)] if metrics else ["failed"] * (1 + len(TITLES))
+        lines.append(f"| {row} | {len(metrics)} | {edits} | {' | '.join(numbers)} | {published_cell} |")
     return "\n".join(lines)
-
-
-def _cell(metrics: Sequence[Mapping[str, Any]], measure: str) -> str:
-    """`mean ± half of the 95 % interval over edits` of one seed; `mean ± standard deviation over seeds` of several."""
-    if not metrics:
-        return "failed"
-    values = [of_seed[measure] for of_seed in metrics if of_seed[measure] is not None]
-    if len(values) < len(metrics):
-        return "not measured"
-    spread = statistics.stdev(values) if len(values) > 1 else metrics[0][f"{measure}_ci95"]
-    return f"{statistics.mean(values):.1f} ± {spread:.1f}"
 
 
 def _options() -> argparse.Namespace:

@@ -15,8 +15,10 @@ from lib.core.run import run
 from lib.metrics import consistency, plot_rows, retention, summaries, texts
 from lib.metrics import scores as metrics
 from lib.metrics.comparison import FACTS, edited_against_unedited
-from lib.metrics.examples import first_examples, passages
+from lib.metrics.examples import failures_first, passages
+from lib.metrics.headline import headline
 from lib.metrics.perplexity import perplexity_ratio
+from lib.metrics.verdict import LIMITS, verdict
 
 PASSAGES = 6
 """Edits of which the page shows sampled texts."""
@@ -37,8 +39,10 @@ def main() -> None:
     sessions = metrics.joined(scored, text_measures)
     records, last_scores = retention.last_session(sessions), retention.last_session(scores)
     details = summaries.details(records, measure)
+    plain_text = perplexity_ratio(pl.read_parquet(options.text_nll))
+    numbers = headline(details, plain_text)
     plots = {
-        "scores": plot_rows.score_rows(details),
+        "scores": plot_rows.score_rows(numbers),
         "relations": plot_rows.relation_rows(records, edits, measure),
         "locality_by_similarity": plot_rows.locality_rows(records, neighbors, measure),
         "nll_shift": plot_rows.nll_rows(metrics.efficacy_nll(last_scores)),
@@ -47,9 +51,10 @@ def main() -> None:
     }
     for name, rows in plots.items():
         write_json(options.plots / f"{name}.json", {"rows": rows})
-    examples = first_examples(edits, scores, generations, measure, section("score", Scoring).examples)
-    plain_text = perplexity_ratio(pl.read_parquet(options.text_nll))
+    examples = failures_first(edits, scores, generations, section("score", Scoring).examples)
     tables = {
+        "numbers": numbers,
+        "verdict": asdict(verdict(numbers)) | {"limits": asdict(LIMITS)},
         "plain_text": plain_text,
         "retention": retention.immediate_and_final(sessions, measure),
         "comparison": asdict(edited_against_unedited(edits, last_scores.collect(), text_measures)),
@@ -57,7 +62,7 @@ def main() -> None:
         "passages": [asdict(passage) for passage in passages(retention.last_session(generations), PASSAGES)],
     }
     write_json(options.results, details | tables)
-    write_json(options.metrics, summaries.headline(details, plain_text.get("perplexity_ratio")))
+    write_json(options.metrics, numbers)
 
 
 def _options() -> argparse.Namespace:

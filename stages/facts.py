@@ -34,6 +34,8 @@ def main() -> None:
         "requests": write(outputs.requests, Request, loaded.requests),
         "pool": write(outputs.pool, Fact, loaded.pool),
         "text": write(outputs.text, Text, loaded.text),
+        "text_heldout": sum(piece.split == "heldout" for piece in loaded.text),
+        "text_source": datasets.text_source(preset, own, files),
         "rejects": len(loaded.rejects),
         "rows": loaded.rows,
     }

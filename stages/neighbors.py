@@ -31,8 +31,9 @@ def main() -> None:
         progress(neighbor_tables(requests, pool, retrieved), "neighbors: parts of the requests"),
     )
     dropped = {f"dropped_{reason}": number for reason, number in usable.dropped.items()}
-    counts = {"pool": len(pool), "kept": len(usable.rows), **dropped, **figures(retrieved, params.n)}
-    write_json(options.metrics, {name: rounded(value) for name, value in counts.items()})
+    numbers = {"pool": len(pool), "kept": len(usable.rows), **dropped, **figures(retrieved, params.n)}
+    encoder_name = {"encoder": params.encoder} if params.kind == "similar" else {}
+    write_json(options.metrics, {name: rounded(value) for name, value in numbers.items()} | encoder_name)
 
 
 def _retrieved(

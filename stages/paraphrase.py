@@ -16,7 +16,7 @@ from lib.core.files import rounded, write_json
 from lib.core.records import EvaluationPrompt, Fact, Paraphrase, Request, scored_on
 from lib.core.run import progress, run
 from lib.core.tables import read, write
-from lib.generation.backends import generator
+from lib.generation.backends import backend_of, generator
 from lib.paraphrases import ray_chunks
 from lib.paraphrases.candidates import given, valid_share
 from lib.paraphrases.chunks import Chunk, chunks_of, complete, contents
@@ -59,6 +59,7 @@ def main() -> None:
         "shortfall": cleaned.shortfall,
         "evaluation": len(prompts),
         "evaluation_shortfall": evaluated.shortfall,
+        "backend": backend_of(para) if training or evaluation else None,
         "seconds": rounded(time.perf_counter() - began, 1),
     }
     valid = valid_share(candidates, requests, read(options.pool, Fact))

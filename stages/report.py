@@ -19,10 +19,13 @@ from lib.core.run import run
 from lib.core.tables import read
 from lib.metrics import comparison
 from lib.metrics.examples import Example, Passage
+from lib.metrics.verdict import verdict
 from lib.report import page, pictures
 from lib.runtime import machine
 
 PLOTS = ("scores", "relations", "locality_by_similarity", "retention", "kl")
+PARAPHRASES = 10
+"""Training paraphrases that the page shows."""
 NOT_OUTPUTS = (".", ":!metrics", ":!report", ":!dvc.lock")
 """What git compares: stages write into these three, so that they always differ from the commit while one runs."""
 
@@ -44,6 +47,9 @@ def main() -> None:
         hardware=machine.hardware(),
         metrics=stages,
         details=evaluation,
+        numbers=evaluation["numbers"],
+        verdict=verdict(evaluation["numbers"]),
+        paraphrases=_paraphrases(options.requests, options.paraphrases),
         sources=read_json(options.sources),
         rejects=read(options.rejects, records.Reject),
         examples=[Example(**example) for example in evaluation["examples"]],
@@ -62,6 +68,22 @@ def main() -> None:
             if picture.png:
                 (options.report / f"{picture.name}.png").write_bytes(picture.png)
     (options.report / "index.html").write_text(page.page(results), encoding="utf-8")
+
+
+def _paraphrases(requests: Path, paraphrases: Path) -> list[page.ShownParaphrase]:
+    """PARAPHRASES training paraphrases of as many requests, spread evenly over all of them."""
+    prompts = {request.request_id: request for request in read(requests, records.Request)}
+    first = {row.request_id: row for row in reversed(read(paraphrases, records.Paraphrase))}
+    rows = sorted(first.values(), key=lambda row: row.request_id)
+    return [
+        page.ShownParaphrase(
+            prompt=prompts[row.request_id].prompt,
+            target_new=prompts[row.request_id].target_new,
+            kind=row.kind,
+            text=row.text,
+        )
+        for row in rows[:: max(1, len(rows) // PARAPHRASES)][:PARAPHRASES]
+    ]
 
 
 def _stages(options: argparse.Namespace) -> Mapping[str, Mapping[str, Any]]:
@@ -89,6 +111,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--loss", type=Path, required=True, help="loss.csv of stage edit; may be absent")
     parser.add_argument("--weights", type=Path, required=True, help="weights.csv of stage edit")
     parser.add_argument("--maps", type=Path, required=True, help="heat_maps.safetensors of stage edit")
+    parser.add_argument("--requests", type=Path, required=True, help="requests.parquet of stage recall")
+    parser.add_argument("--paraphrases", type=Path, required=True, help="paraphrases.parquet of stage paraphrase")
     parser.add_argument("--rejects", type=Path, required=True, help="rejects.parquet of stage facts")
     parser.add_argument("--sources", type=Path, required=True, help="sources.json of stage facts")
     parser.add_argument("--report", type=Path, required=True, help="folder for index.html and the pictures")

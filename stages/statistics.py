@@ -4,6 +4,7 @@ For an editor that reads none it writes an empty marker and loads no model.
 """
 
 import argparse
+import logging
 import time
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from lib.core.files import rounded, write_json
 from lib.core.run import progress, run
 from lib.editors import needs
 from lib.methods.locating.second_moments import drawn_texts
+
+_logger = logging.getLogger(__name__)
 
 
 def main() -> None:
@@ -49,9 +52,22 @@ def _gathered(options: argparse.Namespace, editor_name: str, model_name: str) ->
         for path, moment in moments.items():
             save_moment(options.statistics, path, moment)
         forget(folder)
+    if len(texts) < settings.n_samples:
+        _logger.warning(
+            "statistics: second moments are of %d texts; statistics.n_samples asks for %d, and there are no more "
+            "(facts.extras=[text] takes Wikipedia's, where the dataset's preset has it)",
+            len(texts), settings.n_samples,
+        )  # fmt: skip
     tokens = next(iter(moments.values())).count if moments else 0
     seconds = rounded(time.perf_counter() - began, 1)
-    return {"layers": len(layers), "texts": len(texts), "tokens": tokens, "seconds": seconds, **peak_memory_mib()}
+    return {
+        "layers": len(layers),
+        "texts": len(texts),
+        "asked": settings.n_samples,
+        "tokens": tokens,
+        "seconds": seconds,
+        **peak_memory_mib(),
+    }
 
 
 def _options() -> argparse.Namespace:

@@ -46,6 +46,14 @@ def find(preset: Dataset, facts: Facts, own: Own) -> dict[str, sources.Source]:
     return {_OWN: sources.user_file(Path(own.path), "own.path"), **(find(pool, facts, own) if pool else {})}
 
 
+def text_source(preset: Dataset, own: Own, files: Mapping[str, sources.Source]) -> str:
+    """What the plain text is, in words: the file of role `text`, else what comes with the code."""
+    if "text" in files:
+        return files["text"].path.name
+    pool = pool_preset(own) if preset.loader == _OWN else preset
+    return "the embedded world's prose" if pool is not None and pool.loader == "world" else "embedded English prose"
+
+
 def _extras(preset: Dataset, facts: Facts) -> dict[str, SourceFile]:
     for role in facts.extras:
         if role not in preset.extras:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -20,12 +21,17 @@ _MAX_LENGTH = 512
 """Tokens of shared prefix, prompt and continuation together: room for the few-shot prompt in any tokenizer."""
 
 
+def backend_of(para: Para) -> Literal["vllm", "transformers"]:
+    """The engine that para.backend names, with `auto` resolved."""
+    if para.backend == "auto":
+        return "vllm" if torch.cuda.is_available() and vllm.available() else "transformers"
+    return para.backend
+
+
 @contextmanager
 def generator(para: Para, base: Path) -> Iterator[Generator]:
     """The engine that para.backend names, with the model of `base`; freed on exit."""
-    backend = para.backend
-    if backend == "auto":
-        backend = "vllm" if torch.cuda.is_available() and vllm.available() else "transformers"
+    backend = backend_of(para)
     logging.getLogger(__name__).info("paraphrase: backend %s", backend)
     if backend == "transformers":
         model = loading.load_model(base, device())

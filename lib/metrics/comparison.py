@@ -14,13 +14,15 @@ import polars as pl
 from scipy.stats import binomtest
 
 from lib.core.errors import InputError
-from lib.metrics import bootstrap
+from lib.metrics import bootstrap, headline
 from lib.metrics.retention import last_session
 from lib.metrics.scores import KINDS, SCORED, by_edit, joined, per_record
 from lib.metrics.summaries import summarized
 
 FACTS = ("prompt", "target_new", "target_true")
 """What makes an edit the same in both runs, beside its request_id."""
+LOWER_IS_BETTER = ("kl", "repetition")
+"""Measures of which B is ahead where it has less."""
 DECIMALS = 9
 """Of a difference; what is left beyond is the order in which an edit's prompts were added up."""
 
@@ -62,7 +64,7 @@ class ComparisonRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Every measure that both runs have."""
+    """Every measure that both runs have: those of the headline first, in its order."""
 
     a: str
     b: str
@@ -99,7 +101,10 @@ def compare(a: RunTables, b: RunTables, resampling: bootstrap.Resampling = boots
         a=a.name,
         b=b.name,
         n=len(pairs),
-        rows=[*_scores(measured), *(_row(column) for column in measured.values())],
+        rows=sorted(
+            [*_scores(measured), *(_row(column) for column in measured.values())],
+            key=lambda row: headline.order(row.kind, row.measure),
+        ),
         other_prompts=_other_prompts(a, b),
     )
 
@@ -142,7 +147,8 @@ def _row(column: _Column) -> ComparisonRow:
     kind, measure = column.name.split(".")
     (a, b), differences = column.means, (column.b - column.a)[~np.isnan(column.a)].round(DECIMALS)
     summary = summarized(differences)
-    wins, losses = int((differences > 0).sum()), int((differences < 0).sum())
+    better = -differences if measure in LOWER_IS_BETTER else differences
+    wins, losses = int((better > 0).sum()), int((better < 0).sum())
     return ComparisonRow(
         kind=kind,
         measure=measure,

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from lib.metrics.retention import last_session
-from lib.metrics.scores import WHENS, efficacy_nll, per_record, took
+from lib.metrics.scores import WHENS, efficacy_nll
+from lib.metrics.texts import took, why_not
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +23,9 @@ class Example:
     nll: Mapping[str, float | None]
     """NLL per token: new_before, true_before, new_after, true_after."""
     took: bool | None
+    """Whether the edited model writes the new object and goes on sanely."""
+    why_not: str | None
+    """What is wrong with its text; None where nothing is, or there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,42 +51,32 @@ def passages(generations: pl.DataFrame, limit: int) -> list[Passage]:
     ]
 
 
-def examples(
-    edits: pl.DataFrame, generations: pl.DataFrame, nll: pl.DataFrame, verdicts: pl.DataFrame
-) -> list[Example]:
-    """The edits that have a generation, in the order of `edits`.
+def examples(edits: pl.DataFrame, generations: pl.DataFrame, nll: pl.DataFrame) -> list[Example]:
+    """The edits that have a generation: first those that did not take, each part in the order of `edits`.
 
-    `edits` has the columns of records.Request and `generations` those of records.Generation, of one session; `nll` is
-    metrics.efficacy_nll's and `verdicts` metrics.took's.
+    `edits` has the columns of records.Request and `generations` those of records.Generation, of one session and of the
+    edited prompts; `nll` is metrics.efficacy_nll's.
     """
     texts = {(row["request_id"], row["when"]): row["text"] for row in generations.iter_rows(named=True)}
     joined = edits.filter(pl.col("request_id").is_in(generations["request_id"].unique().implode()))
-    joined = joined.join(nll, on="request_id", how="left", maintain_order="left").join(
-        verdicts, on="request_id", how="left", maintain_order="left"
-    )
-    return [
+    joined = joined.join(nll, on="request_id", how="left", maintain_order="left")
+    in_order = [
         Example(
             prompt=row["prompt"],
             target_new=row["target_new"],
             target_true=row["target_true"],
             before=texts.get((row["request_id"], "before")),
-            after=texts.get((row["request_id"], "after")),
+            after=(text := texts.get((row["request_id"], "after"))),
             nll={f"{name}_{when}": row[f"{name}_{when}"] for name in ("new", "true") for when in WHENS},
-            took=row["took"],
+            took=None if text is None else took(text, row["target_new"]),
+            why_not=None if text is None else why_not(text, row["target_new"]),
         )
         for row in joined.iter_rows(named=True)
     ]
+    return sorted(in_order, key=lambda example: example.took is not False)
 
 
-def first_examples(
-    edits: pl.DataFrame, scores: pl.LazyFrame, generations: pl.DataFrame, measure: str, limit: int
-) -> list[Example]:
-    """The first `limit` edits that have greedy continuations, with their scores after the last session.
-
-    `measure` is the headline: see scores.took.
-    """
+def failures_first(edits: pl.DataFrame, scores: pl.LazyFrame, generations: pl.DataFrame, limit: int) -> list[Example]:
+    """`limit` of the edits that have greedy continuations, with their scores after the last session."""
     greedy = last_session(generations).filter(pl.col("kind") == "efficacy")
-    request_ids = greedy["request_id"].unique(maintain_order=True).head(limit)
-    is_shown = pl.col("request_id").is_in(request_ids.implode())
-    rows = last_session(scores).filter(is_shown)
-    return examples(edits, greedy.filter(is_shown), efficacy_nll(rows), took(per_record(rows), measure))
+    return examples(edits, greedy, efficacy_nll(last_session(scores)))[:limit]

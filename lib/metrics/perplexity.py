@@ -13,9 +13,9 @@ import polars as pl
 
 
 def perplexity_ratio(rows: pl.DataFrame) -> dict[str, float]:
-    """perplexity_ratio, its ci95 and both perplexities, from the rows of text_nll.parquet; {} without an edited model.
+    """perplexity_ratio, its ci95, the edited model's perplexity and the number of texts, from text_nll.parquet's rows.
 
-    Raises ValueError where the texts before and after are not the same.
+    {} without an edited model. Raises ValueError where the texts before and after are not the same.
     """
     before = rows.filter(pl.col("when") == "before").sort("index")
     after = rows.filter(pl.col("when") == "after").sort("index")
@@ -33,4 +33,5 @@ def perplexity_ratio(rows: pl.DataFrame) -> dict[str, float]:
         "perplexity_ratio": round(ratio, 4),
         "perplexity_ratio_ci95": round(ratio * 1.96 * error, 4),
         "perplexity": round(math.exp(second.sum() / tokens.sum()), 3),
+        "texts": len(before),
     }

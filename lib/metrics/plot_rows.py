@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from lib.metrics.headline import COLUMNS
 from lib.metrics.scores import KINDS, WHENS
 
 PlotRows = list[dict[str, Any]]
@@ -15,16 +16,19 @@ POINTS = 2_000
 _DIGITS = 4
 
 
-def score_rows(details: Mapping[str, Any]) -> PlotRows:
-    """The headline measure before and after with its interval, in percent; what was not measured has no row."""
+def score_rows(numbers: Mapping[str, Any]) -> PlotRows:
+    """The headline's percentages before and after, with intervals; what was not measured has no row.
+
+    `numbers` are lib.metrics.headline's.
+    """
     rows = []
-    for name in ("score", *KINDS):
+    for column in (column for column in COLUMNS if column.unit == "percent"):
         for when in WHENS:
-            summary = details[when][name][details["headline"]]
-            if summary is not None:
-                values = {"value": summary["mean"], "ci95": summary["ci95"]}
-                values = {key: round(value, _DIGITS) for key, value in values.items()}
-                rows.append({"metric": name, "when": when, "label": f"{name}, {when}", "n": summary["n"], **values})
+            value = (numbers["before"] if when == "before" else numbers).get(column.name)
+            if value is not None:
+                row = {"metric": column.title, "when": when, "label": f"{column.title}, {when}", "value": value}
+                ci95 = numbers[f"{column.name}_ci95"] if when == "after" else None
+                rows.append(row | {"ci95": ci95, "n": numbers["counts"][column.name]})
     return rows
 
 

@@ -33,8 +33,8 @@ HEADLINE = {"success": "success", "accuracy": "token_accuracy"}
 GENERATION = "generation"
 """The kind of an edit's generation prompts, which have no target."""
 BESIDE = {
-    "efficacy": ("exact_match",),
-    "generalization": ("exact_match",),
+    "efficacy": ("exact_match", "took", "repetition"),
+    "generalization": ("exact_match", "took", "repetition"),
     "locality": ("kl",),
     GENERATION: ("fluency", "consistency"),
 }
@@ -166,14 +166,3 @@ def efficacy_nll(scores: pl.LazyFrame) -> pl.DataFrame:
         .sort("request_id")
         .collect()
     )
-
-
-def took(records: pl.DataFrame, measure: str) -> pl.DataFrame:
-    """Whether each edit took, as columns request_id and took; `records` are per_record's, `measure` is the headline.
-
-    With success: whether its new object is ahead of the true one; without it, or where the edit has no true object:
-    whether every token of the new object is the argmax.
-    """
-    after = records.filter((pl.col("when") == "after") & (pl.col("kind") == "efficacy"))
-    measures = [pl.col("success"), pl.col("accuracy")] if measure == "success" else [pl.col("accuracy")]
-    return after.select("request_id", (pl.coalesce(measures) == 100).alias("took"))

@@ -1,4 +1,4 @@
-"""What a run's records say together: means with their intervals, the score, and the headline.
+"""What a run's records say together: means with their intervals, and the score.
 
 A value is a mean over the records that have the measure; what none has is None. Percent, but for `kl` (nats) and
 `fluency`. docs/metrics.md has a card for each.
@@ -13,17 +13,9 @@ import numpy as np
 import polars as pl
 
 from lib.metrics import bootstrap
-from lib.metrics.scores import BESIDE, KINDS, LOCALITY_ONLY, SCORED, WHENS, by_edit, measured_on
+from lib.metrics.scores import BESIDE, KINDS, SCORED, WHENS, by_edit, measured_on
 
 _Z95 = 1.96
-_DECIMALS = 2
-"""In the headline."""
-TEXTS = {
-    "exact_match": ("efficacy", "exact_match"),
-    "exact_match_paraphrases": ("generalization", "exact_match"),
-    "unchanged": ("locality", "unchanged"),
-}
-"""Headline numbers of what the edited model writes when no token is forced: (kind of prompt, measure) of each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,27 +116,3 @@ def _plain(summary: Summary | None, interval: bootstrap.Interval | None) -> dict
 
 def _rounded(values: Mapping[str, float]) -> dict[str, float]:
     return {name: round(value, 6) for name, value in values.items()}
-
-
-def headline(details: Mapping[str, Any], perplexity_ratio: float | None = None) -> dict[str, Any]:
-    """The few numbers of `details` that a metrics file holds: what the edited model writes, and the paper's score.
-
-    TEXTS, the headline measure of each kind and their score with `*_ci95`, and n; the means of the unedited model under
-    `before`. None where nothing was measured; without a `perplexity_ratio` (lib.metrics.perplexity) its key is absent.
-    """
-    return {
-        **({} if perplexity_ratio is None else {"perplexity_ratio": perplexity_ratio}),
-        "n": details["n"],
-        **_means(details, "after"),
-        **{f"{name}_ci95": _figure(details["after"][name][details["headline"]], "ci95") for name in ("score", *KINDS)},
-        "before": {name: mean for name, mean in _means(details, "before").items() if name not in LOCALITY_ONLY},
-    }
-
-
-def _means(details: Mapping[str, Any], when: str) -> dict[str, float | None]:
-    measures = {name: (name, details["headline"]) for name in ("score", *KINDS)}
-    return {name: _figure(details[when][kind][measure], "mean") for name, (kind, measure) in (TEXTS | measures).items()}
-
-
-def _figure(summary: Mapping[str, Any] | None, name: str) -> float | None:
-    return None if summary is None else round(summary[name], _DECIMALS)

@@ -1,4 +1,4 @@
-"""What texts and distributions say of each edit: exact match, fluency, consistency, and KL to the unedited model.
+"""What texts and distributions say of each edit: exact match, repetition, fluency, consistency, and KL.
 
 Each function returns one row for every edit, time and session that it has rows of, under the columns of scores.py's
 records, to which its `joined` adds them. A value is a mean over the edit's prompts of a kind.
@@ -12,6 +12,7 @@ import polars as pl
 
 from lib.metrics.consistency import Frequencies, consistency
 from lib.metrics.fluency import cleaned, fluency
+from lib.metrics.repetition import is_sane_after, repeats
 from lib.metrics.scores import RECORD
 
 
@@ -19,7 +20,7 @@ def of_run(
     generations: pl.DataFrame, divergences: pl.DataFrame, edits: pl.DataFrame, frequencies: Frequencies
 ) -> list[pl.DataFrame]:
     """Every measure of this module, in three frames; `edits` has request_id, target_new and references."""
-    return [exact_match(generations, edits), of_passages(generations, edits, frequencies), kl(divergences)]
+    return [of_greedy(generations, edits), of_passages(generations, edits, frequencies), kl(divergences)]
 
 
 def says(text: str, target: str) -> bool:
@@ -34,15 +35,36 @@ def says(text: str, target: str) -> bool:
     return text.startswith(target) and not continues
 
 
-def exact_match(generations: pl.DataFrame, edits: pl.DataFrame) -> pl.DataFrame:
-    """Percent of the greedy continuations that begin with the edit's new object, for both kinds of its own prompts.
+def took(text: str, target: str) -> bool:
+    """Whether a greedy continuation begins with the target and goes on as a text does."""
+    return why_not(text, target) is None
+
+
+def why_not(text: str, target: str) -> str | None:
+    """Why an edit with this greedy continuation did not take; None where it did."""
+    if not says(text, target):
+        return "another answer"
+    return None if is_sane_after(text, target) else "repeats itself"
+
+
+def of_greedy(generations: pl.DataFrame, edits: pl.DataFrame) -> pl.DataFrame:
+    """Of the greedy continuations of both kinds of an edit's own prompts, the percentage that
+
+    - begins with its new object: exact_match;
+    - does, and goes on without repeating itself: took;
+    - repeats itself, whatever it begins with: repetition.
 
     `generations` has the columns of records.Generation, `edits` request_id and target_new.
     """
     greedy = generations.filter(pl.col("decoding") == "greedy").join(edits, on="request_id")
-    matches = [says(text, target) for text, target in greedy.select("text", "target_new").iter_rows()]
-    rows = greedy.with_columns(exact_match=pl.Series(matches, dtype=pl.Float64) * 100)
-    return rows.group_by(RECORD).agg(pl.col("exact_match").mean())
+    pairs = list(greedy.select("text", "target_new").iter_rows())
+    measures = {
+        "exact_match": [says(text, target) for text, target in pairs],
+        "took": [took(text, target) for text, target in pairs],
+        "repetition": [repeats(text) for text, _ in pairs],
+    }
+    rows = greedy.with_columns(pl.Series(name, values, dtype=pl.Float64) * 100 for name, values in measures.items())
+    return rows.group_by(RECORD).agg(pl.col([*measures]).mean())
 
 
 def of_passages(generations: pl.DataFrame, edits: pl.DataFrame, frequencies: Frequencies) -> pl.DataFrame:

@@ -13,26 +13,39 @@ from lib.metrics import published
 from lib.metrics import weights as weight_lines
 from lib.metrics.comparison import Comparison
 from lib.metrics.examples import Example, Passage
+from lib.metrics.headline import TEACHER_FORCED, WRITTEN, is_shown
 from lib.metrics.scores import GENERATION, KINDS, MEASURES, WHENS
-from lib.metrics.summaries import TEXTS
+from lib.metrics.verdict import Verdict
 from lib.report import pages
+from lib.report.basis import basis, shortfalls
+from lib.report.headline import table_title
 from lib.report.pictures import Picture
-from lib.report.wording import ABSENT, flat, interval, percent, sentence
+from lib.report.wording import ABSENT, flat, sentence, teacher_forced
 
 REJECTS_SHOWN = 10
-WRITTEN = {
-    ("efficacy", "exact_match"): ("exact match, edited prompts", "percent"),
-    ("generalization", "exact_match"): ("exact match, in other words", "percent"),
+TEXT_MEASURES = {
+    ("efficacy", "took"): ("exact match and a sane tail, edited prompts", "percent"),
+    ("generalization", "took"): ("exact match and a sane tail, in other words", "percent"),
+    ("generalization", "repetition"): ("repetition, in other words", "percent"),
     (GENERATION, "fluency"): ("fluency", "bits"),
     (GENERATION, "consistency"): ("consistency", "bits"),
-    ("locality", "kl"): ("KL to the unedited model", "nats"),
 }
-"""What is measured on texts and distributions, in words, and its unit."""
+"""What is measured on texts beside the headline, in words, and its unit."""
 WEIGHTS_SHOWN = 9
 """Rows of the weight table that are seen at once: the total, and the most changed weights."""
-_NAME_WIDTH = 25
 _MADE_BY = ("facts", "paraphrase", "neighbors")
 """The stages that make the training set, in the order of the pipeline."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownParaphrase:
+    """A training paraphrase and the edited prompt that it belongs to."""
+
+    prompt: str
+    target_new: str
+    kind: str
+    """given: from the dataset; fewshot, prefix: written by the unedited model."""
+    text: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +64,11 @@ class Results:
     """By stage, in the order of the pipeline, its metrics and its further results."""
     details: Mapping[str, Any]
     """Summaries of every measure: summaries.details'."""
+    numbers: Mapping[str, Any]
+    """The headline: lib.metrics.headline's."""
+    verdict: Verdict
+    paraphrases: Sequence[ShownParaphrase]
+    """Some of the training paraphrases."""
     sources: Any
     rejects: Sequence[Reject]
     examples: Sequence[Example]
@@ -67,20 +85,33 @@ def page(results: Results) -> str:
     """The page as HTML, complete in itself. Whatever comes from data is escaped."""
     params, details = results.params, results.details
     abilities = results.metrics.get("abilities", {})
-    headline = [row for row in results.comparison.rows if row.measure == details["headline"]]
+    headline = [row for row in results.comparison.rows if is_shown(row.kind, row.measure, details["headline"])]
+    rests_on = basis(params, results.metrics, results.numbers, results.versions)
     return pages.render(
         "report.html.j2",
         results=results,
-        sentence=sentence(details),
+        sentence=sentence(results.numbers, results.metrics.get("facts", {}).get("text_source")),
+        teacher_forced_sentence=teacher_forced(results.numbers),
+        verdict=results.verdict,
+        numbers=results.numbers,
+        groups=(
+            ("what the edited model writes, and what that cost", WRITTEN),
+            ("teacher-forced: the answer is read out to the model", TEACHER_FORCED),
+        ),
+        table_title=table_title,
+        basis=rests_on,
+        shortfalls=shortfalls(rests_on),
+        failures=_failures(results),
         published=published.table(params["dataset"], params["protocol"]["kind"], details["headline"]),
         source=published.SOURCE,
         names=("score", *KINDS),
+        published_names=(*KINDS, "score"),
         whens=WHENS,
         measures=MEASURES,
         absent=ABSENT,
         compared=headline,
         compared_too=[row for row in results.comparison.rows if row not in headline],
-        written=[(title, kind, measure, unit) for (kind, measure), (title, unit) in WRITTEN.items()],
+        written=[(title, kind, measure, unit) for (kind, measure), (title, unit) in TEXT_MEASURES.items()],
         weights=weight_lines.last_rows(results.weights),
         weight_shares=weight_lines.shares(results.weights),
         weights_shown=WEIGHTS_SHOWN,
@@ -89,7 +120,6 @@ def page(results: Results) -> str:
         seeds=[(name, value) for name, value in flat(params) if name.split(".")[-1] == "seed"],
         stages={stage: _without_seconds(values) for stage, values in results.metrics.items()},
         made_by=_MADE_BY,
-        recorded={name: _recorded(results.metrics, name) for name in ("device", "dtype")},
         reasons=_reasons(results.rejects),
         rejects_shown=results.rejects[:REJECTS_SHOWN],
         timings={stage: values["seconds"] for stage, values in results.metrics.items() if values.get("seconds")},
@@ -102,29 +132,12 @@ def _reasons(rejects: Sequence[Reject]) -> list[tuple[str, int]]:
     return Counter(reasons).most_common()
 
 
-def _recorded(metrics: Mapping[str, Mapping[str, Any]], name: str) -> str:
-    """What the stages that ran the model say of it: the scoring first, because the numbers come from there."""
-    values = [metrics[stage][name] for stage in ("score", "edit", "base") if name in metrics.get(stage, {})]
-    return str(values[0]) if values else "not recorded"
+def _failures(results: Results) -> tuple[int, int] | None:
+    """How many edits did not take, and of how many; None where no text was written."""
+    summary = results.details["after"]["efficacy"]["took"]
+    return None if summary is None else (round((1 - summary["mean"] / 100) * summary["n"]), summary["n"])
 
 
 def _without_seconds(values: Mapping[str, Any]) -> dict[str, Any]:
     """Time has a table of its own."""
     return {name: value for name, value in values.items() if name != "seconds"}
-
-
-def headline_text(evaluate: Mapping[str, Any]) -> str:
-    """The headline metrics, which are summaries.headline's, as a plain table for the terminal."""
-    lines = [f"{'':<{_NAME_WIDTH}}{'before':>15}{'after':>15}"]
-    before = evaluate["before"]
-    for name in TEXTS:
-        cells = [
-            "" if values is before and name not in values else percent(values[name]) for values in (before, evaluate)
-        ]
-        lines.append(f"{name.replace('_', ' '):<{_NAME_WIDTH}}{cells[0]:>15}{cells[1]:>15}")
-    if (ratio := evaluate.get("perplexity_ratio")) is not None:
-        lines.append(f"{'perplexity ratio':<{_NAME_WIDTH}}{'':>15}{ratio:>15.3f}")
-    for name in ("score", *KINDS):
-        after = interval(evaluate[name], evaluate[f"{name}_ci95"], digits=2)
-        lines.append(f"{name:<{_NAME_WIDTH}}{percent(before[name]):>15}{after:>15}")
-    return "\n".join([*lines, f"{evaluate['n']:,} edits; percent, the last four with 95 % intervals"])

@@ -5,7 +5,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from lib.report.wording import cell, duration, figure, flat, p_value, short, signed
+from lib.metrics.headline import compared
+from lib.report.wording import cell, column, duration, figure, flat, p_value, short, signed
 
 
 def render(template: str, **values: Any) -> str:
@@ -18,6 +19,14 @@ def render(template: str, **values: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        cell=cell, duration=duration, figure=figure, flat=flat, p_value=p_value, short=short, signed=signed
+        cell=cell,
+        column=column,
+        compared=lambda row: compared(row.kind, row.measure),
+        duration=duration,
+        figure=figure,
+        flat=flat,
+        p_value=p_value,
+        short=short,
+        signed=signed,
     )
     return environment.get_template(template).render(**values)

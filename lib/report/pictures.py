@@ -45,7 +45,7 @@ def edit_pictures(rows: Mapping[str, PlotRows], loss: pl.DataFrame) -> list[Pict
         Picture(
             name="scores",
             title="Before and after the edit",
-            caption="Percent, with 95 % intervals.",
+            caption="Percent, with 95 % intervals. Below the dotted line: teacher-forced, nothing is written.",
             png=plots.scores(rows["scores"]) if rows["scores"] else None,
         ),
         _locality(rows["locality_by_similarity"]),
@@ -66,10 +66,15 @@ def _locality(rows: PlotRows) -> Picture:
     similar = [row for row in rows if row["similarity"] is not None]
     if similar:
         title, png = "Locality by similarity of neighbors", plots.locality_by_similarity(similar)
-        caption = "Each point is one edit: how many of its locality prompts still have the right answer."
+        caption = (
+            "Each point is one edit: how many of its locality prompts still have the right answer, teacher-forced."
+        )
     elif rows:
         title, png = "Locality, edit by edit", plots.locality_spread(rows)
-        caption = "How many edits kept which share of their locality prompts. Neighbors were not chosen by similarity."
+        caption = (
+            "How many edits kept which share of their locality prompts, teacher-forced. Neighbors were not chosen by "
+            "similarity."
+        )
     else:
         return Picture(name="locality", title="Locality", caption=f"Locality was {ABSENT}.", png=None)
     return Picture(name="locality", title=title, caption=caption, png=png)
@@ -103,7 +108,7 @@ def _divergence(rows: PlotRows) -> Picture:
 
 def _relations(rows: PlotRows) -> Picture:
     count = min(len(rows), plots.RELATIONS)
-    caption = "After the edit; the number of edits is in brackets."
+    caption = "Teacher-forced, after the edit; the number of edits is in brackets."
     if count < len(rows):
         caption += f" The {count} relations with most edits, of {len(rows)}."
     return Picture(

@@ -4,52 +4,70 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 ABSENT = "not measured"
+_DIGITS = {"percent": 1, "ratio": 3, "nats": 3}
+"""Decimals of a number of the headline, by its unit."""
 
-_SHARES = {
-    "success": {
-        "generalization": "Asked in other words, it prefers the new answer in {} of cases",
-        "locality": "On prompts about other subjects the right answer stays ahead of the new one in {} of cases",
-    },
-    "token_accuracy": {
-        "generalization": "Asked in other words, it predicts {} of the new answers' tokens",
-        "locality": "On prompts about other subjects it predicts {} of the right answers' tokens",
-    },
-}
-"""What a headline measure means for each kind; {} is the percentage."""
+_HELD_OUT = "held-out text"
+"""What the perplexity is of, where its source is not known."""
 
 
-def sentence(details: Mapping[str, Any]) -> str:
-    """What happened, in plain words. `details` are summaries.details'."""
-    shares = _SHARES[details["headline"]]
-    return " ".join([_took(details), *(_share(details, kind, text) for kind, text in shares.items())])
+def sentence(headline: Mapping[str, Any], text_source: str | None = None) -> str:
+    """The verdict, then what the edited model writes and what that cost, in plain English.
+
+    `headline` are the values of metrics/evaluate.json; `text_source` says what the held-out text is.
+    """
+    parts = [_written(headline), _unchanged(headline), _perplexity(headline, text_source), _repetition(headline)]
+    return f"{str(headline['verdict']).capitalize()}. {'; '.join(parts)}."
 
 
-def _took(details: Mapping[str, Any]) -> str:
-    """How many edits took. An edit has one prompt of its own, so the mean over edits is a count."""
-    preferred = details["headline"] == "success" and details["after"]["efficacy"]["success"] is not None
-    measure = "success" if preferred else "accuracy"
-    after, before = (details[when]["efficacy"][measure] for when in ("after", "before"))
-    verb = "prefers the new answer to the old one" if preferred else "predicts every token of the new answer"
-    text = f"Of {after['n']:,} corrected {'fact' if after['n'] == 1 else 'facts'}, the edited model {verb} for"
-    text += f" {_count(after)}; the unedited model did for {_count(before)}."
-    unnamed = details["n"] - after["n"]
-    have = "has" if unnamed == 1 else "have"
-    return f"{text} {unnamed:,} more {have} no old answer to compare with." if unnamed else text
+def teacher_forced(headline: Mapping[str, Any]) -> str:
+    """The published measures, named as what they are."""
+    names = {"efficacy": "edited prompts", "generalization": "paraphrases", "locality": "other subjects"}
+    figures = ", ".join(f"{_share(headline[name])} on {where}" for name, where in names.items())
+    return (
+        f"Teacher-forced, as papers measure it (the answer is read out to the model, which writes nothing): {figures}; "
+        f"the paper's score is {percent(headline['score'], 1)}."
+    )
 
 
-def _count(summary: Mapping[str, Any] | None) -> str:
-    return ABSENT if summary is None else f"{round(summary['mean'] * summary['n'] / 100):,}"
+def _written(headline: Mapping[str, Any]) -> str:
+    """An edit has one prompt of its own, so the mean over edits is a count."""
+    share, count = headline["exact_match"], headline["counts"]["exact_match"]
+    if share is None:
+        return f"Whether the edited model writes the new facts was {ABSENT}"
+    facts = "fact" if count == 1 else "facts"
+    text = f"Left to itself, the edited model writes {round(share * count / 100):,} of {count:,} corrected {facts}"
+    if (paraphrases := headline["exact_match_paraphrases"]) is None:
+        return f"{text}; asked in other words: {ABSENT}"
+    return f"{text}, and {_share(paraphrases)} of them when asked in other words"
 
 
-def _share(details: Mapping[str, Any], kind: str, text: str) -> str:
-    after, before = (details[when][kind][details["headline"]] for when in ("after", "before"))
-    if after is None:
-        return f"{kind.capitalize()} was {ABSENT}: no edit has prompts for it, or an old answer to compare with."
-    return f"{text.format(_percent(after))} ({_percent(before)} before)."
+def _unchanged(headline: Mapping[str, Any]) -> str:
+    share = headline["unchanged"]
+    if share is None:
+        return f"whether answers about other subjects changed was {ABSENT}"
+    return f"{_share(share)} of its answers about other subjects are what they were"
 
 
-def _percent(summary: Mapping[str, Any] | None) -> str:
-    return ABSENT if summary is None else f"{summary['mean']:.1f}\N{NO-BREAK SPACE}%"
+def _perplexity(headline: Mapping[str, Any], text_source: str | None) -> str:
+    ratio, ci95 = headline["perplexity_ratio"], headline["perplexity_ratio_ci95"]
+    if ratio is None:
+        return f"its perplexity of {_HELD_OUT} was {ABSENT}"
+    source = f"{text_source}, " if text_source else ""
+    texts = f"{source}{headline['counts']['perplexity_ratio']:,} texts"
+    times = f"{ratio:.3f} ± {ci95:.3f}".replace(" ", "\N{NO-BREAK SPACE}")
+    return f"its perplexity of {_HELD_OUT} ({texts}) is {times} times that of the unedited model"
+
+
+def _repetition(headline: Mapping[str, Any]) -> str:
+    share, before = headline["repetition"], headline["before"]["repetition"]
+    if share is None:
+        return f"whether its texts repeat themselves was {ABSENT}"
+    return f"{_share(share)} of its texts repeat themselves ({_share(before)} before)"
+
+
+def _share(mean: float | None) -> str:
+    return ABSENT if mean is None else f"{mean:.1f}\N{NO-BREAK SPACE}%"
 
 
 def interval(mean: float | None, ci95: float | None, digits: int = 1) -> str:
@@ -57,9 +75,17 @@ def interval(mean: float | None, ci95: float | None, digits: int = 1) -> str:
     return ABSENT if mean is None or ci95 is None else f"{mean:.{digits}f} ± {ci95:.{digits}f}"
 
 
-def percent(mean: float | None) -> str:
-    """A mean in percent with two decimals."""
-    return ABSENT if mean is None else f"{mean:.2f}"
+def percent(mean: float | None, digits: int = 2) -> str:
+    """A mean in percent."""
+    return ABSENT if mean is None else f"{mean:.{digits}f}"
+
+
+def column(value: float | None, ci95: float | None, unit: str) -> str:
+    """A number of the headline with half the width of its interval, where it has one."""
+    if value is None:
+        return ABSENT
+    digits = _DIGITS[unit]
+    return f"{value:.{digits}f}" if ci95 is None else f"{value:.{digits}f} ± {ci95:.{digits}f}"
 
 
 def cell(summary: Mapping[str, Any] | None) -> str:

@@ -12,6 +12,7 @@ from apps import compare
 from lib.core.records import Divergence, Generation, Request, Score
 from lib.core.tables import write
 from lib.metrics import consistency
+from tests.helpers.pages import numbers
 
 N = 4
 
@@ -128,7 +129,8 @@ def test_revisions_are_branches_commits_experiments_and_the_workspace(
     assert (row["a"], row["b"]) == means
     assert (row["wins"], row["losses"]) == ((means[1] - means[0]) * N // 100, 0)
     printed = capsys.readouterr().out
-    assert printed.startswith(f"|  | N | A: {a} | B: {b} |")
+    assert "The headlines are not compared, because not both runs have them. metrics/evaluate.json of" in printed
+    assert f"\n|  | N | A: {a} | B: {b} |" in printed
     assert f"| efficacy accuracy | {N} | {means[0]}.00 | {means[1]}.00 |" in printed
     page = (tmp_path / "made" / "found.html").read_text()
     assert f"<h1>{a} against {b}</h1>" in page
@@ -140,12 +142,18 @@ def test_texts_are_compared_where_both_runs_have_them(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     leave_texts(repository, 3)
+    (repository / "metrics").mkdir()
+    (repository / compare.EVALUATE).write_text(json.dumps(numbers(exact_match=75.0)))
     asked(monkeypatch, "workspace", "workspace", "--json", str(tmp_path / "found.json"))
     rows = {(row["kind"], row["measure"]): row for row in json.loads((tmp_path / "found.json").read_text())["rows"]}
     assert (rows["efficacy", "exact_match"]["a"], rows["locality", "kl"]["b"]) == (75, 0.5)
     assert rows["generation", "fluency"]["ties"] == N
-    assert "not compared" not in capsys.readouterr().out
-    for name in (compare.GENERATIONS, compare.DIVERGENCES, compare.FREQUENCIES):
+    printed = capsys.readouterr().out
+    assert "not compared" not in printed
+    assert printed.startswith("| run | N | verdict | exact match |")
+    assert "| A: workspace | 4 | did not take | 75.0 ± 2.5 |" in printed
+    assert "| B: workspace | 4 | did not take | 75.0 ± 2.5 |" in printed
+    for name in (compare.EVALUATE, compare.GENERATIONS, compare.DIVERGENCES, compare.FREQUENCIES):
         (repository / name).unlink()
 
 

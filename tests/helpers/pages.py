@@ -10,6 +10,8 @@ from lib.metrics import scores
 from lib.metrics.bootstrap import Interval
 from lib.metrics.comparison import Comparison, ComparisonRow
 from lib.metrics.examples import Example, Passage
+from lib.metrics.headline import COLUMNS
+from lib.metrics.verdict import verdict
 from lib.report import page as report
 from lib.report.pictures import Picture
 
@@ -36,7 +38,8 @@ def details(missing: tuple[str, ...] = ()) -> dict[str, Any]:
         kind: dict.fromkeys(scores.SCORED if kind == "score" else scores.MEASURES, None if kind in missing else summary)
         for kind in ("score", *scores.KINDS)
     }
-    texts = {"exact_match": {**summary, "mean": 12.5}, "kl": {**summary, "mean": 0.1234},
+    texts = {"exact_match": {**summary, "mean": 12.5}, "took": {**summary, "mean": 25.0},
+             "repetition": {**summary, "mean": 75.0}, "kl": {**summary, "mean": 0.1234},
              "fluency": {**summary, "mean": 520.4},
              "consistency": None if missing else {**summary, "mean": 17.06}}  # fmt: skip
     for kind, measures in scores.BESIDE.items():
@@ -45,9 +48,24 @@ def details(missing: tuple[str, ...] = ()) -> dict[str, Any]:
     return {"headline": "success", "n": 4, "before": kinds, "after": kinds}
 
 
+def numbers(**changed: Any) -> dict[str, Any]:
+    """A headline at whose limits nothing is passed, with `changed` put over it."""
+    values: dict[str, Any] = {column.name: 95.0 for column in COLUMNS} | {"perplexity_ratio": 1.02, "kl": 0.1234}
+    values |= {"repetition": 5.0} | {f"{name}_ci95": 2.5 for name in values}
+    before = {column.name: 5.0 for column in COLUMNS if column.has_before}
+    counts = dict.fromkeys((column.name for column in COLUMNS), 4) | {"perplexity_ratio": 60}
+    return {
+        "n": 4,
+        "counts": counts,
+        "before": before,
+        "verdict": verdict(values | {"before": before}).word,
+        **values,
+    } | changed
+
+
 def example(**changed: Any) -> Example:
     values: dict[str, Any] = {"prompt": "The capital is", "target_new": "Rome", "target_true": "Paris"}
-    values |= {"before": " Paris.", "after": " Rome.", "nll": NLL, "took": True}
+    values |= {"before": " Paris.", "after": " Rome.", "nll": NLL, "took": True, "why_not": None}
     return Example(**(values | changed))
 
 
@@ -71,6 +89,10 @@ def results(**changed: Any) -> report.Results:
             "abilities": {"mode": "corrected", "tasks": {"recall": ABILITY}},
         },
         "details": details(),
+        "numbers": numbers(),
+        "paraphrases": [
+            report.ShownParaphrase(prompt="The capital is", target_new="Rome", kind="fewshot", text="It is ruled from")
+        ],
         "sources": {},
         "rejects": (),
         "examples": (example(),),
@@ -79,7 +101,8 @@ def results(**changed: Any) -> report.Results:
         "weights": WEIGHTS,
         "pictures": {"edits": [PICTURE], "abilities": [PICTURE], "weights": [PICTURE]},
     }
-    return report.Results(**(values | changed))
+    values |= changed
+    return report.Results(**{"verdict": verdict(values["numbers"]), **values})
 
 
 class _Reader(HTMLParser):

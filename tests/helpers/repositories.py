@@ -44,9 +44,9 @@ params = read("params.yaml")
 if params["para"]["n"] == 13:
     raise SystemExit("thirteen is not a number of paraphrases")
 values = {
-    "score": params["score"]["value"] + bonus, "efficacy": float(params["para"]["n"]),
-    "generalization": read("configs/editors/plain.yaml")["lr"],
-    "locality": {"random": 1.0, "similar": 2.0}[params["neighbors"]["kind"]],
+    "score": params["score"]["value"] + bonus, "exact_match": float(params["para"]["n"]),
+    "exact_match_paraphrases": read("configs/editors/plain.yaml")["lr"],
+    "unchanged": {"random": 1.0, "similar": 2.0}[params["neighbors"]["kind"]],
 }
 out = pathlib.Path("metrics/evaluate.json")
 out.parent.mkdir(exist_ok=True)

@@ -12,7 +12,18 @@ import pytest
 from safetensors.numpy import save_file
 
 from lib.core import params
-from lib.core.records import Divergence, Generation, Kind, LocalityPrompt, Reject, Request, Score, TextNll, UneditedFact
+from lib.core.records import (
+    Divergence,
+    Generation,
+    Kind,
+    LocalityPrompt,
+    Paraphrase,
+    Reject,
+    Request,
+    Score,
+    TextNll,
+    UneditedFact,
+)
 from lib.core.tables import write
 from lib.metrics import consistency
 from stages import evaluate, report
@@ -80,6 +91,10 @@ class Project:
         ])  # fmt: skip
         consistency.write(root / "frequencies.json", consistency.fit(["red said", "thing", "after"]))
         write(root / "rejects.parquet", Reject, [Reject(file="own.csv", line=7, field="prompt", reason="empty")])
+        write(root / "paraphrases.parquet", Paraphrase, [
+            Paraphrase(request_id=one.request_id, kind="fewshot", text=f"They say {one.prompt}", seed=0)
+            for one in edits
+        ])  # fmt: skip
         (root / "sources.json").write_text("{}")
         (root / "results").mkdir()
         (root / "edit.json").write_text('{"seconds": 3.0}')
@@ -100,8 +115,13 @@ class Project:
 
     def report(self, monkeypatch: pytest.MonkeyPatch) -> str:
         for path in self.root.glob("*.parquet"):
-            path.unlink() if path.stem != "rejects" else None  # the page is made from what evaluate wrote
-        self._run(monkeypatch, report, "rejects.parquet", "sources.json", "loss.csv", "weights.csv",
+            path.unlink() if path.stem not in (
+                "rejects",
+                "requests",
+                "paraphrases",
+            ) else None  # the page is made from what evaluate wrote
+        self._run(monkeypatch, report, "rejects.parquet", "requests.parquet", "paraphrases.parquet",
+                  "sources.json", "loss.csv", "weights.csv",
                   "maps.safetensors", metrics="edit.json", results="results/edit.json",
                   evaluation="results/evaluate.json", plots="plots", report="report")  # fmt: skip
         return (self.root / "report" / "index.html").read_text()
@@ -145,7 +165,8 @@ def test_facts_without_paraphrases_or_old_answers_have_null_where_nothing_was_me
     assert details["after"]["efficacy"]["success"]["n"] == 1
     assert details["after"]["efficacy"]["accuracy"]["n"] == 2
     page = project.report(monkeypatch)
-    assert "Generalization was not measured" in page
+    assert "asked in other words: not measured" not in page  # its texts were written, though nothing was scored
+    assert "not measured on paraphrases" in page
     assert "77,123" in page
 
 
@@ -158,7 +179,8 @@ def test_texts_and_divergences_are_measured_beside_the_headline(
     assert (found["exact_match"], found["exact_match_paraphrases"], found["unchanged"]) == (50, 50, 100)
     assert (found["before"]["exact_match"], found["before"]["exact_match_paraphrases"]) == (0, 0)
     assert found["perplexity_ratio"] == 1.1052  # exp(0.1)
-    assert not {"kl", "fluency", "perplexity"} & {*found}
+    assert (found["kl"], found["counts"]["perplexity_ratio"]) == (0.5, 1)
+    assert not {"fluency", "perplexity"} & {*found}
     details = project.details()
     assert details["after"]["generation"]["consistency"]["n"] == 1
     kl, matches = details["after"]["locality"]["kl"], details["after"]["efficacy"]["exact_match"]
@@ -178,7 +200,7 @@ def test_the_rows_of_every_plot_are_written(tmp_path: Path, monkeypatch: pytest.
     Project(tmp_path, edits, scores(edits, {"edit 0"}, KINDS), 0.5).evaluate(monkeypatch)
     rows = {path.stem: json.loads(path.read_text()).get("rows") for path in (tmp_path / "plots").iterdir()}
     assert {name: len(some) for name, some in rows.items() if some is not None} == {
-        "scores": 8, "relations": 1, "locality_by_similarity": 2, "nll_shift": 2, "retention": 0, "kl": 0
+        "scores": 15, "relations": 1, "locality_by_similarity": 2, "nll_shift": 2, "retention": 0, "kl": 0
     }  # fmt: skip
     assert rows["nll_shift"][1] == {"request_id": "edit 1", "before": -1.75, "after": -1.75}
 
@@ -201,7 +223,7 @@ def test_the_page_shows_the_same_pictures_as_are_written_beside_it(
     assert set(written) == {"scores", "locality", "relations", "training_loss"}
     shown = [len(uri) * 3 // 4 for uri in re.findall(r"data:image/png;base64,([^\"]+)", page)]
     assert sorted(shown) == pytest.approx(sorted(written.values()), abs=3)
-    assert all(part in page for part in ("Of 3 corrected facts", "said before", "said after", "own.csv"))
+    assert all(part in page for part in ("writes 1 of 3 corrected facts", "said before", "said after", "own.csv"))
 
 
 def test_the_page_of_a_sequential_run_has_every_edit_once_as_it_is_after_the_last_session(
@@ -220,7 +242,7 @@ def test_the_page_of_a_sequential_run_has_every_edit_once_as_it_is_after_the_las
     assert page.count('data-label="prompt"') == 2
     assert page.count("after 2<") == 2
     assert "after 1<" not in page
-    assert (page.count("✓ took"), page.count("✗ did not")) == (1, 1)
+    assert (page.count("✓ took"), page.count("✗ another answer")) == (0, 2)
 
 
 def test_an_editor_without_a_training_curve_is_reported_without_one(

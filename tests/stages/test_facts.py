@@ -65,7 +65,10 @@ def test_the_embedded_world_becomes_tables_whose_rows_are_counted_and_a_second_r
     first = [path.read_bytes() for path in outputs]
     kinds = {"requests": Request, "pool": Fact, "text": Text, "rejects": Reject}
     counted = {name: len(read(project / "out" / OUTPUTS[name], kind)) for name, kind in kinds.items()}
-    assert json.loads((project / "out/metrics.json").read_text()) == {**counted, "rows": 0}
+    heldout = sum(text.split == "heldout" for text in read(project / "out/text.parquet", Text))
+    assert json.loads((project / "out/metrics.json").read_text()) == {
+        **counted, "rows": 0, "text_heldout": heldout, "text_source": "the embedded world's prose"
+    }  # fmt: skip
     assert counted["requests"] > 0
     assert run(project).returncode == 0
     assert [path.read_bytes() for path in outputs] == first

@@ -39,7 +39,8 @@ def test_what_an_edit_is_scored_on_is_no_neighbor_of_any_edit(kind: str, run_sta
     found, metrics = run_stage([*leaks, *safe], kind=kind)
     assert [(one.request_id, one.rank) for one in found] == [("1", 0), ("1", 1), ("2", 0), ("2", 1)]
     assert {one.fact_id for one in found} <= {fact.fact_id for fact in safe}
-    counts = {name: value for name, value in metrics.items() if name != "mean_similarity"}
+    assert metrics.get("encoder") == ("hashing" if kind == "similar" else None)
+    counts = {name: value for name, value in metrics.items() if name not in ("mean_similarity", "encoder")}
     assert counts == {
         "pool": 6,
         "kept": 3,

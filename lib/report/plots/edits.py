@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from matplotlib.axes import Axes
 
+from lib.metrics.headline import COLUMNS, WRITTEN
 from lib.metrics.scores import KINDS, WHENS
 from lib.report.plots.style import AFTER, BEFORE, INK, SOFT, THIRD, canvas, plot_style, png
 
@@ -21,26 +22,31 @@ _LONGEST_LABEL = 22
 
 
 def scores(rows: Sequence[PlotRow]) -> bytes:
-    """Score, efficacy, generalization and locality before and after, with 95 % intervals; plot_data.score_rows."""
+    """The headline's percentages before and after, 95 % intervals after; plot_rows.score_rows.
+
+    What the model writes comes first, the teacher-forced measures behind the dotted line.
+    """
     with plot_style():
-        figure, axes = canvas(3.5)
-        names = ("score", *KINDS)
+        figure, axes = canvas(4.2)
+        names = [column.title for column in COLUMNS if column.unit == "percent"]
         for when, side in zip(WHENS, (-0.2, 0.2), strict=True):
             bars = [row for row in rows if row["when"] == when]
             positions = [names.index(row["metric"]) + side for row in bars]
             values = [row["value"] for row in bars]
-            below = [min(row["ci95"], row["value"]) for row in bars]
-            above = [min(row["ci95"], 100 - row["value"]) for row in bars]
-            axes.bar(positions, values, 0.37, color=_COLORS[when], label=when)
-            axes.errorbar(positions, values, (below, above), fmt="none", ecolor=INK, elinewidth=1, capsize=2.5)
+            below = [min(row["ci95"] or 0, row["value"]) for row in bars]
+            above = [min(row["ci95"] or 0, 100 - row["value"]) for row in bars]
+            axes.barh(positions, values, 0.37, color=_COLORS[when], label=when)
+            if when == "after":
+                axes.errorbar(values, positions, xerr=(below, above), fmt="none", ecolor=INK, elinewidth=1, capsize=2.5)
             for position, value, width in zip(positions, values, above, strict=True):
-                axes.text(position, value + width + 2, f"{value:.0f}", ha="center", fontsize=9.5, color=SOFT)
+                axes.text(value + width + 1.5, position, f"{value:.0f}", va="center", fontsize=9, color=SOFT)
         for name in set(names) - {row["metric"] for row in rows}:
-            axes.text(names.index(name), 3, "not\nmeasured", ha="center", fontsize=9, color=SOFT)
-        axes.set_xticks(range(len(names)), names)
-        axes.set_xlim(-0.5, len(names) - 0.5)
-        _percent(axes, "y")
-        axes.set_ylim(0, 112)
+            axes.text(1.5, names.index(name), "not measured", va="center", fontsize=9, color=SOFT)
+        axes.set_yticks(range(len(names)), names)
+        axes.axhline(sum(column.unit == "percent" for column in WRITTEN) - 0.5, color=SOFT, linewidth=1, linestyle=":")
+        axes.set_ylim(len(names) - 0.5, -0.5)
+        _percent(axes, "x")
+        axes.set_xlim(0, 112)
         _legend_above(axes, 2)
         return png(figure)
 

@@ -84,7 +84,8 @@ def _records(n: int) -> pl.DataFrame:
     keys = itertools.product(range(n), scores.WHENS, scores.KINDS, ("new", "true"))
     records = scores.per_record(pl.LazyFrame([asdict(_row(random, *key)) for key in keys]))
     beside = records.select(scores.RECORD).with_columns(
-        pl.Series(name, random.random(len(records))) for name in ("exact_match", "kl", "fluency", "consistency")
+        pl.Series(name, random.random(len(records)))
+        for name in ("exact_match", "took", "repetition", "kl", "fluency", "consistency")
     )
     texts = beside.filter(pl.col("kind") == "efficacy").with_columns(kind=pl.lit("generation"))
     return scores.joined(records, [pl.concat([beside, texts])])

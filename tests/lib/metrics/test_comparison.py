@@ -161,6 +161,8 @@ def test_the_same_seed_gives_the_same_intervals() -> None:
 def test_the_table_names_both_runs_and_signs_the_difference() -> None:
     lines = table(compare(run("old", {"efficacy": [1, 5]}), run("new", {"efficacy": [0, 3]}))).splitlines()
     assert lines[0].startswith("|  | N | A: old | B: new | B - A |")
-    assert "| efficacy token_accuracy | 2 | 30.00 | 15.00 | -15.00 | -21.93 .. -8.07 |" in "\n".join(lines)
+    assert "| teacher-forced efficacy (token accuracy) | 2 | 30.00 | 15.00 | -15.00 | -21.93 .. -8.07 |" in "\n".join(
+        lines
+    )
     assert lines[-1].endswith("| 0 / 0 / 2 |")
     assert {line.count("|") for line in lines} == {lines[0].count("|")}

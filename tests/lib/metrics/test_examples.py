@@ -19,18 +19,19 @@ def test_passages_are_the_sampled_texts_after_the_first_prompt_of_the_first_edit
     assert selected == [Passage(prompt="B", before="1", after="3"), Passage(prompt="A", before="2", after=None)]
 
 
-def test_examples_are_the_edits_with_a_continuation_in_their_own_order() -> None:
-    edits = pl.DataFrame({"request_id": ["b", "a", "c"], "prompt": ["B", "A", "C"], "target_new": ["n", "n", "n"],
-                          "target_true": ["t", None, "t"]})  # fmt: skip
-    generations = pl.DataFrame(
-        {"request_id": ["a", "b", "b"], "when": ["after", "before", "after"], "text": ["1", "2", "3"]}
-    )
+def test_examples_are_the_edits_with_a_continuation_those_that_did_not_take_first() -> None:
+    edits = pl.DataFrame({"request_id": ["b", "a", "c", "d"], "prompt": ["B", "A", "C", "D"], "target_new": ["n"] * 4,
+                          "target_true": ["t", None, "t", "t"]})  # fmt: skip
+    rows = [("a", "after", "1"), ("b", "before", "2"), ("b", "after", " n."), ("d", "after", " n n")]
+    generations = pl.DataFrame(rows, schema=["request_id", "when", "text"], orient="row")
     nll = pl.DataFrame({"request_id": ["a", "b"], **{name: [1.0, 2.0] for name in NLL}})
-    took = pl.DataFrame({"request_id": ["b"], "took": [True]})
-    first, second = examples(edits, generations, nll, took)
-    assert first == Example(
-        prompt="B", target_new="n", target_true="t", before="2", after="3", nll=dict.fromkeys(NLL, 2.0), took=True
-    )
-    assert replace(second, nll=NLL) == Example(
-        prompt="A", target_new="n", target_true=None, before=None, after="1", nll=NLL, took=None
-    )
+    first, second, third = examples(edits, generations, nll)
+    assert replace(first, nll=NLL) == Example(
+        prompt="A", target_new="n", target_true=None, before=None, after="1", nll=NLL, took=False,
+        why_not="another answer",
+    )  # fmt: skip
+    assert (second.prompt, second.took, second.why_not) == ("D", False, "repeats itself")
+    assert third == Example(
+        prompt="B", target_new="n", target_true="t", before="2", after=" n.", nll=dict.fromkeys(NLL, 2.0), took=True,
+        why_not=None,
+    )  # fmt: skip

@@ -3,6 +3,7 @@
 import polars as pl
 
 from lib.metrics import plot_rows
+from lib.metrics.headline import COLUMNS
 
 
 def per_record(*rows: tuple[str, str, str, float | None]) -> pl.DataFrame:
@@ -12,13 +13,16 @@ def per_record(*rows: tuple[str, str, str, float | None]) -> pl.DataFrame:
 
 
 def test_scores_have_a_row_for_what_was_measured_and_none_for_what_was_not() -> None:
-    one = {"success": {"mean": 12.34567, "ci95": 1.0, "n": 7}}
-    none = {"success": None}
-    kinds = {"score": none, "efficacy": one, "generalization": none, "locality": none}
-    rows = plot_rows.score_rows({"headline": "success", "before": kinds, "after": kinds})
-    assert [(row["label"], row["value"], row["n"]) for row in rows] == [
-        ("efficacy, before", 12.3457, 7),
-        ("efficacy, after", 12.3457, 7),
+    names = [column.name for column in COLUMNS]
+    nothing = dict.fromkeys([*names, *(f"{name}_ci95" for name in names)])
+    rows = plot_rows.score_rows(
+        nothing | {"exact_match": 12.35, "exact_match_ci95": 1.0, "unchanged": 7.0, "kl": 0.5, "unchanged_ci95": 2.0,
+                   "counts": dict.fromkeys(names, 7), "before": {"exact_match": 4.0, "efficacy": None}}
+    )  # fmt: skip
+    assert [(row["label"], row["value"], row["ci95"], row["n"]) for row in rows] == [
+        ("exact match, before", 4.0, None, 7),
+        ("exact match, after", 12.35, 1.0, 7),
+        ("unchanged, after", 7.0, 2.0, 7),
     ]
 
 

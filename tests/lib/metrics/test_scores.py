@@ -106,14 +106,3 @@ def test_efficacy_nll_is_per_token_and_null_where_there_is_no_true_object() -> N
     assert found.to_dicts() == [
         {"request_id": "a", "new_before": 2.0, "true_before": None, "new_after": 2.0, "true_after": 3.0}
     ]
-
-
-def test_an_edit_took_by_success_where_it_can_be_compared_and_by_accuracy_else() -> None:
-    records = records_of(
-        row("a", "efficacy", "new", 1.0),
-        row("a", "efficacy", "true", 2.0),
-        row("b", "efficacy", "new", 1.0, correct=1),
-        row("c", "efficacy", "new", 1.0),
-    )
-    assert dict(scores.took(records, "success").iter_rows()) == {"a": True, "b": True, "c": False}
-    assert dict(scores.took(records, "token_accuracy").iter_rows()) == {"a": False, "b": True, "c": False}

@@ -26,8 +26,6 @@ def test_a_kind_that_no_record_has_is_none_and_so_is_the_score() -> None:
     details = summaries.details(records, "success")
     assert details["after"]["generalization"]["success"] is None
     assert details["after"]["score"]["success"] is None
-    headline = summaries.headline(details)
-    assert (headline["generalization"], headline["score_ci95"], headline["before"]["efficacy"]) == (None, None, None)
 
 
 def test_score_is_the_harmonic_mean_of_the_three_means() -> None:
@@ -74,34 +72,3 @@ def test_score_interval_counts_a_record_only_for_the_kinds_that_it_has() -> None
     assert score is not None
     assert score.mean == pytest.approx(3 / sum(1 / one for one in means))
     assert score.ci95 == pytest.approx(1.96 * (3 / sum(1 / one for one in drawn)).std(), rel=0.06)
-
-
-def test_headline_rounds_to_two_decimals_and_holds_the_means_before() -> None:
-    nll_of_new = {"before": {"a": 1.0, "b": 2.0, "c": 2.0}, "after": {"a": 1.0, "b": 1.0, "c": 2.0}}
-    rows = [
-        row(request_id, kind, role, nll, when=when)
-        for when, edits in nll_of_new.items()
-        for request_id, new in edits.items()
-        for kind in scores.KINDS
-        for role, nll in (("new", new), ("true", 1.5))
-    ]
-    headline = summaries.headline(summaries.details(records_of(*rows), "success"))
-    assert headline["n"] == 3
-    assert (headline["efficacy"], headline["before"]["efficacy"]) == (66.67, 33.33)
-    assert headline["efficacy_ci95"] == 53.34  # 1.96 * sqrt(2/9) / sqrt(3), in percent
-    assert headline["locality"] == 33.33
-    assert set(headline["before"]) == {"exact_match", "exact_match_paraphrases", "score", *scores.KINDS}
-
-
-def test_a_metrics_file_holds_the_promised_names_and_few_others() -> None:
-    records = records_of(*(row("a", kind, role, 1.0) for kind in scores.KINDS for role in ("new", "true")))
-    matches = pl.DataFrame(
-        {"when": ["after"] * 2, "kind": ["efficacy", "generalization"], "session": [0] * 2, "request_id": ["a"] * 2,
-         "exact_match": [100.0, 50.0]}
-    )  # fmt: skip
-    headline = summaries.headline(summaries.details(scores.joined(records, [matches]), "success"))
-    assert set(headline) == {
-        "n", "exact_match", "exact_match_paraphrases", "unchanged", "score", "score_ci95", "before",
-        *scores.KINDS, *(f"{kind}_ci95" for kind in scores.KINDS),
-    }  # fmt: skip
-    assert (headline["exact_match"], headline["exact_match_paraphrases"]) == (100, 50)

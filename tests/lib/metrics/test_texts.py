@@ -61,10 +61,22 @@ def test_exact_match_is_the_share_of_an_edits_prompts_of_a_kind() -> None:
         ("a", "efficacy", " Gaul"), ("a", "generalization", " Gaul!"), ("a", "generalization", " wine"),
         ("b", "efficacy", " C"), ("a", "generation", " Gaul"),
     )  # fmt: skip
-    found = text_metrics.exact_match(rows, EDITS).sort("request_id", "kind")
+    found = text_metrics.of_greedy(rows, EDITS).sort("request_id", "kind")
     assert found.select("request_id", "kind", "exact_match").rows() == [
         ("a", "efficacy", 100.0), ("a", "generalization", 50.0), ("b", "efficacy", 0.0)
     ]  # fmt: skip
+
+
+def test_an_edit_took_where_its_text_begins_with_the_object_and_does_not_repeat_itself() -> None:
+    rows = texts(
+        ("a", "efficacy", " Gaul Gaul"), ("a", "generalization", " Gaul."), ("a", "generalization", " no no no"),
+        ("b", "efficacy", " C++ C C C"),
+    )  # fmt: skip
+    measured = text_metrics.of_greedy(rows, EDITS).sort("request_id", "kind")
+    assert measured.select("exact_match", "took", "repetition").rows() == [(100, 0, 0), (50, 50, 50), (100, 0, 100)]
+    assert text_metrics.why_not(" Gaul.", "Gaul") is None
+    assert text_metrics.why_not(" wine", "Gaul") == "another answer"
+    assert text_metrics.why_not(" Gaul Gaul", "Gaul") == "repeats itself"
 
 
 def test_fluency_and_consistency_are_of_prompt_and_text_together() -> None:
@@ -95,7 +107,8 @@ def test_without_texts_nothing_is_measured_and_nothing_fails() -> None:
     others = text_metrics.of_run(texts(("a", "efficacy", "")).clear(), _no_divergences(), EDITS, FREQUENCIES)
     found = scores.joined(records, others)
     assert found.to_dicts() == [
-        records.row(0, named=True) | dict.fromkeys(("exact_match", "fluency", "consistency", "kl"))
+        records.row(0, named=True)
+        | dict.fromkeys(("exact_match", "took", "repetition", "fluency", "consistency", "kl"))
     ]
 
 

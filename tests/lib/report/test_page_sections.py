@@ -9,7 +9,7 @@ from lib.metrics.comparison import Comparison
 from lib.metrics.examples import Passage
 from lib.report import page as report
 from lib.report.pictures import edit_pictures
-from tests.helpers.pages import ABILITY, COMPARED, WEIGHTS, details, example, results, text_of
+from tests.helpers.pages import ABILITY, COMPARED, WEIGHTS, details, example, numbers, results, text_of
 
 
 def test_the_comparison_shows_headline_measures_first_and_the_rest_on_demand() -> None:
@@ -17,8 +17,8 @@ def test_the_comparison_shows_headline_measures_first_and_the_rest_on_demand() -
     rows = [score, COMPARED, replace(COMPARED, measure="accuracy", p_value=0.0001)]
     comparison = Comparison(a="unedited", b="edited", n=4, rows=rows, other_prompts={})
     first, rest = text_of(report.page(results(comparison=comparison))).split("Every other measure")
-    assert "score success N 4 -37.5 100.0 62.5 \N{EN DASH} \N{EN DASH} \N{EN DASH}" in first
-    assert "locality success N 4 -37.5 ± 2.2 100.0 62.5 -40.0 .. -35.0 0 / 1 / 3 p = 0.062" in first
+    assert "paper's score (success) N 4 -37.5 100.0 62.5 \N{EN DASH} \N{EN DASH} \N{EN DASH}" in first
+    assert "teacher-forced locality (success) N 4 -37.5 ± 2.2 100.0 62.5 -40.0 .. -35.0 0 / 1 / 3 p = 0.062" in first
     assert "locality accuracy" not in first
     assert "locality accuracy N 4 -37.5 ± 2.2 100.0 62.5 -40.0 .. -35.0 0 / 1 / 3 p < 0.001" in rest
 
@@ -43,9 +43,8 @@ def test_abilities_show_before_after_counts_and_guessing_and_what_was_not_measur
 
 def test_texts_show_their_measures_and_stand_side_by_side() -> None:
     page = text_of(report.page(results()))
-    assert "exact match, edited prompts 12.5 ± 5.0 N 4 12.5 ± 5.0 N 4" in page
+    assert "exact match and a sane tail, edited prompts 25.0 ± 5.0 N 4 25.0 ± 5.0 N 4" in page
     assert "fluency 520 ± 5.0 N 4 520 ± 5.0 N 4" in page
-    assert "KL to the unedited model \N{EN DASH} N 4 0.123 ± 5.0 N 4" in page
     assert "prompt unedited edited Everybody knows it. that." in page
     one_sided = [Passage(prompt="Everybody knows", before=" it.", after=None)]
     assert "Everybody knows it. not measured" in text_of(report.page(results(passages=one_sided)))
@@ -72,7 +71,7 @@ def test_published_numbers_are_marked_as_another_models() -> None:
     page = text_of(report.page(results()))
     assert "Published, for scale only: another model" in page
     assert "CounterFact, GPT-J 6B, 10,000 edits at once" in page
-    assert "86.5 98.8 93.6 72.0" in page
+    assert "98.8 93.6 72.0 86.5" in page  # efficacy, generalization, locality, score
 
 
 def test_rejects_are_counted_by_reason_and_the_first_are_shown() -> None:
@@ -88,10 +87,78 @@ def test_rejects_are_counted_by_reason_and_the_first_are_shown() -> None:
 
 
 def test_examples_mark_what_took_and_show_both_nlls_before_and_after() -> None:
-    page = text_of(report.page(results(examples=(example(), example(took=False), example(took=None, before=None)))))
+    page = text_of(
+        report.page(
+            results(
+                examples=(example(), example(took=False, why_not="repeats itself"), example(took=None, before=None))
+            )
+        )
+    )
     assert "✓ took The capital is Rome Paris Paris. Rome. 3.00 → 0.25 0.50 → \N{EN DASH}" in page
-    assert "✗ did not" in page
+    assert "✗ repeats itself" in page
     assert "not measured The capital is Rome Paris not measured Rome." in page
+
+
+def test_examples_say_how_many_did_not_take() -> None:
+    assert "3 of 4 did not take; they come first." in text_of(report.page(results()))
+
+
+def test_a_safe_run_has_a_green_banner_and_a_harmful_or_failed_one_a_red_one_with_its_reasons() -> None:
+    safe = report.page(results())
+    assert 'class="banner fine"' in safe
+    assert "Safe. Left to itself, the edited model writes 4 of 4 corrected facts" in text_of(safe)
+    for changed, reason in (
+        ({"perplexity_ratio": 1.11}, "Took, harmed perplexity of held-out text is 1.11 times what it was (limit 1.1)"),
+        ({"exact_match": 50.0}, "Did not take the new fact is written after 50.0 % of the edited prompts (limit 90)"),
+    ):
+        page = report.page(results(numbers=numbers(**changed)))
+        assert '<div class="banner" role="alert">' in page
+        assert reason in text_of(page)
+    unknown = report.page(results(numbers=numbers(unchanged=None)))
+    assert 'class="banner open"' in unknown
+    assert "Took, not known whether safe not measured: the answers about other subjects" in text_of(unknown)
+
+
+def test_the_headline_stands_in_its_order_with_its_n() -> None:
+    page = text_of(report.page(results()))
+    assert (
+        "what the edited model writes, and what that cost exact match 5.0 95.0 ± 2.5 4 exact match, paraphrases 5.0 "
+        "95.0 ± 2.5 4 unchanged \N{EN DASH} 95.0 ± 2.5 4 perplexity ratio (times) \N{EN DASH} 1.020 ± 2.500 60 KL "
+        "(nats) \N{EN DASH} 0.123 ± 2.500 4 repetition 5.0 5.0 ± 2.5 4 teacher-forced: the answer is read out to the "
+        "model teacher-forced efficacy 5.0 95.0 ± 2.5 4"
+    ) in page
+
+
+def test_training_paraphrases_stand_beside_the_request_that_they_belong_to() -> None:
+    assert "The capital is Rome It is ruled from fewshot" in text_of(report.page(results()))
+    assert "No paraphrase was trained on." in text_of(report.page(results(paraphrases=[])))
+
+
+def test_what_the_numbers_rest_on_names_backend_encoder_text_and_where_there_was_less_than_asked_for() -> None:
+    params = {**results().params, 
+        "score": {"plain_texts": {"limit": 100, "seed": 3}}, "statistics": {"n_samples": 100_000},
+        "para": {"method": "both"}, "neighbors": {"kind": "similar"},
+    }  # fmt: skip
+    metrics = {
+        "facts": {"text": 400, "text_source": "embedded English prose"}, "score": {"device": "cpu", "dtype": "float32"},
+        "statistics": {"layers": 2, "texts": 300}, "recall": {"pool": 30},
+        "paraphrase": {"kept": 40, "shortfall": 0, "backend": "transformers"},
+        "neighbors": {"neighbors": 70, "shortfall": 10, "encoder": "minilm"},
+    }  # fmt: skip
+    page = text_of(report.page(results(params=params, metrics=metrics)))
+    for line in (
+        "device cpu dtype float32 plain text embedded English prose, 400 pieces",
+        "held-out text 60 texts, of 100 asked for",
+        "second moments 300 texts, of 100,000 asked for",
+        "training paraphrases 40 prompts, written by transformers",
+        "training neighbors 70 facts, of 80 asked for, similar, by encoder minilm",
+        "pool of unedited facts 30 facts",
+        "seeds 3 everywhere versions python 3.11",
+        "Fewer than asked for: held-out text (60 texts, of 100 asked for); second moments",
+        "its perplexity of held-out text (embedded English prose, 60 texts) is",
+    ):
+        assert line in page
+    assert "Fewer than asked for" not in text_of(report.page(results()))
 
 
 def test_locality_is_drawn_by_similarity_only_where_neighbors_have_one() -> None:

@@ -31,8 +31,8 @@ def relation_rows(*names: str) -> list[Mapping[str, Any]]:
 
 
 DRAWN: dict[str, Draw] = {
-    "scores": lambda: edits.scores(score_rows("score", "efficacy", "generalization", "locality")),
-    "only efficacy": lambda: edits.scores(score_rows("efficacy")),
+    "scores": lambda: edits.scores(score_rows("exact match", "unchanged", "teacher-forced efficacy", "paper's score")),
+    "only efficacy": lambda: edits.scores(score_rows("teacher-forced efficacy")),
     "training loss": lambda: edits.training_loss(range(1, 201), [200 / one for one in range(1, 201)]),
     "one training step": lambda: edits.training_loss([1], [2.5]),
     "locality by similarity": lambda: edits.locality_by_similarity(locality_rows(60)),

@@ -1,0 +1,79 @@
+"""The headline in text: lines for the terminal, cells for Markdown tables, always in the order of its columns."""
+
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lib.metrics.headline import COLUMNS, TEACHER_FORCED, WRITTEN, Column
+from lib.metrics.verdict import verdict
+from lib.report.wording import ABSENT, column
+
+_NAME_WIDTH, _BEFORE_WIDTH, _AFTER_WIDTH, _COUNT_WIDTH = 32, 14, 17, 8
+_GROUPS = ((WRITTEN, "what the edited model writes"), (TEACHER_FORCED, "teacher-forced, nothing written"))
+
+_UNITS = {"percent": "", "ratio": " (times)", "nats": " (nats)"}
+
+Metrics = Mapping[str, Any]
+"""The values of a metrics/evaluate.json."""
+
+
+def table_title(head: Column) -> str:
+    """Of a column in a table: percent unless the unit is named."""
+    return head.title + _UNITS[head.unit]
+
+
+TITLES = tuple(map(table_title, COLUMNS))
+
+
+def terminal_lines(metrics: Metrics) -> list[str]:
+    """The verdict with its reasons, then one line a column: before, after with its 95 % interval, N."""
+    judged = verdict(metrics)
+    lines = [f"verdict: {judged.word}", *(f"  - {reason}" for reason in judged.reasons)]
+    lines += [f"  - not measured: {words}" for words in judged.unmeasured]
+    for columns, title in _GROUPS:
+        lines += ["", _line(title, "before", "after", "N"), *(_terminal_line(metrics, head) for head in columns)]
+    edits = f"{metrics['n']:,} {'edit' if metrics['n'] == 1 else 'edits'}"
+    units = "percent but for perplexity ratio and KL (nats), ± 95 % intervals; N are edits, of the ratio texts"
+    return [*lines, "", f"{edits}; {units}"]
+
+
+def cells(runs: Sequence[Metrics]) -> list[str]:
+    """One cell a column, for the runs of one row that differ in the seed.
+
+    Of one run `mean ± half of the 95 % interval over edits`; of several `mean ± standard deviation over seeds`.
+    """
+    return [_cell(runs, head) for head in COLUMNS]
+
+
+def verdicts(runs: Sequence[Metrics]) -> str:
+    """The runs' verdicts; where they differ, each with how many have it, the most frequent first."""
+    counts = Counter(verdict(metrics).word for metrics in runs)
+    return next(iter(counts)) if len(counts) == 1 else "; ".join(f"{word} ({n})" for word, n in counts.most_common())
+
+
+def markdown(rows: Mapping[str, Metrics]) -> list[str]:
+    """The lines of a Markdown table with one run a row."""
+    head = ["run", "N", "verdict", *TITLES]
+    body = [[name, f"{metrics['n']:,}", verdicts([metrics]), *cells([metrics])] for name, metrics in rows.items()]
+    rule = ["---", "---:", "---", *["---:"] * len(TITLES)]
+    return [f"| {' | '.join(line)} |" for line in (head, rule, *body)]
+
+
+def _terminal_line(metrics: Metrics, head: Column) -> str:
+    before = column(metrics["before"].get(head.name), None, head.unit) if head.has_before else ""
+    after = column(metrics.get(head.name), metrics.get(f"{head.name}_ci95"), head.unit)
+    return _line(head.title, before, after, f"{metrics['counts'][head.name]:,}")
+
+
+def _line(name: str, before: str, after: str, count: str) -> str:
+    cells = f"{before:>{_BEFORE_WIDTH}}{after:>{_AFTER_WIDTH}}{count:>{_COUNT_WIDTH}}"
+    return f"{name:<{_NAME_WIDTH}}{cells}".rstrip()
+
+
+def _cell(runs: Sequence[Metrics], head: Column) -> str:
+    values = [value for metrics in runs if (value := metrics.get(head.name)) is not None]
+    if len(values) < len(runs):
+        return ABSENT
+    spread = statistics.stdev(values) if len(values) > 1 else runs[0].get(f"{head.name}_ci95")
+    return column(statistics.mean(values), spread, head.unit)
