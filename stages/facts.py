@@ -26,6 +26,7 @@ def main() -> None:
 
     write(outputs.rejects, Reject, loaded.rejects)
     dataset.check(loaded, facts.max_reject_share, outputs.rejects)
+    dataset.check_pool(loaded, root.dataset, facts.limit, own.pool, root.neighbors)
     write_json(
         outputs.sources,
         {role: {"file": file.path.name, "sha256": file.sha256, "bytes": file.size} for role, file in files.items()},

@@ -1,11 +1,13 @@
 """Stage `neighbors`: for each edit, unedited facts of the pool to train beside it, none of which it is scored on."""
 
 import argparse
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 from lib.core.files import rounded, write_json
 from lib.core.params import Neighbors, section
+from lib.core.pool import check_pool
 from lib.core.records import Fact, Request, UneditedFact
 from lib.core.run import progress, run
 from lib.core.tables import RowNumbers, Streamed, read, write, write_parts
@@ -24,6 +26,8 @@ def main() -> None:
         return
     requests, pool = read(options.requests, Request), Streamed(path=options.pool, kind=Fact)
     usable = without_overlap(requests, pool)
+    reason = f"of {len(pool):,} facts in the pool none is left that no evaluation prompt asks for"
+    check_pool(params, len(usable.rows), reason, "a larger pool (facts.limit, facts.pool_limit, own.pool)")
     retrieved = _retrieved(requests, pool, usable.rows, params, options)
     write_parts(
         options.neighbors,
@@ -34,6 +38,11 @@ def main() -> None:
     numbers = {"pool": len(pool), "kept": len(usable.rows), **dropped, **figures(retrieved, params.n)}
     encoder_name = {"encoder": params.encoder} if params.kind == "similar" else {}
     write_json(options.metrics, {name: rounded(value) for name, value in numbers.items()} | encoder_name)
+    if shortfall := numbers["shortfall"]:
+        logging.getLogger(__name__).warning(
+            "neighbors: %d of the %d facts that neighbors.n=%d asks for are not there: %d of the pool may be used",
+            shortfall, params.n * len(requests), params.n, len(usable.rows),
+        )  # fmt: skip
 
 
 def _retrieved(

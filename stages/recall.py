@@ -6,13 +6,16 @@ for and nothing is left out.
 """
 
 import argparse
+import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
 from lib.core import params
 from lib.core.errors import InputError
 from lib.core.files import rounded, write_json
+from lib.core.pool import check_pool
 from lib.core.records import Fact, Recall, Request
 from lib.core.run import progress, run
 from lib.core.tables import read, write
@@ -40,6 +43,7 @@ def main() -> None:
                 "recall: the model knows none of the requests' true answers, so there is nothing to edit; take a "
                 "larger model, or another dataset"
             )
+        _check_pool(len(pool), read(options.pool, Fact))
     answers = [Recall(prompt=prompt, target=target, is_known=answer) for (prompt, target), answer in recall.items()]
     write(options.recall, Recall, answers)
     write_json(
@@ -51,6 +55,15 @@ def main() -> None:
             "known": rounded(100 * sum(recall.values()) / max(1, len(recall)), 2),
         },
     )
+
+
+def _check_pool(count: int, asked_for: Sequence[Fact]) -> None:
+    """Raise InputError where the model knows no fact of the pool and neighbors are asked for; else warn if it is so."""
+    reason = f"the model knows none of the {len(asked_for):,} facts of the pool"
+    remedy = "model to one that knows some, own.pool to another dataset (almanac, world, counterfact, ...)"
+    check_pool(params.section("neighbors", params.Neighbors), count, reason, remedy)
+    if asked_for and not count:
+        logging.getLogger(__name__).warning("recall: %s, so the pool of unedited facts is empty", reason)
 
 
 def _known(

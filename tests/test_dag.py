@@ -227,8 +227,14 @@ def test_fifty_real_counterfact_edits_go_through_the_whole_dag(workspace: Path, 
 
 @pytest.mark.dag
 def test_ten_own_facts_become_an_adapter_that_peft_loads(workspace: Path) -> None:
+    """This base model, hardly trained, knows no fact of the pool: an error, until no neighbors are asked for."""
     subprocess.run(["git", "checkout", "-q", "--", "."], cwd=workspace, check=True)
-    dvc(workspace, "exp", "run", "-S", "dataset=own", "-S", "own.path=examples/own_facts.csv")
+    own = ["exp", "run", "-S", "dataset=own", "-S", "own.path=examples/own_facts.csv"]
+    with pytest.raises(
+        AssertionError, match=r"the model knows none of the 936 facts of the pool\. Set model .*own\.pool"
+    ):
+        dvc(workspace, *own)
+    dvc(workspace, *own, "-S", "own.pool=none", "-S", "neighbors.kind=none")
     model = AutoModelForCausalLM.from_pretrained(workspace / "models/base")
     ids = AutoTokenizer.from_pretrained(workspace / "models/base")("The birthplace of", return_tensors="pt").input_ids
     plain = model(ids).logits

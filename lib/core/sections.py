@@ -77,6 +77,11 @@ class Neighbors(Section):
     index: str = Field(description="FAISS index factory string")
     seed: int = Field(description="of everything that this section draws")
 
+    @property
+    def are_requested(self) -> bool:
+        """Whether unedited facts are to be trained on beside the edits."""
+        return self.kind != "none" and self.n > 0
+
 
 class Train(Section):
     """Optimisation: stage `edit`. `auto` takes the model preset's value."""

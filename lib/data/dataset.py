@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib.core import pool
 from lib.core.errors import InputError
-from lib.core.params import Facts
+from lib.core.params import Facts, Neighbors
 from lib.core.records import FOUND, Fact, Reject, Request, Text
 
 _REASONS_TOLD = 3
@@ -46,6 +47,25 @@ def check(loaded: Loaded, max_reject_share: float, table: Path) -> None:
         )
     if not loaded.requests:
         raise InputError(f"wanted at least one edit; found none. Rows that could not be used are in {table}.")
+
+
+def check_pool(loaded: Loaded, dataset: str, limit: int | None, own_pool: str, neighbors: Neighbors) -> None:
+    """Raises InputError where neighbors are asked for and no unedited fact is left for them.
+
+    Args:
+        loaded: the dataset.
+        dataset: its name.
+        limit: facts.limit.
+        own_pool: own.pool, with `auto` resolved.
+        neighbors: the section of params.yaml.
+    """
+    if dataset == "own":
+        reason, remedy = f"own.pool={own_pool} has no fact", "own.pool to a dataset (almanac, world, counterfact, ...)"
+    else:
+        value = "null" if limit is None else limit
+        reason = f"facts.limit={value} makes all {len(loaded.requests):,} records of {dataset} edits"
+        remedy = "facts.limit to fewer"
+    pool.check_pool(neighbors, len(loaded.pool), reason, remedy)
 
 
 def _most_often(rejects: list[Reject]) -> Iterator[str]:

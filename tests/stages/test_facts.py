@@ -114,3 +114,14 @@ def test_a_web_page_in_place_of_the_file_is_recognised(project: Path) -> None:
     done = run(project)
     assert done.returncode == 1
     assert "'<html>Please log in</html>'" in done.stderr
+
+
+def test_own_facts_without_a_pool_are_refused_where_neighbors_are_asked_for(project: Path) -> None:
+    change(project / "params.yaml", "dataset", to="own")
+    change(project / "params.yaml", "own", "pool", to="none")
+    refused = run(project)
+    assert refused.returncode == 1
+    assert "neighbors.kind=random: wanted 20 unedited facts to train on beside every edit; found none" in refused.stderr
+    assert "own.pool=none has no fact. Set own.pool to a dataset" in refused.stderr
+    change(project / "params.yaml", "neighbors", "kind", to="none")
+    assert run(project).returncode == 0

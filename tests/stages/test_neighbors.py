@@ -78,6 +78,16 @@ def test_a_small_pool_is_counted_as_a_shortfall(run_stage: Run) -> None:
     assert metrics["shortfall"] == 4
 
 
+def test_a_pool_of_which_nothing_is_left_is_refused(run_stage: Run) -> None:
+    """The row "+ Rand" never trains without its R."""
+    message = r"neighbors\.kind=random: wanted 2 unedited facts .*; found none: of 1 facts in the pool none is left"
+    with pytest.raises(ValueError, match=message):
+        run_stage([_fact("Ada King", target="Rome")])
+    with pytest.raises(ValueError, match="found none: of 0 facts"):
+        run_stage([], kind="similar")
+    assert run_stage([], n=0)[0] == []
+
+
 def test_without_neighbors_the_table_is_empty_and_no_fact_is_compared(
     run_stage: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,14 +31,16 @@ KNOWN = {"S1 is", "S3 is", "P0 is", "P2 is", "M1 is"}
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     paths = small.inputs(tmp_path)
 
-    def once(known: str, limit: int | None = None, sample: int = 1000) -> tuple[list[Request], list[Fact], Any]:
+    def once(
+        known: str, limit: int | None = None, sample: int = 1000, neighbors: str = "random"
+    ) -> tuple[list[Request], list[Fact], Any]:
         write(tmp_path / "requests.parquet", Request, REQUESTS)
         write(tmp_path / "pool.parquet", Fact, POOL)
         monkeypatch.setattr(
             "lib.scoring.recall.recalled", lambda model, tokenizer, pairs, *_: [prompt in KNOWN for prompt, _ in pairs]
         )
         section, preset = params.section, params.preset
-        changes = {"facts": {"limit": limit}, "recall": {"sample": sample}}
+        changes = {"facts": {"limit": limit}, "recall": {"sample": sample}, "neighbors": {"kind": neighbors}}
         monkeypatch.setattr(
             params, "section", lambda name, kind: section(name, kind).model_copy(update=changes.get(name, {}))
         )
@@ -85,6 +87,19 @@ def test_a_model_that_knows_nothing_is_refused(run: Any, monkeypatch: pytest.Mon
     monkeypatch.setattr(sys.modules[__name__], "KNOWN", set())
     with pytest.raises(InputError, match="there is nothing to edit"):
         run("all")
+
+
+def test_a_model_that_knows_nothing_of_the_pool_is_refused_where_neighbors_are_asked_for(
+    run: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "KNOWN", set())
+    with pytest.raises(
+        InputError, match=r"the model knows none of the 4 facts of the pool\. Set model .* own\.pool to"
+    ):
+        run("pool")
+    requests, pool, _ = run("pool", neighbors="none")
+    assert (len(requests), pool) == (6, [])
+    assert "the pool of unedited facts is empty" in caplog.text
 
 
 def test_recall_is_the_greedy_continuation(tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """When rejects stop the stage, and what it then says."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from lib.core.records import Reject, Request
-from lib.data.dataset import Loaded, check
+from lib.core.params import Neighbors
+from lib.core.records import Fact, Reject, Request
+from lib.data.dataset import Loaded, check, check_pool
 from lib.data.files import read_json
 
 EDIT = Request(
@@ -74,3 +76,20 @@ def test_an_array_item_that_is_no_record_is_a_reject(tmp_path: Path) -> None:
     file = read_json(tmp_path / "facts.json")
     assert file.rejects == (Reject(file="facts.json", line=2, field="row", reason="wanted a record; found 5"),)
     assert file.size == 2
+
+
+NEIGHBORS = Neighbors(kind="random", n=20, encoder="hashing", index="Flat", seed=0)
+
+
+@pytest.mark.parametrize(("limit", "value"), [(None, "null"), (30_000, "30000")])
+def test_where_every_record_is_an_edit_the_error_names_the_limit(limit: int | None, value: str) -> None:
+    message = f"facts.limit={value} makes all 1 records of counterfact edits. Set facts.limit to fewer, or neighbors"
+    with pytest.raises(ValueError, match=message):
+        check_pool(loaded([]), "counterfact", limit, "almanac", NEIGHBORS)
+
+
+def test_an_empty_pool_is_no_error_where_nothing_asks_for_it() -> None:
+    for changed in ({"kind": "none"}, {"n": 0}):
+        check_pool(loaded([]), "counterfact", None, "almanac", NEIGHBORS.model_copy(update=changed))
+    fact = Fact(fact_id="1", subject=None, relation=None, prompt="Bo is in", target="Oslo")
+    check_pool(replace(loaded([]), pool=[fact]), "counterfact", None, "almanac", NEIGHBORS)
