@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 When = Literal["before", "after"]
-Kind = Literal["efficacy", "generalization", "locality", "pool"]
+Kind = Literal["efficacy", "generalization", "locality", "pool", "chat"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,12 +172,12 @@ class Generation:
     session: int
     """As in Score."""
     when: When
-    kind: Literal["efficacy", "generalization", "generation"]
-    """The edited prompt, one of its paraphrases, or one of the edit's generation prompts."""
+    kind: Literal["efficacy", "generalization", "generation", "chat"]
+    """The edited prompt, one of its paraphrases, one of the edit's generation prompts, or its question in a chat."""
     prompt_index: int
     """Place of the prompt among the edit's prompts of this kind."""
     decoding: Literal["greedy", "sampled"]
-    """Greedy for the first two kinds, up to the end of the text; generation prompts are sampled to a fixed length."""
+    """Greedy up to the end of the text; generation prompts are sampled to a fixed length."""
     prompt: str
     """An in-context edit comes before it, and is not part of it."""
     text: str

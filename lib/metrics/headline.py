@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from lib.metrics.scores import HEADLINE
+from lib.metrics.scores import CHAT, HEADLINE
 from lib.metrics.verdict import verdict
 
 Unit = Literal["percent", "ratio", "nats"]
@@ -54,20 +54,24 @@ TEACHER_FORCED = (
 )
 """The published measures: the dataset's own, and the harmonic mean of the three."""
 COLUMNS = (*WRITTEN, *TEACHER_FORCED)
+ASKED = _column("exact_match_chat", "exact match, chat", CHAT, "exact_match")
+"""What a model with a chat template answers to the edits' questions; of no other model is there such a number."""
 
 
 def headline(details: Mapping[str, Any], plain_text: Mapping[str, float]) -> dict[str, Any]:
     """The few numbers that metrics/evaluate.json holds: every column with `*_ci95` and its N under `counts`.
 
-    None where nothing was measured; the means of the unedited model under `before`; `n` edits; `verdict`, a word.
+    None where nothing was measured, but exact_match_chat, which is absent then; the means of the unedited model under
+    `before`; `n` edits; `verdict`, a word.
 
     Args:
         details: summaries.details'.
         plain_text: lib.metrics.perplexity's; empty without an edited model.
     """
-    figures = {column.name: _figure(column, details, "after", plain_text) for column in COLUMNS}
+    columns = (*COLUMNS, ASKED) if details["after"][CHAT]["exact_match"] else COLUMNS
+    figures = {column.name: _figure(column, details, "after", plain_text) for column in columns}
     values: dict[str, Any] = {"n": details["n"], "counts": {}, "before": {}}
-    for column in COLUMNS:
+    for column in columns:
         mean, ci95, count = figures[column.name]
         values |= {column.name: _rounded(mean, column.unit), f"{column.name}_ci95": _rounded(ci95, column.unit)}
         values["counts"][column.name] = count

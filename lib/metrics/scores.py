@@ -32,11 +32,14 @@ HEADLINE = {"success": "success", "accuracy": "token_accuracy"}
 """The measure that a dataset preset's `metric` asks for. ZsRE's accuracy is the one per token."""
 GENERATION = "generation"
 """The kind of an edit's generation prompts, which have no target."""
+CHAT = "chat"
+"""The kind of an edit's question in the chat template."""
 BESIDE = {
     "efficacy": ("exact_match", "took", "repetition"),
     "generalization": ("exact_match", "took", "repetition"),
     "locality": ("kl",),
     GENERATION: ("fluency", "consistency"),
+    CHAT: ("exact_match",),
 }
 """Measures of each kind that do not come from scores: see lib.metrics.texts."""
 
@@ -129,7 +132,7 @@ def check_complete(records: pl.DataFrame, request_ids: pl.Series) -> None:
 
 def measured_on(kind: str) -> tuple[str, ...]:
     """The measures that make sense of a kind of prompt."""
-    if kind == GENERATION:
+    if kind in (GENERATION, CHAT):
         return BESIDE[kind]
     of_scores = (measure for measure in MEASURES if kind == "locality" or measure not in LOCALITY_ONLY)
     return (*of_scores, *BESIDE[kind])

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from lib.models.packing import Item
+from lib.models.tokens import encode
+
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
@@ -41,6 +44,12 @@ def chat_prompt(tokenizer: PreTrainedTokenizerBase, question: str, turns: Sequen
     text = str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
     adds_bos = tokenizer.bos_token is not None and list(tokenizer("").input_ids) == [tokenizer.bos_token_id]
     return text.removeprefix(str(tokenizer.bos_token)) if adds_bos else text
+
+
+def chat_item(tokenizer: PreTrainedTokenizerBase, question: str, answers: Sequence[str]) -> Item:
+    """A user's question and answers to it as token ids; an answer begins right after the item's prompt."""
+    (item,) = encode(tokenizer, [chat_prompt(tokenizer, question)], [answers])
+    return item
 
 
 def around_question(tokenizer: PreTrainedTokenizerBase, turns: Sequence[Turn] = ()) -> tuple[str, str]:

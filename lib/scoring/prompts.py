@@ -1,12 +1,15 @@
 """The prompts that a request is scored on, each with the targets whose likelihood after it is measured."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from lib.core.records import Kind, Request, Score, When
+from lib.data.questions import scored_question
 
 Role = Literal["new", "true"]
+Template = Callable[[str], str]
+"""Puts a question into a chat template, up to where the answer begins."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,12 +59,15 @@ class ScoredPrompt:
         ]
 
 
-def scored_prompts(requests: Sequence[Request], contexts: Mapping[str, str]) -> Iterator[ScoredPrompt]:
-    """Every evaluation prompt of every request: the edited prompt, its paraphrases, its locality prompts.
+def scored_prompts(
+    requests: Sequence[Request], contexts: Mapping[str, str], template: Template | None = None
+) -> Iterator[ScoredPrompt]:
+    """Every evaluation prompt of every request: the edited prompt, its paraphrases, its question, its locality prompts.
 
-    The first two are scored on the new and the true object (where it is known); locality prompts on their own answer
-    (as `true`) and on the request's new object. `contexts` holds in-context edits by request_id
-    (lib.edits.apply.Edit.contexts): such a text comes before each of its request's prompts.
+    The question stands in `template`; without one there is none. These are scored on the new and the true object
+    (where it is known); locality prompts on their own answer (as `true`) and on the request's new object. `contexts`
+    holds in-context edits by request_id (lib.edits.apply.Edit.contexts): such a text comes before each of its request's
+    prompts.
     """
     for request in requests:
         context = contexts.get(request.request_id, "")
@@ -71,6 +77,7 @@ def scored_prompts(requests: Sequence[Request], contexts: Mapping[str, str]) -> 
         kinds: tuple[tuple[Kind, Sequence[str]], ...] = (
             ("efficacy", (request.prompt,)),
             ("generalization", request.paraphrases),
+            ("chat", () if template is None else (scored_question(request),)),
         )
         for kind, prompts in kinds:
             for index, prompt in enumerate(prompts):
@@ -78,7 +85,7 @@ def scored_prompts(requests: Sequence[Request], contexts: Mapping[str, str]) -> 
                     request_id=request.request_id,
                     kind=kind,
                     prompt_index=index,
-                    prompt=context + prompt,
+                    prompt=template(context + prompt) if template and kind == "chat" else context + prompt,
                     targets=tuple(objects),
                 )
         for index, locality in enumerate(request.locality):

@@ -20,6 +20,7 @@ from lib.models.likelihood import TargetScores, score_targets
 from lib.models.next_token import prompt_batches, prompt_items
 from lib.models.packing import Item, batches, pack
 from lib.models.sharding import join_uneven
+from lib.models.templates import chat_prompt, has_template
 from lib.models.tokens import encode
 from lib.runtime.distributed import Distributed
 from lib.scoring import divergence
@@ -87,7 +88,8 @@ class Scorer:
         return ScoreTables(scores=scores, generations=generations, divergences=self._divergences(edit, session))
 
     def _scores(self, when: When, session: int, contexts: Mapping[str, str]) -> list[Score]:
-        prompts = list(scored_prompts(self.requests, contexts))
+        template = partial(chat_prompt, self.tokenizer) if has_template(self.tokenizer) else None
+        prompts = list(scored_prompts(self.requests, contexts, template))
         items = encode(
             self.tokenizer,
             [prompt.prompt for prompt in prompts],

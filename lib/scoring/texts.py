@@ -1,8 +1,9 @@
 """Texts that a model writes about a request: greedy continuations, and passages sampled at random.
 
 Greedy continuations of the edited prompt and its paraphrases show whether the target is written when no token is
-forced. The passages are those of the published evaluation (arXiv 2202.05262): each generation prompt continued to a
-fixed length by top-k sampling, from which fluency and consistency are computed. The same seed before and after an edit.
+forced; so does a chat model's answer to the edit's question. The passages are those of the published evaluation (arXiv
+2202.05262): each generation prompt continued to a fixed length by top-k sampling, from which fluency and consistency
+are computed. The same seed before and after an edit.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,15 +15,17 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from lib.core.params import Generations, Greedy
 from lib.core.records import Generation, Request, When
 from lib.core.seeds import seed
+from lib.data.questions import scored_question
 from lib.generation import token_by_token
 from lib.generation.engine import Sampling
 from lib.generation.token_by_token import EncodedPrompt
+from lib.models.templates import chat_item, chat_prompt, has_template
 from lib.models.tokens import encode, prompt_ids
 
 _GREEDY = Sampling(max_tokens=0, temperature=1.0, top_k=0, greedy=True)
 
 
-TextKind = Literal["efficacy", "generalization", "generation"]
+TextKind = Literal["efficacy", "generalization", "generation", "chat"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +37,7 @@ class Continuation:
     prompt_index: int
     prompt: str
     context: str
-    """An in-context edit's text, which comes before the prompt; else empty."""
+    """An in-context edit's text, which comes before the prompt; else empty. In a chat the question has it."""
     encoded: EncodedPrompt
     """Context and prompt as token ids, and how many tokens follow."""
     truncated: bool = False
@@ -68,7 +71,7 @@ class ContinuationBuilder:
     """An in-context edit's, by request_id."""
 
     def greedy(self, requests: Sequence[Request], settings: Greedy) -> list[Continuation]:
-        """The edited prompt and its paraphrases, each with room for the whole target and a token that ends it."""
+        """The edited prompt, its paraphrases and its question, with room for the target and a token that ends it."""
         return [continuation for request in requests for continuation in self._fitting(self._greedy(request, settings))]
 
     def generations(self, requests: Sequence[Request], settings: Generations) -> list[Continuation]:
@@ -91,6 +94,23 @@ class ContinuationBuilder:
                 (item,) = encode(self.tokenizer, [context + prompt], [[request.target_new]])
                 tokens = max(settings.tokens, len(item.targets[0]) + 1)
                 yield self._continuation(request, kind, index, prompt, tokens, end=self.tokenizer.eos_token_id)
+        if has_template(self.tokenizer):
+            yield self._answer(request, context, settings)
+
+    def _answer(self, request: Request, context: str, settings: Greedy) -> Continuation:
+        """The answer to the edit's question in the chat template."""
+        question = scored_question(request)
+        item = chat_item(self.tokenizer, context + question, [request.target_new])
+        ids = tuple(prompt_ids(self.tokenizer, chat_prompt(self.tokenizer, context + question)))
+        tokens = max(settings.tokens, len(item.targets[0]) + 1)
+        return Continuation(
+            request_id=request.request_id,
+            kind="chat",
+            prompt_index=0,
+            prompt=chat_prompt(self.tokenizer, question),
+            context="",
+            encoded=EncodedPrompt(ids=ids, tokens=tokens, end=self.tokenizer.eos_token_id),
+        )
 
     def _generations(self, request: Request, settings: Generations) -> Iterator[Continuation]:
         for index, prompt in enumerate(request.generation_prompts):

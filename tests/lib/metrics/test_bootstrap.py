@@ -87,8 +87,10 @@ def _records(n: int) -> pl.DataFrame:
         pl.Series(name, random.random(len(records)))
         for name in ("exact_match", "took", "repetition", "kl", "fluency", "consistency")
     )
-    texts = beside.filter(pl.col("kind") == "efficacy").with_columns(kind=pl.lit("generation"))
-    return scores.joined(records, [pl.concat([beside, texts])])
+    texts = [
+        beside.filter(pl.col("kind") == "efficacy").with_columns(kind=pl.lit(kind)) for kind in ("generation", "chat")
+    ]
+    return scores.joined(records, [pl.concat([beside, *texts])])
 
 
 def test_details_have_an_interval_for_every_measure_beside_the_old_keys() -> None:

@@ -68,3 +68,14 @@ def test_a_metrics_file_holds_the_promised_names_and_few_others() -> None:
     assert (values["perplexity_ratio"], values["perplexity_ratio_ci95"]) == (1.02, 0.01)
     assert (values["counts"]["perplexity_ratio"], values["counts"]["unchanged"]) == (60, 0)
     assert values["verdict"] == "took, not known whether safe"
+
+
+def test_a_model_that_was_asked_questions_has_one_number_more() -> None:
+    records = records_of(*(row("a", kind, role, 1.0) for kind in scores.KINDS for role in ("new", "true")))
+    answers = pl.DataFrame(
+        {"when": ["before", "after"], "kind": ["chat"] * 2, "session": [0] * 2, "request_id": ["a"] * 2,
+         "exact_match": [0.0, 25.0]}
+    )  # fmt: skip
+    values = headline(summaries.details(scores.joined(records, [answers]), "success"), {})
+    assert (values["exact_match_chat"], values["before"]["exact_match_chat"]) == (25, 0)
+    assert values["counts"]["exact_match_chat"] == 1

@@ -1,14 +1,17 @@
 """What a model is asked to write of an edit: how many tokens, from which seeds, behind which context."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import pytest
 
 from lib.core.params import Generations, Greedy
 from lib.core.records import Request
+from lib.models.templates import chat_prompt
 from lib.scoring import texts as continuations
-from tests.helpers.models import byte_tokenizer, golden_model, tiny_model
+from lib.scoring.prompts import scored_prompts
+from tests.helpers.models import CHAT_TEMPLATE, byte_tokenizer, golden_model, tiny_model
 
 TOKENIZER = byte_tokenizer()
 SAMPLED = Generations(tokens=30, top_k=5, seed=0, limit=None)
@@ -120,3 +123,21 @@ def test_a_context_too_long_for_the_model_loses_its_beginning_and_is_marked() ->
         (one.request_id, one.kind, one.prompt_index) for one in found
     }
     assert not any(one.truncated for one in builder(longest=128).greedy([request()], GREEDY))
+
+
+def test_a_chat_model_answers_the_edits_question_in_its_template_also_behind_a_context() -> None:
+    tokenizer = byte_tokenizer()
+    tokenizer.chat_template = CHAT_TEMPLATE
+    capital = request(prompt="The seat of Rome is", subject="Rome", paraphrases=())
+    for context in ("", "Rome has moved. "):
+        asking = continuations.ContinuationBuilder(tokenizer=tokenizer, longest=None, contexts={"a": context})
+        *_, answer = asking.greedy([capital], GREEDY)
+        assert (answer.kind, answer.prompt_index, answer.context) == ("chat", 0, "")
+        assert answer.prompt == "<user>What is the seat of Rome?</>\n<assistant>\n"
+        rendered = f"<user>{context}What is the seat of Rome?</>\n<assistant>\n"
+        assert list(answer.encoded.ids) == tokenizer(rendered).input_ids
+        assert answer.encoded.tokens == len("Gaul") + 1
+        template = partial(chat_prompt, tokenizer)
+        *_, scored = scored_prompts([capital], {"a": context}, template)
+        assert (scored.kind, scored.prompt, scored.targets) == ("chat", rendered, (("new", "Gaul"),))
+    assert {prompt.kind for prompt in scored_prompts([capital], {})} == {"efficacy"}
