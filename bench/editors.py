@@ -24,16 +24,19 @@ from ruamel.yaml import YAML
 from lib.core import params
 from lib.core.files import write_json
 from lib.core.records import Request
+from lib.core.root import Params, read_root
+from lib.core.usage import peak_memory_mib
 from lib.editors import names, needs
 from lib.methods.contract import reads_moments, trains_hypernet
 from lib.methods.locating.second_moments import drawn_texts
 from lib.models.manifest import MANIFEST
 from lib.neighbors.overlap import usable_facts
-from lib.protocols.inputs import Inputs, editing
+from lib.protocols.files import INPUTS, Inputs
+from lib.protocols.inputs import editing
 from lib.protocols.job import Job, mass
 from lib.protocols.single import edits_together, single
 from lib.runtime.distributed import Distributed
-from lib.runtime.machine import hardware, peak_memory_mib, versions
+from lib.runtime.machine import hardware, versions
 from lib.runtime.scratch import forget
 
 KINDS = ("single", "together", "mass")
@@ -43,13 +46,12 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
     """In a process of its own: seconds and peak memory of one editor's preparation, or of editing by one protocol."""
     prepared = {name: options.prepared / name for name in ("statistics", "hypernet")}
     inputs = Inputs(**{**_paths(options.root), "model": options.model, **prepared})
-    with editing(
-        inputs, "bench", Distributed(), lambda steps: None, {"editor": options.editor, "model": options.preset}
-    ) as (job, requests):  # fmt: skip
+    root = read_root().model_copy(update={"editor": options.editor, "model": options.preset})
+    with editing(root, inputs, "bench", Distributed(), lambda steps: None) as (job, requests):
         edited = requests[: options.requests]
         alone = replace(job, context=replace(job.context.of(edited), progress=lambda steps: steps))
         began = time.perf_counter()
-        shared = _run(alone, edited, options.kind, inputs)
+        shared = _run(alone, edited, options.kind, root, inputs)
         seconds = time.perf_counter() - began
         forget(job.folder)
     return {"seconds": seconds, "edits": len(edited), "shared": shared, **peak_memory_mib()}
@@ -58,15 +60,14 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
 def _paths(root: Path) -> dict[str, Path]:
     """The paths under `root` of what editing reads, as dvc.yaml has them."""
     words = YAML(typ="safe").load(params.ROOT / "dvc.yaml")["stages"]["edit"]["cmd"].split()
-    return {name: root / words[words.index(f"--{name}") + 1] for name in Inputs.__dataclass_fields__}
+    return {name: root / words[words.index(f"--{name}") + 1] for name in INPUTS}
 
 
-def _run(job: Job, requests: list[Request], kind: str, inputs: Inputs) -> int:
+def _run(job: Job, requests: list[Request], kind: str, root: Params, inputs: Inputs) -> int:
     """Do the work; how many edits shared forward passes."""
-    protocol = params.section("protocol", params.Protocol)
-    together = min(len(requests), edits_together(job, protocol)) if kind == "together" else 1
+    together = min(len(requests), edits_together(job, root.protocol)) if kind == "together" else 1
     if kind == "prepare":
-        _prepare(job, inputs)
+        _prepare(job, root.statistics, inputs)
     elif kind == "mass":
         mass(job, requests)
     else:
@@ -75,13 +76,12 @@ def _run(job: Job, requests: list[Request], kind: str, inputs: Inputs) -> int:
     return together
 
 
-def _prepare(job: Job, inputs: Inputs) -> None:
+def _prepare(job: Job, settings: params.Statistics, inputs: Inputs) -> None:
     """What the stages `statistics` and `hypernet` do for the editor."""
     from lib.methods.locating.second_moments import save_moment, second_moments
     from lib.models.architecture import architecture
 
     if reads_moments(job.editor):
-        settings = params.section("statistics", params.Statistics)
         layers = job.editor.moment_layers(job.model, job.settings)
         paths = [architecture(job.model).mlp_out_of(layer) for layer in layers]
         texts = drawn_texts(settings, inputs.text)

@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lib.runtime.machine import hardware, peak_memory_mib, versions
+from lib.core.usage import peak_memory_mib
+from lib.runtime.machine import hardware, versions
 
 
 @dataclass(frozen=True, kw_only=True)

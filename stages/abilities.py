@@ -1,38 +1,38 @@
 """Stage `abilities`: what else the model can do, before the edit and after it, and at checkpoints on the way."""
 
+from __future__ import annotations
+
 import argparse
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from lib.abilities import harness
-from lib.abilities import tasks as ability_tasks
-from lib.abilities.figures import figures
-from lib.abilities.measure import OF_THE_POOL, PERPLEXITY, Measured, Measurer, unfit
 from lib.core import params
-from lib.core.files import rounded, write_json
+from lib.core.files import write_json
 from lib.core.records import Ability, Fact, Request, Text
-from lib.core.run import run
+from lib.core.root import read_root
+from lib.core.run import file_options, run_stage
 from lib.core.tables import read, write
-from lib.edits.apply import applied
-from lib.edits.store import load_edit, sessions, was_dropped
-from lib.models import loading
-from lib.runtime.distributed import Distributed, process_group, wants_shards
-from lib.runtime.launch import relaunch
-from lib.runtime.machine import device
-from lib.runtime.scratch import code_fingerprint, fingerprint, shared_scratch
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from lib.abilities.measure import Measured, Measurer
+    from lib.runtime.distributed import Distributed
 
 
-def main() -> None:
+def main(options: argparse.Namespace) -> None:
     """Read params.yaml, the model and the edit; write one row an example, the harness's results, and the figures."""
+    from lib.models import loading
+    from lib.runtime.distributed import process_group, wants_shards
+    from lib.runtime.launch import relaunch
+    from lib.runtime.machine import device
+    from lib.runtime.scratch import shared_scratch
+
     if wants_shards():
         relaunch("stages.abilities", sys.argv[1:])
-    options = _options()
-    began = time.perf_counter()
-    settings = params.section("abilities", params.Abilities)
+    settings = read_root().abilities
     with process_group() as processes:
         measurer, left_out = _measurer(options, settings, processes)
         tokenizer = loading.load_tokenizer(options.model)
@@ -41,13 +41,15 @@ def main() -> None:
             before = measurer.remembered(folder, lambda: (model, tokenizer))
         after = dict(_after(measurer, model, tokenizer, options))
         if processes.is_main:
-            _write(options, measurer, before, after, left_out, began)
+            _write(options, measurer, before, after, left_out)
 
 
 def _write(
     options: argparse.Namespace, measurer: Measurer, before: Measured, after: Mapping[int, Measured],
-    left_out: Mapping[str, str], began: float,
+    left_out: Mapping[str, str],
 ) -> None:  # fmt: skip
+    from lib.abilities.figures import figures
+
     every = [before, *after.values()]
     write(options.abilities, Ability, (row for measured in every for row in measured.rows))
     write_json(options.results / "before.json", before.harness)
@@ -66,32 +68,38 @@ def _write(
         },
     )
     headline = {task: figure["after"] for task, figure in tasks.items() if "after" in figure}
-    write_json(options.metrics, headline | {"seconds": rounded(time.perf_counter() - began, 1)})
+    write_json(options.metrics, headline)
 
 
 def _measurer(
     options: argparse.Namespace, settings: params.Abilities, processes: Distributed
 ) -> tuple[Measurer, dict[str, str]]:
     """What measures, and why what was asked for is not measured."""
+    from lib.abilities import harness, tasks
+    from lib.abilities.measure import OF_THE_POOL, PERPLEXITY, Measurer, unfit
+
     pool = read(options.pool, Fact)
     texts = [text.text for text in read(options.text, Text) if text.split == "heldout"]
     left_out = {name: why for name in settings.tasks if name in OF_THE_POOL and (why := unfit(pool))}
     if PERPLEXITY in settings.tasks and not texts:
         left_out[PERPLEXITY] = "the dataset has no held-out text"
     names = [name for name in settings.tasks if name not in left_out and name != PERPLEXITY]
-    tasks = harness.load(
+    loaded = harness.load(
         names,
         published=settings.mode == "published",
-        extra_metadata=ability_tasks.given(folder=settings.folder, pool=options.pool, seed=settings.seed),
+        extra_metadata=tasks.given(folder=settings.folder, pool=options.pool, seed=settings.seed),
         limit=settings.limit,
         seed=settings.seed,
     )
     texts = texts if PERPLEXITY in settings.tasks else []
-    return Measurer(tasks=tasks, texts=texts, settings=settings, distributed=processes), left_out
+    return Measurer(tasks=loaded, texts=texts, settings=settings, distributed=processes), left_out
 
 
 def _key(options: argparse.Namespace, settings: params.Abilities, measurer: Measurer) -> str:
     """What the figures before the edit depend on."""
+    from lib.abilities import harness, tasks
+    from lib.runtime.scratch import code_fingerprint, fingerprint
+
     return fingerprint(
         base=options.model,
         settings=settings.model_dump(exclude={"checkpoints"}),
@@ -100,17 +108,20 @@ def _key(options: argparse.Namespace, settings: params.Abilities, measurer: Meas
         tasks=harness.TASKS,
         harness=version("lm-eval"),
         code=code_fingerprint("stages.abilities"),
-        **ability_tasks.data_files(settings.folder, measurer.tasks.metadata()),
+        **tasks.data_files(settings.folder, measurer.tasks.metadata()),
     )
 
 
 def _after(
-    measurer: Measurer, model: Any, tokenizer: Any, options: argparse.Namespace
+    measurer: Measurer, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, options: argparse.Namespace
 ) -> Iterator[tuple[int, Measured]]:
     """Every session of a sequential run, by its number of edits; else the whole run as session 0; none for `single`.
 
     Of a sequential run the last session alone where abilities.checkpoints is false.
     """
+    from lib.edits.apply import applied
+    from lib.edits.store import load_edit, sessions, was_dropped
+
     if was_dropped(options.edit):
         return
     stored = sessions(options.edit, len(read(options.requests, Request)))
@@ -119,12 +130,12 @@ def _after(
             yield session, measurer.run(model, tokenizer, "after", session)
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("requests", "pool", "text", "model", "edit", "abilities", "results", "figures", "metrics"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
-    return parser.parse_args()
+def parser() -> argparse.ArgumentParser:
+    """The stage's options."""
+    return file_options(
+        __doc__, "requests", "pool", "text", "model", "edit", "abilities", "results", "figures", "metrics"
+    )
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main, parser())

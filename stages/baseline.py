@@ -6,61 +6,50 @@ one measurement. Stage `score` puts it beside that of the edited model.
 
 import argparse
 import sys
-import time
-from pathlib import Path
 
-from lib.core import params
-from lib.core.files import rounded, write_json
-from lib.core.records import EvaluationPrompt, Request, TextNll, scored_on
-from lib.core.run import progress, run
-from lib.core.tables import read, write
-from lib.models import loading
-from lib.runtime.distributed import process_group
-from lib.runtime.launch import relaunch
-from lib.runtime.machine import device, peak_memory_mib
-from lib.scoring.plain_text import plain_text_rows
-from lib.scoring.scorer import Scorer
+from lib.core.files import write_json
+from lib.core.root import read_root
+from lib.core.run import file_options, progress, run_stage
 
 
-def main() -> None:
+def main(options: argparse.Namespace) -> None:
     """Read params.yaml, the requests and the model; write the rows of scores and texts before the edit."""
+    from lib.core.records import EvaluationPrompt, Request, TextNll, scored_on
+    from lib.core.tables import read, write
+    from lib.models import loading
+    from lib.runtime.distributed import process_group
+    from lib.runtime.launch import relaunch
+    from lib.runtime.machine import device
+    from lib.scoring.plain_text import plain_text_rows
+    from lib.scoring.scorer import Scorer
+
     relaunch("stages.baseline", sys.argv[1:])
-    options = _options()
-    began = time.perf_counter()
+    settings = read_root().score
     with process_group() as processes:
         scorer = Scorer(
             model=loading.load_model(options.model, device(), processes),
             tokenizer=loading.load_tokenizer(options.model),
             requests=scored_on(read(options.requests, Request), read(options.evaluation, EvaluationPrompt)),
-            settings=params.section("score", params.Scoring),
+            settings=settings,
             distributed=processes,
             progress=lambda batches, name: progress(batches, f"baseline: {name}") if processes.is_main else batches,
         )
         tables = scorer.before()
         plain_texts = plain_text_rows(
-            scorer.model, scorer.tokenizer, options.text, scorer.settings.plain_texts,
-            scorer.settings.micro_batch_tokens, "before",
-        )  # fmt: skip
+            scorer.model, scorer.tokenizer, options.text, settings.plain_texts, settings.micro_batch_tokens, "before"
+        )
         if processes.is_main:
             tables.write(options.scores, options.generations)
             write(options.text_nll, TextNll, plain_texts)
-            write_json(
-                options.metrics,
-                {
-                    "rows": len(tables.scores),
-                    "texts": len(tables.generations),
-                    "seconds": rounded(time.perf_counter() - began, 1),
-                    **peak_memory_mib(),
-                },
-            )
+            write_json(options.metrics, {"rows": len(tables.scores), "texts": len(tables.generations)})
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("requests", "evaluation", "text", "model", "scores", "generations", "text-nll", "metrics"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
-    return parser.parse_args()
+def parser() -> argparse.ArgumentParser:
+    """The stage's options."""
+    return file_options(
+        __doc__, "requests", "evaluation", "text", "model", "scores", "generations", "text-nll", "metrics"
+    )
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main, parser())

@@ -4,65 +4,80 @@ With protocol.kind=single nothing is kept: every edit is scored right after it i
 changes in the weights is measured here: after every session, or at the checkpoints where there are many.
 """
 
+from __future__ import annotations
+
 import argparse
 import csv
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lib.core import params
 from lib.core.files import rounded, write_json
-from lib.core.records import Request
-from lib.core.run import run
-from lib.edits.edit import Edit
-from lib.edits.store import checkpoint, clear_edit, save_dropped, save_edit
-from lib.methods.training.loop import Step
-from lib.protocols.inputs import Inputs, editing, model_preset
-from lib.protocols.job import UNEDITED, Job, mass
-from lib.protocols.sequential import checkpoint_numbers, sequential, session_ends
-from lib.protocols.weight_table import WeightTable, summary, write_weights
-from lib.runtime.distributed import process_group
-from lib.runtime.launch import relaunch
-from lib.runtime.machine import peak_memory_mib
-from lib.runtime.scratch import forget
+from lib.core.root import Params, read_root
+from lib.core.run import file_options, run_stage
+from lib.protocols.files import INPUTS, Inputs
+
+if TYPE_CHECKING:
+    from lib.core.records import Request
+    from lib.edits.edit import Edit
+    from lib.methods.training.loop import Step
+    from lib.protocols.job import Job
+    from lib.protocols.weight_table import WeightTable
 
 
-def main() -> None:
+def main(options: argparse.Namespace) -> None:
     """Read params.yaml and the inputs; write the edit, its training curve, its weight change and its figures."""
+    from lib.edits.store import clear_edit, save_edit
+    from lib.protocols.inputs import editing, model_preset
+    from lib.protocols.weight_table import WeightTable, summary, write_weights
+    from lib.runtime.distributed import process_group
+    from lib.runtime.launch import relaunch
+    from lib.runtime.scratch import forget
+
     relaunch("stages.edit", sys.argv[1:])
-    options = _options()
-    began = time.perf_counter()
-    protocol, weights = params.section("protocol", params.Protocol), params.section("weights", params.Weights)
-    steps: list[Step] = []
-    if protocol.kind == "single":
-        save_dropped(options.edit)
-        _write_curve(options.curve, steps)
-        write_weights(options.weights, options.maps, [], UNEDITED, weights)
-        why = "none: single edits are made and scored in stage score"
-        write_json(options.metrics, {"edits": 0})
-        write_json(options.results, {"kept": why, "change": {"note": why}})
+    root = read_root()
+    if root.protocol.kind == "single":
+        _write_nothing(options, root)
         return
-    with process_group() as processes, editing(Inputs.of(options), "edit", processes, steps.extend) as (job, requests):
+    steps: list[Step] = []
+    inputs = Inputs.of(options)
+    with process_group() as processes, editing(root, inputs, "edit", processes, steps.extend) as (job, requests):
         if processes.is_main:
             clear_edit(options.edit)
-        table = WeightTable.of(job.model, weights, job.folder, processes)
-        edit = _edited(job, requests, protocol, options.edit, table)
+        table = WeightTable.of(job.model, root.weights, job.folder, processes)
+        edit = _edited(job, requests, root, options.edit, table)
         if processes.is_main:
-            save_edit(edit, options.edit, job.model, model_preset())
+            save_edit(edit, options.edit, job.model, model_preset(root))
             _write_curve(options.curve, steps)
-            write_weights(options.weights, options.maps, table.rows(), edit, weights)
-            seconds = time.perf_counter() - began
-            write_json(options.metrics, _summary(edit, steps, len(requests), seconds))
-            per_edit = rounded(seconds / max(len(requests), 1), 3)
-            write_json(options.results, {"seconds_per_edit": per_edit, "change": summary(table.rows())})
+            write_weights(options.weights, options.maps, table.rows(), edit, root.weights)
+            write_json(options.metrics, _summary(edit, steps, len(requests)))
+            write_json(options.results, {"change": summary(table.rows())})
             forget(job.folder)
 
 
-def _edited(job: Job, requests: Sequence[Request], protocol: params.Protocol, folder: Path, table: WeightTable) -> Edit:
-    first = job.context.distributed.is_main
+def _write_nothing(options: argparse.Namespace, root: Params) -> None:
+    """What the stage leaves where single edits are made in stage `score`."""
+    from lib.edits.store import save_dropped
+    from lib.protocols.job import UNEDITED
+    from lib.protocols.weight_table import write_weights
+
+    save_dropped(options.edit)
+    _write_curve(options.curve, [])
+    write_weights(options.weights, options.maps, [], UNEDITED, root.weights)
+    why = "none: single edits are made and scored in stage score"
+    write_json(options.metrics, {"edits": 0})
+    write_json(options.results, {"kept": why, "change": {"note": why}})
+
+
+def _edited(job: Job, requests: Sequence[Request], root: Params, folder: Path, table: WeightTable) -> Edit:
+    from lib.edits.store import checkpoint, save_edit
+    from lib.protocols.inputs import model_preset
+    from lib.protocols.job import mass
+    from lib.protocols.sequential import checkpoint_numbers, sequential, session_ends
+
+    first, protocol = job.context.distributed.is_main, root.protocol
     if protocol.kind == "mass":
         edit = mass(job, requests)
         table.add(len(requests), edit)
@@ -72,19 +87,17 @@ def _edited(job: Job, requests: Sequence[Request], protocol: params.Protocol, fo
     def keep(done: int, edit: Edit) -> None:
         table.add(done, edit)
         if first and done in checkpoints[:-1]:
-            save_edit(edit, checkpoint(folder, done), job.model, model_preset())
+            save_edit(edit, checkpoint(folder, done), job.model, model_preset(root))
 
     return sequential(job, requests, protocol, keep, ends if len(ends) <= table.settings.sessions else [])
 
 
-def _summary(edit: Edit, steps: Sequence[Step], edits: int, seconds: float) -> Mapping[str, Any]:
+def _summary(edit: Edit, steps: Sequence[Step], edits: int) -> Mapping[str, Any]:
     return {
         "edits": edits,
         "pairs": edit.info.get("pairs"),
         "steps": len(steps),
         "loss": rounded(steps[-1].loss) if steps else None,
-        "seconds": rounded(seconds, 1),
-        **peak_memory_mib(),
     }
 
 
@@ -97,13 +110,10 @@ def _write_curve(path: Path, steps: Sequence[Step]) -> None:
         writer.writerows({**asdict(step), "step": index} for index, step in enumerate(steps))
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    Inputs.add_to(parser)
-    for name in ("edit", "curve", "weights", "maps", "metrics", "results"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
-    return parser.parse_args()
+def parser() -> argparse.ArgumentParser:
+    """The stage's options."""
+    return file_options(__doc__, *INPUTS, "edit", "curve", "weights", "maps", "metrics", "results")
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main, parser())

@@ -7,27 +7,29 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-import polars as pl
-
 from lib.core.files import write_json
-from lib.core.params import Dataset, Scoring, preset, read_params, section
-from lib.core.run import run
-from lib.metrics import consistency, plot_rows, retention, summaries, texts
-from lib.metrics import scores as metrics
-from lib.metrics.comparison import FACTS, edited_against_unedited
-from lib.metrics.examples import failures_first, passages
-from lib.metrics.headline import headline
-from lib.metrics.perplexity import perplexity_ratio
-from lib.metrics.verdict import LIMITS, verdict
+from lib.core.params import Dataset, preset
+from lib.core.root import read_root
+from lib.core.run import run_stage
 
 PASSAGES = 6
 """Edits of which the page shows sampled texts."""
 
 
-def main() -> None:
+def main(options: argparse.Namespace) -> None:
     """Read the tables of stage score; write metrics, the details behind them and the rows of the plots."""
-    options = _options()
-    measure = metrics.HEADLINE[preset("datasets", read_params()["dataset"], Dataset).metric]
+    import polars as pl
+
+    from lib.metrics import consistency, plot_rows, retention, summaries, texts
+    from lib.metrics import scores as metrics
+    from lib.metrics.comparison import FACTS, edited_against_unedited
+    from lib.metrics.examples import failures_first, passages
+    from lib.metrics.headline import headline
+    from lib.metrics.perplexity import perplexity_ratio
+    from lib.metrics.verdict import LIMITS, verdict
+
+    root = read_root()
+    measure = metrics.HEADLINE[preset("datasets", root.dataset, Dataset).metric]
     scores, generations = pl.scan_parquet(options.scores), pl.read_parquet(options.generations)
     edits = pl.read_parquet(options.requests, columns=["request_id", "relation", "references", *FACTS])
     neighbors = pl.read_parquet(options.neighbors, columns=["request_id", "similarity"])
@@ -51,7 +53,7 @@ def main() -> None:
     }
     for name, rows in plots.items():
         write_json(options.plots / f"{name}.json", {"rows": rows})
-    examples = failures_first(edits, scores, generations, section("score", Scoring).examples)
+    examples = failures_first(edits, scores, generations, root.score.examples)
     tables = {
         "numbers": numbers,
         "verdict": asdict(verdict(numbers)) | {"limits": asdict(LIMITS)},
@@ -65,7 +67,8 @@ def main() -> None:
     write_json(options.metrics, numbers)
 
 
-def _options() -> argparse.Namespace:
+def parser() -> argparse.ArgumentParser:
+    """The stage's options."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scores", type=Path, required=True, help="results/scores.parquet of stage score")
     parser.add_argument("--generations", type=Path, required=True, help="generations.parquet of stage score")
@@ -77,8 +80,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--metrics", type=Path, required=True, help="where the headline metrics go")
     parser.add_argument("--results", type=Path, required=True, help="where everything else that was measured goes")
     parser.add_argument("--plots", type=Path, required=True, help="folder for the rows of the plots")
-    return parser.parse_args()
+    return parser
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main, parser())

@@ -2,21 +2,19 @@
 
 import argparse
 from importlib import import_module
-from pathlib import Path
 
 from lib import datasets
 from lib.core import params
 from lib.core.files import write_json
 from lib.core.records import Fact, Reject, Request, Text
 from lib.core.root import read_root
-from lib.core.run import run
+from lib.core.run import file_options, run_stage
 from lib.core.tables import write
 from lib.data import dataset
 
 
-def main() -> None:
+def main(options: argparse.Namespace) -> None:
     """Read params.yaml and the dataset's files; write what was read, and the rows that could not be used."""
-    outputs = _outputs()
     root = read_root()
     _check_editor_preset(root.editor, root.model)
     facts, own = root.facts, params.with_pool(root.own, params.preset("models", root.model, params.Model))
@@ -24,23 +22,23 @@ def main() -> None:
     files = datasets.find(preset, facts, own)
     loaded = datasets.load(preset.loader, {role: file.path for role, file in files.items()}, facts, preset, own)
 
-    write(outputs.rejects, Reject, loaded.rejects)
-    dataset.check(loaded, facts.max_reject_share, outputs.rejects)
+    write(options.rejects, Reject, loaded.rejects)
+    dataset.check(loaded, facts.max_reject_share, options.rejects)
     dataset.check_pool(loaded, root.dataset, facts.limit, own.pool, root.neighbors)
     write_json(
-        outputs.sources,
+        options.sources,
         {role: {"file": file.path.name, "sha256": file.sha256, "bytes": file.size} for role, file in files.items()},
     )
     counts = {
-        "requests": write(outputs.requests, Request, loaded.requests),
-        "pool": write(outputs.pool, Fact, loaded.pool),
-        "text": write(outputs.text, Text, loaded.text),
+        "requests": write(options.requests, Request, loaded.requests),
+        "pool": write(options.pool, Fact, loaded.pool),
+        "text": write(options.text, Text, loaded.text),
         "text_heldout": sum(piece.split == "heldout" for piece in loaded.text),
         "text_source": datasets.text_source(preset, own, files),
         "rejects": len(loaded.rejects),
         "rows": loaded.rows,
     }
-    write_json(outputs.metrics, counts)
+    write_json(options.metrics, counts)
 
 
 def _check_editor_preset(editor: str, model: str) -> None:
@@ -51,12 +49,10 @@ def _check_editor_preset(editor: str, model: str) -> None:
     import_module("lib.editors").check_preset(editor, model)
 
 
-def _outputs() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("requests", "pool", "text", "rejects", "sources", "metrics"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
-    return parser.parse_args()
+def parser() -> argparse.ArgumentParser:
+    """The stage's options."""
+    return file_options(__doc__, "requests", "pool", "text", "rejects", "sources", "metrics")
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main, parser())

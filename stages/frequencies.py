@@ -3,26 +3,30 @@
 Fitted on the dataset's plain text and the edits' references; or, where frequencies.folder is given, the published ones.
 """
 
-import argparse
-import time
-from pathlib import Path
+from __future__ import annotations
 
-from lib.core import params
-from lib.core.files import rounded, write_json
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lib.core.files import write_json
 from lib.core.records import Request, Text
-from lib.core.run import run
+from lib.core.root import read_root
+from lib.core.run import file_options, run_stage
 from lib.core.tables import read
-from lib.metrics import consistency
+
+if TYPE_CHECKING:
+    from lib.metrics.consistency import Frequencies
 
 IDF, VOCABULARY = "idf.npy", "tfidf_vocab.json"
 """As the ROME release's files are called."""
 
 
-def main() -> None:
+def main(options: argparse.Namespace) -> None:
     """Read params.yaml and the texts; write the inverse document frequencies of their words."""
-    options = _options()
-    began = time.perf_counter()
-    folder = params.section("frequencies", params.Frequencies).folder
+    from lib.metrics import consistency
+
+    folder = read_root().frequencies.folder
     if folder is None:
         references = (text for request in read(options.requests, Request) for text in request.references)
         texts = list(dict.fromkeys([*references, *(row.text for row in read(options.text, Text))]))
@@ -37,12 +41,13 @@ def main() -> None:
             "source": "fitted" if folder is None else "published",
             "texts": len(texts),
             "words": len(frequencies.words),
-            "seconds": rounded(time.perf_counter() - began, 1),
         },
     )
 
 
-def _published(folder: Path) -> consistency.Frequencies:
+def _published(folder: Path) -> Frequencies:
+    from lib.metrics import consistency
+
     for name in (IDF, VOCABULARY):
         if not (folder / name).is_file():
             raise FileNotFoundError(
@@ -52,12 +57,10 @@ def _published(folder: Path) -> consistency.Frequencies:
     return consistency.published(folder / IDF, folder / VOCABULARY)
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("requests", "text", "frequencies", "metrics"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
-    return parser.parse_args()
+def parser() -> argparse.ArgumentParser:
+    """The stage's options."""
+    return file_options(__doc__, "requests", "text", "frequencies", "metrics")
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main, parser())

@@ -3,87 +3,80 @@
 For every other editor it writes an empty marker and loads no model.
 """
 
+from __future__ import annotations
+
 import argparse
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lib.core import params
 from lib.core.files import rounded, write_json
-from lib.core.run import progress, run
+from lib.core.root import Params, read_root
+from lib.core.run import file_options, progress, run_stage
 from lib.editors import needs
-from lib.neighbors.overlap import usable_facts
 
 if TYPE_CHECKING:
     from lib.methods.context import Context
 
 
-def main() -> None:
+def main(options: argparse.Namespace) -> None:
     """Read params.yaml, the pool and the model; write the network and the figures of its training."""
-    options, named = _options(), params.read_params()
-    if not needs(named["editor"]).hypernet:
+    root = read_root()
+    if not needs(root.editor).hypernet:
         write_json(options.hypernet / "hypernet.json", {"editor": None})
         write_json(options.metrics, {"steps": 0})
         return
-    write_json(options.metrics, _trained(options, named["editor"], named["model"]))
+    write_json(options.metrics, _trained(options, root))
 
 
-def _trained(options: argparse.Namespace, editor_name: str, model_name: str) -> dict[str, float | None]:
+def _trained(options: argparse.Namespace, root: Params) -> dict[str, float | None]:
     # Imported here: most editors have no network and need not wait for these.
     from lib.editors import editor
     from lib.methods.contract import trains_hypernet
     from lib.models.loading import load_model, load_tokenizer
-    from lib.runtime.machine import device, peak_memory_mib
+    from lib.neighbors.overlap import usable_facts
+    from lib.runtime.machine import device
     from lib.runtime.scratch import code_fingerprint, fingerprint, forget, scratch
 
-    began = time.perf_counter()
-    module = editor(editor_name)
+    module = editor(root.editor)
     assert trains_hypernet(module)
-    settings = params.editor_preset(editor_name, model_name, module.Settings)
+    settings = params.editor_preset(root.editor, root.model, module.Settings)
     pool, dropped = usable_facts(options.pool, options.requests)
     key = fingerprint(
-        editor=editor_name, settings=settings.model_dump(), code=code_fingerprint("stages.hypernet"), pool=options.pool,
+        editor=root.editor, settings=settings.model_dump(), code=code_fingerprint("stages.hypernet"), pool=options.pool,
         edits=options.requests, model=options.model,
     )  # fmt: skip
     with scratch("hypernet", key) as folder:
         figures = module.train_hypernet(
             load_model(options.model, device()), load_tokenizer(options.model), pool, settings,
-            _context(model_name, folder), options.hypernet,
+            _context(root, folder), options.hypernet,
         )  # fmt: skip
         forget(folder)
-    return {
-        **{name: rounded(value) for name, value in figures.items()},
-        "dropped_facts": dropped,
-        "seconds": rounded(time.perf_counter() - began, 1),
-        **peak_memory_mib(),
-    }
+    return {**{name: rounded(value) for name, value in figures.items()}, "dropped_facts": dropped}
 
 
-def _context(model: str, folder: Path) -> "Context":
+def _context(root: Params, folder: Path) -> Context:
     """Of all this, training a network uses train.micro_batch_tokens and the checkpoints."""
     from lib.methods.context import Context
     from lib.methods.training.loop import Checkpoints
     from lib.runtime.distributed import Distributed
 
-    train = params.section("train", params.Train)
     return Context(
         paraphrases=(),
         neighbors=(),
-        lora=params.preset("models", model, params.Model).lora,
-        train=train,
+        lora=params.preset("models", root.model, params.Model).lora,
+        train=root.train,
         distributed=Distributed(),
         progress=lambda steps: progress(steps, "hypernet: training steps"),
-        checkpoints=Checkpoints(folder=folder, every=train.checkpoint_steps),
+        checkpoints=Checkpoints(folder=folder, every=root.train.checkpoint_steps),
         record=lambda steps: None,
     )
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("requests", "pool", "model", "hypernet", "metrics"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
-    return parser.parse_args()
+def parser() -> argparse.ArgumentParser:
+    """The stage's options."""
+    return file_options(__doc__, "requests", "pool", "model", "hypernet", "metrics")
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main, parser())

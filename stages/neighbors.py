@@ -3,13 +3,13 @@
 import argparse
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 
 from lib.core.files import rounded, write_json
-from lib.core.params import Neighbors, section
+from lib.core.params import Neighbors
 from lib.core.pool import check_pool
 from lib.core.records import Fact, Request, UneditedFact
-from lib.core.run import progress, run
+from lib.core.root import read_root
+from lib.core.run import file_options, progress, run_stage
 from lib.core.tables import RowNumbers, Streamed, read, write, write_parts
 from lib.neighbors.encoders import encoder
 from lib.neighbors.overlap import without_overlap
@@ -17,57 +17,55 @@ from lib.neighbors.retrieval import Retrieved, figures, neighbor_tables, random_
 from lib.runtime.scratch import code_fingerprint, fingerprint, forget, scratch
 
 
-def main() -> None:
+def main(options: argparse.Namespace) -> None:
     """Read params.yaml, edits and pool; write the neighbors, and how many facts the overlap filter dropped."""
-    options, params = _options(), section("neighbors", Neighbors)
-    if params.kind == "none":
+    settings = read_root().neighbors
+    if settings.kind == "none":
         write(options.neighbors, UneditedFact, [])
         write_json(options.metrics, {"neighbors": 0, "shortfall": 0})
         return
     requests, pool = read(options.requests, Request), Streamed(path=options.pool, kind=Fact)
     usable = without_overlap(requests, pool)
     reason = f"of {len(pool):,} facts in the pool none is left that no evaluation prompt asks for"
-    check_pool(params, len(usable.rows), reason, "a larger pool (facts.limit, facts.pool_limit, own.pool)")
-    retrieved = _retrieved(requests, pool, usable.rows, params, options)
+    check_pool(settings, len(usable.rows), reason, "a larger pool (facts.limit, facts.pool_limit, own.pool)")
+    retrieved = _retrieved(requests, pool, usable.rows, settings, options)
     write_parts(
         options.neighbors,
         UneditedFact,
         progress(neighbor_tables(requests, pool, retrieved), "neighbors: parts of the requests"),
     )
     dropped = {f"dropped_{reason}": number for reason, number in usable.dropped.items()}
-    numbers = {"pool": len(pool), "kept": len(usable.rows), **dropped, **figures(retrieved, params.n)}
-    encoder_name = {"encoder": params.encoder} if params.kind == "similar" else {}
+    numbers = {"pool": len(pool), "kept": len(usable.rows), **dropped, **figures(retrieved, settings.n)}
+    encoder_name = {"encoder": settings.encoder} if settings.kind == "similar" else {}
     write_json(options.metrics, {name: rounded(value) for name, value in numbers.items()} | encoder_name)
     if shortfall := numbers["shortfall"]:
         logging.getLogger(__name__).warning(
             "neighbors: %d of the %d facts that neighbors.n=%d asks for are not there: %d of the pool may be used",
-            shortfall, params.n * len(requests), params.n, len(usable.rows),
+            shortfall, settings.n * len(requests), settings.n, len(usable.rows),
         )  # fmt: skip
 
 
 def _retrieved(
-    requests: Sequence[Request], pool: Streamed, usable: RowNumbers, params: Neighbors, options: argparse.Namespace
+    requests: Sequence[Request], pool: Streamed, usable: RowNumbers, settings: Neighbors, options: argparse.Namespace
 ) -> Retrieved:
-    if params.kind == "random":
-        return random_neighbors(requests, usable, params.n, params.seed)
+    if settings.kind == "random":
+        return random_neighbors(requests, usable, settings.n, settings.seed)
     from lib.runtime.machine import device
 
     key = fingerprint(
-        pool=options.pool, edits=options.requests, encoder=params.encoder, code=code_fingerprint("stages.neighbors")
+        pool=options.pool, edits=options.requests, encoder=settings.encoder, code=code_fingerprint("stages.neighbors")
     )
     with scratch("neighbors", key) as folder:
-        sentence_encoder = encoder(params.encoder, str(device()))
-        retrieved = similar_neighbors(requests, pool, usable, params.n, sentence_encoder, params.index, folder)
+        sentence_encoder = encoder(settings.encoder, str(device()))
+        retrieved = similar_neighbors(requests, pool, usable, settings.n, sentence_encoder, settings.index, folder)
         forget(folder)
     return retrieved
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("requests", "pool", "neighbors", "metrics"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
-    return parser.parse_args()
+def parser() -> argparse.ArgumentParser:
+    """The stage's options."""
+    return file_options(__doc__, "requests", "pool", "neighbors", "metrics")
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main, parser())

@@ -5,40 +5,45 @@ wrote stays in .scratch/paraphrase, where another run finds what it needs of it,
 removes it.
 """
 
+from __future__ import annotations
+
 import argparse
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lib.core import params
 from lib.core.files import rounded, write_json
 from lib.core.records import EvaluationPrompt, Fact, Paraphrase, Request, scored_on
-from lib.core.run import progress, run
+from lib.core.root import read_root
+from lib.core.run import file_options, is_first, progress, run_stage
 from lib.core.tables import read, write
-from lib.generation.backends import backend_of, generator
-from lib.paraphrases import ray_chunks
-from lib.paraphrases.candidates import given, valid_share
-from lib.paraphrases.chunks import Chunk, chunks_of, complete, contents
-from lib.paraphrases.cleaning import clean
-from lib.paraphrases.evaluation import evaluation_chunks, evaluation_paraphrases, evaluation_prompts
-from lib.runtime.launch import is_first, relaunch, take_own_gpus
+from lib.runtime.launch import relaunch, take_own_gpus
 from lib.runtime.scratch import code_fingerprint, fingerprint, keep_recent, scratch
+
+if TYPE_CHECKING:
+    from lib.paraphrases.chunks import Chunk
 
 _KEPT_CACHES = 8
 """Models, or versions of the code, whose continuations stay in .scratch: those of the latest runs."""
 
 
-def main() -> None:
+def main(options: argparse.Namespace) -> None:
     """Read params.yaml, the requests and the model; write the paraphrases and what became of all candidates."""
-    preset = params.preset("models", params.read_params()["model"], params.Model)
-    train = params.with_recipe(params.section("train", params.Train), preset.train)
-    para = params.with_method(params.section("para", params.Para), train)
+    from lib.generation.backends import backend_of
+    from lib.paraphrases import ray_chunks
+    from lib.paraphrases.candidates import given, valid_share
+    from lib.paraphrases.chunks import contents
+    from lib.paraphrases.cleaning import clean
+    from lib.paraphrases.evaluation import evaluation_chunks, evaluation_paraphrases, evaluation_prompts
+
+    root = read_root()
+    preset = params.preset("models", root.model, params.Model)
+    para = params.with_method(root.para, params.with_recipe(root.train, preset.train))
     if not ray_chunks.requested():
         relaunch("stages.paraphrase", sys.argv[1:], para.tensor_parallel)
         take_own_gpus(para.tensor_parallel)
-    options = _options()
-    began = time.perf_counter()
     requests = read(options.requests, Request)
     engine = {"backend": para.backend, "tensor_parallel": para.tensor_parallel}
     key = fingerprint(**engine, base=options.model, code=code_fingerprint("stages.paraphrase"))
@@ -60,7 +65,6 @@ def main() -> None:
         "evaluation": len(prompts),
         "evaluation_shortfall": evaluated.shortfall,
         "backend": backend_of(para) if training or evaluation else None,
-        "seconds": rounded(time.perf_counter() - began, 1),
     }
     valid = valid_share(candidates, requests, read(options.pool, Fact))
     shares = {"fewshot_valid": valid, "prefix_cached": cached}
@@ -76,6 +80,8 @@ def main() -> None:
 
 def _chunks(requests: Sequence[Request], para: params.Para, folder: Path) -> list[Chunk]:
     """What the model is to write; nothing where it is not asked to."""
+    from lib.paraphrases.chunks import chunks_of
+
     return [] if para.method in ("given", "none") else chunks_of(requests, para, folder)
 
 
@@ -83,6 +89,10 @@ def _complete(chunks: Sequence[Chunk], para: params.Para, base: Path) -> float |
     """Draw what the chunks lack; the share of prompt tokens from this engine's prefix cache, where it reports one."""
     if all(chunk.complete for chunk in chunks):
         return None
+    # Imported here: where earlier runs have drawn everything, no model is loaded.
+    from lib.generation.backends import generator
+    from lib.paraphrases import ray_chunks
+    from lib.paraphrases.chunks import complete
 
     def with_progress(incomplete: Sequence[Chunk]) -> Iterator[Chunk]:
         return progress(incomplete, "paraphrase: chunks of requests")
@@ -95,12 +105,10 @@ def _complete(chunks: Sequence[Chunk], para: params.Para, base: Path) -> float |
         return engine.prefix_cache_hit_rate()
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("requests", "pool", "model", "paraphrases", "evaluation", "metrics", "results"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
-    return parser.parse_args()
+def parser() -> argparse.ArgumentParser:
+    """The stage's options."""
+    return file_options(__doc__, "requests", "pool", "model", "paraphrases", "evaluation", "metrics", "results")
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main, parser())

@@ -9,7 +9,6 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from random import Random
 
 from lib.core import params
@@ -17,33 +16,33 @@ from lib.core.errors import InputError
 from lib.core.files import rounded, write_json
 from lib.core.pool import check_pool
 from lib.core.records import Fact, Recall, Request
-from lib.core.run import progress, run
+from lib.core.root import read_root
+from lib.core.run import file_options, is_first, progress, run_stage
 from lib.core.tables import read, write
-from lib.runtime.distributed import process_group, wants_shards
-from lib.runtime.launch import relaunch
 
 
-def main() -> None:
+def main(options: argparse.Namespace) -> None:
     """Read params.yaml, the records and the model; write the records that stay, and what was asked."""
-    options = _options()
+    from lib.runtime.distributed import wants_shards
+    from lib.runtime.launch import relaunch
+    from lib.scoring.recall import only_known
+
     if wants_shards():
         relaunch("stages.recall", sys.argv[1:])
-    settings, facts = params.section("recall", params.Recall), params.section("facts", params.Facts)
-    keep = params.preset("datasets", params.read_params()["dataset"], params.Dataset).known
+    root = read_root()
+    keep = params.preset("datasets", root.dataset, params.Dataset).known
     requests, pool = read(options.requests, Request), read(options.pool, Fact)
-    recall, is_main = _known(options, requests, pool, settings, everything=keep != "none")
-    if not is_main:
+    recall = _known(options, requests, pool, root.recall, everything=keep != "none")
+    if not is_first():
         return
     if keep != "none":
-        from lib.scoring.recall import only_known
-
-        requests, pool = only_known(requests, pool, recall, facts.limit, requests_too=keep == "all")
+        requests, pool = only_known(requests, pool, recall, root.facts.limit, requests_too=keep == "all")
         if not requests:
             raise InputError(
                 "recall: the model knows none of the requests' true answers, so there is nothing to edit; take a "
                 "larger model, or another dataset"
             )
-        _check_pool(len(pool), read(options.pool, Fact))
+        _check_pool(root.neighbors, len(pool), read(options.pool, Fact))
     answers = [Recall(prompt=prompt, target=target, is_known=answer) for (prompt, target), answer in recall.items()]
     write(options.recall, Recall, answers)
     write_json(
@@ -57,21 +56,21 @@ def main() -> None:
     )
 
 
-def _check_pool(count: int, asked_for: Sequence[Fact]) -> None:
+def _check_pool(neighbors: params.Neighbors, count: int, asked_for: Sequence[Fact]) -> None:
     """Raise InputError where the model knows no fact of the pool and neighbors are asked for; else warn if it is so."""
     reason = f"the model knows none of the {len(asked_for):,} facts of the pool"
     remedy = "model to one that knows some, own.pool to another dataset (almanac, world, counterfact, ...)"
-    check_pool(params.section("neighbors", params.Neighbors), count, reason, remedy)
+    check_pool(neighbors, count, reason, remedy)
     if asked_for and not count:
         logging.getLogger(__name__).warning("recall: %s, so the pool of unedited facts is empty", reason)
 
 
 def _known(
     options: argparse.Namespace, requests: list[Request], pool: list[Fact], settings: params.Recall, everything: bool
-) -> tuple[dict[tuple[str, str], bool], bool]:
-    """By (prompt, true object) whether the model knows it, and whether this process writes the files."""
-    # Imported here: --help, and a run that has nothing to ask, need not wait for these.
+) -> dict[tuple[str, str], bool]:
+    """By (prompt, true object) whether the model knows it."""
     from lib.models import loading
+    from lib.runtime.distributed import process_group
     from lib.runtime.machine import device
     from lib.scoring.recall import recalled, statements
 
@@ -83,15 +82,13 @@ def _known(
         with_progress = (lambda starts: progress(starts, "recall: 256 facts each")) if processes.is_main else iter
         tokenizer = loading.load_tokenizer(options.model)
         answers = recalled(model, tokenizer, pairs, settings.micro_batch_tokens, with_progress)
-        return dict(zip(pairs, answers, strict=True)), processes.is_main
+        return dict(zip(pairs, answers, strict=True))
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("requests", "pool", "model", "known-requests", "known-pool", "recall", "metrics"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
-    return parser.parse_args()
+def parser() -> argparse.ArgumentParser:
+    """The stage's options."""
+    return file_options(__doc__, "requests", "pool", "model", "known-requests", "known-pool", "recall", "metrics")
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main, parser())

@@ -3,25 +3,20 @@
 Nothing is computed here that a number on the page depends on.
 """
 
+from __future__ import annotations
+
 import argparse
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import polars as pl
-from safetensors.numpy import load_file
-
-from lib.core import records
 from lib.core.files import read_json
 from lib.core.params import ROOT, presets_in_use, read_params
-from lib.core.run import run
-from lib.core.tables import read
-from lib.metrics import comparison
-from lib.metrics.examples import Example, Passage
-from lib.metrics.verdict import verdict
-from lib.report import page, pictures
-from lib.runtime import machine
+from lib.core.run import run_stage
+
+if TYPE_CHECKING:
+    from lib.report.page import ShownParaphrase
 
 PLOTS = ("scores", "relations", "locality_by_similarity", "retention", "kl")
 PARAPHRASES = 10
@@ -30,9 +25,19 @@ NOT_OUTPUTS = (".", ":!metrics", ":!report", ":!dvc.lock")
 """What git compares: stages write into these three, so that they always differ from the commit while one runs."""
 
 
-def main() -> None:
+def main(options: argparse.Namespace) -> None:
     """Read params.yaml and what the stages left; write the page and its pictures."""
-    options = _options()
+    import polars as pl
+    from safetensors.numpy import load_file
+
+    from lib.core import records
+    from lib.core.tables import read
+    from lib.metrics import comparison
+    from lib.metrics.examples import Example, Passage
+    from lib.metrics.verdict import verdict
+    from lib.report import page, pictures
+    from lib.runtime import machine
+
     params = read_params()
     evaluation, stages = read_json(options.evaluation), _stages(options)
     rows = {name: read_json(options.plots / f"{name}.json")["rows"] for name in PLOTS}
@@ -70,13 +75,17 @@ def main() -> None:
     (options.report / "index.html").write_text(page.page(results), encoding="utf-8")
 
 
-def _paraphrases(requests: Path, paraphrases: Path) -> list[page.ShownParaphrase]:
+def _paraphrases(requests: Path, paraphrases: Path) -> list[ShownParaphrase]:
     """PARAPHRASES training paraphrases of as many requests, spread evenly over all of them."""
+    from lib.core import records
+    from lib.core.tables import read
+    from lib.report.page import ShownParaphrase
+
     prompts = {request.request_id: request for request in read(requests, records.Request)}
     first = {row.request_id: row for row in reversed(read(paraphrases, records.Paraphrase))}
     rows = sorted(first.values(), key=lambda row: row.request_id)
     return [
-        page.ShownParaphrase(
+        ShownParaphrase(
             prompt=prompts[row.request_id].prompt,
             target_new=prompts[row.request_id].target_new,
             kind=row.kind,
@@ -87,9 +96,9 @@ def _paraphrases(requests: Path, paraphrases: Path) -> list[page.ShownParaphrase
 
 
 def _stages(options: argparse.Namespace) -> Mapping[str, Mapping[str, Any]]:
-    """By stage, what it left in its metrics file and in its file of further results."""
+    """By stage, what it left in its metrics file and its file of further results, and the seconds that it took."""
     values: dict[str, dict[str, Any]] = {path.stem: read_json(path) for path in options.metrics}
-    for path in options.results:
+    for path in [*options.results, *sorted(options.usages.glob("*.json"))]:
         values[path.stem] = values.get(path.stem, {}) | read_json(path)
     return values
 
@@ -102,10 +111,12 @@ def _git(*arguments: str) -> str:
         return ""
 
 
-def _options() -> argparse.Namespace:
+def parser() -> argparse.ArgumentParser:
+    """The stage's options."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--metrics", type=Path, nargs="+", required=True, help="metrics files, in the pipeline's order")
     parser.add_argument("--results", type=Path, nargs="+", required=True, help="further results, by the same names")
+    parser.add_argument("--usages", type=Path, required=True, help="folder with the stages' seconds and memory")
     parser.add_argument("--evaluation", type=Path, required=True, help="results/evaluate.json of stage evaluate")
     parser.add_argument("--plots", type=Path, required=True, help="folder that stage evaluate wrote")
     parser.add_argument("--loss", type=Path, required=True, help="loss.csv of stage edit; may be absent")
@@ -116,8 +127,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rejects", type=Path, required=True, help="rejects.parquet of stage facts")
     parser.add_argument("--sources", type=Path, required=True, help="sources.json of stage facts")
     parser.add_argument("--report", type=Path, required=True, help="folder for index.html and the pictures")
-    return parser.parse_args()
+    return parser
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main, parser())

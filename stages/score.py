@@ -6,46 +6,47 @@ sequential run is scored at each of its checkpoints, texts are written at the en
 after another, each scored on its own prompts and dropped.
 """
 
+from __future__ import annotations
+
 import argparse
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from lib.core import params
-from lib.core.files import rounded, write_json
+from lib.core.files import write_json
+from lib.core.params import Protocol
 from lib.core.records import EvaluationPrompt, Generation, Score, TextNll, scored_on
-from lib.core.run import progress, run
+from lib.core.root import read_root
+from lib.core.run import file_options, progress, run_stage
 from lib.core.tables import read, write
-from lib.edits.apply import applied
-from lib.edits.store import load_edit, sessions, was_dropped
-from lib.protocols.inputs import Inputs, editing
-from lib.protocols.job import Job
-from lib.protocols.single import edits_together, single
-from lib.runtime.distributed import Distributed, process_group
-from lib.runtime.launch import relaunch
-from lib.runtime.machine import peak_memory_mib
-from lib.scoring.plain_text import plain_text_rows
-from lib.scoring.scorer import Scorer, ScoreTables
+from lib.protocols.files import INPUTS, Inputs
+
+if TYPE_CHECKING:
+    from lib.protocols.job import Job
+    from lib.scoring.scorer import Scorer, ScoreTables
 
 
-def main() -> None:
+def main(options: argparse.Namespace) -> None:
     """Read params.yaml, the requests, the model and the edit; write what was measured, row by row."""
+    from lib.protocols.inputs import editing
+    from lib.runtime.distributed import process_group
+    from lib.runtime.launch import relaunch
+    from lib.scoring.scorer import Scorer, ScoreTables
+
     relaunch("stages.score", sys.argv[1:])
-    options = _options()
-    began = time.perf_counter()
-    inputs = Inputs.of(options)
-    with process_group() as processes, editing(inputs, "score", processes, lambda steps: None) as (job, requests):
+    root, inputs = read_root(), Inputs.of(options)
+    with process_group() as processes, editing(root, inputs, "score", processes, lambda steps: None) as (job, requests):
         scorer = Scorer(
             model=job.model,
             tokenizer=job.tokenizer,
             requests=scored_on(requests, read(options.evaluation, EvaluationPrompt)),
-            settings=params.section("score", params.Scoring),
+            settings=root.score,
             distributed=processes,
             progress=lambda batches, name: progress(batches, f"score: {name}") if processes.is_main else batches,
         )
-        after = list(_after(scorer, job, options.edit))
+        after = list(_after(scorer, job, root.protocol, options.edit))
         plain_texts = _plain_texts(scorer, options)
         if not processes.is_main:
             return
@@ -62,15 +63,15 @@ def main() -> None:
                 "texts": len(tables.generations),
                 "device": job.model.device.type,
                 "dtype": str(job.model.dtype).removeprefix("torch."),
-                "seconds": rounded(time.perf_counter() - began, 1),
-                **peak_memory_mib(),
             },
         )
 
 
-def _after(scorer: Scorer, job: Job, folder: Path) -> Iterator[ScoreTables]:
+def _after(scorer: Scorer, job: Job, protocol: Protocol, folder: Path) -> Iterator[ScoreTables]:
     """The scores of every session: of a sequential run at each checkpoint, the edits so far; else of the whole run."""
-    protocol = params.section("protocol", params.Protocol)
+    from lib.edits.store import load_edit, sessions
+    from lib.protocols.single import edits_together
+
     if protocol.kind == "single":
         yield _single(scorer, job, edits_together(job, protocol))
         return
@@ -82,6 +83,10 @@ def _after(scorer: Scorer, job: Job, folder: Path) -> Iterator[ScoreTables]:
 
 def _plain_texts(scorer: Scorer, options: argparse.Namespace) -> list[TextNll]:
     """How well the edited model predicts held-out text, after the last session; nothing where no edit is kept."""
+    from lib.edits.apply import applied
+    from lib.edits.store import load_edit, sessions, was_dropped
+    from lib.scoring.plain_text import plain_text_rows
+
     if was_dropped(options.edit):
         return []
     _, last = sessions(options.edit, len(scorer.requests))[-1]
@@ -97,6 +102,10 @@ def _single(scorer: Scorer, job: Job, together: int) -> ScoreTables:
 
     Of a model that is spread every process has part in every request.
     """
+    from lib.protocols.single import single
+    from lib.runtime.distributed import Distributed
+    from lib.scoring.scorer import ScoreTables
+
     processes = Distributed() if scorer.distributed.sharded else scorer.distributed
     share = list(enumerate(scorer.requests))[processes.rank :: processes.world_size]
     alone = replace(job, context=replace(job.context, distributed=Distributed(), progress=lambda steps: steps))
@@ -116,16 +125,12 @@ def _single(scorer: Scorer, job: Job, together: int) -> ScoreTables:
     return ScoreTables.joined(table for _, table in sorted(processes.all_gather(tables), key=lambda pair: pair[0]))
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    Inputs.add_to(parser)
-    parser.add_argument("--scores-before", type=Path, required=True, help="scores.parquet of stage baseline")
-    parser.add_argument("--generations-before", type=Path, required=True, help="generations.parquet of stage baseline")
-    parser.add_argument("--text-nll-before", type=Path, required=True, help="text_nll.parquet of stage baseline")
-    for name in ("evaluation", "edit", "scores", "generations", "divergences", "text-nll", "metrics"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
-    return parser.parse_args()
+def parser() -> argparse.ArgumentParser:
+    """The stage's options; `-before` are the tables of stage baseline."""
+    before = ("scores-before", "generations-before", "text-nll-before")
+    after = ("scores", "generations", "divergences", "text-nll")
+    return file_options(__doc__, *INPUTS, "evaluation", "edit", *before, *after, "metrics")
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main, parser())

@@ -1,16 +1,21 @@
-"""What every stage shares: how it starts, how it says what went wrong, and its progress."""
+"""What every stage shares: its options, how it starts, how it says what went wrong, its progress, and what it used."""
 
+import argparse
 import ctypes
 import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sized
+from pathlib import Path
 from typing import TypeVar
 
 from tqdm import tqdm
 
 from lib.core.errors import user_message
+from lib.core.files import write_json
+from lib.core.usage import in_words, peak_memory_mib
 
 T = TypeVar("T")
 _PR_SET_PDEATHSIG = 1
@@ -18,8 +23,37 @@ _LINES_IN_A_LOG = 10
 """Without a terminal, progress is a plain line about every tenth of the way."""
 
 
+def run_stage(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> None:
+    """Parse a stage's options, run its main function with them, and say and write what it used.
+
+    Seconds and peak memory (lib/core/usage.py) are the last line of the log and the content of the file that the option
+    `--usage` names. Of several processes the first one tells; its seconds begin where a launcher has started it.
+    """
+    parser.add_argument("--usage", type=Path, required=True, help="where the seconds and the peak memory go")
+    options = parser.parse_args()
+    began = time.perf_counter()
+    run(lambda: main(options))
+    if is_first():
+        usage: dict[str, float] = {"seconds": round(time.perf_counter() - began, 1), **peak_memory_mib()}
+        write_json(options.usage, usage)
+        logging.getLogger(__name__).info(in_words(options.usage.stem, usage))
+
+
+def file_options(description: str | None, *names: str) -> argparse.ArgumentParser:
+    """A parser with a required option for each file or folder that a stage reads or writes."""
+    parser = argparse.ArgumentParser(description=description)
+    for name in names:
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    return parser
+
+
+def is_first() -> bool:
+    """Whether this process, of those that a launcher started, writes the files; without a launcher it does."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def run(main: Callable[[], None], *, with_parent: bool = True) -> None:
-    """Run a stage's main function, or an app's.
+    """Run an app's main function, or a stage's (`run_stage`).
 
     What is no bug (lib/core/errors.py: InputError, a full disk, a file that is absent, another process that is gone) is
     printed as a message, exit status 1; with ERRATA_TRACEBACK set, and for every other exception, with the traceback.

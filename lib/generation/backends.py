@@ -6,14 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-import torch
-
 from lib.core.files import read_json
 from lib.core.params import Para
 from lib.generation import vllm
 from lib.generation.engine import Generator
-from lib.generation.equal_length import TransformersGenerator
-from lib.models import loading
 from lib.models.manifest import MANIFEST, weights_folder
 from lib.runtime.machine import device
 
@@ -24,6 +20,8 @@ _MAX_LENGTH = 512
 def backend_of(para: Para) -> Literal["vllm", "transformers"]:
     """The engine that para.backend names, with `auto` resolved."""
     if para.backend == "auto":
+        import torch
+
         return "vllm" if torch.cuda.is_available() and vllm.available() else "transformers"
     return para.backend
 
@@ -31,6 +29,9 @@ def backend_of(para: Para) -> Literal["vllm", "transformers"]:
 @contextmanager
 def generator(para: Para, base: Path) -> Iterator[Generator]:
     """The engine that para.backend names, with the model of `base`; freed on exit."""
+    from lib.generation.equal_length import TransformersGenerator
+    from lib.models import loading
+
     backend = backend_of(para)
     logging.getLogger(__name__).info("paraphrase: backend %s", backend)
     if backend == "transformers":

@@ -8,8 +8,6 @@ import os
 import sys
 from collections.abc import Sequence
 
-import torch
-
 from lib.core.errors import InputError
 
 
@@ -32,7 +30,7 @@ def launched() -> bool:
 
 
 def _processes(gpus_each: int) -> int:
-    gpus = torch.cuda.device_count()
+    gpus = _gpus()
     most = gpus // gpus_each
     if gpus and not most:
         raise InputError(f"a process needs {gpus_each} GPUs here (para.tensor_parallel); found {gpus}")
@@ -42,18 +40,20 @@ def _processes(gpus_each: int) -> int:
     return int(setting)
 
 
-def is_first() -> bool:
-    """Whether this process, of those that a launcher started, writes the files; without a launcher it does."""
-    return os.environ.get("RANK", "0") == "0"
-
-
 def take_own_gpus(gpus_each: int) -> None:
     """Leave visible to this process only its own GPUs of the machine's: for work that processes do not do together.
 
     To be called before anything has used a GPU.
     """
-    if "LOCAL_RANK" not in os.environ or not torch.cuda.device_count():
+    if "LOCAL_RANK" not in os.environ or not (gpus := _gpus()):
         return
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(torch.cuda.device_count())))).split(",")
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(gpus)))).split(",")
     first = int(os.environ["LOCAL_RANK"]) * gpus_each
     os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(visible[first : first + gpus_each])
+
+
+def _gpus() -> int:
+    """How many GPUs this process sees."""
+    import torch  # here: a stage that does nothing in several processes need not wait for it
+
+    return torch.cuda.device_count()

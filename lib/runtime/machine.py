@@ -1,13 +1,13 @@
-"""What the work was done on: the machine's hardware, and the versions of the packages that a result depends on."""
+"""What the work is done on: the machine's hardware, and the versions of the packages that a result depends on."""
 
 import os
 import platform
-import resource
-import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 PACKAGES = ("torch", "transformers", "peft", "dvc")
 _GIB = 2**30
@@ -20,6 +20,8 @@ def versions() -> dict[str, str]:
 
 def hardware() -> dict[str, str]:
     """Processor, cores that this process may use, memory, and GPUs, as words."""
+    import torch
+
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / _GIB
     gpus = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
@@ -42,15 +44,8 @@ def _processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def peak_memory_mib() -> dict[str, int]:
-    """The most memory that this process has held so far, in MiB: of the host, and of its GPU where there is one."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    peak = {"peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit // 2**20}
-    if torch.cuda.is_available():
-        peak["peak_gpu_memory_mib"] = torch.cuda.max_memory_allocated() // 2**20
-    return peak
-
-
-def device() -> torch.device:
+def device() -> "torch.device":
     """The device that models run on here: this process's GPU where there is one, else the CPU."""
+    import torch
+
     return torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")

@@ -13,15 +13,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
 from lib.core.files import sha256
 from lib.core.params import ROOT
-from lib.runtime.distributed import Distributed
 from lib.runtime.imports import closure
+
+if TYPE_CHECKING:
+    from lib.runtime.distributed import Distributed
 
 
 def fingerprint(**parts: Any) -> str:
@@ -92,7 +94,7 @@ _MARK = "written-by-the-first"
 
 
 @contextmanager
-def shared_scratch(stage: str, key: str, distributed: Distributed) -> Iterator[Path]:
+def shared_scratch(stage: str, key: str, distributed: "Distributed") -> Iterator[Path]:
     """The folder of this piece of work, under a lock: two runs of the same work take turns, however many processes.
 
     Raises FileNotFoundError where a process does not see what the first one writes there.
@@ -116,7 +118,7 @@ def _taken(lock: FileLock) -> bool:
     return True
 
 
-def _check_seen_by_all(folder: Path, distributed: Distributed) -> None:
+def _check_seen_by_all(folder: Path, distributed: "Distributed") -> None:
     if distributed.world_size == 1:
         return
     mark = str(uuid4()) if distributed.is_main else ""

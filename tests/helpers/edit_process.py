@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.core import params
-from lib.core.run import run
+from lib.core.run import run_stage
 from lib.methods.training import loop
 from stages import edit
 
@@ -34,5 +34,5 @@ if __name__ == "__main__":
         return backward(*given)
 
     params.read_params, loop._backward = changed_params, counted  # type: ignore[assignment]
-    run(edit.main)
+    run_stage(edit.main, edit.parser())
     Path(os.environ["DVC_ROOT"], f"steps-{rank}").write_text(str(steps))

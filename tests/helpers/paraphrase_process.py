@@ -19,7 +19,7 @@ import pytest
 
 from lib.core import params
 from lib.core.records import Request
-from lib.core.run import run
+from lib.core.run import run_stage
 from lib.generation.engine import Generator
 from lib.paraphrases import chunks
 from lib.paraphrases.draws import SampledText, SamplingPlan, draw
@@ -57,4 +57,4 @@ if __name__ == "__main__":
         patch.setattr(params, "read_params", changed_params)
         patch.setattr(chunks, "draw", recorded_draw)
         patch.setattr(chunks, "CHUNK", 1)
-        run(paraphrase.main)
+        run_stage(paraphrase.main, paraphrase.parser())

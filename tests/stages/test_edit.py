@@ -2,7 +2,6 @@
 
 import csv
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,15 +10,18 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from lib.core import params
+from lib.core.root import read_root
+from lib.edits import store
 from lib.edits.store import load_edit, save_edit
 from lib.edits.updates import Vector
 from lib.edits.weight_change import Measure, heat_map
-from lib.protocols.inputs import Inputs, editing
+from lib.protocols.files import Inputs
+from lib.protocols.inputs import editing
 from lib.runtime.distributed import Distributed
 from stages import edit as stage
 from tests.helpers import small
 from tests.helpers.models import tiny_model
+from tests.helpers.stages import change_params, run_main
 
 COLUMNS = ["edits", "path", "entries", "manhattan", "frobenius", "share_above_0.077", "share_above_0.171", "rank",
            "largest", "base_largest"]  # fmt: skip
@@ -32,24 +34,14 @@ Run = Callable[..., dict[str, Any]]
 @pytest.fixture
 def run_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run the stage in tmp_path with sections of params.yaml changed; its metrics and further results."""
-    read, given = params.read_params, small.inputs(tmp_path)
+    given = small.inputs(tmp_path)
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
 
     def run_stage(editor: str = "ft", **changed: dict[str, Any]) -> dict[str, Any]:
-        def changed_params(path: Path = params.PARAMS_FILE) -> dict[str, Any]:
-            values = read(path)
-            if path == params.PARAMS_FILE:
-                values["editor"] = editor
-                values["train"] |= {"epochs": 2}
-                for section, some in changed.items():
-                    values[section] |= some
-            return values
-
-        monkeypatch.setattr(params, "read_params", changed_params)
+        change_params(monkeypatch, editor=editor, train={"epochs": 2} | changed.pop("train", {}), **changed)
         named = {**given, **{name: tmp_path / path for name, path in OUTPUTS.items()}}
         del named["evaluation"]
-        monkeypatch.setattr(sys, "argv", ["edit", *(f"--{name}={path}" for name, path in named.items())])
-        stage.main()
+        run_main(stage, named)
         metrics: dict[str, Any] = json.loads(named["metrics"].read_text())
         results: dict[str, Any] = json.loads(named["results"].read_text())
         assert len(metrics) <= 8
@@ -117,10 +109,10 @@ def test_a_run_that_was_killed_measures_what_a_whole_one_does(
             raise KeyboardInterrupt
         save_edit(edit, folder, *others)
 
-    monkeypatch.setattr(stage, "save_edit", killed)
+    monkeypatch.setattr(store, "save_edit", killed)
     with pytest.raises(KeyboardInterrupt):
         run_stage(protocol=sequential)
-    monkeypatch.setattr(stage, "save_edit", save_edit)
+    monkeypatch.setattr(store, "save_edit", save_edit)
     run_stage(protocol=sequential)
     assert (tmp_path / OUTPUTS["weights"]).read_bytes() == whole
 
@@ -141,7 +133,8 @@ def test_an_editor_that_needs_whole_weights_refuses_a_model_that_is_sharded(tmp_
     given = {name: path for name, path in small.inputs(tmp_path).items() if name != "evaluation"}
     spread = Distributed(world_size=2, sharded=True)
     with pytest.raises(ValueError, match=r"editor rome needs whole weights.* wanted one of ike, lora, none"):
-        editing(Inputs(**given), "edit", spread, lambda steps: None, {"editor": "rome"}).__enter__()
+        root = read_root().model_copy(update={"editor": "rome"})
+        editing(root, Inputs(**given), "edit", spread, lambda steps: None).__enter__()
 
 
 def test_what_an_earlier_run_left_in_the_output_is_cleared_away(run_stage: Run, tmp_path: Path) -> None:
@@ -158,6 +151,7 @@ def test_what_an_earlier_run_left_in_the_output_is_cleared_away(run_stage: Run, 
 def test_another_editor_than_the_params_one_can_be_chosen(run_stage: Run, tmp_path: Path) -> None:
     run_stage("ft")
     given = {name: path for name, path in small.inputs(tmp_path).items() if name != "evaluation"}
-    with editing(Inputs(**given), "test", Distributed(), lambda steps: None, {"editor": "kn"}) as (job, requests):
+    root = read_root().model_copy(update={"editor": "kn"})
+    with editing(root, Inputs(**given), "test", Distributed(), lambda steps: None) as (job, requests):
         assert job.editor.__name__ == "lib.editors.kn"
         assert len(requests) == len(small.REQUESTS)

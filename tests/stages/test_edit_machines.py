@@ -21,6 +21,7 @@ STEPS = 12
 def options(folder: Path) -> list[str]:
     """What dvc.yaml would pass."""
     paths = {**small.inputs(folder), **{name: folder / path for name, path in OUTPUTS.items()}}
+    paths["usage"] = folder / "metrics/usage/edit.json"
     return [f"--{name}={path}" for name, path in paths.items() if name != "evaluation"]
 
 

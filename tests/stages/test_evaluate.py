@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
@@ -27,6 +26,7 @@ from lib.core.records import (
 from lib.core.tables import write
 from lib.metrics import consistency
 from stages import evaluate, report
+from tests.helpers.stages import run_main
 
 KINDS: dict[Kind, int] = {"efficacy": 1, "generalization": 2, "locality": 3}
 
@@ -97,7 +97,9 @@ class Project:
         ])  # fmt: skip
         (root / "sources.json").write_text("{}")
         (root / "results").mkdir()
-        (root / "edit.json").write_text('{"seconds": 3.0}')
+        (root / "usage").mkdir()
+        (root / "usage/edit.json").write_text('{"seconds": 3.0, "peak_memory_mib": 55123}')
+        (root / "edit.json").write_text("{}")
         (root / "results/edit.json").write_text('{"change": {"rank": 77123}}')
         (root / "weights.csv").write_text("edits,path,frobenius\n")
         save_file({}, root / "maps.safetensors")
@@ -123,16 +125,12 @@ class Project:
         self._run(monkeypatch, report, "rejects.parquet", "requests.parquet", "paraphrases.parquet",
                   "sources.json", "loss.csv", "weights.csv",
                   "maps.safetensors", metrics="edit.json", results="results/edit.json",
-                  evaluation="results/evaluate.json", plots="plots", report="report")  # fmt: skip
+                  evaluation="results/evaluate.json", plots="plots", usages="usage", report="report")  # fmt: skip
         return (self.root / "report" / "index.html").read_text()
 
     def _run(self, monkeypatch: pytest.MonkeyPatch, stage: Any, *files: str, **others: str) -> None:
         named = {Path(file).stem: file for file in files} | others
-        arguments = [
-            part for name, file in named.items() for part in (f"--{name.replace('_', '-')}", str(self.root / file))
-        ]
-        monkeypatch.setattr(sys, "argv", ["stage", *arguments])
-        stage.main()
+        run_main(stage, {name.replace("_", "-"): self.root / file for name, file in named.items()})
 
 
 @pytest.fixture(autouse=True)

@@ -47,6 +47,7 @@ def change(path: Path, *keys: str, to: Any) -> None:
 
 def run(project: Path) -> subprocess.CompletedProcess[str]:
     outputs = [part for name, file in OUTPUTS.items() for part in (f"--{name}", f"out/{file}")]
+    outputs += ["--usage", "out/usage.json"]
     return subprocess.run(
         [sys.executable, "-m", "stages.facts", *outputs],
         cwd=project,

@@ -2,18 +2,17 @@
 
 import json
 import math
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from lib.core import params
 from lib.core.records import Request, Text
 from lib.core.tables import write
 from lib.metrics import consistency
 from stages import frequencies
+from tests.helpers.stages import change_params, run_main
 
 
 def made(folder: Path, monkeypatch: pytest.MonkeyPatch, published: str | None) -> tuple[consistency.Frequencies, Any]:
@@ -27,16 +26,14 @@ def made(folder: Path, monkeypatch: pytest.MonkeyPatch, published: str | None) -
     ]  # fmt: skip
     write(folder / "requests.parquet", Request, requests)
     write(folder / "text.parquet", Text, [Text(text="wine roads", split="train"), Text(text="walls", split="heldout")])
-    monkeypatch.setattr(params, "section", lambda *_: params.Frequencies(folder=published))
+    change_params(monkeypatch, frequencies={"folder": published})
     names = {
         "requests": "requests.parquet",
         "text": "text.parquet",
         "frequencies": "out.json",
         "metrics": "metrics.json",
     }
-    arguments = [part for name, file in names.items() for part in (f"--{name}", str(folder / file))]
-    monkeypatch.setattr(sys, "argv", ["stage", *arguments])
-    frequencies.main()
+    run_main(frequencies, {name: folder / file for name, file in names.items()})
     return consistency.read(folder / "out.json"), json.loads((folder / "metrics.json").read_text())
 
 

@@ -1,9 +1,7 @@
 """Stage `hypernet` trains for the editors that need it, from facts that no edit is scored on."""
 
 import json
-import sys
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +11,15 @@ from lib.core import params
 from lib.core.records import Fact, Request
 from lib.core.tables import write
 from lib.models import loading
+from lib.neighbors import overlap
 from stages import hypernet as stage
 from tests.helpers.baselines import REQUESTS
 from tests.helpers.hypernets import NAMES, POOL, quick
 from tests.helpers.models import byte_tokenizer, tiny_model
+from tests.helpers.stages import change_params, run_main
 
 Run = Callable[[str], dict[str, Any]]
 LEAK = Fact(fact_id="leak", subject="Ada", relation="home", prompt="Ada lives in", target="Rome")
-
-
-def _read(read: Callable[[Path], dict[str, Any]], changed: dict[str, Any], path: Path = params.PARAMS_FILE) -> Any:
-    return read(path) | (changed if path == params.PARAMS_FILE else {})
 
 
 @pytest.fixture
@@ -31,7 +27,7 @@ def run_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     def run_stage(name: str) -> dict[str, Any]:
         made = quick(name, steps=4) if name in NAMES else None
         monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-        monkeypatch.setattr(params, "read_params", partial(_read, params.read_params, {"editor": name}))
+        change_params(monkeypatch, editor=name)
         monkeypatch.setattr(params, "editor_preset", lambda name, model, kind: made)
         monkeypatch.setattr(loading, "load_model", lambda folder, where: tiny_model("llama"))
         monkeypatch.setattr(loading, "load_tokenizer", lambda folder: byte_tokenizer())
@@ -39,8 +35,7 @@ def run_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         paths["model"].mkdir(exist_ok=True)
         write(paths["requests"], Request, REQUESTS)
         write(paths["pool"], Fact, [*POOL, LEAK])
-        monkeypatch.setattr(sys, "argv", ["hypernet", *(f"--{one}={path}" for one, path in paths.items())])
-        stage.main()
+        run_main(stage, paths)
         metrics: dict[str, Any] = json.loads(paths["metrics"].read_text())
         return metrics
 
@@ -50,7 +45,7 @@ def run_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 def test_an_editor_without_a_network_gets_a_marker_and_no_model_is_loaded(
     run_stage: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stage, "usable_facts", lambda *_: pytest.fail("reads the pool"))
+    monkeypatch.setattr(overlap, "usable_facts", lambda *_: pytest.fail("reads the pool"))
     assert run_stage("lora") == {"steps": 0}
     assert [one.name for one in (tmp_path / "hypernet").iterdir()] == ["hypernet.json"]
     marker = (tmp_path / "hypernet/hypernet.json").read_bytes()

@@ -1,17 +1,16 @@
 """Stage `neighbors` writes as many usable neighbors as asked for, and says what it dropped."""
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lib.core.params import Neighbors
 from lib.core.records import Fact, Request, UneditedFact
 from lib.core.tables import read, write
 from stages import neighbors as stage
+from tests.helpers.stages import change_params, run_main
 
 Run = Callable[..., tuple[list[UneditedFact], dict[str, Any]]]
 
@@ -19,14 +18,13 @@ Run = Callable[..., tuple[list[UneditedFact], dict[str, Any]]]
 @pytest.fixture
 def run_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     def run_stage(facts: list[Fact], **changed: object) -> tuple[list[UneditedFact], dict[str, Any]]:
-        params: dict[str, Any] = {"kind": "random", "n": 2, "encoder": "hashing", "index": "Flat", "seed": 0, **changed}
+        settings = {"kind": "random", "n": 2, "encoder": "hashing", "index": "Flat", "seed": 0, **changed}
         monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-        monkeypatch.setattr(stage, "section", lambda name, kind: Neighbors(**params))
+        change_params(monkeypatch, neighbors=settings)
         paths = {name: tmp_path / "out" / name for name in ("requests", "pool", "neighbors", "metrics")}
         write(paths["requests"], Request, [_request("1", "Ada King"), _request("2", "Bo Li")])
         write(paths["pool"], Fact, facts)
-        monkeypatch.setattr(sys, "argv", ["neighbors", *(f"--{name}={path}" for name, path in paths.items())])
-        stage.main()
+        run_main(stage, paths)
         return read(paths["neighbors"], UneditedFact), json.loads(paths["metrics"].read_text())
 
     return run_stage

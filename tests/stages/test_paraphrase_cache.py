@@ -1,19 +1,19 @@
 """Stage paraphrase draws a continuation once: other numbers of paraphrases reuse what earlier runs drew."""
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from lib.core import params
 from lib.core.params import Para, section
 from lib.core.records import Paraphrase
 from lib.core.tables import read
+from lib.generation import backends
 from lib.generation.engine import Generator, Prompt, Sampling
 from stages import paraphrase as stage
 from tests.helpers import small
+from tests.helpers.stages import change_params, run_main
 
 SETTINGS = section("para", Para).model_copy(
     update={"method": "both", "n": 10, "samples": 2, "evaluation": 0, "max_tokens": 16, "prefix_tokens": [3, 5]}
@@ -57,11 +57,9 @@ def run_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, generator: Counti
 
     def run_stage(root: str = "first", **changes: object) -> list[Paraphrase]:
         monkeypatch.setenv("DVC_ROOT", str(tmp_path / root))
-        para = SETTINGS.model_copy(update=changes)
-        monkeypatch.setattr(params, "section", lambda name, kind: para if kind is Para else section(name, kind))
-        monkeypatch.setattr(stage, "generator", started)
-        monkeypatch.setattr(sys, "argv", ["paraphrase", *(f"--{name}={path}" for name, path in options.items())])
-        stage.main()
+        change_params(monkeypatch, para=SETTINGS.model_copy(update=changes).model_dump())
+        monkeypatch.setattr(backends, "generator", started)
+        run_main(stage, options)
         return read(options["paraphrases"], Paraphrase)
 
     return run_stage

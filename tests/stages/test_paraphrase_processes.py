@@ -32,7 +32,7 @@ def command(folder: Path) -> list[str]:
     paths = small.inputs(folder)
     write(paths["requests"], Request, [*small.REQUESTS, *BARE])
     options = {name: paths[name] for name in ("requests", "pool", "model")}
-    options |= {name: folder / f"out/{name}" for name in ("paraphrases", "evaluation", "metrics", "results")}
+    options |= {name: folder / f"out/{name}" for name in ("paraphrases", "evaluation", "metrics", "results", "usage")}
     arguments = [f"--{name}={path}" for name, path in options.items()]
     return ["-m", "tests.helpers.paraphrase_process", json.dumps(CHANGES), *arguments]
 

@@ -15,6 +15,7 @@ from lib.models import loading
 from lib.scoring.recall import recalled
 from stages import recall as stage
 from tests.helpers import small
+from tests.helpers.stages import change_params, run_main
 
 REQUESTS = [
     Request(request_id=str(n), dataset="own", subject=f"S{n}", relation="r", prompt=f"S{n} is", template="{} is",
@@ -39,11 +40,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr(
             "lib.scoring.recall.recalled", lambda model, tokenizer, pairs, *_: [prompt in KNOWN for prompt, _ in pairs]
         )
-        section, preset = params.section, params.preset
-        changes = {"facts": {"limit": limit}, "recall": {"sample": sample}, "neighbors": {"kind": neighbors}}
-        monkeypatch.setattr(
-            params, "section", lambda name, kind: section(name, kind).model_copy(update=changes.get(name, {}))
-        )
+        preset = params.preset
+        change_params(monkeypatch, facts={"limit": limit}, recall={"sample": sample}, neighbors={"kind": neighbors})
         monkeypatch.setattr(
             params, "preset", lambda group, name, kind: preset(group, name, kind).model_copy(update={"known": known})
         )
@@ -51,11 +49,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
             name: tmp_path / f"{name}.parquet"
             for name in ("requests", "pool", "known-requests", "known-pool", "recall")
         }
-        options = [f"--{name}={path}" for name, path in files.items()]
-        monkeypatch.setattr(
-            sys, "argv", ["x", *options, f"--model={paths['model']}", f"--metrics={tmp_path / 'm.json'}"]
-        )
-        stage.main()
+        run_main(stage, files | {"model": paths["model"], "metrics": tmp_path / "m.json"})
         monkeypatch.undo()
         return read(files["known-requests"], Request), read(files["known-pool"], Fact), read_json(tmp_path / "m.json")
 

@@ -1,6 +1,5 @@
 """Stages `baseline` and `score`: the unedited model is measured once, and its rows stand beside the edited model's."""
 
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from lib.core import params
 from lib.core.records import Divergence, Generation, Score, TextNll
+from lib.core.root import read_root
 from lib.core.tables import read, write
 from lib.edits.edit import Edit
 from lib.edits.store import save_edit
@@ -19,6 +18,7 @@ from lib.protocols.inputs import model_preset
 from stages import baseline, score
 from tests.helpers import small
 from tests.helpers.models import tiny_model
+from tests.helpers.stages import change_params, run_main
 
 MODULE = "model.layers.1.mlp.down_proj"
 TABLES = {"scores": Score, "generations": Generation, "divergences": Divergence, "text_nll": TextNll}
@@ -33,20 +33,15 @@ def option(name: str) -> str:
 @pytest.fixture
 def run_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run a stage on small inputs and a random edit."""
-    read_params, paths = params.read_params, small.inputs(tmp_path)
+    paths = small.inputs(tmp_path)
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     stream = torch.Generator().manual_seed(1)
     left, right = torch.randn(32, 2, generator=stream), torch.randn(2, 48, generator=stream) / 4
     edit = Edit(updates={MODULE: LowRank(left=left, right=right)})
-    save_edit(edit, tmp_path / "models/edit", tiny_model("llama"), model_preset())
+    save_edit(edit, tmp_path / "models/edit", tiny_model("llama"), model_preset(read_root()))
 
-    def changed_params(path: Path = params.PARAMS_FILE) -> dict[str, Any]:
-        values = read_params(path)
-        if path == params.PARAMS_FILE:
-            values["score"] |= {"rows": 4, "generations": values["score"]["generations"] | {"tokens": 24}}
-        return values
-
-    monkeypatch.setattr(params, "read_params", changed_params)
+    generations = read_root().score.generations.model_dump() | {"tokens": 24}
+    change_params(monkeypatch, score={"rows": 4, "generations": generations})
     before = {name: tmp_path / f"results/baseline/{name}.parquet" for name in ("scores", "generations", "text_nll")}
     options = {
         "baseline": {name: paths[name] for name in ("requests", "evaluation", "text", "model")}
@@ -60,8 +55,7 @@ def run_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
     def run_stage(stage: Any) -> None:
         name = stage.__name__.rpartition(".")[2]
-        monkeypatch.setattr(sys, "argv", [name, *(f"--{key}={value}" for key, value in options[name].items())])
-        stage.main()
+        run_main(stage, options[name])
 
     return run_stage
 

@@ -1,7 +1,6 @@
 """Whatever is wrong in params.yaml, its presets or their combination is refused by the first stage."""
 
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from lib.core import params, params_table
 from lib.core.errors import InputError
 from lib.core.root import read_root
 from stages import facts
+from tests.helpers.stages import run_main
 
 
 def test_the_repositorys_own_settings_are_right() -> None:
@@ -72,9 +72,8 @@ def test_the_first_stage_refuses_a_wrong_setting_before_it_reads_or_writes(
         lambda path=params.PARAMS_FILE: changed(read(path), changes if path == params.PARAMS_FILE else ""),
     )
     names = ("requests", "pool", "text", "rejects", "sources", "metrics")
-    monkeypatch.setattr(sys, "argv", ["facts", *(f"--{name}={tmp_path / name}" for name in names)])
     with pytest.raises(InputError) as raised:
-        facts.main()
+        run_main(facts, {name: tmp_path / name for name in names})
     assert re.search(BAD[changes], str(raised.value))
     assert not list(tmp_path.iterdir())
 
@@ -88,9 +87,8 @@ def test_the_first_stage_refuses_a_wrong_preset_of_the_editor(tmp_path: Path, mo
         lambda path=params.PARAMS_FILE: read(path) | ({"weight_dekay": 1} if path == editor else {}),
     )
     names = ("requests", "pool", "text", "rejects", "sources", "metrics")
-    monkeypatch.setattr(sys, "argv", ["facts", *(f"--{name}={tmp_path / name}" for name in names)])
     with pytest.raises(InputError, match=r"weight_dekay: unknown key\. Did you mean 'weight_decay'"):
-        facts.main()
+        run_main(facts, {name: tmp_path / name for name in names})
     assert not list(tmp_path.iterdir())
 
 

@@ -6,6 +6,7 @@ import sys
 import pytest
 import torch
 
+from lib.core.run import is_first
 from lib.runtime import launch
 
 
@@ -58,6 +59,6 @@ def test_without_a_launcher_all_gpus_stay_visible_and_the_process_is_the_first(
 ) -> None:
     launch.take_own_gpus(1)
     assert "CUDA_VISIBLE_DEVICES" not in os.environ
-    assert launch.is_first()
+    assert is_first()
     monkeypatch.setenv("RANK", "1")
-    assert not launch.is_first()
+    assert not is_first()

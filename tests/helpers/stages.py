@@ -1,0 +1,28 @@
+"""Stages run in the test's own process, with settings of params.yaml changed for the test alone."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from lib.core import params
+
+
+def run_main(stage: ModuleType, paths: Mapping[str, Path]) -> None:
+    """The stage's main function, with these paths as its options."""
+    stage.main(stage.parser().parse_args([f"--{name}={path}" for name, path in paths.items()]))
+
+
+def change_params(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
+    """Let params.yaml hold these values; of a section, these keys' values."""
+    read = params.read_params
+
+    def changed_params(path: Path = params.PARAMS_FILE) -> dict[str, Any]:
+        values = read(path)
+        for name, change in changes.items() if path == params.PARAMS_FILE else ():
+            values[name] = values[name] | change if isinstance(change, dict) else change
+        return values
+
+    monkeypatch.setattr(params, "read_params", changed_params)
