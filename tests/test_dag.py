@@ -23,6 +23,7 @@ from lib.core.params import PRESET_GROUPS
 from lib.core.records import Score
 from lib.core.tables import read
 from tests.helpers.imports import ROOT, closure
+from tests.helpers.repositories import commit, git, small_repository
 
 DAG: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")
 
@@ -37,8 +38,8 @@ def test_a_stage_depends_on_every_module_it_imports(stage: str) -> None:
     assert not unused, "declared, but not imported"
 
 
-def covers(dependency: str, path: str) -> bool:
-    """Whether a dependency of dvc.yaml holds the file; an editor's module is named by the parameter `editor`."""
+def covers(dependency: Any, path: str) -> bool:
+    """Whether a dependency or an output of dvc.yaml holds the file; an editor's module is named by a parameter."""
     if dependency == "lib/editors/${editor}.py":
         return path.startswith("lib/editors/")
     return path == dependency or path.startswith(f"{dependency}/")
@@ -62,6 +63,39 @@ def test_the_report_depends_on_every_parameter_and_preset_that_it_prints() -> No
     assert names == {*YAML(typ="safe").load(ROOT / "params.yaml")}
     files = {file for entry in listed if isinstance(entry, dict) for file in entry}
     assert files == {f"configs/{group}s/${{{group}}}.yaml" for group in PRESET_GROUPS}
+
+
+PLOTS_OF_A_TOY = """\
+stages:
+  first:
+    cmd: echo ${{n}} > first.txt
+    params: [n]
+    outs: [first.txt]
+  last:
+    cmd: {write}
+    deps: [first.txt]
+    outs: {outs}
+plots: {plots}
+"""
+
+
+@pytest.mark.slow
+def test_an_experiment_with_a_part_of_the_pipeline_succeeds_where_the_cache_is_empty(tmp_path: Path) -> None:
+    """As in a fresh clone: dvc.lock knows of plots whose content nobody has. DVC reads folders, and not files."""
+    plots = [path for plot in DAG["plots"] for path in plot]
+    listed = [out for stage in DAG["stages"].values() for out in stage["outs"]]
+    outs = [out for out in listed if any(covers(out, path) for path in plots)]
+    folders = sorted({str(Path(path).parent) for path in plots})
+    write = f"mkdir -p {' '.join(folders)} && for path in {' '.join(plots)}; do echo '[]' > $path; done"
+    folder = small_repository(tmp_path / "first")
+    (folder / "params.yaml").write_text("n: 1\n")
+    (folder / "dvc.yaml").write_text(PLOTS_OF_A_TOY.format(write=write, outs=outs, plots=plots))
+    dvc(folder, "repro")
+    commit(folder, "run")
+    git(tmp_path, "clone", "-q", str(folder), "fresh")
+    for name, value in (("email", "a@b.c"), ("name", "t")):
+        git(tmp_path / "fresh", "config", f"user.{name}", value)
+    assert ran(dvc(tmp_path / "fresh", "exp", "run", "first", "-S", "n=2")) == {"first"}
 
 
 @pytest.fixture(scope="module")
