@@ -59,10 +59,12 @@ def test_the_unedited_model_is_measured_whatever_the_editor_and_what_it_trains_o
 
 def test_the_report_depends_on_every_parameter_and_preset_that_it_prints() -> None:
     listed = DAG["stages"]["report"]["params"]
-    names = {name for name in listed if isinstance(name, str)}
-    assert names == {*YAML(typ="safe").load(ROOT / "params.yaml")}
-    files = {file for entry in listed if isinstance(entry, dict) for file in entry}
-    assert files == {f"configs/{group}s/${{{group}}}.yaml" for group in PRESET_GROUPS}
+    whole_files = {file for entry in listed for file, keys in entry.items() if keys is None}
+    assert whole_files == {"params.yaml", *(f"configs/{group}s/${{{group}}}.yaml" for group in PRESET_GROUPS)}
+
+
+def test_the_map_stays_short() -> None:
+    assert len((ROOT / "dvc.yaml").read_text().splitlines()) < 450
 
 
 PLOTS_OF_A_TOY = """\
