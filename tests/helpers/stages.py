@@ -9,6 +9,8 @@ import pytest
 
 from lib.core import params
 
+READ_PARAMS = params.read_params
+
 
 def run_main(stage: ModuleType, paths: Mapping[str, Path]) -> None:
     """The stage's main function, with these paths as its options."""
@@ -16,11 +18,10 @@ def run_main(stage: ModuleType, paths: Mapping[str, Path]) -> None:
 
 
 def change_params(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
-    """Let params.yaml hold these values; of a section, these keys' values."""
-    read = params.read_params
+    """Let params.yaml hold these values in place of its own, of a section these keys', and forget earlier changes."""
 
     def changed_params(path: Path = params.PARAMS_FILE) -> dict[str, Any]:
-        values = read(path)
+        values = READ_PARAMS(path)
         for name, change in changes.items() if path == params.PARAMS_FILE else ():
             values[name] = values[name] | change if isinstance(change, dict) else change
         return values
