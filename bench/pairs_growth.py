@@ -19,7 +19,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lib.core.params import Lora, Tiny, Train, editor_preset, section
+from lib.core.editor_presets import editor_preset
+from lib.core.params import Lora, Tiny, Train, section
 from lib.core.records import Paraphrase, Request, UneditedFact
 from lib.core.tables import Stored, read, write
 from lib.editors import lora
@@ -88,7 +89,7 @@ def measure(folder: Path, where: str, pairs: int) -> dict[str, float]:
         record=lambda steps: None,
     )
     model = make_model(_SHAPE, len(tokenizer), 0).eval().requires_grad_(False)
-    edit = lora.edit(model, tokenizer, requests, editor_preset("lora", "tiny", lora.Settings), context)
+    edit = lora.edit(model, tokenizer, requests, editor_preset("lora", None, lora.Settings), context)
     if edit.info["pairs"] != pairs:
         raise ValueError(f"wanted {pairs} pairs; found {edit.info['pairs']}")
     disk = sum(path.stat().st_size for path in folder.glob("pairs/*"))

@@ -53,7 +53,7 @@ def main(options: argparse.Namespace) -> None:
             _write_curve(options.curve, steps)
             write_weights(options.weights, options.maps, table.rows(), edit, root.weights)
             write_json(options.metrics, _summary(edit, steps, len(requests)))
-            write_json(options.results, {"change": summary(table.rows())})
+            write_json(options.results, {"change": summary(table.rows()), "settings": job.settings.model_dump()})
             forget(job.folder)
 
 

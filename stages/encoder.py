@@ -14,7 +14,7 @@ def main(options: argparse.Namespace) -> None:
     root = read_root()
     preset = PRESETS / "editors" / f"{root.editor}.yaml"
     editor = read_params(preset) if preset.is_file() else {}
-    in_use = encoders_in_use(root.neighbors, editor, root.model)
+    in_use = encoders_in_use(root.neighbors, editor)
     write_json(options.encoder / "manifest.json", {name: fetch(name) for name in in_use})
 
 

@@ -16,7 +16,7 @@ from lib.data import dataset
 def main(options: argparse.Namespace) -> None:
     """Read params.yaml and the dataset's files; write what was read, and the rows that could not be used."""
     root = read_root()
-    _check_editor_preset(root.editor, root.model)
+    _check_editor_preset(root.editor)
     facts, own = root.facts, params.with_pool(root.own, params.preset("models", root.model, params.Model))
     preset = params.preset("datasets", root.dataset, params.Dataset)
     files = datasets.find(preset, facts, own)
@@ -41,12 +41,12 @@ def main(options: argparse.Namespace) -> None:
     write_json(options.metrics, counts)
 
 
-def _check_editor_preset(editor: str, model: str) -> None:
+def _check_editor_preset(editor: str) -> None:
     """Raise InputError where the editor's preset is wrong: at once, not after the base model is trained.
 
     Imported by name, since no output of this stage depends on an editor, as DVC would be told of an import.
     """
-    import_module("lib.editors").check_preset(editor, model)
+    import_module("lib.editors").check_preset(editor)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -6,10 +6,12 @@ For every other editor it writes an empty marker and loads no model.
 from __future__ import annotations
 
 import argparse
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lib.core import params
+from lib.core.editor_presets import editor_preset, explained
 from lib.core.files import rounded, write_json
 from lib.core.root import Params, read_root
 from lib.core.run import file_options, progress, run_stage
@@ -33,6 +35,7 @@ def _trained(options: argparse.Namespace, root: Params) -> dict[str, float | Non
     # Imported here: most editors have no network and need not wait for these.
     from lib.editors import editor
     from lib.methods.contract import trains_hypernet
+    from lib.models.architecture import shape
     from lib.models.loading import load_model, load_tokenizer
     from lib.neighbors.overlap import usable_facts
     from lib.runtime.machine import device
@@ -40,7 +43,10 @@ def _trained(options: argparse.Namespace, root: Params) -> dict[str, float | Non
 
     module = editor(root.editor)
     assert trains_hypernet(module)
-    settings = params.editor_preset(root.editor, root.model, module.Settings)
+    model = load_model(options.model, device())
+    settings = editor_preset(root.editor, shape(model.config), module.Settings)
+    for line in explained(root.editor, shape(model.config)):
+        logging.getLogger(__name__).info(line)
     pool, dropped = usable_facts(options.pool, options.requests)
     key = fingerprint(
         editor=root.editor, settings=settings.model_dump(), code=code_fingerprint("stages.hypernet"), pool=options.pool,
@@ -48,7 +54,7 @@ def _trained(options: argparse.Namespace, root: Params) -> dict[str, float | Non
     )  # fmt: skip
     with scratch("hypernet", key) as folder:
         figures = module.train_hypernet(
-            load_model(options.model, device()), load_tokenizer(options.model), pool, settings,
+            model, load_tokenizer(options.model), pool, settings,
             _context(root, folder), options.hypernet,
         )  # fmt: skip
         forget(folder)

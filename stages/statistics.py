@@ -6,7 +6,7 @@ For an editor that reads none it writes an empty marker and loads no model.
 import argparse
 import logging
 
-from lib.core import params
+from lib.core.editor_presets import editor_preset, explained
 from lib.core.files import write_json
 from lib.core.root import Params, read_root
 from lib.core.run import file_options, progress, run_stage
@@ -28,7 +28,7 @@ def _gathered(options: argparse.Namespace, root: Params) -> dict[str, int]:
     from lib.editors import editor
     from lib.methods.contract import reads_moments
     from lib.methods.locating.second_moments import drawn_texts, save_moment, second_moments
-    from lib.models.architecture import architecture
+    from lib.models.architecture import architecture, shape
     from lib.models.loading import load_model, load_tokenizer
     from lib.runtime.machine import device
     from lib.runtime.scratch import code_fingerprint, fingerprint, forget, scratch
@@ -36,7 +36,10 @@ def _gathered(options: argparse.Namespace, root: Params) -> dict[str, int]:
     module, settings = editor(root.editor), root.statistics
     assert reads_moments(module)
     model = load_model(options.model, device())
-    layers = module.moment_layers(model, params.editor_preset(root.editor, root.model, module.Settings))
+    layers = module.moment_layers(model, editor_preset(root.editor, shape(model.config), module.Settings))
+    for line in explained(root.editor, shape(model.config)):
+        _logger.info(line)
+    _logger.info("statistics: second moments of layers %s", ", ".join(map(str, layers)) or "none")
     paths = [architecture(model).mlp_out_of(layer) for layer in layers]
     texts = drawn_texts(settings, options.text)
     key = fingerprint(model=options.model, texts=texts, paths=paths, code=code_fingerprint("stages.statistics"))

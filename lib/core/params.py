@@ -87,7 +87,6 @@ __all__ = [
     "Wheels",
     "check",
     "did_you_mean",
-    "editor_preset",
     "preset",
     "presets",
     "presets_in_use",
@@ -141,43 +140,12 @@ def preset(group: str, name: str, kind: type[S]) -> S:
     return check(read_params(path), kind, f"configs/{group}/{name}.yaml")
 
 
-def editor_preset(name: str, model: str, kind: type[S]) -> S:
-    """configs/editors/<name>.yaml with what its `models` says of this model preset put over the rest, checked.
-
-    Raises InputError naming a wrong key, or a model preset that does not exist.
-    """
-    path = PRESETS / "editors" / f"{name}.yaml"
-    if not path.is_file():
-        return preset("editors", name, kind)
-    values = dict(read_params(path))
-    by_model = values.pop("models", {})
-    if unknown := sorted(set(by_model) - {*presets("models")}):
-        available = presets("models")
-        raise InputError(
-            f"configs/editors/{name}.yaml: models: wanted model presets ({', '.join(available)}); found {unknown[0]!r}"
-            f"{did_you_mean(unknown[0], available)}"
-        )
-    own = by_model.get(model, {})
-    return check(_over(values, own), kind, f"configs/editors/{name}.yaml{f': models.{model}' if own else ''}")
-
-
 def presets_in_use(named: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """By group (dataset, model, editor) the values of the presets that `named`, params.yaml's values, names.
 
-    Of an editor's settings for single models those for this model alone are left: they stand under `models`.
+    Of an editor's preset only what holds for every model is left: what this model took is in results/edit.json.
     """
     values = {group: dict(read_params(PRESETS / f"{group}s" / f"{named[group]}.yaml")) for group in PRESET_GROUPS}
-    by_model = values["editor"].pop("models", {})
-    if named["model"] in by_model:
-        values["editor"]["models"] = {named["model"]: by_model[named["model"]]}
+    for by_model in ("models", "otherwise"):
+        values["editor"].pop(by_model, None)
     return values
-
-
-def _over(values: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    """`values` with those of `own` put over them, key by key, also inside of nested sections."""
-    nested = {
-        key: _over(values[key], value)
-        for key, value in own.items()
-        if isinstance(value, dict) and isinstance(values.get(key), dict)
-    }
-    return values | own | nested

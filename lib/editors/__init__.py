@@ -4,8 +4,9 @@ import importlib
 import pkgutil
 from pathlib import Path
 
+from lib.core import editor_presets
 from lib.core.errors import InputError
-from lib.core.params import did_you_mean, editor_preset
+from lib.core.params import did_you_mean
 from lib.methods.contract import Editor, Needs, checked, declared_needs
 
 _FOLDER = Path(__file__).parent
@@ -33,9 +34,9 @@ def needs(name: str) -> Needs:
     return declared_needs(_file(name))
 
 
-def check_preset(name: str, model: str) -> None:
-    """Raise InputError where configs/editors/<name>.yaml, as this model preset has it, does not fit the editor."""
-    editor_preset(name, model, editor(name).Settings)
+def check_preset(name: str) -> None:
+    """Raise InputError where configs/editors/<name>.yaml does not fit the editor, for whatever model."""
+    editor_presets.check_preset(name, editor(name).Settings)
 
 
 def _file(name: str) -> Path:

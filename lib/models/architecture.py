@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
+from lib.core.editor_presets import shape_name
 from lib.core.errors import InputError
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers import PretrainedConfig, PreTrainedModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +78,12 @@ FAMILIES: dict[str, Architecture] = {
     "qwen3": _LLAMA,
 }
 """By model_type of the config."""
+
+
+def shape(config: PretrainedConfig) -> str:
+    """What editors' presets know a model by: its family, number of blocks and hidden size, as in gpt2-48-1600."""
+    text = config.get_text_config()
+    return shape_name(text.model_type, text.num_hidden_layers, text.hidden_size)
 
 
 def architecture(model: PreTrainedModel) -> Architecture:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import torch
 import transformers
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from lib.core.errors import InputError, reading
 from lib.core.files import read_json
+from lib.models.architecture import shape
 from lib.models.manifest import MANIFEST, weights_folder
 from lib.models.sharding import sharded
 from lib.runtime.distributed import SINGLE_PROCESS, Distributed
@@ -36,6 +37,11 @@ def load_tokenizer(base: Path) -> PreTrainedTokenizerBase:
     if read_json(base / MANIFEST).get("template") == "none":
         tokenizer.chat_template = None
     return tokenizer
+
+
+def load_shape(base: Path) -> str:
+    """What editors' presets know the model by (lib.models.architecture.shape), without loading its weights."""
+    return shape(AutoConfig.from_pretrained(weights_folder(base), local_files_only=True))
 
 
 def load_model(base: Path, where: torch.device, distributed: Distributed = SINGLE_PROCESS) -> PreTrainedModel:

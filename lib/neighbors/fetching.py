@@ -18,14 +18,15 @@ HUB_FILES = ("*.json", "*.txt", "*.safetensors", "*.model")
 """A sentence-transformers model without its copies for other frameworks; nothing pickled."""
 
 
-def encoders_in_use(neighbors: Neighbors, editor: Mapping[str, Any], model: str) -> list[str]:
+def encoders_in_use(neighbors: Neighbors, editor: Mapping[str, Any]) -> list[str]:
     """The names of the encoders that a run computes with: of similar neighbors, and of an editor that has one.
 
-    `editor` is the content of the editor's preset, in which `models` may say something else of this model preset.
+    `editor` is the content of the editor's preset. Where its encoder depends on the model, which is not known yet, all
+    that it may be are in use.
     """
-    settings = {**editor, **editor.get("models", {}).get(model, {})}
     names = {neighbors.encoder} if neighbors.kind == "similar" else set()
-    return sorted(names | ({settings["encoder"]} if "encoder" in settings else set()))
+    own = [editor] if editor.get("encoder") != "auto" else [*editor["models"].values(), editor["otherwise"]]
+    return sorted(names | {entry["encoder"] for entry in own if "encoder" in entry})
 
 
 def fetch(name: str) -> dict[str, str]:

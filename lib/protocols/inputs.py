@@ -1,11 +1,13 @@
 """One editing job, put together from the files and params of a run: shared by the stages that edit."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
 from lib.core import params
+from lib.core.editor_presets import editor_preset, explained
 from lib.core.errors import InputError
 from lib.core.records import Fact, Paraphrase, Request, Text, UneditedFact
 from lib.core.root import Params
@@ -21,6 +23,8 @@ from lib.runtime.distributed import Distributed
 from lib.runtime.machine import device
 from lib.runtime.scratch import code_fingerprint, fingerprint, shared_scratch
 
+_logger = logging.getLogger(__name__)
+
 
 @contextmanager
 def editing(
@@ -35,7 +39,11 @@ def editing(
     module = editor(root.editor)
     if stage == "edit" or root.protocol.kind == "single":
         check_sharded(root.editor, distributed)
-    settings = params.editor_preset(root.editor, root.model, module.Settings)
+    shape = loading.load_shape(inputs.model)
+    settings = editor_preset(root.editor, shape, module.Settings)
+    if distributed.is_main:
+        for line in explained(root.editor, shape):
+            _logger.info(line)
     held = preset.train.held if train.objective == "held" else None
     lora = params.with_held_lora(preset, train).lora
     key = fingerprint(

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from lib.core.params import Lora, Section, Train, editor_preset, section
+from lib.core.editor_presets import editor_preset
+from lib.core.params import Lora, Section, Train, section
 from lib.core.records import Fact, Request
 from lib.edits.apply import applied
 from lib.edits.edit import Edit
@@ -20,6 +21,8 @@ from lib.models.packing import pack
 from lib.models.tokens import encode
 from lib.runtime.distributed import Distributed
 
+TINY = "llama-4-128"
+"""The shape of the tiny model, as editors' presets know it."""
 REQUESTS = [
     Request(
         request_id=f"edit{place}", dataset="own", subject=subject, relation="home", prompt=f"{subject} lives in",
@@ -51,7 +54,7 @@ def context(pool: Sequence[Fact] = (), steps: list[Step] | None = None, micro_ba
 def settings(editor: Any, name: str, **changed: Any) -> Any:
     """The editor's preset for the tiny model with some values changed, checked again."""
     kind: type[Section] = editor.Settings
-    return kind.model_validate(editor_preset(name, "tiny", kind).model_dump() | changed)
+    return kind.model_validate(editor_preset(name, TINY, kind).model_dump() | changed)
 
 
 def nll(model: Any, tokenizer: Any, edit: Edit, requests: Sequence[Request]) -> torch.Tensor:

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from lib.core import params
 from lib.core.records import Fact, Request
 from lib.core.tables import write
 from lib.models import loading
@@ -28,7 +27,7 @@ def run_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         made = quick(name, steps=4) if name in NAMES else None
         monkeypatch.setenv("DVC_ROOT", str(tmp_path))
         change_params(monkeypatch, editor=name)
-        monkeypatch.setattr(params, "editor_preset", lambda name, model, kind: made)
+        monkeypatch.setattr(stage, "editor_preset", lambda name, shape, kind: made)
         monkeypatch.setattr(loading, "load_model", lambda folder, where: tiny_model("llama"))
         monkeypatch.setattr(loading, "load_tokenizer", lambda folder: byte_tokenizer())
         paths = {one: tmp_path / one for one in ("requests", "pool", "model", "hypernet", "metrics")}

@@ -100,9 +100,13 @@ def test_a_model_that_is_nowhere_is_an_error_that_names_the_presets(monkeypatch:
 def test_encoders_in_use_are_those_of_similar_neighbors_and_of_the_editor() -> None:
     neighbors = section("neighbors", Neighbors).model_copy(update={"encoder": "minilm", "kind": "random"})
     similar = neighbors.model_copy(update={"kind": "similar"})
-    assert encoders_in_use(neighbors, {}, "tiny") == []
-    assert encoders_in_use(similar, {"layers": [1]}, "tiny") == ["minilm"]
-    assert encoders_in_use(similar, {"encoder": "hashing"}, "tiny") == ["hashing", "minilm"]
-    by_model = {"encoder": "hashing", "models": {"gpt2": {"encoder": "somebody/sbert"}}}
-    assert encoders_in_use(neighbors, by_model, "gpt2") == ["somebody/sbert"]
-    assert encoders_in_use(neighbors, by_model, "tiny") == ["hashing"]
+    assert encoders_in_use(neighbors, {}) == []
+    assert encoders_in_use(similar, {"layers": [1]}) == ["minilm"]
+    assert encoders_in_use(similar, {"encoder": "hashing"}) == ["hashing", "minilm"]
+    by_model = {
+        "encoder": "auto",
+        "otherwise": {"encoder": "hashing"},
+        "models": {"gpt2-48-1600": {"encoder": "a/sbert"}},
+    }
+    assert encoders_in_use(neighbors, by_model) == ["a/sbert", "hashing"]
+    assert encoders_in_use(neighbors, {**by_model, "encoder": "minilm"}) == ["minilm"]

@@ -1,0 +1,132 @@
+"""configs/editors/<name>.yaml: settings that depend on the model are keyed by its shape, not by what it is called.
+
+A key that is `auto` in the preset takes the value of `models.<shape>`, where the model has a shape that the preset
+knows (published settings, or tried ones), else that of `otherwise`; where neither has it, `auto` stays and the editor's
+own rule decides (a share of the depth, for layers). A value in place of `auto` stays, whatever the model is.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lib.core import params
+from lib.core.errors import InputError
+from lib.core.params import PRESETS, read_params
+from lib.core.section import S, check, did_you_mean
+
+MODELS, OTHERWISE, AUTO = "models", "otherwise", "auto"
+_SHAPE = re.compile(r"[a-z][a-z0-9_]*-[1-9]\d*-[1-9]\d*")
+
+Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """Where the value of one key that is `auto` in the preset comes from."""
+
+    key: str
+    """Names on the way down joined by dots."""
+    value: Any
+    source: str
+
+
+def shape_name(model_type: str, layers: int, hidden: int) -> str:
+    """A shape as presets spell it: model_type-layers-hidden, from the model's config."""
+    return f"{model_type}-{layers}-{hidden}"
+
+
+def editor_preset(name: str, shape: str | None, kind: type[S]) -> S:
+    """The editor's settings for a model of this shape, checked; `None` is a shape that no preset knows.
+
+    Raises InputError naming a key that is wrong, wherever in the preset it stands.
+    """
+    values, choices = _resolved(name, shape)
+    taken = any(choice.source == _from_table(name, shape) for choice in choices)
+    return check(values, kind, f"configs/editors/{name}.yaml{f': {MODELS}.{shape}' if taken else ''}")
+
+
+def check_preset(name: str, kind: type[S]) -> None:
+    """Raise InputError where the preset does not fit the editor, for any shape that it knows or for another one."""
+    for shape in (None, *_parts(name)[1]):
+        editor_preset(name, shape, kind)
+
+
+def choices_for(name: str, shape: str | None) -> list[Choice]:
+    """For every key that is `auto` in the preset: what a model of this shape takes, and from where."""
+    return _resolved(name, shape)[1]
+
+
+def explained(name: str, shape: str) -> list[str]:
+    """What a model of this shape takes and why, a line for each source; nothing where no key is `auto`."""
+    sources: dict[str, list[str]] = {}
+    for choice in choices_for(name, shape):
+        value = "" if choice.value == AUTO else f" {choice.value}"
+        sources.setdefault(choice.source, []).append(f"{choice.key}{value}")
+    return [f"editor {name}: {', '.join(settings)}: {source}" for source, settings in sources.items()]
+
+
+def _resolved(name: str, shape: str | None) -> tuple[dict[str, Any], list[Choice]]:
+    values, models, otherwise = _parts(name)
+    own = models.get(shape, {}) if shape else {}
+    choices = list(_choices(values, own, otherwise, name, shape))
+    return _with_choices(values, {choice.key: choice.value for choice in choices}), choices
+
+
+def _parts(name: str) -> tuple[dict[str, Any], dict[str, Values], Values]:
+    """The preset's own keys, its entries by shape, and what it has for every other shape."""
+    path = PRESETS / "editors" / f"{name}.yaml"
+    if not path.is_file():
+        available = params.presets("editors")
+        near = did_you_mean(name, available)
+        raise InputError(f"editor: wanted one of {', '.join(available)}; found {name!r}{near}")
+    values = dict(read_params(path))
+    models, otherwise = values.pop(MODELS, {}) or {}, values.pop(OTHERWISE, {}) or {}
+    for shape in models:
+        if not _SHAPE.fullmatch(str(shape)):
+            raise InputError(
+                f"configs/editors/{name}.yaml: {MODELS}: wanted shapes of models, model_type-layers-hidden, such as "
+                f"gpt2-48-1600 for GPT-2 XL; found {shape!r}"
+            )
+    for part, entry in ((OTHERWISE, otherwise), *((f"{MODELS}.{shape}", entry) for shape, entry in models.items())):
+        _check_keys(values, entry, f"configs/editors/{name}.yaml: {part}")
+    return values, models, otherwise
+
+
+def _check_keys(values: Values, entry: Values, where: str) -> None:
+    """Raise InputError where an entry sets a key that the preset itself does not have."""
+    for key, value in entry.items():
+        if key not in values:
+            raise InputError(
+                f"{where}.{key}: unknown key{did_you_mean(str(key), list(values))} (known: {', '.join(values)})"
+            )
+        if isinstance(value, Mapping) and isinstance(values[key], Mapping):
+            _check_keys(values[key], value, f"{where}.{key}")
+
+
+def _choices(
+    values: Values, own: Values, otherwise: Values, name: str, shape: str | None, above: str = ""
+) -> Iterator[Choice]:
+    for key, value in values.items():
+        path = f"{above}{key}"
+        if isinstance(value, Mapping):
+            yield from _choices(value, own.get(key, {}), otherwise.get(key, {}), name, shape, f"{path}.")
+        elif value == AUTO and key in own:
+            yield Choice(key=path, value=own[key], source=_from_table(name, shape))
+        elif value == AUTO:
+            rule = "its section otherwise" if key in otherwise else "the editor's own rule"
+            source = f"configs/editors/{name}.yaml names none for models of the shape {shape}; {rule} holds"
+            yield Choice(key=path, value=otherwise.get(key, AUTO), source=source)
+
+
+def _from_table(name: str, shape: str | None) -> str:
+    return f"configs/editors/{name}.yaml has them for models of the shape {shape}"
+
+
+def _with_choices(values: Values, resolved: Values, above: str = "") -> dict[str, Any]:
+    return {
+        key: _with_choices(value, resolved, f"{above}{key}.")
+        if isinstance(value, Mapping)
+        else resolved.get(f"{above}{key}", value)
+        for key, value in values.items()
+    }
