@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 IN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 
-.PHONY: run check test setup vllm-cpu clean
+.PHONY: run check test setup experiments vllm-cpu clean
 
 run: $(VENV)/.installed           ## set up, then the whole pipeline on the embedded default
 	$(IN) dvc repro
@@ -17,6 +17,12 @@ check: $(VENV)/.installed-dev     ## set up, then format, lint, types and the wh
 
 test: $(VENV)/.installed-dev      ## set up, then the fast tests
 	$(IN) python -m pytest -m "not slow and not dag and not vllm and not ray and not wheel and not data"
+
+# Of metrics those of the headline, of params those that differ; `dvc exp show` alone has some 150 columns.
+COLUMN_DROP := ^(?!(dataset|model|editor)$$)[a-z0-9_]+$$|^(before|counts)\.|/|Created
+COLUMN_KEEP := ^(verdict|exact_match|exact_match_paraphrases|unchanged|perplexity_ratio|score)$$
+experiments: $(VENV)/.installed   ## the experiments of this commit side by side, in 160 columns
+	$(IN) dvc exp show --hide-workspace --only-changed --drop '$(COLUMN_DROP)' --keep '$(COLUMN_KEEP)'
 
 setup: $(VENV)/.installed         ## only the environment
 
