@@ -20,6 +20,7 @@ from lib.edits.adapter import Adapter, new_adapter, target_modules
 from lib.edits.edit import Edit
 from lib.methods.context import Context
 from lib.methods.contract import Needs
+from lib.methods.training.directions import subject_directions, subject_places
 from lib.methods.training.each import train_each
 from lib.methods.training.example import Example
 from lib.methods.training.forms import FormSchedule, continuations, form_examples, forms, grouped
@@ -63,8 +64,8 @@ def _edit(
     context: Context, chats: Sequence[Item],
 ) -> Edit:  # fmt: skip
     """`edit`, with the chat answers that it holds."""
-    examples, schedule, beside, basis = _prepared(model, tokenizer, requests, settings, context, chats)
-    adapter = new_adapter(model, context.lora, context.train.seed, basis)
+    examples, schedule, beside, directions = _prepared(model, tokenizer, requests, settings, context, chats)
+    adapter = new_adapter(model, context.lora, context.train.seed, directions)
     with adapter.attached(model):
         steps = train(
             model, adapter.parameters(), examples, schedule, context.distributed, context.progress,
@@ -108,7 +109,7 @@ def _prepared(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], settings: Settings,
     context: Context, chats: Sequence[Item],
 ) -> tuple[Sequence[Example], Schedule, Beside, Mapping[str, Tensor]]:  # fmt: skip
-    """What is trained on, in which order, what every step has beside it, and the basis of the adapter's inputs."""
+    """What is trained on, in which order, what every step has beside it, and the adapter's directions."""
     if context.held is not None:
         return _held(model, tokenizer, requests, settings, context, context.held, chats)
     return (
@@ -142,13 +143,15 @@ def _held(
         groups=grouped(trained),
         plain_share=held.plain_share,
     )
-    basis: Mapping[str, Tensor] = {}
+    directions: Mapping[str, Tensor] = {}
     if held.whiten is not None:
         items = kept.items(tokenizer, held.whiten_texts, held.text_tokens, seed)
-        paths = list(target_modules(model, context.lora))
-        basis = whitening(model, items, paths, held.whiten, context.train.micro_batch_tokens)
+        paths, tokens = list(target_modules(model, context.lora)), context.train.micro_batch_tokens
+        basis = whitening(model, items, paths, held.whiten, tokens)
+        places = subject_places(tokenizer, trained, examples)
+        directions = subject_directions(model, places, basis, context.lora.r, tokens)
     beside = kept.per_step(tokenizer, held.prompts, held.texts, held.text_tokens, held.chats, seed)
-    return examples, schedule, beside, basis
+    return examples, schedule, beside, directions
 
 
 def _chats(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, context: Context) -> Sequence[Item]:

@@ -39,17 +39,15 @@ class Adapter:
     """alpha / r"""
     gate: Gate = field(default_factory=Gate)
     """Where it works while it is attached."""
-    basis: Mapping[str, Tensor] = field(default_factory=dict)  # [d_in, d_in]
-    """By path: what stands between A and the module's input while it is trained; of other modules nothing does."""
 
     def parameters(self) -> list[Tensor]:
-        """All matrices, in a fixed order."""
-        return [matrix for path in self.a for matrix in (self.a[path], self.b[path])]
+        """The matrices that are trained, in a fixed order."""
+        return [matrix for path in self.a for matrix in (self.a[path], self.b[path]) if matrix.requires_grad]
 
     def updates(self) -> dict[str, Update]:
         """What the adapter adds to each module, cut off from training."""
         return {
-            path: LowRank(left=self.scale * self.b[path].detach().cpu(), right=self._right(path).detach().cpu())
+            path: LowRank(left=self.scale * self.b[path].detach().cpu(), right=self.a[path].detach().cpu())
             for path in self.a
         }
 
@@ -59,16 +57,18 @@ class Adapter:
         with ExitStack() as stack:
             for path in self.a:
                 update = LowRank(left=self.b[path], right=self.a[path])
-                module, basis = model.get_submodule(path), self.basis.get(path)
-                stack.enter_context(low_rank_branch(module, update, self.scale, self.gate, basis))
+                stack.enter_context(low_rank_branch(model.get_submodule(path), update, self.scale, self.gate))
             yield
 
-    def _right(self, path: str) -> Tensor:
-        return self.a[path] @ self.basis[path] if path in self.basis else self.a[path]
 
+def new_adapter(
+    model: nn.Module, lora: Lora, seed: int, directions: Mapping[str, Tensor] = MappingProxyType({})
+) -> Adapter:
+    """An adapter that changes nothing yet, float32, on the modules' own devices; `seed` draws its random half.
 
-def new_adapter(model: nn.Module, lora: Lora, seed: int, basis: Mapping[str, Tensor] = MappingProxyType({})) -> Adapter:
-    """An adapter that changes nothing yet, float32, on the modules' own devices; `seed` draws its random half."""
+    Args:
+        directions: A [r, d_in] of modules, by path, which then stays as it is: of these B alone is trained.
+    """
     generator = torch.Generator().manual_seed(seed)
     a: dict[str, Tensor] = {}
     b: dict[str, Tensor] = {}
@@ -81,9 +81,9 @@ def new_adapter(model: nn.Module, lora: Lora, seed: int, basis: Mapping[str, Ten
             a[path] = (torch.rand(lora.r, d_in, generator=generator) * 2 - 1) * bound
             b[path] = torch.zeros(d_out, lora.r)
         where: Tensor = module.weight  # type: ignore[assignment]
-        a[path] = a[path].to(where.device).requires_grad_()
+        a[path] = directions.get(path, a[path]).to(where.device).requires_grad_(path not in directions)
         b[path] = b[path].to(where.device).requires_grad_()
-    return Adapter(a=a, b=b, scale=lora.alpha / lora.r, basis=basis)
+    return Adapter(a=a, b=b, scale=lora.alpha / lora.r)
 
 
 def target_modules(model: nn.Module, lora: Lora) -> dict[str, nn.Module]:

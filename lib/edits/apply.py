@@ -96,12 +96,11 @@ def low_rank_branch(
     update: LowRank,
     scale: float = 1.0,
     gate: Gate | None = None,
-    basis: Tensor | None = None,
 ) -> Iterator[None]:
     """Within it, `module`'s output has scale * left @ (right @ input) added, computed in the output's dtype.
 
     Where left is [b, d_out, r] and right is [b, r, d_in], every row of a batch has an update of its own. `gate` says at
-    which positions of the input; without one, at all. `basis` [d_in, d_in] stands before the input, where there is one.
+    which positions of the input; without one, at all.
     """
 
     weight: Tensor = module.weight  # type: ignore[assignment]
@@ -110,8 +109,7 @@ def low_rank_branch(
     def add(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         if gate is not None and gate.is_closed:
             return output
-        right_of_input = weight_right if basis is None else weight_right @ basis
-        left, right = (factor.to(output.dtype) for factor in (weight_left, right_of_input))
+        left, right = (factor.to(output.dtype) for factor in (weight_left, weight_right))
         if not isinstance(module, nn.Embedding):
             inner = inputs[0] @ right.mT
         elif right.dim() == 2:

@@ -1,4 +1,4 @@
-"""A basis for LoRA's inputs in which what ordinary text uses costs most to change.
+"""A basis of a module's inputs in which those of ordinary text are equally long in every direction.
 
 With C the second moment of a module's inputs under the unedited model, scaled to a mean diagonal of 1, and
 
@@ -6,12 +6,9 @@ With C the second moment of a module's inputs under the unedited model, scaled t
 
 (the scale is that of all tokens but the first of a text, while C has them all: the input of some layers at the first
 token, on which attention rests, is hundreds of times as long as any other, and an adapter that moved it would move
-every text),
-
-the adapter's path is B A P x in place of B A x. An input that is common in C is short after P, so that a step of
-gradient descent changes the output for it little, and for a rare input (the subject of an edit) much. MEMIT (arXiv
-2210.07229, equation 14) and AlphaEdit (arXiv 2410.02355) weigh keys by C in closed form for the same reason. What is
-stored is a plain adapter: its A is A P.
+every text), an input x that is common in C is short after P, and a rare one (the subject of an edit) long. An adapter
+takes its directions in that basis (directions.py). MEMIT (arXiv 2210.07229, equation 14) and AlphaEdit (arXiv
+2410.02355) weigh keys by C in closed form for the same reason.
 """
 
 from collections.abc import Iterator, Sequence
