@@ -34,11 +34,6 @@ class Held(Section):
     beta2: float = Field(gt=0, lt=1, description="decay of AdamW's second moment")
     plain_share: float = Field(ge=0, le=1, description="how often an edit stands in its own prompt")
     prefixed: int = Field(ge=0, description="forms of an edit that are its prompt after a sentence of plain text")
-    subject_only: float = Field(
-        ge=0,
-        le=1,
-        description="share of the forms in training on which the adapter works at the subject's tokens alone",
-    )
     after: float = Field(ge=0, description="weight of the KL at the tokens after the edits' objects")
     after_tokens: int = Field(ge=0, description="such tokens, written by the unedited model")
     keep: float = Field(ge=0, description="weight of the KL on each kind of what is kept")
@@ -48,11 +43,9 @@ class Held(Section):
     text_tokens: int = Field(ge=2, description="length of a piece, in tokens")
     chats: int = Field(ge=0, description="chat questions a step, where the tokenizer has a template")
     chat_tokens: int = Field(ge=0, description="length of the unedited model's answer to each, in tokens")
-    whiten: float | None = Field(
-        gt=0,
-        description="ridge of the inputs' second moment whose inverse factor stands before the adapter; null = none",
-    )
-    whiten_texts: int = Field(ge=0, description="pieces of plain text that the second moment is taken over")
+    moment_texts: int = Field(ge=0, description="pieces of plain text that the inputs' second moment is taken over")
+    ridge: float = Field(gt=0, description="added to that moment, in units of its mean diagonal, before it is inverted")
+    drift: float = Field(ge=0, description="weight of the adapter's drift: what it adds to ordinary inputs' outputs")
 
 
 class Recipe(Section):

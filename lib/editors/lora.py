@@ -7,6 +7,7 @@ plain text and chat answers are held to the unedited model (lib/methods/training
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import Field
@@ -21,6 +22,7 @@ from lib.edits.edit import Edit
 from lib.methods.context import Context
 from lib.methods.contract import Needs
 from lib.methods.training.directions import subject_directions, subject_places
+from lib.methods.training.drift import Drift, drift_of
 from lib.methods.training.each import train_each
 from lib.methods.training.example import Example
 from lib.methods.training.forms import FormSchedule, continuations, form_examples, forms, grouped
@@ -30,7 +32,7 @@ from lib.methods.training.objective import Objective, references, with_reference
 from lib.methods.training.pairs import StoredExamples, is_whole, training_items, training_triples, write_examples
 from lib.methods.training.questions import QUESTIONS
 from lib.methods.training.sentences import sentences
-from lib.methods.training.whitening import whitening
+from lib.methods.training.whitening import input_moments, whitening
 from lib.models.packing import Item
 
 NEEDS = Needs(edit_each=True, size_each=True, sharded=True)
@@ -64,15 +66,15 @@ def _edit(
     context: Context, chats: Sequence[Item],
 ) -> Edit:  # fmt: skip
     """`edit`, with the chat answers that it holds."""
-    examples, schedule, beside, directions = _prepared(model, tokenizer, requests, settings, context, chats)
-    adapter = new_adapter(model, context.lora, context.train.seed, directions)
+    plan = _plan(model, tokenizer, requests, settings, context, chats)
+    adapter = new_adapter(model, context.lora, context.train.seed, plan.directions)
     with adapter.attached(model):
         steps = train(
-            model, adapter.parameters(), examples, schedule, context.distributed, context.progress,
-            context.checkpoints, _objective(context), beside, adapter.gate,
+            model, adapter.parameters(), plan.examples, plan.schedule, context.distributed, context.progress,
+            context.checkpoints, _objective(context), plan.beside, adapter.gate, plan.penalty(adapter),
         )  # fmt: skip
     context.record(steps)
-    info = {"editor": "lora", "objective": context.train.objective, "pairs": len(examples), "steps": len(steps)}
+    info = {"editor": "lora", "objective": context.train.objective, "pairs": len(plan.examples), "steps": len(steps)}
     return Edit(updates=adapter.updates(), info=info)
 
 
@@ -105,53 +107,73 @@ def size_each(model: PreTrainedModel, settings: Settings, context: Context) -> i
     return sum(parameter.numel() for parameter in adapter.parameters())
 
 
-def _prepared(
+def _plan(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], settings: Settings,
     context: Context, chats: Sequence[Item],
-) -> tuple[Sequence[Example], Schedule, Beside, Mapping[str, Tensor]]:  # fmt: skip
-    """What is trained on, in which order, what every step has beside it, and the adapter's directions."""
+) -> "Plan":  # fmt: skip
+    """What is trained on, in which order, and what every step has beside it."""
     if context.held is not None:
         return _held(model, tokenizer, requests, settings, context, context.held, chats)
-    return (
-        _pairs(model, tokenizer, requests, context),
-        _schedule(settings, context),
-        _texts(tokenizer, settings, context),
-        {},
+    return Plan(
+        examples=_pairs(model, tokenizer, requests, context),
+        schedule=_schedule(settings, context),
+        beside=_texts(tokenizer, settings, context),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What an adapter is trained on, in which order, and how."""
+
+    examples: Sequence[Example]
+    schedule: Schedule
+    beside: Beside
+    directions: Mapping[str, Tensor] = field(default_factory=dict)
+    """A of the adapter's modules, by path, where it is fixed."""
+    drift: Drift | None = None
+    drift_weight: float = 0.0
+
+    def penalty(self, adapter: Adapter) -> Callable[[], Tensor] | None:
+        """What is added to the loss of every step."""
+        drift = self.drift
+        return None if drift is None else lambda: self.drift_weight * drift.of(adapter)
 
 
 def _held(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], settings: Settings,
     context: Context, held: Held, chats: Sequence[Item],
-) -> tuple[Sequence[Example], Schedule, Beside, Mapping[str, Tensor]]:  # fmt: skip
+) -> Plan:  # fmt: skip
     """The forms of the edits to learn, and what every step holds beside them."""
-    seed = context.train.seed
+    seed, tokens = context.train.seed, context.train.micro_batch_tokens
     if not context.texts:
         raise InputError("train.objective=held: wanted plain text to hold; the dataset has none (facts.extras: [text])")
     if context.train.dpo or context.train.text or not context.train.mask_prompt:
         raise InputError("train: dpo, text and mask_prompt=false belong to the published objective; set objective")
     trained = forms(requests, context.paraphrases, sentences(context.texts), held.prefixed, seed)
     after = continuations(model, tokenizer, requests, held.after_tokens, seed)
-    examples = _stored(form_examples(tokenizer, trained, after, held.subject_only, seed), context)
+    examples = _stored(form_examples(tokenizer, trained, after), context)
     kept = Kept(
         prompts=kept_prompts(requests, context.neighbors, context.pool, held.contrasts, seed),
         texts=context.texts,
         chats=chats,
     )
-    schedule = FormSchedule(
-        **vars(_schedule(settings, context)) | {"warmup": held.warmup, "beta2": held.beta2},
-        groups=grouped(trained),
-        plain_share=held.plain_share,
+    ordinary = kept.items(tokenizer, held.moment_texts, held.text_tokens, seed)
+    moments = input_moments(model, ordinary, list(target_modules(model, context.lora)), tokens)
+    places = subject_places(tokenizer, trained, examples)
+    rank = max(context.lora.r, len({request.subject or request.prompt for request in requests}))
+    directions = subject_directions(model, places, whitening(moments, held.ridge), rank, tokens)
+    return Plan(
+        examples=examples,
+        schedule=FormSchedule(
+            **vars(_schedule(settings, context)) | {"warmup": held.warmup, "beta2": held.beta2},
+            groups=grouped(trained),
+            plain_share=held.plain_share,
+        ),
+        beside=kept.per_step(tokenizer, held.prompts, held.texts, held.text_tokens, held.chats, seed),
+        directions=directions,
+        drift=drift_of(model, directions, moments),
+        drift_weight=held.drift,
     )
-    directions: Mapping[str, Tensor] = {}
-    if held.whiten is not None:
-        items = kept.items(tokenizer, held.whiten_texts, held.text_tokens, seed)
-        paths, tokens = list(target_modules(model, context.lora)), context.train.micro_batch_tokens
-        basis = whitening(model, items, paths, held.whiten, tokens)
-        places = subject_places(tokenizer, trained, examples)
-        directions = subject_directions(model, places, basis, context.lora.r, tokens)
-    beside = kept.per_step(tokenizer, held.prompts, held.texts, held.text_tokens, held.chats, seed)
-    return examples, schedule, beside, directions
 
 
 def _chats(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, context: Context) -> Sequence[Item]:

@@ -38,7 +38,7 @@ class Adapter:
     scale: float
     """alpha / r"""
     gate: Gate = field(default_factory=Gate)
-    """Where it works while it is attached."""
+    """Whether it works while it is attached."""
 
     def parameters(self) -> list[Tensor]:
         """The matrices that are trained, in a fixed order."""
@@ -67,7 +67,8 @@ def new_adapter(
     """An adapter that changes nothing yet, float32, on the modules' own devices; `seed` draws its random half.
 
     Args:
-        directions: A [r, d_in] of modules, by path, which then stays as it is: of these B alone is trained.
+        directions: A [rank, d_in] of modules, by path, which then stays as it is: of these B alone is trained. Its rank
+            is theirs; the scale is lora.alpha / lora.r all the same.
     """
     generator = torch.Generator().manual_seed(seed)
     a: dict[str, Tensor] = {}
@@ -78,10 +79,10 @@ def new_adapter(
             a[path], b[path] = torch.zeros(lora.r, d_in), torch.randn(d_out, lora.r, generator=generator)
         else:
             bound = 1 / math.sqrt(d_in)
-            a[path] = (torch.rand(lora.r, d_in, generator=generator) * 2 - 1) * bound
-            b[path] = torch.zeros(d_out, lora.r)
+            a[path] = directions.get(path, (torch.rand(lora.r, d_in, generator=generator) * 2 - 1) * bound)
+            b[path] = torch.zeros(d_out, len(a[path]))
         where: Tensor = module.weight  # type: ignore[assignment]
-        a[path] = directions.get(path, a[path]).to(where.device).requires_grad_(path not in directions)
+        a[path] = a[path].to(where.device).requires_grad_(path not in directions)
         b[path] = b[path].to(where.device).requires_grad_()
     return Adapter(a=a, b=b, scale=lora.alpha / lora.r)
 

@@ -65,10 +65,8 @@ def _untied(module: nn.Module) -> Iterator[None]:
 
 @dataclass
 class Gate:
-    """Where the low-rank branches of an adapter work: everywhere, at some positions of the input, or nowhere."""
+    """Whether the low-rank branches of an adapter work."""
 
-    positions: Tensor | None = None
-    """[b, t]: 1 where they work, 0 elsewhere; None = everywhere."""
     is_closed: bool = False
 
     @contextmanager
@@ -80,15 +78,6 @@ class Gate:
         finally:
             self.is_closed = False
 
-    @contextmanager
-    def only_at(self, positions: Tensor | None) -> Iterator[None]:
-        """Within it, the branches work at these positions [b, t] alone; with None everywhere."""
-        self.positions = positions
-        try:
-            yield
-        finally:
-            self.positions = None
-
 
 @contextmanager
 def low_rank_branch(
@@ -99,8 +88,8 @@ def low_rank_branch(
 ) -> Iterator[None]:
     """Within it, `module`'s output has scale * left @ (right @ input) added, computed in the output's dtype.
 
-    Where left is [b, d_out, r] and right is [b, r, d_in], every row of a batch has an update of its own. `gate` says at
-    which positions of the input; without one, at all.
+    Where left is [b, d_out, r] and right is [b, r, d_in], every row of a batch has an update of its own. While `gate`
+    is closed nothing is added.
     """
 
     weight: Tensor = module.weight  # type: ignore[assignment]
@@ -116,8 +105,6 @@ def low_rank_branch(
             inner = nn.functional.embedding(inputs[0], right.T)
         else:
             inner = right.mT[torch.arange(len(right), device=right.device)[:, None], inputs[0]]
-        if gate is not None and gate.positions is not None:
-            inner = inner * gate.positions.to(inner.dtype)[:, :, None]
         return output + scale * (inner @ left.mT)
 
     handle = module.register_forward_hook(add)

@@ -23,9 +23,6 @@ class Example:
     """The last so many tokens of the target are held to the unedited model (holding.py) rather than learned."""
     group: Group = "after"
     """Of the held tokens: every group's KL is a mean of its own."""
-    subject: tuple[int, int] | None = None
-    """First position of the subject in the prompt and the one after its last: of the prompt's tokens the adapter works
-    at these alone while this example is trained on; None = at all."""
 
     @property
     def length(self) -> int:

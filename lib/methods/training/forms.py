@@ -76,22 +76,17 @@ def forms(requests: Sequence[Request], paraphrases: Iterable[Paraphrase], senten
 
 
 def form_examples(
-    tokenizer: PreTrainedTokenizerBase, trained: Sequence[Form], after: Mapping[str, str], subject_only: float,
-    seed: int,
-) -> Iterator[Example]:  # fmt: skip
+    tokenizer: PreTrainedTokenizerBase, trained: Sequence[Form], after: Mapping[str, str]
+) -> Iterator[Example]:
     """Every form with the object to learn and the continuation to hold.
 
     Args:
         after: continuations by request_id, as `continuations` gives them.
-        subject_only: share of the examples, 0 to 1, in training on which the adapter works at the subject alone.
-        seed: with request and prompt it determines which examples those are.
     """
     for form in trained:
         request = form.request
         item, held = with_continuation(tokenizer, form.prompt, request.target_new, after[request.request_id])
-        restricted = Random(f"{seed}/subject/{request.request_id}/{form.prompt}").random() < subject_only
-        subject = subject_span(tokenizer, form.prompt, request.subject, len(item.prompt)) if restricted else None
-        yield Example(item=item, held_tokens=held, subject=subject)
+        yield Example(item=item, held_tokens=held)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,8 +27,7 @@ def token_losses(model: nn.Module, packed: Packed, examples: Sequence[Example], 
     held = held_tokens(examples).to(packed.label.device)
     with gate.closed(), torch.no_grad():
         unedited = hidden_states(model, packed)[held]
-    with gate.only_at(subject_positions(packed, examples)):
-        hidden = hidden_states(model, packed)
+    hidden = hidden_states(model, packed)
     head: nn.Module = model.get_output_embeddings()  # type: ignore[operator]
     nll = hidden.new_zeros(len(held), dtype=torch.float32)
     divergence = hidden.new_zeros(len(held), dtype=torch.float32)
@@ -55,17 +54,3 @@ def held_tokens(examples: Sequence[Example]) -> Tensor:
         flags += [False] * (len(first) - example.held_tokens) + [True] * example.held_tokens
         flags += [False] * sum(map(len, other_targets))
     return torch.tensor(flags, dtype=torch.bool)
-
-
-def subject_positions(packed: Packed, examples: Sequence[Example]) -> Tensor | None:
-    """Where the adapter works, [b, t] bool: everywhere but in the prompts of examples that name their subject.
-
-    There it works at the subject's tokens, and from the first token of the target on: the later tokens of an object are
-    predicted at the earlier ones. None where no example names a subject.
-    """
-    if all(example.subject is None for example in examples):
-        return None
-    spans = [(*(example.subject or (0, len(example.item.prompt))), len(example.item.prompt)) for example in examples]
-    first, end, target = torch.tensor(spans, device=packed.item.device).unbind(-1)
-    item, position = packed.item.clamp(min=0), packed.position_ids
-    return ((position >= first[item]) & (position < end[item])) | (position >= target[item])

@@ -106,13 +106,20 @@ def train(
     objective: Objective = _CONDITIONAL,
     beside: Callable[[int], Sequence[Example]] = lambda step: (),
     gate: Gate | None = None,
+    penalty: Callable[[], Tensor] | None = None,
 ) -> list[Step]:
     """Train `parameters` in place and return what each step did.
 
-    `beside` gives the examples that a step has beside the schedule's (plain text, and what is held). `gate` is the
-    attached adapter's, where the objective holds anything. Continues from the newest
-    checkpoint, with the same final bytes as without the interruption. Raises ValueError where there is nothing to
-    train on, NotFiniteError where the loss is not finite.
+    Continues from the newest checkpoint, with the same final bytes as without the interruption.
+
+    Args:
+        beside: the examples that a step has beside the schedule's (plain text, and what is held).
+        gate: the attached adapter's, where the objective holds anything.
+        penalty: added to every step's loss: a scalar of the parameters alone.
+
+    Raises:
+        ValueError: there is nothing to train on.
+        NotFiniteError: the loss is not finite.
     """
     if not examples:
         raise ValueError("training: wanted at least one pair of prompt and target, found none")
@@ -123,7 +130,7 @@ def train(
     for step in progress(range(len(done), total)):
         lr = schedule.rate(step, total)
         batch = [*(examples[index] for index in schedule.batch(step, len(examples))), *beside(step)]
-        loss = _backward(model, parameters, optimizer, batch, objective, schedule, distributed, gate)
+        loss = _backward(model, parameters, optimizer, batch, objective, schedule, distributed, gate, penalty)
         descend(parameters, optimizer, lr, schedule)
         done.append(Step(step=step, epoch=schedule.epochs * step / total, loss=loss, lr=lr))
         if checkpoints and distributed.is_main and (step + 1) % checkpoints.every == 0 and step + 1 < total:
@@ -140,20 +147,22 @@ def _backward(
     schedule: Schedule,
     distributed: Distributed,
     gate: Gate | None,
+    penalty: Callable[[], Tensor] | None,
 ) -> float:
     """Gradients of the global batch's loss, of which this process computes its share; returns the global loss."""
     share = distributed.shard(sorted(batch, key=lambda example: -example.length))
     total = torch.zeros((), device=parameters[0].device)
     optimizer.zero_grad(set_to_none=False)
 
-    def add(examples: Sequence[Example], weight: float = 1.0) -> None:
-        loss = weight * objective.loss(model, examples, batch, gate)
+    def add(loss: Tensor) -> None:
         loss.backward(inputs=list(parameters))  # type: ignore[no-untyped-call]
         total.add_(loss.detach())
 
-    with join_uneven(model, lambda: add(batch[:1], weight=0.0)):
+    with join_uneven(model, lambda: add(0.0 * objective.loss(model, batch[:1], batch, gate))):
         for indices in batches(share, schedule.micro_batch_tokens):
-            add([share[index] for index in indices])
+            add(objective.loss(model, [share[index] for index in indices], batch, gate))
+    if penalty is not None and distributed.is_main:
+        add(penalty())
     gradients = [
         parameter.grad if parameter.grad is not None else torch.zeros_like(parameter) for parameter in parameters
     ]

@@ -96,8 +96,8 @@ class Objective:
 
 
 def holds(examples: Sequence[Example]) -> bool:
-    """Whether an example holds a token, or limits where the adapter works."""
-    return any(example.held_tokens or example.subject for example in examples)
+    """Whether an example holds a token."""
+    return any(example.held_tokens for example in examples)
 
 
 def _sizes(batch: Sequence[Example]) -> tuple[int, int, int]:

@@ -70,7 +70,6 @@ def unmasked(item: Item) -> Item:
 
 
 _TOKENS, _ENDS, _HELD, _COUNTS = "tokens.i32", "ends.i64", "held.i32", "pairs.json"
-_NO_SUBJECT = (-1, -1)
 _PARTS = 3
 """Of an example: its prompt, its target, its rejected target, each the tokens from the end of the one before."""
 
@@ -99,7 +98,7 @@ def write_examples(folder: Path, examples: Iterable[Example]) -> None:
             for part in (example.item.prompt, *example.item.targets):
                 array("i", part).tofile(tokens)
             lengths += [0] * (_PARTS - len(lengths))
-            array("i", (example.held_tokens, *(example.subject or _NO_SUBJECT))).tofile(held)
+            array("i", (example.held_tokens,)).tofile(held)
             array("q", np.cumsum([end + lengths[0], *lengths[1:]]).tolist()).tofile(ends)
             count, end = count + 1, end + sum(lengths)
     write_json(folder / _COUNTS, {"examples": count, "tokens": end})
@@ -111,7 +110,7 @@ class StoredExamples(Sequence[Example]):
 
     tokens: npt.NDArray[np.int32]
     ends: npt.NDArray[np.int64]  # [examples, 3]
-    held: npt.NDArray[np.int32]  # [examples, 3]: held tokens, and the subject's span or -1
+    held: npt.NDArray[np.int32]  # [examples]: held tokens
     references: npt.NDArray[np.float64] | None = None
     """[examples, 2] as lib.methods.training.objective.references gives them."""
 
@@ -122,7 +121,7 @@ class StoredExamples(Sequence[Example]):
         return cls(
             tokens=_mapped(folder / _TOKENS, np.int32, (counts["tokens"],)),
             ends=_mapped(folder / _ENDS, np.int64, (counts["examples"], _PARTS)),
-            held=_mapped(folder / _HELD, np.int32, (counts["examples"], 3)),
+            held=_mapped(folder / _HELD, np.int32, (counts["examples"],)),
         )
 
     def with_references(self, references: npt.NDArray[np.float64]) -> "StoredExamples":
@@ -143,9 +142,7 @@ class StoredExamples(Sequence[Example]):
         start = int(self.ends[row - 1, -1]) if row else 0
         prompt, *targets = (tuple(tokens.tolist()) for tokens in self._cut(start, self.ends[row].tolist()))
         item = Item(prompt=prompt, targets=tuple(target for target in targets if target))
-        held, first, last = self.held[row].tolist()
-        subject = None if (first, last) == _NO_SUBJECT else (first, last)
-        return Example(item=item, reference=_pair(self.references, row), held_tokens=held, subject=subject)
+        return Example(item=item, reference=_pair(self.references, row), held_tokens=int(self.held[row]))
 
     def _cut(self, start: int, ends: list[int]) -> list[npt.NDArray[np.int32]]:
         return [self.tokens[first:last] for first, last in zip([start, *ends], ends, strict=False)]

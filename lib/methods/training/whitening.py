@@ -11,7 +11,7 @@ takes its directions in that basis (directions.py). MEMIT (arXiv 2210.07229, equ
 2410.02355) weigh keys by C in closed form for the same reason.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -22,17 +22,13 @@ from lib.models.likelihood import hidden_states
 from lib.models.packing import Item, batches, pack
 
 
-def whitening(
-    model: nn.Module, items: Sequence[Item], paths: Sequence[str], ridge: float, micro_batch_tokens: int
-) -> dict[str, Tensor]:
+def whitening(moments: Mapping[str, "InputMoment"], ridge: float) -> dict[str, Tensor]:
     """P [d_in, d_in] float32 of every module, by its path.
 
     Args:
-        items: what C is taken over: all tokens of prompt and targets but the targets' last.
-        paths: linear modules of the model.
+        moments: of the modules' inputs, by path.
         ridge: lambda, in units of C's mean diagonal.
     """
-    moments = input_moments(model, items, paths, micro_batch_tokens)
     return {path: _inverse_factor(moment, ridge) for path, moment in moments.items()}
 
 
@@ -50,7 +46,12 @@ class InputMoment:
 def input_moments(
     model: nn.Module, items: Sequence[Item], paths: Sequence[str], micro_batch_tokens: int
 ) -> dict[str, InputMoment]:
-    """The second moment of every module's inputs, float32, by its path."""
+    """The second moment of every module's inputs, float32, by its path.
+
+    Args:
+        items: what it is taken over: all tokens of prompt and targets but the targets' last.
+        paths: linear modules of the model.
+    """
     sums: dict[str, Tensor] = {}
     squares: dict[str, float] = {}
     later_tokens = 0

@@ -9,10 +9,11 @@ from peft import PeftModel
 from lib.core.params import Lora
 from lib.core.records import Request
 from lib.edits.adapter import new_adapter, save_adapter, target_modules
-from lib.edits.apply import applied
+from lib.edits.apply import applied, linear_weight
 from lib.edits.edit import Edit
 from lib.methods.locating.places import Place, states
 from lib.methods.training.directions import subject_directions, subject_places
+from lib.methods.training.drift import drift_of
 from lib.methods.training.forms import form_examples, forms
 from lib.methods.training.whitening import input_moments, whitening
 from lib.models.packing import Item
@@ -36,7 +37,7 @@ def lora_of(family: str) -> Lora:
 
 
 def directions_of(model: torch.nn.Module, family: str) -> dict[str, torch.Tensor]:
-    basis = whitening(model, ITEMS, list(target_modules(model, lora_of(family))), 1e-3, 64)
+    basis = whitening(input_moments(model, ITEMS, list(target_modules(model, lora_of(family))), 64), 1e-3)
     return subject_directions(model, PLACES, basis, RANK, 64)  # type: ignore[arg-type]
 
 
@@ -50,6 +51,32 @@ def test_they_tell_subjects_from_other_tokens(family: str) -> None:
         elsewhere = ((matrix @ moments[path].every) * matrix).sum()
         assert float(at_subjects) == pytest.approx(1.0, rel=0.2)
         assert elsewhere < 0.5 * at_subjects
+
+
+def test_drift_is_the_share_of_the_outputs_energy_that_the_adapter_adds(family: str) -> None:
+    model = tiny_model(family)
+    directions = directions_of(model, family)
+    moments = input_moments(model, ITEMS, list(directions), 64)
+    adapter = new_adapter(model, lora_of(family), 0, directions)
+    assert drift_of(model, directions, moments).of(adapter).item() == 0.0
+    with torch.no_grad():
+        for matrix in adapter.b.values():
+            matrix.normal_(std=0.5)
+    inputs: dict[str, list[torch.Tensor]] = {path: [] for path in directions}
+    for path in directions:
+        module = model.get_submodule(path)
+        module.register_forward_pre_hook(lambda _, given, path=path: inputs[path].append(given[0][0]))  # type: ignore[misc]
+    with torch.no_grad():
+        for item in ITEMS:
+            model(torch.tensor([[*item.prompt, *item.targets[0][:-1]]]))
+    shares = []
+    for path, update in adapter.updates().items():
+        rows, weight = torch.cat(inputs[path]), linear_weight(model.get_submodule(path))
+        shares.append(float((rows @ update.dense().T).square().sum() / (rows @ weight.T).square().sum()))
+    drift = drift_of(model, directions, moments).of(adapter)
+    assert drift.item() == pytest.approx(sum(shares) / len(shares), rel=1e-3)
+    drift.backward()
+    assert all(matrix.grad is not None and matrix.grad.abs().sum() > 0 for matrix in adapter.b.values())
 
 
 def test_rows_beyond_the_number_of_subjects_are_zero(family: str) -> None:
@@ -91,7 +118,7 @@ def test_a_place_is_the_subjects_last_token_or_the_prompts_where_it_is_not_named
         for name, prompt in (("Ann", "Ann lives in"), ("Bo", "She lives in"))
     ]  # fmt: skip
     trained = forms(requests, [], ["It rains."], prefixed=1, seed=0)
-    examples = list(form_examples(tokenizer, trained, {"Ann": "", "Bo": ""}, subject_only=0.0, seed=0))
+    examples = list(form_examples(tokenizer, trained, {"Ann": "", "Bo": ""}))
     places = subject_places(tokenizer, trained, examples)
     read = [tokenizer.decode(list(location.ids[: location.position + 1])).strip() for location in places]
     assert read == ["Ann", "It rains. Ann", "She lives in", "It rains. She lives in"]

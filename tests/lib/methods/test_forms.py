@@ -83,11 +83,9 @@ def test_the_subject_is_found_where_it_stands_last() -> None:
 def test_examples_are_stored_and_read_back_with_what_they_hold(tmp_path: Path) -> None:
     after = {request.request_id: ", Italy." for request in REQUESTS}
     trained = forms(REQUESTS, PARAPHRASES, SENTENCES, prefixed=2, seed=0)
-    examples = list(form_examples(TOKENIZER, trained, after, subject_only=0.5, seed=0))
+    examples = list(form_examples(TOKENIZER, trained, after))
     write_examples(tmp_path, examples)
     assert list(StoredExamples.of(tmp_path)) == examples
-    restricted = sum(example.subject is not None for example in examples)
-    assert 0 < restricted < len(examples)
 
 
 def test_kept_prompts_are_the_unedited_facts_and_the_template_about_other_subjects_but_none_that_is_evaluated() -> None:

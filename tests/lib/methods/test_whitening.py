@@ -47,7 +47,7 @@ def test_the_basis_whitens(family: str) -> None:
     model = tiny_model(family)
     path = some_paths(model, family)[0]
     moment = input_moments(model, ITEMS, [path], 64)[path]
-    basis = whitening(model, ITEMS, [path], 1e-2, 64)[path]
+    basis = whitening({path: moment}, 1e-2)[path]
     scaled = moment.every / moment.scale + 1e-2 * torch.eye(len(moment.every))
     torch.testing.assert_close(basis @ scaled @ basis.T, torch.eye(len(basis)), atol=1e-3, rtol=0)
 
