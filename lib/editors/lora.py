@@ -21,7 +21,7 @@ from lib.edits.adapter import Adapter, new_adapter, target_modules
 from lib.edits.edit import Edit
 from lib.methods.context import Context
 from lib.methods.contract import Needs
-from lib.methods.training.directions import subject_directions, subject_places
+from lib.methods.training.directions import subject_directions, subjects
 from lib.methods.training.drift import Drift, drift_of
 from lib.methods.training.each import train_each
 from lib.methods.training.example import Example
@@ -159,9 +159,9 @@ def _held(
     )
     ordinary = kept.items(tokenizer, held.moment_texts, held.text_tokens, seed)
     moments = input_moments(model, ordinary, list(target_modules(model, context.lora)), tokens)
-    places = subject_places(tokenizer, trained, examples)
     rank = max(context.lora.r, len({request.subject or request.prompt for request in requests}))
-    directions = subject_directions(model, places, whitening(moments, held.ridge), rank, tokens)
+    basis = whitening(moments, held.ridge)
+    directions = subject_directions(model, subjects(tokenizer, trained), basis, rank, tokens)
     return Plan(
         examples=examples,
         schedule=FormSchedule(

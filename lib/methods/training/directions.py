@@ -1,9 +1,8 @@
 """Where an adapter's A stands: the directions in which the inputs at the edits' subjects differ from ordinary ones.
 
 LoRA draws A at random, so that the inner activation A x is as long at any token as at a subject, and what B learns
-for the subjects is added everywhere. Here A is taken from the data and stays fixed. With k the input of a module at the
-last token of a subject, P the whitening basis (whitening.py), and V_r the first r right singular vectors of the rows
-P k,
+for the subjects is added everywhere. Here A is taken from the data and stays fixed. With k the inputs of a module at the
+tokens of the subjects, P the whitening basis (whitening.py), and V_r the first r right singular vectors of the rows P k,
 
     A = V_r^T P / mean |P k|                                                                    [r, d_in]
 
@@ -13,44 +12,78 @@ span of k^T C^-1, as MEMIT's is (arXiv 2210.07229, equation 14), but B is traine
 stay fixed is LoRA-FA's finding (arXiv 2308.03303).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 
 import torch
-from torch import Tensor
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerBase
 
-from lib.methods.locating.places import Place, states
-from lib.methods.training.example import Example
 from lib.methods.training.forms import Form, subject_span
+from lib.models.likelihood import hidden_states
+from lib.models.packing import Item, batches, pack
+from lib.models.tokens import prompt_ids
+
+Span = tuple[int, int]
+"""First position of some tokens and the one after their last."""
 
 
-def subject_places(
-    tokenizer: PreTrainedTokenizerBase, trained: Sequence[Form], examples: Sequence[Example]
-) -> list[Place]:
-    """The subject's last token in every form (of a form that does not hold its subject, the prompt's last token).
-
-    Args:
-        examples: what the forms are trained as, in their order.
-    """
-    places = []
-    for form, example in zip(trained, examples, strict=True):
-        prompt = example.item.prompt
-        span = subject_span(tokenizer, form.prompt, form.request.subject, len(prompt))
-        places.append(Place(ids=prompt, position=(span[1] if span else len(prompt)) - 1))
-    return places
+def subjects(tokenizer: PreTrainedTokenizerBase, trained: Sequence[Form]) -> list[tuple[tuple[int, ...], Span]]:
+    """Every form's prompt as token ids, and where its subject stands; the last token where it does not name it."""
+    located = []
+    for form in trained:
+        ids = tuple(prompt_ids(tokenizer, form.prompt))
+        span = subject_span(tokenizer, form.prompt, form.request.subject, len(ids))
+        located.append((ids, span or (len(ids) - 1, len(ids))))
+    return located
 
 
 def subject_directions(
-    model: PreTrainedModel, places: Sequence[Place], basis: Mapping[str, Tensor], rank: int, micro_batch_tokens: int
-) -> dict[str, Tensor]:
-    """A [rank, d_in] float32 of every module that `basis` has, by its path; rows beyond the number of places are 0.
+    model: nn.Module, located: Sequence[tuple[tuple[int, ...], Span]], basis: Mapping[str, Tensor], rank: int,
+    micro_batch_tokens: int,
+) -> dict[str, Tensor]:  # fmt: skip
+    """A [rank, d_in] float32 of every module that `basis` has, by its path; rows beyond the number of tokens are 0.
 
     Args:
-        places: the tokens whose inputs A is to tell from others.
+        located: prompts as token ids, and the tokens in each whose inputs A is to tell from others.
         basis: P [d_in, d_in] by path.
     """
-    inputs = states(model, places, [(path, "input") for path in basis], micro_batch_tokens)
-    return {path: _leading(inputs[path, "input"], matrix, rank) for path, matrix in basis.items()}
+    inputs = _inputs(model, located, list(basis), micro_batch_tokens)
+    return {path: _leading(inputs[path], matrix, rank) for path, matrix in basis.items()}
+
+
+@torch.no_grad()
+def _inputs(
+    model: nn.Module, located: Sequence[tuple[tuple[int, ...], Span]], paths: Sequence[str], micro_batch_tokens: int
+) -> dict[str, Tensor]:
+    """What goes into the modules at the located tokens: [tokens, d_in] float32, by path."""
+    items = [Item(prompt=ids, targets=((0,),)) for ids, _ in located]
+    rows: dict[str, list[Tensor]] = {path: [] for path in paths}
+    device = next(model.parameters()).device
+    for batch in batches(items, micro_batch_tokens, sorted(range(len(items)), key=lambda index: -items[index].length)):
+        packed = pack([items[index] for index in batch]).to(device)
+        first, end = torch.tensor([located[index][1] for index in batch], device=device).unbind(-1)
+        item, position = packed.item.clamp(min=0), packed.position_ids
+        inside = (packed.item >= 0) & (position >= first[item]) & (position < end[item])  # [b, t]
+        with _collecting(model, rows, inside):
+            hidden_states(model, packed)
+    return {path: torch.cat(pieces) for path, pieces in rows.items()}
+
+
+@contextmanager
+def _collecting(model: nn.Module, rows: Mapping[str, list[Tensor]], tokens: Tensor) -> Iterator[None]:
+    """Within it, every pass adds the modules' inputs at `tokens` [b, t] to `rows`."""
+
+    def collect(path: str) -> None:
+        def keep(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            rows[path].append(inputs[0][tokens].float())
+
+        stack.callback(model.get_submodule(path).register_forward_pre_hook(keep).remove)
+
+    with ExitStack() as stack:
+        for path in rows:
+            collect(path)
+        yield
 
 
 def _leading(keys: Tensor, basis: Tensor, rank: int) -> Tensor:

@@ -12,9 +12,9 @@ from lib.edits.adapter import new_adapter, save_adapter, target_modules
 from lib.edits.apply import applied, linear_weight
 from lib.edits.edit import Edit
 from lib.methods.locating.places import Place, states
-from lib.methods.training.directions import subject_directions, subject_places
+from lib.methods.training.directions import subject_directions, subjects
 from lib.methods.training.drift import drift_of
-from lib.methods.training.forms import form_examples, forms
+from lib.methods.training.forms import forms
 from lib.methods.training.whitening import input_moments, whitening
 from lib.models.packing import Item
 from tests.helpers.models import TARGETS, VOCABULARY, byte_tokenizer, tiny_model
@@ -23,7 +23,7 @@ ITEMS = [
     Item(prompt=tuple((7 * n + k) % VOCABULARY for k in range(1 + n % 5)), targets=((n % VOCABULARY, 5, 3),))
     for n in range(200)
 ]
-PLACES = [Place(ids=(9, 4, 200 + n), position=2) for n in range(3)]
+LOCATED = [((9, 4, 200 + n), (2, 3)) for n in range(3)]
 RANK = 4
 
 
@@ -38,14 +38,15 @@ def lora_of(family: str) -> Lora:
 
 def directions_of(model: torch.nn.Module, family: str) -> dict[str, torch.Tensor]:
     basis = whitening(input_moments(model, ITEMS, list(target_modules(model, lora_of(family))), 64), 1e-3)
-    return subject_directions(model, PLACES, basis, RANK, 64)  # type: ignore[arg-type]
+    return subject_directions(model, LOCATED, basis, RANK, 64)
 
 
 def test_they_tell_subjects_from_other_tokens(family: str) -> None:
     model = tiny_model(family)
     directions = directions_of(model, family)
     moments = input_moments(model, ITEMS, list(directions), 64)
-    keys = states(model, PLACES, [(path, "input") for path in directions], 64)
+    places = [Place(ids=ids, position=span[0]) for ids, span in LOCATED]
+    keys = states(model, places, [(path, "input") for path in directions], 64)
     for path, matrix in directions.items():
         at_subjects = (keys[path, "input"] @ matrix.T).square().sum(1).mean()
         elsewhere = ((matrix @ moments[path].every) * matrix).sum()
@@ -108,7 +109,7 @@ def test_only_b_is_trained_and_what_is_stored_computes_as_what_was_trained(famil
     assert (trained - unedited).abs().max() > 1e-2
 
 
-def test_a_place_is_the_subjects_last_token_or_the_prompts_where_it_is_not_named() -> None:
+def test_the_subjects_tokens_are_located_or_the_prompts_last_where_it_is_not_named() -> None:
     tokenizer = byte_tokenizer()
     requests = [
         Request(
@@ -117,8 +118,6 @@ def test_a_place_is_the_subjects_last_token_or_the_prompts_where_it_is_not_named
         )
         for name, prompt in (("Ann", "Ann lives in"), ("Bo", "She lives in"))
     ]  # fmt: skip
-    trained = forms(requests, [], ["It rains."], prefixed=1, seed=0)
-    examples = list(form_examples(tokenizer, trained, {"Ann": "", "Bo": ""}))
-    places = subject_places(tokenizer, trained, examples)
-    read = [tokenizer.decode(list(location.ids[: location.position + 1])).strip() for location in places]
-    assert read == ["Ann", "It rains. Ann", "She lives in", "It rains. She lives in"]
+    located = subjects(tokenizer, forms(requests, [], ["It rains."], prefixed=1, seed=0))
+    assert [tokenizer.decode(list(ids[span[0] : span[1]])).strip() for ids, span in located] == ["Ann", "Ann", "n", "n"]
+    assert [tokenizer.decode(list(ids[: span[1]])).strip() for ids, span in located[:2]] == ["Ann", "It rains. Ann"]
