@@ -1,8 +1,9 @@
 """Where an adapter's A stands: the directions in which the inputs at the edits' subjects differ from ordinary ones.
 
 LoRA draws A at random, so that the inner activation A x is as long at any token as at a subject, and what B learns
-for the subjects is added everywhere. Here A is taken from the data and stays fixed. With k the inputs of a module at the
-tokens of the subjects, P the whitening basis (whitening.py), and V_r the first r right singular vectors of the rows P k,
+for the subjects is added everywhere. Here A is taken from the data and stays fixed. With k the inputs of a module at
+the tokens of the subjects, P the whitening basis (whitening.py), and V_r the first r right singular vectors of the rows
+P k,
 
     A = V_r^T P / mean |P k|                                                                    [r, d_in]
 
