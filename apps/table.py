@@ -23,7 +23,8 @@ from lib.experiments.overrides import PARAMS
 from lib.experiments.repository import committed, experiments
 from lib.experiments.workspace import PlannedRun, Workspace
 from lib.metrics import published
-from lib.report.headline import TITLES, cells, verdicts
+from lib.metrics.headline import shown
+from lib.report.headline import cells, table_title, verdicts
 
 EVALUATE = "metrics/evaluate.json"
 PUBLISHED = ("efficacy", "generalization", "locality", "score")
@@ -119,15 +120,16 @@ def rendered(results: Mapping[str, Sequence[Mapping[str, Any]]], beside: publish
     """
     papers = {result.method: result for result in beside.results}
     title = f"published, teacher-forced: {beside.dataset}, {beside.model}, {beside.edits} (eff. / gen. / loc. / score)"
+    columns = shown(chain.from_iterable(results.values()))
     lines = [
-        f"| row | seeds | N | verdict | {' | '.join(TITLES)} | {title} |",
-        f"|---|---|---|---|{'---|' * len(TITLES)}---|",
+        f"| row | seeds | N | verdict | {' | '.join(map(table_title, columns))} | {title} |",
+        f"|---|---|---|---|{'---|' * len(columns)}---|",
     ]
     for row, metrics in results.items():
         paper = papers.get(row)
         published_cell = " / ".join(str(getattr(paper, measure)) for measure in PUBLISHED) if paper else "-"
         edits = metrics[0]["n"] if metrics else "-"
-        numbers = [verdicts(metrics), *cells(metrics)] if metrics else ["failed"] * (1 + len(TITLES))
+        numbers = [verdicts(metrics), *cells(metrics, columns)] if metrics else ["failed"] * (1 + len(columns))
         lines.append(f"| {row} | {len(metrics)} | {edits} | {' | '.join(numbers)} | {published_cell} |")
     return "\n".join(lines)
 

@@ -4,8 +4,9 @@ First what the edited model writes when no token is forced, and what that cost; 
 which force the target's tokens one after another. metrics/evaluate.json holds them by `name`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Literal
 
 from lib.metrics.scores import CHAT, HEADLINE
@@ -56,6 +57,14 @@ TEACHER_FORCED = (
 COLUMNS = (*WRITTEN, *TEACHER_FORCED)
 ASKED = _column("exact_match_chat", "exact match, chat", CHAT, "exact_match")
 """What a model with a chat template answers to the edits' questions; of no other model is there such a number."""
+
+
+def shown(runs: Iterable[Mapping[str, Any]]) -> tuple[Column, ...]:
+    """The columns of a table of these runs, values of metrics/evaluate.json: with ASKED where one of them has it."""
+    has_chat = any(ASKED.name in numbers for numbers in runs)
+    return tuple(
+        chain.from_iterable((column, ASKED) if has_chat and column is WRITTEN[1] else (column,) for column in COLUMNS)
+    )
 
 
 def headline(details: Mapping[str, Any], plain_text: Mapping[str, float]) -> dict[str, Any]:

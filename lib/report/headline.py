@@ -5,12 +5,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lib.metrics.headline import COLUMNS, TEACHER_FORCED, WRITTEN, Column
+from lib.metrics.headline import TEACHER_FORCED, Column, shown
 from lib.metrics.verdict import verdict
 from lib.report.wording import ABSENT, column
 
 _NAME_WIDTH, _BEFORE_WIDTH, _AFTER_WIDTH, _COUNT_WIDTH = 32, 14, 17, 8
-_GROUPS = ((WRITTEN, "what the edited model writes"), (TEACHER_FORCED, "teacher-forced, nothing written"))
 
 _UNITS = {"percent": "", "ratio": " (times)", "nats": " (nats)"}
 
@@ -23,27 +22,27 @@ def table_title(head: Column) -> str:
     return head.title + _UNITS[head.unit]
 
 
-TITLES = tuple(map(table_title, COLUMNS))
-
-
 def terminal_lines(metrics: Metrics) -> list[str]:
     """The verdict with its reasons, then one line a column: before, after with its 95 % interval, N."""
     judged = verdict(metrics)
     lines = [f"verdict: {judged.word}", *(f"  - {reason}" for reason in judged.reasons)]
     lines += [f"  - not measured: {words}" for words in judged.unmeasured]
-    for columns, title in _GROUPS:
+    written = [head for head in shown([metrics]) if head not in TEACHER_FORCED]
+    for columns, title in (
+        (written, "what the edited model writes"), (TEACHER_FORCED, "teacher-forced, nothing written")
+    ):  # fmt: skip
         lines += ["", _line(title, "before", "after", "N"), *(_terminal_line(metrics, head) for head in columns)]
     edits = f"{metrics['n']:,} {'edit' if metrics['n'] == 1 else 'edits'}"
     units = "percent but for perplexity ratio and KL (nats), ± 95 % intervals; N are edits, of the ratio texts"
     return [*lines, "", f"{edits}; {units}"]
 
 
-def cells(runs: Sequence[Metrics]) -> list[str]:
+def cells(runs: Sequence[Metrics], columns: Sequence[Column]) -> list[str]:
     """One cell a column, for the runs of one row that differ in the seed.
 
     Of one run `mean ± half of the 95 % interval over edits`; of several `mean ± standard deviation over seeds`.
     """
-    return [_cell(runs, head) for head in COLUMNS]
+    return [_cell(runs, head) for head in columns]
 
 
 def verdicts(runs: Sequence[Metrics]) -> str:
@@ -54,9 +53,12 @@ def verdicts(runs: Sequence[Metrics]) -> str:
 
 def markdown(rows: Mapping[str, Metrics]) -> list[str]:
     """The lines of a Markdown table with one run a row."""
-    head = ["run", "N", "verdict", *TITLES]
-    body = [[name, f"{metrics['n']:,}", verdicts([metrics]), *cells([metrics])] for name, metrics in rows.items()]
-    rule = ["---", "---:", "---", *["---:"] * len(TITLES)]
+    columns = shown(rows.values())
+    head = ["run", "N", "verdict", *map(table_title, columns)]
+    body = [
+        [name, f"{metrics['n']:,}", verdicts([metrics]), *cells([metrics], columns)] for name, metrics in rows.items()
+    ]
+    rule = ["---", "---:", "---", *["---:"] * len(columns)]
     return [f"| {' | '.join(line)} |" for line in (head, rule, *body)]
 
 

@@ -13,7 +13,7 @@ from lib.metrics import published
 from lib.metrics import weights as weight_lines
 from lib.metrics.comparison import Comparison
 from lib.metrics.examples import Example, Passage
-from lib.metrics.headline import TEACHER_FORCED, WRITTEN, is_shown
+from lib.metrics.headline import TEACHER_FORCED, Column, is_shown, shown
 from lib.metrics.scores import GENERATION, KINDS, MEASURES, WHENS
 from lib.metrics.verdict import Verdict
 from lib.report import pages
@@ -95,7 +95,7 @@ def page(results: Results) -> str:
         verdict=results.verdict,
         numbers=results.numbers,
         groups=(
-            ("what the edited model writes, and what that cost", WRITTEN),
+            ("what the edited model writes, and what that cost", _written(results.numbers)),
             ("teacher-forced: the answer is read out to the model", TEACHER_FORCED),
         ),
         table_title=table_title,
@@ -130,6 +130,10 @@ def _reasons(rejects: Sequence[Reject]) -> list[tuple[str, int]]:
     """How often each field was rejected for what was wanted of it, most often first."""
     reasons = (f"{row.field.partition('[')[0]}: {row.reason.partition(FOUND)[0]}" for row in rejects)
     return Counter(reasons).most_common()
+
+
+def _written(numbers: Mapping[str, Any]) -> list[Column]:
+    return [column for column in shown([numbers]) if column not in TEACHER_FORCED]
 
 
 def _failures(results: Results) -> tuple[int, int] | None:

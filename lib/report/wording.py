@@ -39,7 +39,9 @@ def _written(headline: Mapping[str, Any]) -> str:
     text = f"Left to itself, the edited model writes {round(share * count / 100):,} of {count:,} corrected {facts}"
     if (paraphrases := headline["exact_match_paraphrases"]) is None:
         return f"{text}; asked in other words: {ABSENT}"
-    return f"{text}, and {_share(paraphrases)} of them when asked in other words"
+    text = f"{text}, and {_share(paraphrases)} of them when asked in other words"
+    chat = headline.get("exact_match_chat")
+    return text if chat is None else f"{text}; as a chat answer, {_share(chat)}"
 
 
 def _unchanged(headline: Mapping[str, Any]) -> str:

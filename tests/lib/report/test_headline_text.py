@@ -1,7 +1,7 @@
 """The headline in text: the same columns in the same order on the terminal and in Markdown tables."""
 
-from lib.metrics.headline import COLUMNS
-from lib.report.headline import TITLES, cells, markdown, terminal_lines, verdicts
+from lib.metrics.headline import COLUMNS, shown
+from lib.report.headline import cells, markdown, terminal_lines, verdicts
 from tests.helpers.pages import numbers
 
 
@@ -36,10 +36,10 @@ def test_what_could_not_be_judged_is_named() -> None:
 
 
 def test_a_table_has_a_cell_a_column_and_over_seeds_mean_and_spread() -> None:
-    assert len(TITLES) == len(COLUMNS)
-    assert cells([numbers()])[:4] == ["95.0 ± 2.5", "95.0 ± 2.5", "95.0 ± 2.5", "1.020 ± 2.500"]
-    assert cells([numbers(), numbers(exact_match=93.0)])[0] == "94.0 ± 1.4"
-    assert cells([numbers(), numbers(kl=None)])[4] == "not measured"
+    assert shown([numbers()]) == COLUMNS
+    assert cells([numbers()], COLUMNS)[:4] == ["95.0 ± 2.5", "95.0 ± 2.5", "95.0 ± 2.5", "1.020 ± 2.500"]
+    assert cells([numbers(), numbers(exact_match=93.0)], COLUMNS)[0] == "94.0 ± 1.4"
+    assert cells([numbers(), numbers(kl=None)], COLUMNS)[4] == "not measured"
     first, _, row = markdown({"A": numbers()})
     assert first.startswith(
         "| run | N | verdict | exact match | exact match, paraphrases | unchanged | perplexity ratio (times) |"
@@ -51,3 +51,12 @@ def test_verdicts_of_seeds_that_differ_are_counted() -> None:
     harmed = numbers(perplexity_ratio=2.0)
     assert verdicts([numbers(), numbers()]) == "safe"
     assert verdicts([numbers(), harmed, harmed]) == "took, harmed (2); safe (1)"
+
+
+def test_chat_answers_stand_behind_the_paraphrases_where_a_run_has_them() -> None:
+    counts = {**numbers()["counts"], "exact_match_chat": 3}
+    chat = numbers(exact_match_chat=60.0, exact_match_chat_ci95=4.0, counts=counts)
+    assert terminal_lines(chat)[5] == "exact match, chat                 not measured       60.0 ± 4.0       3"
+    first, _, without, with_chat = markdown({"A": numbers(), "B": chat})
+    assert first.split(" | ")[5] == "exact match, chat"
+    assert (without.split(" | ")[5], with_chat.split(" | ")[5]) == ("not measured", "60.0 ± 4.0")

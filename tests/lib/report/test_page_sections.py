@@ -135,7 +135,8 @@ def test_training_paraphrases_stand_beside_the_request_that_they_belong_to() -> 
 
 
 def test_what_the_numbers_rest_on_names_backend_encoder_text_and_where_there_was_less_than_asked_for() -> None:
-    params = {**results().params, 
+    params = {
+        **results().params,
         "score": {"plain_texts": {"limit": 100, "seed": 3}}, "statistics": {"n_samples": 100_000},
         "para": {"method": "both"}, "neighbors": {"kind": "similar"},
     }  # fmt: skip
