@@ -13,8 +13,8 @@ from lib.metrics.scores import CHAT, HEADLINE
 from lib.metrics.verdict import verdict
 
 Unit = Literal["percent", "ratio", "nats"]
-DECIMALS: dict[Unit, int] = {"percent": 2, "ratio": 4, "nats": 4}
-"""In metrics/evaluate.json."""
+DECIMALS: dict[Unit, int] = {"percent": 4, "ratio": 4, "nats": 4}
+"""In metrics/evaluate.json: more than are shown, so that nothing shown is rounded twice."""
 
 
 @dataclass(frozen=True, kw_only=True)

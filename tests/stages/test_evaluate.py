@@ -146,8 +146,8 @@ def test_headline_metrics_are_percentages_before_and_after(tmp_path: Path, monke
     edits = [request(number) for number in range(4)]
     found = Project(tmp_path, edits, scores(edits, {"edit 0", "edit 1", "edit 2"}, KINDS), None).evaluate(monkeypatch)
     assert (found["n"], found["efficacy"], found["generalization"], found["locality"]) == (4, 75.0, 75.0, 100.0)
-    assert found["score"] == round(3 / (2 / 75 + 1 / 100), 2)
-    assert found["efficacy_ci95"] == 42.44  # 1.96 * sqrt(3/16) / 2, in percent
+    assert found["score"] == round(3 / (2 / 75 + 1 / 100), 4)
+    assert found["efficacy_ci95"] == 42.4352  # 1.96 * sqrt(3/16) / 2, in percent
     assert (found["before"]["score"], found["before"]["locality"]) == (0.0, 100.0)
 
 

@@ -34,7 +34,7 @@ def test_what_the_model_writes_stands_before_what_is_teacher_forced() -> None:
     ]  # fmt: skip
 
 
-def test_headline_rounds_to_two_decimals_and_holds_the_means_before() -> None:
+def test_headline_rounds_to_four_decimals_and_holds_the_means_before() -> None:
     nll_of_new = {"before": {"a": 1.0, "b": 2.0, "c": 2.0}, "after": {"a": 1.0, "b": 1.0, "c": 2.0}}
     rows = [
         row(request_id, kind, role, nll, when=when)
@@ -45,9 +45,9 @@ def test_headline_rounds_to_two_decimals_and_holds_the_means_before() -> None:
     ]
     values = headline(summaries.details(records_of(*rows), "success"), {})
     assert values["n"] == 3
-    assert (values["efficacy"], values["before"]["efficacy"]) == (66.67, 33.33)
-    assert values["efficacy_ci95"] == 53.34  # 1.96 * sqrt(2/9) / sqrt(3), in percent
-    assert values["locality"] == 33.33
+    assert (values["efficacy"], values["before"]["efficacy"]) == (66.6667, 33.3333)
+    assert values["efficacy_ci95"] == 53.3444  # 1.96 * sqrt(2/9) / sqrt(3), in percent
+    assert values["locality"] == 33.3333
     assert set(values["before"]) == {
         "exact_match", "exact_match_paraphrases", "repetition", "score", *scores.KINDS,
     }  # fmt: skip
