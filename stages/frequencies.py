@@ -16,7 +16,7 @@ from lib.core.run import file_options, run_stage
 from lib.core.tables import read
 
 if TYPE_CHECKING:
-    from lib.metrics.consistency import Frequencies
+    from lib.metrics.consistency import WordWeights
 
 IDF, VOCABULARY = "idf.npy", "tfidf_vocab.json"
 """As the ROME release's files are called."""
@@ -45,7 +45,7 @@ def main(options: argparse.Namespace) -> None:
     )
 
 
-def _published(folder: Path) -> Frequencies:
+def _published(folder: Path) -> WordWeights:
     from lib.metrics import consistency
 
     for name in (IDF, VOCABULARY):

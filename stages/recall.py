@@ -15,7 +15,7 @@ from lib.core import params
 from lib.core.errors import InputError
 from lib.core.files import rounded, write_json
 from lib.core.pool import check_pool
-from lib.core.records import Fact, Recall, Request
+from lib.core.records import Fact, RecalledFact, Request
 from lib.core.root import read_root
 from lib.core.run import file_options, is_first, progress, run_stage
 from lib.core.tables import read, write
@@ -43,8 +43,10 @@ def main(options: argparse.Namespace) -> None:
                 "larger model, or another dataset"
             )
         _check_pool(root.neighbors, len(pool), read(options.pool, Fact))
-    answers = [Recall(prompt=prompt, target=target, is_known=answer) for (prompt, target), answer in recall.items()]
-    write(options.recall, Recall, answers)
+    answers = [
+        RecalledFact(prompt=prompt, target=target, is_known=answer) for (prompt, target), answer in recall.items()
+    ]
+    write(options.recall, RecalledFact, answers)
     write_json(
         options.metrics,
         {

@@ -33,7 +33,7 @@ def main(options: argparse.Namespace) -> None:
     from lib.core import records
     from lib.core.tables import read
     from lib.metrics import comparison
-    from lib.metrics.examples import Example, Passage
+    from lib.metrics.examples import AnswerExample, Passage
     from lib.metrics.verdict import verdict
     from lib.report import page, pictures
     from lib.runtime import machine
@@ -57,7 +57,7 @@ def main(options: argparse.Namespace) -> None:
         paraphrases=_paraphrases(options.requests, options.paraphrases),
         sources=read_json(options.sources),
         rejects=read(options.rejects, records.Reject),
-        examples=[Example(**example) for example in evaluation["examples"]],
+        examples=[AnswerExample(**example) for example in evaluation["examples"]],
         passages=[Passage(**passage) for passage in evaluation["passages"]],
         comparison=comparison.from_plain(evaluation["comparison"]),
         weights=weights,

@@ -46,7 +46,7 @@ def covers(dependency: Any, path: str) -> bool:
 
 
 def test_every_stage_of_the_dag_is_a_script_and_every_script_a_stage() -> None:
-    assert {one.stem for one in (ROOT / "stages").glob("[a-z]*.py")} == set(DAG["stages"])
+    assert {path.stem for path in (ROOT / "stages").glob("[a-z]*.py")} == set(DAG["stages"])
 
 
 def test_the_unedited_model_is_measured_whatever_the_editor_and_what_it_trains_on() -> None:
@@ -185,8 +185,8 @@ def test_an_edit_that_was_killed_goes_on_to_the_same_bytes(workspace: Path) -> N
         time.sleep(0.01)
     running.kill()
     running.wait()
-    kept = list(scratch.glob("*/step-*"))
-    assert kept, "killed before the first checkpoint, or after the end"
+    checkpoints = list(scratch.glob("*/step-*"))
+    assert checkpoints, "killed before the first checkpoint, or after the end"
     subprocess.run(command, cwd=workspace, check=True, capture_output=True)
     resumed = weights.read_bytes()
     subprocess.run(command, cwd=workspace, check=True, capture_output=True)
@@ -216,16 +216,16 @@ def test_two_processes_edit_and_score_as_one_each_with_a_model_or_with_one_toget
     params = YAML(typ="safe").load(workspace / "params.yaml")
     params["train"] |= {"epochs": 1}
     YAML().dump(params, workspace / "params.yaml")
-    one, alone = by_hand(workspace, ["baseline", "edit", "score", "abilities"], ERRATA_PROCESSES="1")
+    single_process, alone = by_hand(workspace, ["baseline", "edit", "score", "abilities"], ERRATA_PROCESSES="1")
     curve, able = losses(workspace), abilities(workspace)
-    assert any(matrix.any() for name, matrix in one.items() if "lora_B" in name)
+    assert any(matrix.any() for name, matrix in single_process.items() if "lora_B" in name)
     for shard, stages in (
         ("0", ["baseline", "edit", "score"]),
         ("1", ["base", "baseline", "edit", "score", "abilities"]),
     ):
         two, shared = by_hand(workspace, stages, ERRATA_PROCESSES="2", ERRATA_SHARD=shard)
         assert losses(workspace) == pytest.approx(curve, abs=1e-5)
-        for name, matrix in one.items():
+        for name, matrix in single_process.items():
             torch.testing.assert_close(two[name], matrix, atol=1e-4, rtol=1e-3)  # a step moves entries by 3e-3
         assert [replace(row, nll=0) for row in shared] == [replace(row, nll=0) for row in alone]
         assert [row.nll for row in shared] == pytest.approx([row.nll for row in alone], abs=1e-3)
@@ -253,10 +253,10 @@ def test_fifty_real_counterfact_edits_go_through_the_whole_dag(workspace: Path, 
     changes = ["dataset=counterfact", "facts.limit=50", "facts.pool_limit=300", f"facts.folder={real_data}"]
     changes += ["configs/models/tiny.yaml:tiny.steps=100", "train.epochs=20", "para.max_tokens=40"]
     dvc(workspace, "exp", "run", *(part for change in changes for part in ("-S", change)))
-    found = json.loads((workspace / "metrics/evaluate.json").read_text())
-    assert found["n"] == 50
+    metrics = json.loads((workspace / "metrics/evaluate.json").read_text())
+    assert metrics["n"] == 50
     # 76, from 12: 100 steps of real English teach a tiny model less than 100 steps of the world did (94).
-    assert found["efficacy"] >= found["before"]["efficacy"] + 40
+    assert metrics["efficacy"] >= metrics["before"]["efficacy"] + 40
     facts = json.loads((workspace / "metrics/facts.json").read_text())
     assert (facts["requests"], facts["pool"], facts["rejects"]) == (50, 300, 0)
 

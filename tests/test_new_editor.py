@@ -26,8 +26,8 @@ COPIED = ("lib", "stages", "configs", "tests", "params.yaml", "dvc.yaml", "pypro
 
 def blocks() -> dict[str, str]:
     """The code of docs/new-editor.md by the file that its first line names."""
-    found = re.findall(r"```\w+\n# (\S+)\n(.*?)```", (ROOT / "docs/new-editor.md").read_text(), re.DOTALL)
-    return dict(found)
+    examples = re.findall(r"```\w+\n# (\S+)\n(.*?)```", (ROOT / "docs/new-editor.md").read_text(), re.DOTALL)
+    return dict(examples)
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +45,11 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     named = YAML(typ="safe").load(folder / "params.yaml")
     named["editor"] = next(Path(name).stem for name in blocks())
     YAML().dump(named, folder / "params.yaml")
-    places = options(folder, "score")
+    files = options(folder, "score")
     for name, path in small.inputs(folder / "made").items():
-        place = folder / places[name]
-        place.parent.mkdir(parents=True, exist_ok=True)
-        path.rename(place)
+        target = folder / files[name]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(target)
     return folder
 
 
@@ -71,11 +71,11 @@ def run(folder: Path, *arguments: str) -> str:
 def test_the_documented_editor_edits_and_is_scored_by_the_commands_of_the_dag(project: Path) -> None:
     for stage in ("edit", "baseline", "score"):
         run(project, f"stages.{stage}", *(f"--{name}={value}" for name, value in options(project, stage).items()))
-    made = options(project, "edit")
-    edit = load_edit(project / made["edit"])
-    assert edit.info["editor"] == read_json(project / made["edit"] / "edit.json")["editor"] == "nudge"
-    assert [type(one) for one in edit.updates.values()] == [LowRank]
-    assert read_json(project / made["results"])["change"]["manhattan"] > 0
+    files = options(project, "edit")
+    edit = load_edit(project / files["edit"])
+    assert edit.info["editor"] == read_json(project / files["edit"] / "edit.json")["editor"] == "nudge"
+    assert [type(update) for update in edit.updates.values()] == [LowRank]
+    assert read_json(project / files["results"])["change"]["manhattan"] > 0
     rows = read(project / options(project, "score")["scores"], Score)
     new = {when: [row.nll for row in rows if row.kind == "efficacy" and row.role == "new" and row.when == when]
            for when in ("before", "after")}  # fmt: skip
@@ -84,5 +84,5 @@ def test_the_documented_editor_edits_and_is_scored_by_the_commands_of_the_dag(pr
 
 
 def test_the_documented_editor_is_found_by_the_contract_and_keeps_it(project: Path) -> None:
-    said = run(project, "pytest", "-q", "-p", "no:cacheprovider", "tests/lib/editors/test_contract.py", "-k", "nudge")
-    assert re.search(r"\b36 passed", said), said  # seven promises on five families, and a family that is not known
+    output = run(project, "pytest", "-q", "-p", "no:cacheprovider", "tests/lib/editors/test_contract.py", "-k", "nudge")
+    assert re.search(r"\b36 passed", output), output  # seven promises on five families, and a family that is not known

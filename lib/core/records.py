@@ -81,7 +81,7 @@ class Reject:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recall:
+class RecalledFact:
     """Whether the unedited model knows one fact: a row of recall.parquet."""
 
     prompt: str

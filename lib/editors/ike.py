@@ -38,7 +38,7 @@ from lib.core.texts import contains, fill, join
 from lib.edits.edit import Edit
 from lib.methods.context import Context
 from lib.methods.contract import Needs
-from lib.neighbors.encoders import Encoder, encoder
+from lib.neighbors.encoders import SentenceEncoder, encoder
 
 NEEDS = Needs(edit_each=True, sharded=True)
 _SPARE = 4
@@ -166,7 +166,7 @@ def _contexts(
 class _Writer:
     """Writes contexts from one pool."""
 
-    def __init__(self, pool: Sequence[Fact], settings: Settings, encoder: Encoder) -> None:
+    def __init__(self, pool: Sequence[Fact], settings: Settings, encoder: SentenceEncoder) -> None:
         self.pool, self.settings, self.encoder = pool, settings, encoder
         self.vectors = encoder.encode([fact.prompt for fact in pool])  # [facts, d]
         self.phrasings: dict[Any, list[Fact]] = defaultdict(list)

@@ -18,7 +18,7 @@ from lib.core.files import read_json, write_json
 
 
 @dataclass(frozen=True, kw_only=True)
-class Frequencies:
+class WordWeights:
     """How much each known word weighs; other words do not count."""
 
     words: tuple[str, ...]
@@ -35,28 +35,28 @@ class Frequencies:
             raise InputError("idf: wanted finite values only; found others")
 
 
-def fit(texts: Iterable[str]) -> Frequencies:
+def fit(texts: Iterable[str]) -> WordWeights:
     """The inverse document frequencies of the words of `texts`. Raises InputError where they have none."""
     vectorizer = TfidfVectorizer().fit(texts)
-    return Frequencies(words=tuple(vectorizer.get_feature_names_out().tolist()), idf=tuple(vectorizer.idf_.tolist()))
+    return WordWeights(words=tuple(vectorizer.get_feature_names_out().tolist()), idf=tuple(vectorizer.idf_.tolist()))
 
 
-def write(path: Path, frequencies: Frequencies) -> None:
+def write(path: Path, frequencies: WordWeights) -> None:
     """Write them as JSON: two lists in the same order."""
     write_json(path, {"words": list(frequencies.words), "idf": list(frequencies.idf)})
 
 
-def read(path: Path) -> Frequencies:
+def read(path: Path) -> WordWeights:
     """What `write` wrote. Raises InputError where the file holds something else."""
     values = read_json(path)
     if not isinstance(values, Mapping) or values.keys() != {"words", "idf"}:
         raise InputError(
             f"{path}: wanted an object of `words` and `idf`; run the stage that writes it again (dvc repro)"
         )
-    return Frequencies(words=tuple(values["words"]), idf=tuple(values["idf"]))
+    return WordWeights(words=tuple(values["words"]), idf=tuple(values["idf"]))
 
 
-def published(idf: Path, vocabulary: Path) -> Frequencies:
+def published(idf: Path, vocabulary: Path) -> WordWeights:
     """The published pair: idf.npy, one number a word, and tfidf_vocab.json, which gives each word's index in it.
 
     Raises InputError where the two do not belong together.
@@ -68,10 +68,10 @@ def published(idf: Path, vocabulary: Path) -> Frequencies:
             f"{vocabulary}: wanted each index from 0 to {len(values) - 1} of {idf} once; found {len(indices)} words "
             "with other indices. Both files must come from the same download"
         )
-    return Frequencies(words=tuple(sorted(indices, key=indices.__getitem__)), idf=tuple(values.tolist()))
+    return WordWeights(words=tuple(sorted(indices, key=indices.__getitem__)), idf=tuple(values.tolist()))
 
 
-def cosines(frequencies: Frequencies, pairs: Sequence[tuple[str, str]]) -> list[float]:
+def cosines(frequencies: WordWeights, pairs: Sequence[tuple[str, str]]) -> list[float]:
     """The cosine of the tf-idf vectors of the two texts of each pair, from 0 to 1.
 
     It is 0 where one text has no known word (the release divides by zero there).
@@ -85,7 +85,7 @@ def cosines(frequencies: Frequencies, pairs: Sequence[tuple[str, str]]) -> list[
 
 
 def consistency(
-    frequencies: Frequencies, generations: Sequence[Sequence[str]], references: Sequence[Sequence[str]]
+    frequencies: WordWeights, generations: Sequence[Sequence[str]], references: Sequence[Sequence[str]]
 ) -> list[float | None]:
     """100 times the cosine of each record's generations, joined, with its reference texts, joined.
 

@@ -11,7 +11,7 @@ from lib.metrics.texts import took, why_not
 
 
 @dataclass(frozen=True, kw_only=True)
-class Example:
+class AnswerExample:
     """One edit with what the model writes before and after; None where no text was generated."""
 
     prompt: str
@@ -51,7 +51,7 @@ def passages(generations: pl.DataFrame, limit: int) -> list[Passage]:
     ]
 
 
-def examples(edits: pl.DataFrame, generations: pl.DataFrame, nll: pl.DataFrame) -> list[Example]:
+def examples(edits: pl.DataFrame, generations: pl.DataFrame, nll: pl.DataFrame) -> list[AnswerExample]:
     """The edits that have a generation: first those that did not take, each part in the order of `edits`.
 
     `edits` has the columns of records.Request and `generations` those of records.Generation, of one session and of the
@@ -61,7 +61,7 @@ def examples(edits: pl.DataFrame, generations: pl.DataFrame, nll: pl.DataFrame) 
     joined = edits.filter(pl.col("request_id").is_in(generations["request_id"].unique().implode()))
     joined = joined.join(nll, on="request_id", how="left", maintain_order="left")
     in_order = [
-        Example(
+        AnswerExample(
             prompt=row["prompt"],
             target_new=row["target_new"],
             target_true=row["target_true"],
@@ -76,7 +76,9 @@ def examples(edits: pl.DataFrame, generations: pl.DataFrame, nll: pl.DataFrame) 
     return sorted(in_order, key=lambda example: example.took is not False)
 
 
-def failures_first(edits: pl.DataFrame, scores: pl.LazyFrame, generations: pl.DataFrame, limit: int) -> list[Example]:
+def failures_first(
+    edits: pl.DataFrame, scores: pl.LazyFrame, generations: pl.DataFrame, limit: int
+) -> list[AnswerExample]:
     """`limit` of the edits that have greedy continuations, with their scores after the last session."""
     greedy = last_session(generations).filter(pl.col("kind") == "efficacy")
     return examples(edits, greedy, efficacy_nll(last_session(scores)))[:limit]

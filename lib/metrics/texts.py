@@ -10,14 +10,14 @@ from typing import Any
 
 import polars as pl
 
-from lib.metrics.consistency import Frequencies, consistency
+from lib.metrics.consistency import WordWeights, consistency
 from lib.metrics.fluency import cleaned, fluency
 from lib.metrics.repetition import is_sane_after, repeats
 from lib.metrics.scores import RECORD
 
 
 def of_run(
-    generations: pl.DataFrame, divergences: pl.DataFrame, edits: pl.DataFrame, frequencies: Frequencies
+    generations: pl.DataFrame, divergences: pl.DataFrame, edits: pl.DataFrame, frequencies: WordWeights
 ) -> list[pl.DataFrame]:
     """Every measure of this module, in three frames; `edits` has request_id, target_new and references."""
     return [of_greedy(generations, edits), of_passages(generations, edits, frequencies), kl(divergences)]
@@ -67,7 +67,7 @@ def of_greedy(generations: pl.DataFrame, edits: pl.DataFrame) -> pl.DataFrame:
     return rows.group_by(RECORD).agg(pl.col([*measures]).mean())
 
 
-def of_passages(generations: pl.DataFrame, edits: pl.DataFrame, frequencies: Frequencies) -> pl.DataFrame:
+def of_passages(generations: pl.DataFrame, edits: pl.DataFrame, frequencies: WordWeights) -> pl.DataFrame:
     """Fluency, and consistency where the edit has references, of the texts that were sampled.
 
     `edits` has request_id and references.

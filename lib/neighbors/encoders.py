@@ -15,8 +15,7 @@ from huggingface_hub import snapshot_download
 
 from lib.core import cache
 from lib.core.errors import InputError
-from lib.core.params import Encoder as Preset
-from lib.core.params import preset, presets
+from lib.core.params import Encoder, preset, presets
 from lib.core.texts import words
 
 HASHING = "hashing"
@@ -28,14 +27,14 @@ _BATCH = 10_000
 Vectors = npt.NDArray[np.float32]
 
 
-class Encoder(Protocol):
+class SentenceEncoder(Protocol):
     """Turns texts into vectors whose inner product says how alike they are."""
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Vectors [n, d] of unit norm."""
 
 
-def encoder(name: str, device: str) -> Encoder:
+def encoder(name: str, device: str) -> SentenceEncoder:
     """The encoder that params.yaml names: `hashing`, or a sentence-transformers model by preset, folder or hub name.
 
     `device` is where a model computes. Raises InputError where there is no such model, FileNotFoundError where one that
@@ -46,7 +45,7 @@ def encoder(name: str, device: str) -> Encoder:
 
 def preset_folder(name: str) -> Path:
     """Where the model of a preset of configs/encoders is kept once it is fetched."""
-    return cache.cache_folder() / "encoders" / preset("encoders", name, Preset).wheels.sha256
+    return cache.cache_folder() / "encoders" / preset("encoders", name, Encoder).wheels.sha256
 
 
 def model_folder(name: str) -> Path:

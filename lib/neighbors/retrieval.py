@@ -11,7 +11,7 @@ import polars as pl
 
 from lib.core.records import Request
 from lib.core.tables import RowNumbers, Streamed
-from lib.neighbors.encoders import Encoder
+from lib.neighbors.encoders import SentenceEncoder
 from lib.neighbors.search import embed, nearest
 
 _REQUESTS = 20_000
@@ -42,7 +42,13 @@ def random_neighbors(requests: Sequence[Request], usable: RowNumbers, n: int, se
 
 
 def similar_neighbors(
-    requests: Sequence[Request], pool: Streamed, usable: RowNumbers, n: int, encoder: Encoder, index: str, folder: Path
+    requests: Sequence[Request],
+    pool: Streamed,
+    usable: RowNumbers,
+    n: int,
+    encoder: SentenceEncoder,
+    index: str,
+    folder: Path,
 ) -> Retrieved:
     """For each request the `n` of the pool's `usable` rows whose prompts are most like its own, most similar first.
 

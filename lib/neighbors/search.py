@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from lib.core.errors import InputError
 from lib.core.tables import RowNumbers
-from lib.neighbors.encoders import Encoder, Vectors
+from lib.neighbors.encoders import SentenceEncoder, Vectors
 
 FLAT = "Flat"
 
@@ -91,7 +91,7 @@ class VectorFiles:
         return vectors
 
 
-def embed(texts: Iterable[Sequence[str]], encoder: Encoder, folder: Path) -> VectorFiles:
+def embed(texts: Iterable[Sequence[str]], encoder: SentenceEncoder, folder: Path) -> VectorFiles:
     """Encode each part of the texts into a file of its own in `folder`; a file that is there already is kept."""
     files = []
     for number, part in enumerate(texts):

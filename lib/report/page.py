@@ -12,7 +12,7 @@ from lib.metrics import abilities as ability_lines
 from lib.metrics import published
 from lib.metrics import weights as weight_lines
 from lib.metrics.comparison import Comparison
-from lib.metrics.examples import Example, Passage
+from lib.metrics.examples import AnswerExample, Passage
 from lib.metrics.headline import TEACHER_FORCED, Column, is_shown, shown
 from lib.metrics.scores import GENERATION, KINDS, MEASURES, WHENS
 from lib.metrics.verdict import Verdict
@@ -71,7 +71,7 @@ class Results:
     """Some of the training paraphrases."""
     sources: Any
     rejects: Sequence[Reject]
-    examples: Sequence[Example]
+    examples: Sequence[AnswerExample]
     passages: Sequence[Passage]
     comparison: Comparison
     """The edited model against the unedited one."""

@@ -51,7 +51,7 @@ def test_it_prints_the_greedy_continuations_before_and_after_the_edit(
     save_edit(edit, tmp_path / "edit", model, PRESET)
     asked(monkeypatch, tmp_path, PROMPT, "Another")
     printed = capsys.readouterr().out
-    before, after = (greedy(tmp_path, PROMPT, one) for one in (Edit(updates={}), edit))
+    before, after = (greedy(tmp_path, PROMPT, edit_in_force) for edit_in_force in (Edit(updates={}), edit))
     assert before != after
     assert printed.startswith(ask.side_by_side(PROMPT, before, after, 100))
     assert "\nAnother\n" in printed
@@ -70,7 +70,7 @@ def test_a_chat_question_is_asked_in_the_template_before_and_after(
     tokenizer.save_pretrained(tmp_path / "base")
     asked(monkeypatch, tmp_path, "Who?", "--chat")
     rendered = "<user>Who?</>\n<assistant>\n"
-    before, after = (greedy(tmp_path, rendered, one) for one in (Edit(updates={}), edit))
+    before, after = (greedy(tmp_path, rendered, edit_in_force) for edit_in_force in (Edit(updates={}), edit))
     assert capsys.readouterr().out == ask.side_by_side("Who?", before, after, 100) + "\n"
     monkeypatch.setattr("sys.stdin", StringIO("Who?\n\nnever read\n"))
     asked(monkeypatch, tmp_path, "--chat")
@@ -107,8 +107,8 @@ def test_single_edits_leave_no_model_to_ask(tmp_path: Path, monkeypatch: pytest.
 def test_every_word_stays_in_its_column_whatever_the_texts(before: str, after: str) -> None:
     lines = ask.side_by_side("p", before, after, 42).splitlines()[3:]
     assert all(len(line) <= 42 for line in lines)
-    found = ["".join(line[:20] for line in lines), "".join(line[22:] for line in lines)]
-    for text, column in zip((before, after), found, strict=True):
+    columns = ["".join(line[:20] for line in lines), "".join(line[22:] for line in lines)]
+    for text, column in zip((before, after), columns, strict=True):
         assert "".join(column.split()) == ("".join(text.split()) or "(nothing)")
 
 

@@ -17,8 +17,8 @@ from tests.lib.export.test_merge import PRESET, base_folder, edit_of
 
 
 def exported(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    given = ["--model", folder / "base", "--edit", folder / "edit", "--to", folder / "to"]
-    monkeypatch.setattr(sys, "argv", ["export", *map(str, given)])
+    options = ["--model", folder / "base", "--edit", folder / "edit", "--to", folder / "to"]
+    monkeypatch.setattr(sys, "argv", ["export", *map(str, options)])
     export.main()
 
 
@@ -34,9 +34,9 @@ def test_transformers_alone_answers_from_the_exported_folder(
         token = int(model(IDS).logits[0, -1].argmax())
     answers = pipeline("text-generation", model=str(tmp_path / "to"), device="cpu")
     text = answers.tokenizer.decode(IDS[0])
-    found = answers(text, max_new_tokens=1, do_sample=False, return_tensors=True)
+    output = answers(text, max_new_tokens=1, do_sample=False, return_tensors=True)
     assert answers.tokenizer(text).input_ids == IDS[0].tolist()
-    assert found[0]["generated_token_ids"][-1] == token
+    assert output[0]["generated_token_ids"][-1] == token
 
 
 def test_single_edits_are_not_there_to_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

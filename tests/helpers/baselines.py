@@ -25,10 +25,10 @@ TINY = "llama-4-128"
 """The shape of the tiny model, as editors' presets know it."""
 REQUESTS = [
     Request(
-        request_id=f"edit{place}", dataset="own", subject=subject, relation="home", prompt=f"{subject} lives in",
+        request_id=f"edit{number}", dataset="own", subject=subject, relation="home", prompt=f"{subject} lives in",
         template="{} lives in", target_new=new, target_true=true,
     )
-    for place, (subject, new, true) in enumerate(
+    for number, (subject, new, true) in enumerate(
         [("Ada", "Rome", "Oslo"), ("Bo Lund", "Lima", "Bern"), ("Cy", "Quito city", "Paris")]
     )
 ]  # fmt: skip
@@ -59,8 +59,8 @@ def settings(editor: Any, name: str, **changed: Any) -> Any:
 
 def nll(model: Any, tokenizer: Any, edit: Edit, requests: Sequence[Request]) -> torch.Tensor:
     """-log p of each request's new and true target under the edited model: [requests, 2]."""
-    prompts = [edit.contexts.get(one.request_id, "") + one.prompt for one in requests]
-    targets = [(one.target_new, str(one.target_true)) for one in requests]
+    prompts = [edit.contexts.get(request.request_id, "") + request.prompt for request in requests]
+    targets = [(request.target_new, str(request.target_true)) for request in requests]
     with applied(model, edit):
         return score_targets(model, pack(encode(tokenizer, prompts, targets))).nll.view(-1, 2)
 
@@ -71,15 +71,15 @@ def nothing_left_behind(model: Any) -> Iterator[None]:
     before = {name: value.clone() for name, value in model.state_dict().items()}
     identity = {name: id(value) for name, value in model.named_parameters()}
     grad = {name: value.requires_grad for name, value in model.named_parameters()}
-    training, drawn = model.training, _random_states()
+    training, random_states = model.training, _random_states()
     yield
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert {name: id(value) for name, value in model.named_parameters()} == identity
     assert {name: value.requires_grad for name, value in model.named_parameters()} == grad
     assert all(value.grad is None for value in model.parameters())
     assert model.training == training
-    assert _random_states() == drawn
-    assert not any(one._forward_hooks or one._forward_pre_hooks for one in model.modules())
+    assert _random_states() == random_states
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
 
 
 def _random_states() -> tuple[Any, ...]:
@@ -89,14 +89,14 @@ def _random_states() -> tuple[Any, ...]:
     return torch.random.get_rng_state().tolist(), random.getstate(), keys.tolist(), position, *rest
 
 
-def same(one: Edit, other: Edit, tolerance: float = 0.0) -> bool:
+def same(first: Edit, second: Edit, tolerance: float = 0.0) -> bool:
     """Whether two edits have the same updates, to a relative L2 difference."""
-    if one.updates.keys() != other.updates.keys() or one.contexts != other.contexts:
+    if first.updates.keys() != second.updates.keys() or first.contexts != second.contexts:
         return False
     return all(
         (a - b).norm() <= tolerance * a.norm() if tolerance else torch.equal(a, b)
-        for path in one.updates
+        for path in first.updates
         for a, b in zip(
-            tensors_of(one.updates[path]).values(), tensors_of(other.updates[path]).values(), strict=True
+            tensors_of(first.updates[path]).values(), tensors_of(second.updates[path]).values(), strict=True
         )
     )  # fmt: skip

@@ -54,17 +54,19 @@ class Case:
     editor: Editor
     settings: Any
     context: Context
-    made: Edit
+    edit_of_all: Edit
     """Of all REQUESTS at once."""
 
     def edit(self, requests: Sequence[Request]) -> Edit:
         """What the editor makes of `requests`."""
-        made: Edit = self.editor.edit(self.model, self.tokenizer, requests, self.settings, self.context.of(requests))
-        return made
+        new_edit: Edit = self.editor.edit(
+            self.model, self.tokenizer, requests, self.settings, self.context.of(requests)
+        )
+        return new_edit
 
-    def preset(self, given: Model) -> Model:
+    def preset(self, model_preset: Model) -> Model:
         """`given` with the adapter that this case trains."""
-        return given.model_copy(update={"lora": self.context.lora})
+        return model_preset.model_copy(update={"lora": self.context.lora})
 
     @contextmanager
     def failing_after(self, calls: int) -> Iterator[list[int]]:
@@ -101,31 +103,39 @@ class Case:
 
 def case_of(name: str, family: str, folder: Path) -> Case:
     """The editor on the tiny model of `family`; `folder` takes second moments and its trained network."""
-    model, tokenizer, chosen = tiny_model(family), byte_tokenizer(), editor(name)
-    how = settings(chosen, name, **QUICK.get(name, {}))
+    model, tokenizer, module = tiny_model(family), byte_tokenizer(), editor(name)
+    how = settings(module, name, **QUICK.get(name, {}))
     shared = context(POOL)
     train = shared.train.model_copy(update={"epochs": 4, "lr": 1e-2, "batch_size": 8})
-    ours = replace(
+    own_context = replace(
         shared, train=train, lora=Lora(r=2, alpha=4.0, targets=TARGETS[family]), statistics=folder,
         hypernet=folder / "hypernet",
     )  # fmt: skip
     with nothing_left_behind(model):
-        _prepare(model, chosen, how, ours, folder)
-        made = chosen.edit(model, tokenizer, REQUESTS, how, ours)
-    return Case(name=name, model=model, tokenizer=tokenizer, editor=chosen, settings=how, context=ours, made=made)
+        _prepare(model, module, how, own_context, folder)
+        new_edit = module.edit(model, tokenizer, REQUESTS, how, own_context)
+    return Case(
+        name=name,
+        model=model,
+        tokenizer=tokenizer,
+        editor=module,
+        settings=how,
+        context=own_context,
+        edit_of_all=new_edit,
+    )
 
 
-def _prepare(model: Any, chosen: Editor, how: Any, ours: Context, folder: Path) -> None:
+def _prepare(model: Any, module: Editor, how: Any, own_context: Context, folder: Path) -> None:
     """Second moments and a trained network, where the editor reads them."""
     tokenizer = byte_tokenizer()
-    if reads_moments(chosen):
-        paths = [architecture(model).mlp_out_of(layer) for layer in chosen.moment_layers(model, how)]
+    if reads_moments(module):
+        paths = [architecture(model).mlp_out_of(layer) for layer in module.moment_layers(model, how)]
         texts = [f"{fact.prompt} {fact.target}." for fact in POOL] * 4
-        found = second_moments(model, tokenizer, texts, paths, 4096, folder, lambda parts: parts)
-        for path, one in found.items():
-            save_moment(folder, path, one)
-    if trains_hypernet(chosen):
-        chosen.train_hypernet(model, tokenizer, POOL, how, ours, folder / "hypernet")
+        moments = second_moments(model, tokenizer, texts, paths, 4096, folder, lambda parts: parts)
+        for path, moment in moments.items():
+            save_moment(folder, path, moment)
+    if trains_hypernet(module):
+        module.train_hypernet(model, tokenizer, POOL, how, own_context, folder / "hypernet")
 
 
 def stranger() -> Any:

@@ -22,16 +22,16 @@ if __name__ == "__main__":
 
     def changed_params(path: Path = params.PARAMS_FILE) -> dict[str, Any]:
         values = read(path)
-        for section, some in changes.items() if path == params.PARAMS_FILE else ():
-            values[section] = values[section] | some if isinstance(some, dict) else some
+        for section, change in changes.items() if path == params.PARAMS_FILE else ():
+            values[section] = values[section] | change if isinstance(change, dict) else change
         return values
 
-    def counted(*given: Any) -> float:
+    def counted(*arguments: Any) -> float:
         global steps
         if rank == "1" and str(steps) == os.environ.get("DIE_AT"):
             os.kill(os.getpid(), signal.SIGKILL)
         steps += 1
-        return backward(*given)
+        return backward(*arguments)
 
     params.read_params, loop._backward = changed_params, counted  # type: ignore[assignment]
     run_stage(edit.main, edit.parser())

@@ -13,8 +13,10 @@ NAMES = {"mend": mend, "ke": ke}
 QUICK = {"layers": 2, "hidden": 1, "steps": 3, "batch_size": 2, "locality": 2, "validation": 0.3, "validation_cases": 2,
          "validation_steps": 2, "patience": 5}  # fmt: skip
 POOL = [
-    Fact(fact_id=f"{place}/{template}", subject=name, relation="home", prompt=template.replace("{}", name), target=home)
-    for place, (name, home) in enumerate(
+    Fact(
+        fact_id=f"{number}/{template}", subject=name, relation="home", prompt=template.replace("{}", name), target=home
+    )
+    for number, (name, home) in enumerate(
         [("Dan", "Riga"), ("Eva Lo", "Oslo"), ("Fay", "Bern"), ("Gus", "Lima"), ("Hal", "Rome"), ("Ida", "Nice")]
     )
     for template in ("{} lives in", "the home of {} is")

@@ -84,7 +84,9 @@ def golden_model(name: str) -> tuple[Any, Any]:
 def byte_tokenizer() -> PreTrainedTokenizerFast:
     """One token a byte, id 0 is the end of text; no beginning-of-text token, as with GPT-2."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE(vocab={"<end>": 0} | {one: i for i, one in enumerate(alphabet, 1)}, merges=[]))
+    tokenizer = Tokenizer(
+        models.BPE(vocab={"<end>": 0} | {character: i for i, character in enumerate(alphabet, 1)}, merges=[])
+    )
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     return PreTrainedTokenizerFast(

@@ -9,7 +9,7 @@ import polars as pl
 from lib.metrics import scores
 from lib.metrics.bootstrap import Interval
 from lib.metrics.comparison import Comparison, ComparisonRow
-from lib.metrics.examples import Example, Passage
+from lib.metrics.examples import AnswerExample, Passage
 from lib.metrics.headline import COLUMNS
 from lib.metrics.verdict import verdict
 from lib.report import page as report
@@ -63,10 +63,10 @@ def numbers(**changed: Any) -> dict[str, Any]:
     } | changed
 
 
-def example(**changed: Any) -> Example:
+def example(**changed: Any) -> AnswerExample:
     values: dict[str, Any] = {"prompt": "The capital is", "target_new": "Rome", "target_true": "Paris"}
     values |= {"before": " Paris.", "after": " Rome.", "nll": NLL, "took": True, "why_not": None}
-    return Example(**(values | changed))
+    return AnswerExample(**(values | changed))
 
 
 def results(**changed: Any) -> report.Results:

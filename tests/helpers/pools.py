@@ -9,7 +9,7 @@ import numpy as np
 
 from lib.core.records import Fact, Request, UneditedFact
 from lib.core.tables import Streamed, read, write, write_parts
-from lib.neighbors.encoders import Encoder
+from lib.neighbors.encoders import SentenceEncoder
 from lib.neighbors.overlap import without_overlap
 from lib.neighbors.retrieval import Retrieved, neighbor_tables, random_neighbors, similar_neighbors
 
@@ -35,7 +35,7 @@ def at_random(requests: Sequence[Request], facts: Sequence[Fact], n: int, seed: 
 
 
 def similar(
-    requests: Sequence[Request], facts: Sequence[Fact], n: int, encoder: Encoder, index: str = "Flat"
+    requests: Sequence[Request], facts: Sequence[Fact], n: int, encoder: SentenceEncoder, index: str = "Flat"
 ) -> list[UneditedFact]:
     """Similar neighbors among all the facts."""
     with pool_of(facts) as pool:

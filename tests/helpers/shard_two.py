@@ -36,26 +36,26 @@ FAMILIES = ("gpt2", "gptj", "neox", "llama", "mistral", "qwen3")
 
 def found(model: Any, family: str, distributed: Distributed) -> dict[str, Any]:
     """What training and scoring find: as plain numbers, equal however the model is spread."""
-    weights = {name: whole(one).clone() for name, one in model.named_parameters()}
+    weights = {name: whole(parameter).clone() for name, parameter in model.named_parameters()}
     trained = adapter_edit(model, family, distributed)
     rect = regularized(trained, model, Regularize(method="rect", keep=40, seed=0), Edit(updates={}))
     whole_change = Measure(model=model, thresholds=[0.1], rank_side=64).of(dense_edit(model, trained)).total
-    asked: Scorer = replace(scorer(distributed), model=model)
-    few = replace(asked, requests=requests(1))
+    sharded_scorer: Scorer = replace(scorer(distributed), model=model)
+    one_request = replace(sharded_scorer, requests=requests(1))
     return {
         "adapter": {path: update.dense().tolist() for path, update in trained.updates.items()},  # type: ignore[union-attr]
         "rect": [len(update.value) for update in rect.updates.values()],  # type: ignore[union-attr]
         "change": asdict(whole_change),
-        "before": plain(asked.before()),
-        "adapted": plain(asked.after(trained, session=1)),
-        "edited": plain(few.after(dense_edit(model, trained), session=2)),
-        "untouched": all(torch.equal(whole(one), weights[name]) for name, one in model.named_parameters()),
+        "before": plain(sharded_scorer.before()),
+        "adapted": plain(sharded_scorer.after(trained, session=1)),
+        "edited": plain(one_request.after(dense_edit(model, trained), session=2)),
+        "untouched": all(torch.equal(whole(parameter), weights[name]) for name, parameter in model.named_parameters()),
     }
 
 
 def adapter_edit(model: Any, family: str, distributed: Distributed) -> Edit:
     """LoRA with every term of the loss, its batches too small for every process to have a share of each."""
-    examples = [Example(item=one if place % 3 else rejecting(one)) for place, one in enumerate(ITEMS[:7])]
+    examples = [Example(item=item if number % 3 else rejecting(item)) for number, item in enumerate(ITEMS[:7])]
     texts = [Example(item=ITEMS[9], text=True)]
     adapter = new_adapter(model, Lora(r=4, alpha=8.0, targets=TARGETS[family]), seed=0)
     objective = Objective(dpo=0.3, beta=0.5, text=0.2)
@@ -73,23 +73,23 @@ def rejecting(item: Any) -> Any:
     return replace(item, targets=(item.targets[0], (5, 6)))
 
 
-def dense_edit(model: Any, other: Edit) -> Edit:
+def dense_edit(model: Any, low_rank: Edit) -> Edit:
     """One that is written into a whole weight: of the first matrix that `other` changes in a block."""
-    path = next(one for one in other.updates if ".0." in one)
+    path = next(name for name in low_rank.updates if ".0." in name)
     matrix = torch.randn(*shape_of(model.get_submodule(path)), generator=torch.Generator().manual_seed(3))
     return Edit(updates={path: Dense(delta=matrix / 9)})
 
 
 def norm_edit(model: Any) -> Edit:
     """One of a norm's weight in a block."""
-    path = next(name for name, one in model.named_parameters() if one.dim() == 1 and ".0." in name)
+    path = next(name for name, parameter in model.named_parameters() if parameter.dim() == 1 and ".0." in name)
     return Edit(updates={path: Vector(shift=torch.ones(model.get_parameter(path).shape))})
 
 
 def local_share(model: Any) -> float:
     """Of the values of spread weights, the part that this process holds."""
-    spread = [one for one in model.parameters() if isinstance(one, DTensor)]
-    return sum(one.to_local().numel() for one in spread) / sum(one.numel() for one in spread)
+    spread = [parameter for parameter in model.parameters() if isinstance(parameter, DTensor)]
+    return sum(parameter.to_local().numel() for parameter in spread) / sum(parameter.numel() for parameter in spread)
 
 
 if __name__ == "__main__":

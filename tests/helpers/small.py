@@ -10,11 +10,11 @@ from tests.helpers.models import byte_tokenizer, tiny_model
 HOMES = {"Ada": ("Rome", "Oslo"), "Ben": ("Oslo", "Rome"), "Cy": ("Bonn", "Rome"), "Di": ("Rome", "Bonn")}
 REQUESTS = [
     Request(
-        request_id=f"e{place}", dataset="own", subject=name, relation="home", prompt=f"{name} lives in",
+        request_id=f"e{number}", dataset="own", subject=name, relation="home", prompt=f"{name} lives in",
         template="{} lives in", target_new=new, target_true=true, paraphrases=(f"The home of {name} is",),
         locality=(LocalityPrompt(prompt="Eve lives in", target="Pau"),),
     )
-    for place, (name, (new, true)) in enumerate(HOMES.items())
+    for number, (name, (new, true)) in enumerate(HOMES.items())
 ]  # fmt: skip
 POOL = [
     Fact(fact_id=name, subject=name, relation="home", prompt=f"{name} lives in", target=home, template="{} lives in")

@@ -19,4 +19,6 @@ if __name__ == "__main__":
         with adapter.attached(model):
             train(model, adapter.parameters(), EXAMPLES, schedule(), processes, lambda steps: steps)
         if processes.is_main:
-            save_file({str(i): one.detach() for i, one in enumerate(adapter.parameters())}, Path(sys.argv[1]))
+            save_file(
+                {str(i): parameter.detach() for i, parameter in enumerate(adapter.parameters())}, Path(sys.argv[1])
+            )

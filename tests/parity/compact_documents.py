@@ -19,7 +19,7 @@ def hparams(folder: Path) -> dict[str, Any]:
     """What the editor's code reads of the settings of every ROME, MEMIT, EMMET and AlphaEdit run."""
     files = sorted((folder / "hparams").glob("*.json"))
     named = {file.stem: json.loads(file.read_text()) for file in files if file.stem.split("_")[0] in _LOCATED}
-    return {run: {key: value for key, value in given.items() if key in SETTINGS} for run, given in named.items()}
+    return {run: {key: value for key, value in hparams.items() if key in SETTINGS} for run, hparams in named.items()}
 
 
 def loss_traces(folder: Path) -> dict[str, Any]:
@@ -45,10 +45,10 @@ def fine_tuning(folder: Path) -> dict[str, Any]:
     runs = {}
     for file in sorted((folder / "hparams").glob("ft_*.json")):
         run = file.stem.removeprefix("ft_")
-        given = json.loads(file.read_text())
-        kept = ("batch_size", "case_ids", "layers", "lr", "norm_constraint", "num_steps")
+        hparams = json.loads(file.read_text())
+        names = ("batch_size", "case_ids", "layers", "lr", "norm_constraint", "num_steps")
         runs[run] = {
-            "hparams": {key: given[key] for key in kept},
+            "hparams": {key: hparams[key] for key in names},
             "batch_losses": read(folder, f"outputs/05_ft_{run}")["batch_losses"],
         }
     return runs
@@ -63,8 +63,8 @@ def ike(folder: Path) -> dict[str, Any]:
         rewrite = records[prompt["case_id"]]["requested_rewrite"]
         fact = f"{rewrite['prompt'].replace('{}', rewrite['subject'])} {rewrite['target_new']['str']}"
         before = prompt["rewrite_input"].removesuffix(fact)
-        kept = {key: value for key, value in prompt.items() if key not in ("bank_note", "locality_input_pre")}
-        prompts[name] = {key: _after(before, value) if key in _TAILS else value for key, value in kept.items()}
+        reduced = {key: value for key, value in prompt.items() if key not in ("bank_note", "locality_input_pre")}
+        prompts[name] = {key: _after(before, value) if key in _TAILS else value for key, value in reduced.items()}
     return {
         "order": stored["order_array_original"],
         "prompts": prompts,

@@ -11,10 +11,10 @@ GOLDEN = Path(__file__).parent.parent / "golden"
 
 def requests() -> dict[int, Request]:
     """The twelve CounterFact-shaped edits by case_id."""
-    found = {}
+    tensors_by_name = {}
     for record in json.loads((GOLDEN / "inputs/counterfact_requests.json").read_text()):
         rewrite = record["requested_rewrite"]
-        found[record["case_id"]] = Request(
+        tensors_by_name[record["case_id"]] = Request(
             request_id=str(record["case_id"]),
             dataset="counterfact",
             subject=rewrite["subject"],
@@ -24,4 +24,4 @@ def requests() -> dict[int, Request]:
             target_new=rewrite["target_new"]["str"],
             target_true=rewrite["target_true"]["str"],
         )
-    return found
+    return tensors_by_name

@@ -21,9 +21,9 @@ from tests.parity.editing import requests
 REQUESTS = list(requests().values())
 
 
-def relative(found: Tensor, reference: Tensor) -> float:
+def relative(tensor: Tensor, reference: Tensor) -> float:
     """The relative distance in the Euclidean norm."""
-    return float((found.double() - reference.double()).norm() / reference.double().norm())
+    return float((tensor.double() - reference.double()).norm() / reference.double().norm())
 
 
 def optimisation(hparams: Mapping[str, Any]) -> dict[str, Any]:
@@ -41,12 +41,12 @@ def context(statistics: Path | None, state: Mapping[str, Tensor] | None = None) 
 
 def layered(name: str, hparams: Mapping[str, Any], **settings: Any) -> tuple[Any, Any]:
     """An editor of several layers and its settings, as a run's."""
-    chosen = editor(name)
+    module = editor(name)
     values = {
         "layers": hparams["layers"], "token": hparams["fact_token"], "context_tokens": 10, "seed": 0,
         "optimisation": optimisation(hparams),
     }  # fmt: skip
-    return chosen, chosen.Settings.model_validate(values | settings)
+    return module, module.Settings.model_validate(values | settings)
 
 
 def delta(model: Any, edit: Edit, layer: int) -> Tensor:

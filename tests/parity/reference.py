@@ -22,9 +22,9 @@ def tensors(name: str, run: str | None = None) -> dict[str, Tensor]:
     """The arrays of a safetensors file, or those of one run without the run's name before theirs."""
     with safe_open(GOLDEN / f"{name}.safetensors", framework="pt") as stored:
         same = json.loads((stored.metadata() or {}).get("same", "{}"))
-        places = {key: key for key in stored.keys()} | same  # noqa: SIM118 - not a mapping
+        keys = {key: key for key in stored.keys()} | same  # noqa: SIM118 - not a mapping
         prefix = "" if run is None else f"{run}/"
-        return {key.removeprefix(prefix): stored.get_tensor(at) for key, at in places.items() if key.startswith(prefix)}
+        return {key.removeprefix(prefix): stored.get_tensor(at) for key, at in keys.items() if key.startswith(prefix)}
 
 
 def product(values: dict[str, Tensor], name: str) -> Tensor:

@@ -30,7 +30,7 @@ def loss_and_adapter(masked: bool) -> tuple[torch.Tensor, Adapter]:
         scale=scale,
     )
     pairs = json.loads((GOLDEN / "conditional_loss.json").read_text())["pairs"]
-    items = [Item(prompt=tuple(one["prompt"]), targets=(tuple(one["target"]),)) for one in pairs]
+    items = [Item(prompt=tuple(pair["prompt"]), targets=(tuple(pair["target"]),)) for pair in pairs]
     with adapter.attached(model):
         loss = token_nll(model, pack(items if masked else [unmasked(item) for item in items])).mean()
     return loss, adapter
@@ -40,12 +40,12 @@ def loss_and_adapter(masked: bool) -> tuple[torch.Tensor, Adapter]:
     ("masked", "name"), [(True, "masked_by_position"), (False, "unmasked_padding_ignored_without_eos")]
 )
 def test_loss_and_gradient_norm_equal_the_original(masked: bool, name: str) -> None:
-    wanted = json.loads((GOLDEN / "conditional_loss.json").read_text())["results"][name]
+    expected = json.loads((GOLDEN / "conditional_loss.json").read_text())["results"][name]
     loss, adapter = loss_and_adapter(masked)
-    assert loss.item() == pytest.approx(wanted["loss"], abs=1e-5)
+    assert loss.item() == pytest.approx(expected["loss"], abs=1e-5)
     gradients = torch.autograd.grad(loss, adapter.parameters())
-    total = torch.cat([one.flatten() for one in gradients]).norm()
-    assert total.item() == pytest.approx(wanted["grad_norm"]["total"], rel=1e-4)
+    total = torch.cat([gradient.flatten() for gradient in gradients]).norm()
+    assert total.item() == pytest.approx(expected["grad_norm"]["total"], rel=1e-4)
 
 
 def test_gradients_of_single_matrices_equal_the_original() -> None:
@@ -53,9 +53,9 @@ def test_gradients_of_single_matrices_equal_the_original() -> None:
     loss.backward()  # type: ignore[no-untyped-call]
     golden = load_file(GOLDEN / "conditional_gradients.safetensors")
     assert golden
-    for name, wanted in golden.items():
+    for name, expected in golden.items():
         path, _, kind = name.partition(".lora_")
         matrices = adapter.a if kind.removeprefix("embedding_").startswith("A") else adapter.b
-        found = matrices[path].grad
-        assert found is not None
-        assert (found - wanted).norm() <= 1e-4 * wanted.norm(), name
+        gradient = matrices[path].grad
+        assert gradient is not None
+        assert (gradient - expected).norm() <= 1e-4 * expected.norm(), name

@@ -33,24 +33,24 @@ models = pytest.mark.parametrize("model", sorted(EASYEDIT))
 
 @models
 def test_easyedit_is_token_accuracy_and_on_locality_prompts_the_share_of_tokens_unchanged(model: str) -> None:
-    records = scores.per_record(pl.LazyFrame([asdict(one) for one in _rows(EASYEDIT[model])]))
-    found = {(row["request_id"], row["kind"]): row["easyedit"] for row in records.filter(when="after").to_dicts()}
-    for case, wanted in EASYEDIT[model]["post"].items():
+    records = scores.per_record(pl.LazyFrame([asdict(row) for row in _rows(EASYEDIT[model])]))
+    by_prompt = {(row["request_id"], row["kind"]): row["easyedit"] for row in records.filter(when="after").to_dicts()}
+    for case, expected in EASYEDIT[model]["post"].items():
         for kind, name in (
             ("efficacy", "rewrite_acc"),
             ("generalization", "rephrase_acc"),
             ("locality", "locality_acc"),
         ):
-            values = wanted[name]
-            assert found[case, kind] == pytest.approx(100 * sum(values) / len(values), abs=1e-9), (case, kind)
+            values = expected[name]
+            assert by_prompt[case, kind] == pytest.approx(100 * sum(values) / len(values), abs=1e-9), (case, kind)
 
 
 @models
 def test_the_mean_over_edits_is_easyedits(model: str) -> None:
     details = summaries.details(
-        scores.per_record(pl.LazyFrame([asdict(one) for one in _rows(EASYEDIT[model])])), "token_accuracy"
+        scores.per_record(pl.LazyFrame([asdict(row) for row in _rows(EASYEDIT[model])])), "token_accuracy"
     )
-    every = [sum(one["locality_acc"]) / len(one["locality_acc"]) for one in EASYEDIT[model]["post"].values()]
+    every = [sum(case["locality_acc"]) / len(case["locality_acc"]) for case in EASYEDIT[model]["post"].values()]
     assert details["after"]["locality"]["unchanged_tokens"]["mean"] == pytest.approx(
         100 * sum(every) / len(every), abs=1e-6
     )
@@ -68,22 +68,22 @@ def test_the_tokens_said_after_locality_prompts_are_easyedits(model: str, when: 
         for case, record in enumerate(json.loads((GOLDEN / "inputs/counterfact_requests.json").read_text())):
             prompts = record["neighborhood_prompts"]
             answer = record["requested_rewrite"]["target_true"]["str"]
-            found = score_targets(network, pack(encode(tokenizer, prompts, [(answer,)] * len(prompts))))
-            parts = found.argmax.split(found.tokens.tolist())  # type: ignore[no-untyped-call]
-            said = [one.tolist() for one in parts]
-            assert said == EASYEDIT[model][when][str(case)]["locality_output"], case
+            scores = score_targets(network, pack(encode(tokenizer, prompts, [(answer,)] * len(prompts))))
+            parts = scores.argmax.split(scores.tokens.tolist())  # type: ignore[no-untyped-call]
+            answers = [part.tolist() for part in parts]
+            assert answers == EASYEDIT[model][when][str(case)]["locality_output"], case
 
 
 def _rows(golden: Any) -> Iterator[Score]:
     """Its numbers as rows of scores: tokens right out of tokens, and the tokens said after locality prompts."""
-    for theirs, when in WHENS.items():
-        for case, record in golden[theirs].items():
+    for easyedit_name, when in WHENS.items():
+        for case, record in golden[easyedit_name].items():
             for name, kind in KINDS.items():
                 for index, value in enumerate(record[name]):
                     share = Fraction(value).limit_denominator(LARGEST_TARGET)
                     yield _row(case, when, kind, index, "new", share.denominator, share.numerator, ())
-            for index, said in enumerate(record["locality_output"]):
-                yield _row(case, when, "locality", index, "true", len(said), 0, tuple(said))
+            for index, answer in enumerate(record["locality_output"]):
+                yield _row(case, when, "locality", index, "true", len(answer), 0, tuple(answer))
 
 
 def _row(

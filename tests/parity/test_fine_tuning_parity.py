@@ -26,22 +26,22 @@ def test_fine_tuning_equals_the_original(run: str) -> None:
     family, hparams = run.split("_")[0], RUNS[run]["hparams"]
     model, tokenizer = golden_model(family)
     steps: list[Step] = []
-    asked = [requests()[case] for case in hparams["case_ids"]]
-    editor, given = editor_of(run, hparams)
-    edit: Edit = editor.edit(model, tokenizer, asked, given, context(steps=steps))
+    edits = [requests()[case] for case in hparams["case_ids"]]
+    editor, settings = editor_of(run, hparams)
+    edit: Edit = editor.edit(model, tokenizer, edits, settings, context(steps=steps))
     assert [step.loss for step in steps] == pytest.approx(RUNS[run]["batch_losses"], abs=1e-4)
     values = tensors("fine_tuning_deltas", run)
     reference = {path: value for path, value in values.items() if not path.endswith("/norm")}
     assert {added_to(path) for path in reference} == set(edit.updates)
     for path, delta in reference.items():
-        found = added(model, edit, path)
-        if found.dim() == 2:
-            assert found.norm().item() == pytest.approx(values[f"{path}/norm"].item(), rel=1e-3), path
-            found = found[::FINE_TUNING_STEP]
+        added_delta = added(model, edit, path)
+        if added_delta.dim() == 2:
+            assert added_delta.norm().item() == pytest.approx(values[f"{path}/norm"].item(), rel=1e-3), path
+            added_delta = added_delta[::FINE_TUNING_STEP]
         if path.endswith("c_attn.bias"):  # a key's bias has no gradient: Adam makes steps of float noise
-            hidden = len(found) // 3
-            found, delta = (torch.cat([part[:hidden], part[2 * hidden :]]) for part in (found, delta))
-        assert (found - delta).norm() <= 1e-3 * delta.norm(), path
+            hidden = len(added_delta) // 3
+            added_delta, delta = (torch.cat([part[:hidden], part[2 * hidden :]]) for part in (added_delta, delta))
+        assert (added_delta - delta).norm() <= 1e-3 * delta.norm(), path
 
 
 def editor_of(run: str, hparams: Mapping[str, Any]) -> tuple[Any, Any]:

@@ -23,9 +23,9 @@ from tests.parity.reference import document, product, tensors
 PATHS = {
     "gpt2": {"transformer.h.2.mlp.c_proj": 1, "transformer.h.3.mlp.c_proj": 3},
     "gptj": {
-        f"transformer.h.{layer}.mlp.{name}": 2 * layer - 4 + place
+        f"transformer.h.{layer}.mlp.{name}": 2 * layer - 4 + number
         for layer in (2, 3)
-        for place, name in enumerate(("fc_in", "fc_out"))
+        for number, name in enumerate(("fc_in", "fc_out"))
     },
 }
 """Edited matrices, each with its place in the order of the model's parameters."""
@@ -36,55 +36,55 @@ WITHOUT_PAD_ROW = 1e-3
 def items(tokenizer: Any, cases: list[int]) -> list[Item]:
     records = document("inputs/counterfact_requests")
     edits = [records[case]["requested_rewrite"] for case in cases]
-    prompts = [fill(one["prompt"], one["subject"]) for one in edits]
-    return encode(tokenizer, prompts, [(one["target_new"]["str"],) for one in edits])
+    prompts = [fill(edit["prompt"], edit["subject"]) for edit in edits]
+    return encode(tokenizer, prompts, [(edit["target_new"]["str"],) for edit in edits])
 
 
-def mend_edit(family: str, paths: list[str], given: Mapping[str, Tensor], rates: list[int], run: str) -> Edit:
+def mend_edit(family: str, paths: list[str], stored: Mapping[str, Tensor], rates: list[int], run: str) -> Edit:
     """What MEND makes of a run's cases, with the weights `given`; `rates` is the place of each path's rate."""
     model, tokenizer = golden_model(family)
     published = not run.startswith("eval")
     shapes = {path: shape_of(model.get_submodule(path)) for path in paths}
     network = mend.MendNetwork(shapes, settings(mend, "mend", rank=24))
     network.own_statistics = published
-    network.load_state_dict(mend_weights(network, given, rates))
+    network.load_state_dict(mend_weights(network, stored, rates))
     network.train(published).requires_grad_(False)
-    chosen = items(tokenizer, {"single0": [0], "single1": [1], "batch2": [0, 1]}[run.split("__")[1]])
-    weight = 1 / sum(len(one.targets[0]) for one in chosen)
-    return edit_together(model, network, chosen, [weight] * len(chosen), 4096)
+    batch = items(tokenizer, {"single0": [0], "single1": [1], "batch2": [0, 1]}[run.split("__")[1]])
+    weight = 1 / sum(len(item.targets[0]) for item in batch)
+    return edit_together(model, network, batch, [weight] * len(batch), 4096)
 
 
-def mend_weights(network: mend.MendNetwork, given: Mapping[str, Tensor], rates: list[int]) -> dict[str, Tensor]:
+def mend_weights(network: mend.MendNetwork, stored: Mapping[str, Tensor], rates: list[int]) -> dict[str, Tensor]:
     """The original's weights under this project's names; its updates are plus a rate times the sum, ours are minus."""
-    state = {"rates": -given["edit_lrs"][rates]}
+    state = {"rates": -stored["edit_lrs"][rates]}
     names = {"u": "u", "v": "v", "bias": "bias", "scale": "mode_scale.weight", "shift": "mode_shift.weight"}
     for kind in network.editors:
         d_in, d_out = kind.split("x")
-        theirs = f"mend.({d_in}, {d_out})."
+        prefix = f"mend.({d_in}, {d_out})."
         for layer in range(2):
-            for own, other in names.items():
-                state[f"editors.{kind}.layers.{layer}.{own}"] = given[f"{theirs}mlp.layers.{layer}.{other}"]
-        seen = given[f"{theirs}k"][0]
-        for own, other in {"inputs": "u", "gradients": "v"}.items():
+            for own, original in names.items():
+                state[f"editors.{kind}.layers.{layer}.{own}"] = stored[f"{prefix}mlp.layers.{layer}.{original}"]
+        seen = stored[f"{prefix}k"][0]
+        for own, original in {"inputs": "u", "gradients": "v"}.items():
             moments = f"editors.{kind}.{own}"
             state[f"{moments}.count"] = seen.long()
-            state[f"{moments}.mean"] = given[f"{theirs}{other}_mean"]
-            state[f"{moments}.squares"] = given[f"{theirs}{other}_std"] ** 2 * (seen - 1)
+            state[f"{moments}.mean"] = stored[f"{prefix}{original}_mean"]
+            state[f"{moments}.squares"] = stored[f"{prefix}{original}_std"] ** 2 * (seen - 1)
     return state
 
 
-def gate_weights(given: Mapping[str, Tensor], path: str) -> dict[str, Tensor]:
-    theirs = f"editor.conditioners.{path.replace('.', '_')}_weight_conditioner.conditioners"
+def gate_weights(stored: Mapping[str, Tensor], path: str) -> dict[str, Tensor]:
+    prefix = f"editor.conditioners.{path.replace('.', '_')}_weight_conditioner.conditioners"
     state = {}
-    for own, other in {"first": 0, "second": 2}.items():
-        state[f"{own}.bias"] = given[f"{theirs}.{other}.bias"]
-        state[f"{own}.parametrizations.weight.original0"] = given[f"{theirs}.{other}.weight_g"]
-        state[f"{own}.parametrizations.weight.original1"] = given[f"{theirs}.{other}.weight_v"]
+    for own, original in {"first": 0, "second": 2}.items():
+        state[f"{own}.bias"] = stored[f"{prefix}.{original}.bias"]
+        state[f"{own}.parametrizations.weight.original0"] = stored[f"{prefix}.{original}.weight_g"]
+        state[f"{own}.parametrizations.weight.original1"] = stored[f"{prefix}.{original}.weight_v"]
     return state
 
 
-def apart(found: Tensor, wanted: Tensor) -> float:
-    return float((found - wanted).norm() / wanted.norm())
+def apart(tensor: Tensor, reference: Tensor) -> float:
+    return float((tensor - reference).norm() / reference.norm())
 
 
 @pytest.mark.parametrize("run", MEND_RUNS)
@@ -107,21 +107,21 @@ def test_ke_makes_every_reference_update(case: int) -> None:
     values = tensors("hypernets", "ke")
     how = settings(ke, "ke", layers=1, hidden=24, condition=32, max_scale=1.0)
     network = ke.new_network(model, how)
-    theirs = "editor.condition."
+    prefix = "editor.condition."
     embedding = torch.cat([model.get_input_embeddings().weight, values["pad_row"][None]])
     network.condition.embedding = torch.nn.Embedding.from_pretrained(embedding)  # type: ignore[no-untyped-call]
     state = {f"condition.embedding.{name}": value for name, value in network.condition.embedding.state_dict().items()}
     for name in network.condition.lstm.state_dict():
-        state[f"condition.lstm.{name}"] = values[f"{theirs}lstm._module.{name}"]
+        state[f"condition.lstm.{name}"] = values[f"{prefix}lstm._module.{name}"]
     for name in ("weight", "bias"):
-        state[f"condition.linear.{name}"] = values[f"{theirs}linear._linear_layers.0.{name}"]
+        state[f"condition.linear.{name}"] = values[f"{prefix}linear._linear_layers.0.{name}"]
     for index, path in enumerate(network.paths):
         state |= {f"gates.{index}.{name}": value for name, value in gate_weights(values, path).items()}
     network.load_state_dict(state)
-    asked = items(tokenizer, [case])
+    batch = items(tokenizer, [case])
     with torch.no_grad():
-        assert apart(network.condition(asked), values[f"condition_case{case}"]) < 1e-5
-    edit = edit_together(model, network, asked, [1 / len(asked[0].targets[0])], 4096)
+        assert apart(network.condition(batch), values[f"condition_case{case}"]) < 1e-5
+    edit = edit_together(model, network, batch, [1 / len(batch[0].targets[0])], 4096)
     assert list(edit.updates) == list(network.paths)
     for path, update in edit.updates.items():
         delta = own_orientation(model.get_submodule(path), dense(update))

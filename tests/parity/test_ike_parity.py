@@ -15,18 +15,18 @@ KINDS: tuple[Kind, ...] = ("copy", "update", "retain")
 
 def lessons() -> list[FactTexts]:
     """What the originals show of each of the twelve records."""
-    made = []
+    lessons = []
     for record in document("inputs/counterfact_requests"):
         rewrite = record["requested_rewrite"]
         new, true = rewrite["target_new"]["str"], rewrite["target_true"]["str"]
-        made.append(
+        lessons.append(
             FactTexts(
                 fact=f"{rewrite['prompt'].replace('{}', rewrite['subject'])} {new}",
-                updates=tuple(f"{one} {new}" for one in record["paraphrase_prompts"]),
-                retains=tuple(f"{one} {true}" for one in record["neighborhood_prompts"]),
+                updates=tuple(f"{paraphrase} {new}" for paraphrase in record["paraphrase_prompts"]),
+                retains=tuple(f"{neighbor} {true}" for neighbor in record["neighborhood_prompts"]),
             )
         )
-    return made
+    return lessons
 
 
 def shown(name: str, prompt: dict[str, Any]) -> list[str]:
@@ -34,14 +34,14 @@ def shown(name: str, prompt: dict[str, Any]) -> list[str]:
     all_lessons = lessons()
     if name.startswith("easyedit"):
         searched = bank(all_lessons[2:])
-        return [searched[place] for place in prompt["retrieved_bank_indices"]]
+        return [searched[index] for index in prompt["retrieved_bank_indices"]]
     order, choose = list(STORED["order"]), lambda texts: texts[0]
     if "seeded" in name:
         random = Random(42)
         random.shuffle(order)
         choose = random.choice
-    used = [all_lessons[place] for place in prompt["demo_record_indices"]]
-    return nearest_last(used, [KINDS[place] for place in order], choose)
+    used = [all_lessons[index] for index in prompt["demo_record_indices"]]
+    return nearest_last(used, [KINDS[index] for index in order], choose)
 
 
 def text(name: str, prompt: dict[str, Any]) -> str:

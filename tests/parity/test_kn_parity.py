@@ -19,14 +19,14 @@ CASES = range(6)
 @pytest.mark.parametrize("case", CASES)
 def test_attributions_neurons_and_direction_equal_the_original(case: int) -> None:
     model, tokenizer = golden_model("gpt2")
-    wanted = load_file(GOLDEN / "kn.safetensors")
+    expected = load_file(GOLDEN / "kn.safetensors")
     how, request = settings(kn, "kn", mode="published"), requests()[case]
     item, product = kn.question(tokenizer, request, how)
     scores = attributions(model, item, "published", how.steps, product)
-    assert (scores - wanted[f"{case}/scores"]).norm() <= 1e-4 * scores.norm()
-    assert torch.equal(kn.knowledge_neurons(model, tokenizer, request, how), wanted[f"{case}/neurons"])
-    found = kn.direction(model, tokenizer, request, how)
-    torch.testing.assert_close(found, wanted[f"{case}/direction"], atol=1e-6, rtol=0)
+    assert (scores - expected[f"{case}/scores"]).norm() <= 1e-4 * scores.norm()
+    assert torch.equal(kn.knowledge_neurons(model, tokenizer, request, how), expected[f"{case}/neurons"])
+    direction = kn.direction(model, tokenizer, request, how)
+    torch.testing.assert_close(direction, expected[f"{case}/direction"], atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -43,5 +43,5 @@ def test_every_changed_matrix_equals_the_originals(case: int) -> None:
     assert edit.updates.keys() == deltas.keys()
     for path, update in edit.updates.items():
         assert isinstance(update, Sparse)
-        found = own_orientation(model.get_submodule(path), update.dense())
-        torch.testing.assert_close(found, deltas[path], atol=1e-6, rtol=0)
+        change = own_orientation(model.get_submodule(path), update.dense())
+        torch.testing.assert_close(change, deltas[path], atol=1e-6, rtol=0)

@@ -55,18 +55,18 @@ def test_memit(family: str, statistics: Path, tmp_path: Path) -> None:
     model, tokenizer = golden_model(family)
     if family != "llama":  # whose reference comes from a release that gathers all moments first
         statistics = moments_as_released(family, hparams["layers"], statistics, tmp_path)
-    chosen, settings = layered("memit", hparams, moment_weight=float(hparams["mom2_update_weight"]))
+    module, settings = layered("memit", hparams, moment_weight=float(hparams["mom2_update_weight"]))
     with (
         results_of(locate_then_edit, "target_values") as searches,
         results_of(locate_then_edit, "request_keys") as keys,
     ):
-        edit = chosen.edit(model, tokenizer, REQUESTS, settings, context(statistics))
+        edit = module.edit(model, tokenizer, REQUESTS, settings, context(statistics))
     assert relative(searches[0].initial, reference["z_init"]) < 1e-5
     assert relative(searches[0].target, reference["z"]) < 1e-4
     traces = document("loss_traces")[run]
     assert searches[0].loss == [pytest.approx(traces[str(case)], abs=1e-4) for case in range(len(REQUESTS))]
-    for layer, found in zip(hparams["layers"], keys, strict=True):
-        assert relative(found, reference[f"K_layer{layer}"]) < 1e-5, layer
+    for layer, keys_of_layer in zip(hparams["layers"], keys, strict=True):
+        assert relative(keys_of_layer, reference[f"K_layer{layer}"]) < 1e-5, layer
         assert relative(delta(model, edit, layer), reference_delta(reference, layer)) < OWN_MOMENTS, layer
 
 
@@ -76,16 +76,16 @@ def test_a_search_that_may_stop_early_goes_as_the_originals(family: str) -> None
     run = f"memit_{family}_earlystop"
     hparams = document("hparams")[run]
     model, tokenizer = golden_model(family)
-    asked = [replace(request, target_new=cast(str, request.target_true)) for request in REQUESTS[:6]]
+    edits = [replace(request, target_new=cast(str, request.target_true)) for request in REQUESTS[:6]]
     contexts = [context for group in document("inputs/context_templates")["memit"] for context in group]
     settings = Optimisation(**optimisation(hparams))
     block = architecture(model).block(hparams["layers"][-1])
-    search = target_values(model, tokenizer, asked, block, hparams["fact_token"], contexts, settings)
+    search = target_values(model, tokenizer, edits, block, hparams["fact_token"], contexts, settings)
     traces = document("loss_traces")[run]
-    assert [len(losses) for losses in search.loss] == [len(traces[str(case)]) for case in range(len(asked))]
-    assert search.loss == [pytest.approx(traces[str(case)], abs=1e-4) for case in range(len(asked))]
-    for found, reference in zip(search.target, tensors("memit", run.removeprefix("memit_"))["z"], strict=True):
-        assert relative(found, reference) < 1e-3
+    assert [len(losses) for losses in search.loss] == [len(traces[str(case)]) for case in range(len(edits))]
+    assert search.loss == [pytest.approx(traces[str(case)], abs=1e-4) for case in range(len(edits))]
+    for target, reference in zip(search.target, tensors("memit", run.removeprefix("memit_"))["z"], strict=True):
+        assert relative(target, reference) < 1e-3
 
 
 def test_memits_adjusted_keys_of_the_originals_moment_and_keys() -> None:
@@ -106,13 +106,13 @@ def test_emmet(family: str, statistics: Path, run: str) -> None:
     reference, hparams = tensors("emmet", f"{family}_{run}"), document("hparams")[f"emmet_{family}_{run}"]
     model, tokenizer = golden_model(family)
     ridge = 0.0 if run == "batch1_1layer" else float(hparams["emmet_lambda"])  # the release leaves it out for one
-    chosen, settings = layered(
+    module, settings = layered(
         "emmet", hparams, ridge=ridge, moment_weight=float(hparams["mom2_update_weight"]),
         moment_ridge=float(hparams["update_norm_lambda"]),
     )  # fmt: skip
-    asked = [requests()[case] for case in reference["case_id"].tolist()]
+    edits = [requests()[case] for case in reference["case_id"].tolist()]
     with results_of(locate_then_edit, "target_values") as searches:
-        edit = chosen.edit(model, tokenizer, asked, settings, context(statistics))
+        edit = module.edit(model, tokenizer, edits, settings, context(statistics))
     assert relative(searches[0].target, reference["z"]) < 1e-4
     tolerance = 1e-5 if hparams["update_norm_lambda"] else OWN_MOMENTS  # plus lambda I, a moment is well conditioned
     for layer in hparams["layers"]:
@@ -155,15 +155,15 @@ def two_batches(family: str, statistics: Path) -> list[tuple[Edit, Tensor]]:
     """The edits of requests 0 to 5, and of 6 to 11 on top of them, each with its z."""
     hparams = document("hparams")[f"alphaedit_{family}"]
     model, tokenizer = golden_model(family)
-    chosen, settings = layered(
+    module, settings = layered(
         "alphaedit", hparams, threshold=hparams["nullspace_threshold"], ridge=float(hparams["L2"])
     )
     before = Edit(updates={})
     edits = []
     for batch in range(2):
-        asked = REQUESTS[6 * batch : 6 * batch + 6]
+        edited_requests = REQUESTS[6 * batch : 6 * batch + 6]
         with applied(model, before), results_of(locate_then_edit, "target_values") as searches:
-            edit = chosen.edit(model, tokenizer, asked, settings, context(statistics, before.state))
+            edit = module.edit(model, tokenizer, edited_requests, settings, context(statistics, before.state))
         edits.append((edit, searches[0].target))
         before = compose(before, edit)
     return edits

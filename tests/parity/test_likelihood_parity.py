@@ -59,23 +59,23 @@ def scores(name: str, requests: list[Request], edited: bool, micro_batch_tokens:
 @pytest.mark.parametrize("name", ["gpt2", "gptj", "llama"])
 def test_every_nll_equals_the_original_evaluation(name: str, edited: bool, requests: list[Request]) -> None:
     golden = json.loads((GOLDEN / "counterfact_scores.json").read_text())[name]["post" if edited else "pre"]
-    wanted = {
+    expected = {
         (case, KINDS[kind], index, role.removeprefix("target_")): value
         for case, record in golden.items()
         for kind in KINDS
         for index, pair in enumerate(record[f"{kind}_prompts_probs"])
         for role, value in pair.items()
     }
-    found = {(row.request_id, row.kind, row.prompt_index, row.role): row for row in scores(name, requests, edited)}
-    assert found.keys() == wanted.keys()
-    assert {key: row.nll / row.tokens for key, row in found.items()} == pytest.approx(wanted, abs=1e-4)
+    rows = {(row.request_id, row.kind, row.prompt_index, row.role): row for row in scores(name, requests, edited)}
+    assert rows.keys() == expected.keys()
+    assert {key: row.nll / row.tokens for key, row in rows.items()} == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize("name", ["gpt2", "gptj", "llama"])
 def test_every_correct_flag_equals_the_original_evaluation(name: str, requests: list[Request]) -> None:
     golden = json.loads((GOLDEN / "counterfact_scores.json").read_text())[name]["pre"]
     for row in scores(name, requests, edited=False):
-        kind = next(theirs for theirs, ours in KINDS.items() if ours == row.kind)
+        kind = next(original for original, kind_of_row in KINDS.items() if kind_of_row == row.kind)
         if row.role == ("true" if row.kind == "locality" else "new"):
             flag = golden[row.request_id][f"{kind}_prompts_correct"][row.prompt_index]
             assert (row.correct == row.tokens) == flag, row
@@ -83,8 +83,8 @@ def test_every_correct_flag_equals_the_original_evaluation(name: str, requests: 
 
 @pytest.mark.parametrize("micro_batch_tokens", [16, 100, 4096])
 def test_the_rows_do_not_depend_on_the_batch_size(micro_batch_tokens: int, requests: list[Request]) -> None:
-    one, other = scores("gpt2", requests, False), scores("gpt2", requests, False, micro_batch_tokens)
-    assert [row.nll for row in one] == pytest.approx([row.nll for row in other], abs=1e-5)
-    assert [(row.request_id, row.prompt, row.target, row.correct) for row in one] == [
-        (row.request_id, row.prompt, row.target, row.correct) for row in other
+    in_one_batch, in_batches = scores("gpt2", requests, False), scores("gpt2", requests, False, micro_batch_tokens)
+    assert [row.nll for row in in_one_batch] == pytest.approx([row.nll for row in in_batches], abs=1e-5)
+    assert [(row.request_id, row.prompt, row.target, row.correct) for row in in_one_batch] == [
+        (row.request_id, row.prompt, row.target, row.correct) for row in in_batches
     ]

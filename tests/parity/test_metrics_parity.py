@@ -56,25 +56,25 @@ def test_the_counterfact_score_is_exactly_the_originals_once_means_are_rounded_f
 ) -> None:
     records = scores.per_record(_frame(_counterfact(GOLDEN[model]["counterfact"]))).filter(pl.col("when") == when)
     means = [summaries.summary(records.filter(pl.col("kind") == kind), "success") for kind in scores.KINDS]
-    rounded = [round(one.mean, 2) for one in means if one is not None]
+    rounded = [round(mean.mean, 2) for mean in means if mean is not None]
     expected = GOLDEN[model]["expected"]["counterfact"][when]["score"]["mean"]
     assert harmonic_mean(rounded) == pytest.approx(expected, abs=1e-9)
 
 
 def _score(records: pl.DataFrame, when: When, measure: str) -> float:
-    found = summaries.score(records.filter(pl.col("when") == when), measure)
-    assert found is not None
-    return found.mean
+    score = summaries.score(records.filter(pl.col("when") == when), measure)
+    assert score is not None
+    return score.mean
 
 
 def _assert_equal(records: pl.DataFrame, when: When, kind: str, measure: str, expected: Any) -> None:
     rows = records.filter((pl.col("when") == when) & (pl.col("kind") == kind))
-    found = summaries.summary(rows, measure)
-    assert found is not None
-    assert found.n == expected["n"]
-    assert found.mean == pytest.approx(expected["mean"], abs=1e-9)
-    assert found.ci95 == pytest.approx(expected["ci95"], abs=1e-9)
-    assert found.ci95 * math.sqrt(found.n) / 1.96 == pytest.approx(expected["std"], abs=1e-9)
+    summary = summaries.summary(rows, measure)
+    assert summary is not None
+    assert summary.n == expected["n"]
+    assert summary.mean == pytest.approx(expected["mean"], abs=1e-9)
+    assert summary.ci95 == pytest.approx(expected["ci95"], abs=1e-9)
+    assert summary.ci95 * math.sqrt(summary.n) / 1.96 == pytest.approx(expected["std"], abs=1e-9)
     assert rows[measure].to_list() == pytest.approx(expected["per_record"], abs=1e-9)
 
 

@@ -34,9 +34,9 @@ def test_texts_scored_together_are_scored_as_alone() -> None:
     model, tokenizer = golden_model("gptj")
     texts = ["The committee met again to discuss the road.", "A", "", "Voryorpol is famous for fencing."]
     together = text_scores(model, tokenizer, texts, 100, 32)
-    assert [one is None for one in together] == [False, len(tokenizer("A").input_ids) < 2, True, False]
-    for text, one in zip(texts, together, strict=True):
+    assert [score is None for score in together] == [False, len(tokenizer("A").input_ids) < 2, True, False]
+    for text, text_score in zip(texts, together, strict=True):
         (alone,) = text_scores(model, tokenizer, [text], 100, 4096)
-        assert (one is None) == (alone is None)
-        if one is not None and alone is not None:
-            assert one.nll == pytest.approx(alone.nll, abs=1e-4)
+        assert (text_score is None) == (alone is None)
+        if text_score is not None and alone is not None:
+            assert text_score.nll == pytest.approx(alone.nll, abs=1e-4)

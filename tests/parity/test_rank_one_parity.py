@@ -38,15 +38,15 @@ def rank_one_edits(name: str, run: str, family: str, statistics: Path, **setting
     """The edits of a run, each on the model as it is."""
     model, tokenizer = golden_model(family)
     hparams = document("hparams")[run]
-    chosen = editor(name)
-    assert edits_each(chosen)
+    module = editor(name)
+    assert edits_each(module)
     values = {
         "layer": hparams["layers"][0], "token": hparams["fact_token"], "moments": hparams["mom2_adjustment"],
         "context_tokens": [5], "seed": 0, "optimisation": optimisation(hparams),
     }  # fmt: skip
-    checked = chosen.Settings.model_validate(values | settings)
+    checked = module.Settings.model_validate(values | settings)
     with results_of(rank_one, "target_values") as searches:
-        edits = chosen.edit_each(model, tokenizer, REQUESTS, checked, context(statistics))
+        edits = module.edit_each(model, tokenizer, REQUESTS, checked, context(statistics))
     (search,) = searches
     updates = [low_rank(update) for edit in edits for update in edit.updates.values()]
     return Edits(
@@ -66,9 +66,9 @@ def check(edits: Edits, reference: dict[str, Tensor], keys: Tensor, tolerance: f
     assert_rows(edits.values, reference["v"], tolerance)
 
 
-def assert_rows(found: Tensor, reference: Tensor, tolerance: float) -> None:
+def assert_rows(tensor: Tensor, reference: Tensor, tolerance: float) -> None:
     """Fail where one request's row differs by more than the tolerance."""
-    apart = [relative(*rows) for rows in zip(found, reference, strict=True)]
+    apart = [relative(*rows) for rows in zip(tensor, reference, strict=True)]
     assert max(apart) < tolerance, apart
 
 

@@ -56,9 +56,9 @@ def test_smollm2_knows_the_capital_of_france(smollm2: Path) -> None:
 
 def test_smollm2_answers_in_its_chat_template(smollm2: Path) -> None:
     turn = [{"role": "user", "content": "What is the capital of France?"}]
-    asked = load_tokenizer(smollm2).apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
-    assert asked.endswith("<|im_start|>assistant\n")
-    assert "Paris" in written(smollm2, asked, 12)
+    rendered = load_tokenizer(smollm2).apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
+    assert rendered.endswith("<|im_start|>assistant\n")
+    assert "Paris" in written(smollm2, rendered, 12)
 
 
 def test_smollm2_begins_no_text_with_a_token_of_its_own(smollm2: Path) -> None:
@@ -73,5 +73,5 @@ def test_minilm_gives_the_similarities_that_its_documentation_prints() -> None:
         ["The weather is lovely today.", "It's so sunny outside!", "He drove to the stadium."]
     )
     assert vectors.shape == (3, 384)
-    wanted = [[1, 0.6660, 0.1046], [0.6660, 1, 0.1411], [0.1046, 0.1411, 1]]  # sbert.net, quickstart
-    assert vectors @ vectors.T == pytest.approx(np.array(wanted), abs=1e-4)
+    expected = [[1, 0.6660, 0.1046], [0.6660, 1, 0.1411], [0.1046, 0.1411, 1]]  # sbert.net, quickstart
+    assert vectors @ vectors.T == pytest.approx(np.array(expected), abs=1e-4)

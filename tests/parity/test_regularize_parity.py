@@ -34,37 +34,37 @@ def bits(packed: Tensor, count: int) -> Tensor:
     return torch.from_numpy(np.unpackbits(packed.numpy(), count=count)).bool()
 
 
-def relative(found: Tensor, wanted: Tensor) -> float:
-    return float((found - wanted).norm() / wanted.norm())
+def relative(tensor: Tensor, reference: Tensor) -> float:
+    return float((tensor - reference).norm() / reference.norm())
 
 
 def rect(model: Any, delta: Tensor, keep: float) -> Tensor:
     """What rect keeps of a delta in GPT-2's own orientation, in that orientation."""
     settings = Regularize(method="rect", keep=keep, seed=0)
-    found = regularized(Edit(updates={ROME: Dense(delta=delta.T)}), model, settings, UNEDITED)
-    return found.updates[ROME].dense().T  # type: ignore[union-attr]
+    regular = regularized(Edit(updates={ROME: Dense(delta=delta.T)}), model, settings, UNEDITED)
+    return regular.updates[ROME].dense().T  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("keep", KEEPS)
 def test_rect_keeps_the_entries_that_the_released_mask_keeps(keep: int, stored: dict[str, Tensor]) -> None:
     delta = torch.outer(stored["rome_u"], stored["rome_v"])
-    wanted = bits(stored[f"rect_top{keep}"], delta.numel()).view_as(delta)
-    assert torch.equal(rect(golden_model("gpt2")[0], delta, keep), delta * wanted)
+    expected = bits(stored[f"rect_top{keep}"], delta.numel()).view_as(delta)
+    assert torch.equal(rect(golden_model("gpt2")[0], delta, keep), delta * expected)
 
 
 @pytest.mark.parametrize("keep", KEEPS)
 def test_the_port_in_alphaedit_keeps_one_entry_more(keep: int, stored: dict[str, Tensor]) -> None:
     delta = torch.outer(stored["rome_u"], stored["rome_v"])
     port = bits(stored[f"rect_alphaedit_port_top{keep}"], delta.numel()).view_as(delta)
-    ours = rect(golden_model("gpt2")[0], delta, keep) != 0
-    assert bool((port | ~ours).all())
-    assert int(port.sum()) == int(ours.sum()) + 1
+    own_mask = rect(golden_model("gpt2")[0], delta, keep) != 0
+    assert bool((port | ~own_mask).all())
+    assert int(port.sum()) == int(own_mask.sum()) + 1
 
 
 def test_random_keeps_what_the_released_draw_keeps(stored: dict[str, Tensor]) -> None:
     draw = stored["random_draw_rows"]
-    wanted = bits(stored["random_kept_rows"], draw.numel()).view_as(draw)
-    assert torch.equal(drawn(draw, 40), wanted)
+    expected = bits(stored["random_kept_rows"], draw.numel()).view_as(draw)
+    assert torch.equal(drawn(draw, 40), expected)
 
 
 @pytest.mark.parametrize("components", [1, 5, 12])
@@ -74,8 +74,8 @@ def test_pca_transforms_the_published_scores_back(components: int, low_rank: boo
     update = left @ right  # rows are samples, as the released code has it
     mean, scores = update.mean(0), stored["pca_scores"][:, :components]
     directions = torch.linalg.lstsq(scores, update - mean).solution
-    ours = LowRank(left=right.T, right=left.T) if low_rank else Dense(delta=update.T)
-    assert relative(principal(ours, components), (scores @ directions + mean).T) < 1e-5
+    own_update = LowRank(left=right.T, right=left.T) if low_rank else Dense(delta=update.T)
+    assert relative(principal(own_update, components), (scores @ directions + mean).T) < 1e-5
 
 
 def test_prune_of_three_sessions_gives_the_released_update(family: str) -> None:

@@ -35,13 +35,15 @@ Run = Callable[..., dict[str, Any]]
 def project(tmp_path: Path) -> Path:
     """What the stages before leave: tables, a base model, and an edit of one matrix."""
     facts = [
-        Fact(fact_id=f"{place}", subject=f"S{place}", relation="city", prompt=f"The city of S{place} is", target=said)
-        for place, said in enumerate(("Oslo", "Rome", "Bern", "Lima") * 3)
+        Fact(
+            fact_id=f"{number}", subject=f"S{number}", relation="city", prompt=f"The city of S{number} is", target=city
+        )
+        for number, city in enumerate(("Oslo", "Rome", "Bern", "Lima") * 3)
     ]
     write(tmp_path / "pool.parquet", Fact, facts)
     texts = [Text(text=f"The road to town {n} is long.", split="heldout" if n < 6 else "train") for n in range(9)]
     write(tmp_path / "text.parquet", Text, texts)
-    wanted = Request(
+    request = Request(
         request_id="1",
         dataset="own",
         subject=None,
@@ -51,7 +53,7 @@ def project(tmp_path: Path) -> Path:
         target_new="b",
         target_true=None,
     )
-    write(tmp_path / "requests.parquet", Request, [wanted] * 3)
+    write(tmp_path / "requests.parquet", Request, [request] * 3)
     _write_model(tmp_path / "base")
     _write_edit(tmp_path / "edit", 0.5)
     return tmp_path
@@ -89,55 +91,55 @@ def run(project: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs the stage with these settings and gives its metrics."""
 
     def once(tasks: list[str], **changes: Any) -> dict[str, Any]:
-        told = {"mode": "corrected", "limit": None, "seed": 0, "folder": None, "text_tokens": 20,
+        settings = {"mode": "corrected", "limit": None, "seed": 0, "folder": None, "text_tokens": 20,
                 "micro_batch_tokens": 8192, "checkpoints": True}  # fmt: skip
-        change_params(monkeypatch, abilities={"tasks": tasks} | told | changes)
+        change_params(monkeypatch, abilities={"tasks": tasks} | settings | changes)
         monkeypatch.setenv("DVC_ROOT", str(project))
-        places = {name: f"{name}.parquet" for name in ("requests", "pool", "text", "abilities")}
-        places |= {"model": "base", "edit": "edit", "results": "results", "metrics": "metrics.json",
+        files = {name: f"{name}.parquet" for name in ("requests", "pool", "text", "abilities")}
+        files |= {"model": "base", "edit": "edit", "results": "results", "metrics": "metrics.json",
                    "figures": "figures.json"}  # fmt: skip
-        run_main(abilities, {name: project / path for name, path in places.items()})
-        found: dict[str, Any] = json.loads((project / "figures.json").read_text())
+        run_main(abilities, {name: project / path for name, path in files.items()})
+        figures: dict[str, Any] = json.loads((project / "figures.json").read_text())
         metrics = json.loads((project / "metrics.json").read_text())
-        headline = {name: task["after"] for name, task in found["tasks"].items() if "after" in task}
+        headline = {name: task["after"] for name, task in figures["tasks"].items() if "after" in task}
         assert metrics == headline
-        return found
+        return figures
 
     return once
 
 
 def test_the_embedded_tasks_are_measured_before_and_after(run: Run, project: Path) -> None:
-    found = run(EMBEDDED, limit=5)
-    assert list(found["tasks"]) == sorted(EMBEDDED)
-    assert {name: (one["n"], one["of"]) for name, one in found["tasks"].items()} == {
+    figures = run(EMBEDDED, limit=5)
+    assert list(figures["tasks"]) == sorted(EMBEDDED)
+    assert {name: (task["n"], task["of"]) for name, task in figures["tasks"].items()} == {
         "perplexity": (5, 6),
         "pool_recall": (5, 12),
         "world_yes_no": (5, 8),
         "world_four_choice": (5, 12),
     }
-    assert [found["tasks"][name]["chance"] for name in EMBEDDED] == [None, 0, 50, 25]
-    assert found["tasks"]["perplexity"]["before"] != found["tasks"]["perplexity"]["after"]
-    assert found["sessions"] == {}
-    assert found["not_measured"] == {}
+    assert [figures["tasks"][name]["chance"] for name in EMBEDDED] == [None, 0, 50, 25]
+    assert figures["tasks"]["perplexity"]["before"] != figures["tasks"]["perplexity"]["after"]
+    assert figures["sessions"] == {}
+    assert figures["not_measured"] == {}
     rows = read(project / "abilities.parquet", Ability)
     assert len(rows) == 2 * 4 * 5
     assert {(row.session, row.when) for row in rows} == {(0, "before"), (0, "after")}
 
 
 def test_every_figure_can_be_computed_from_the_rows(run: Run, project: Path) -> None:
-    found = run(EMBEDDED)["tasks"]
+    tasks = run(EMBEDDED)["tasks"]
     rows = pl.read_parquet(project / "abilities.parquet")
     for when in ("before", "after"):
         for name in EMBEDDED[1:]:
             values = rows.filter((pl.col("task") == name) & (pl.col("when") == when))["value"]
             mean = values.mean()
             assert isinstance(mean, float)
-            assert found[name][when] == pytest.approx(100 * mean, abs=1e-3)
+            assert tasks[name][when] == pytest.approx(100 * mean, abs=1e-3)
             interval = 100 * 1.96 * (values.std(ddof=0) or 0) / len(values) ** 0.5
-            assert found[name][f"{when}_ci95"] == pytest.approx(interval, abs=1e-3)
+            assert tasks[name][f"{when}_ci95"] == pytest.approx(interval, abs=1e-3)
         parts = rows.filter((pl.col("task") == "perplexity") & (pl.col("when") == when))["parts"].to_list()
         nll, predicted, tokens = (sum(column) for column in zip(*parts, strict=True))
-        assert found["perplexity"][when] == pytest.approx(2.718281828 ** (nll / predicted), rel=1e-4)
+        assert tasks["perplexity"][when] == pytest.approx(2.718281828 ** (nll / predicted), rel=1e-4)
         assert tokens == predicted + 6
 
 
@@ -161,50 +163,52 @@ def test_the_harness_results_and_the_indices_are_kept(run: Run, project: Path) -
 def test_every_checkpoint_is_a_session_and_the_end_is_the_number_of_edits(run: Run, project: Path) -> None:
     for number in (1, 2):
         _write_edit(project / "edit" / "checkpoints" / f"{number:08d}", 0.1 * number)
-    found = run(["perplexity"])
-    assert list(found["sessions"]) == ["1", "2"]
+    figures = run(["perplexity"])
+    assert list(figures["sessions"]) == ["1", "2"]
     sessions = {row.session for row in read(project / "abilities.parquet", Ability) if row.when == "after"}
     assert sessions == {1, 2, 3}
-    values = [found["sessions"][one]["perplexity"]["after"] for one in "12"] + [found["tasks"]["perplexity"]["after"]]
+    values = [figures["sessions"][session]["perplexity"]["after"] for session in "12"] + [
+        figures["tasks"]["perplexity"]["after"]
+    ]
     assert len(set(values)) == 3
-    assert run(["perplexity"], checkpoints=False) == found | {"sessions": {}}
+    assert run(["perplexity"], checkpoints=False) == figures | {"sessions": {}}
     assert {row.session for row in read(project / "abilities.parquet", Ability) if row.when == "after"} == {3}
 
 
 def test_figures_before_the_edit_are_found_again_and_the_rest_is_the_same(
     run: Run, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
+    times: list[str] = []
     measure = Measurer.run
 
     def counted(self: Measurer, model: Any, tokenizer: Any, when: Any, session: int = 0) -> Any:
-        asked.append(when)
+        times.append(when)
         return measure(self, model, tokenizer, when, session)
 
     monkeypatch.setattr(Measurer, "run", counted)
     first, rows = run(EMBEDDED), (project / "abilities.parquet").read_bytes()
     second = run(EMBEDDED)
-    assert asked == ["before", "after", "after"]
+    assert times == ["before", "after", "after"]
     assert first == second
     assert rows == (project / "abilities.parquet").read_bytes()
     run(EMBEDDED, seed=1)
-    assert asked == ["before", "after", "after", "before", "after"]
+    assert times == ["before", "after", "after", "before", "after"]
 
 
 def test_a_pool_without_answers_to_choose_from_is_said_not_hidden(run: Run, project: Path) -> None:
     write(project / "pool.parquet", Fact, [])
-    found = run(EMBEDDED)
-    assert list(found["tasks"]) == ["perplexity"]
-    assert set(found["not_measured"]) == set(EMBEDDED[1:])
-    assert "0 facts" in found["not_measured"]["pool_recall"]
+    figures = run(EMBEDDED)
+    assert list(figures["tasks"]) == ["perplexity"]
+    assert set(figures["not_measured"]) == set(EMBEDDED[1:])
+    assert "0 facts" in figures["not_measured"]["pool_recall"]
 
 
 def test_single_edits_leave_nothing_to_measure_after(run: Run, project: Path) -> None:
     shutil.rmtree(project / "edit")
     write_json(project / "edit" / "edit.json", {"protocol": "single"})
-    found = run(["perplexity"])
-    assert "after" not in found["tasks"]["perplexity"]
-    assert found["not_measured"] == {"after": "protocol.kind=single keeps no edit"}
+    figures = run(["perplexity"])
+    assert "after" not in figures["tasks"]["perplexity"]
+    assert figures["not_measured"] == {"after": "protocol.kind=single keeps no edit"}
 
 
 COUNTS = {
@@ -225,12 +229,12 @@ COUNTS = {
 def test_the_eight_tasks_run_on_the_real_files(run: Run, project: Path, real_data: Path, mode: str, limit: int) -> None:
     folder = real_data / "abilities"
     began = time.process_time()
-    found = run(["eight"], limit=limit, folder=str(folder), mode=mode)
+    figures = run(["eight"], limit=limit, folder=str(folder), mode=mode)
     assert time.process_time() - began < 60
-    wanted = COUNTS | ({"ner": 4 * 3684} if mode == "published" else {})  # with the marks between articles
-    assert {name: one["of"] for name, one in found["tasks"].items()} == wanted
-    assert {one["n"] for one in found["tasks"].values()} == {limit}
-    assert all(0 <= one[when] <= 100 for one in found["tasks"].values() for when in ("before", "after"))
+    counts = COUNTS | ({"ner": 4 * 3684} if mode == "published" else {})  # with the marks between articles
+    assert {name: task["of"] for name, task in figures["tasks"].items()} == counts
+    assert {task["n"] for task in figures["tasks"].values()} == {limit}
+    assert all(0 <= task[when] <= 100 for task in figures["tasks"].values() for when in ("before", "after"))
     for name, gold in _gold(folder, mode).items():
         rows = _rows(project, name, "after")
         assert [row.gold for row in rows] == [gold[row.index].strip() for row in rows], name
@@ -251,21 +255,21 @@ def _gold(folder: Path, mode: str) -> dict[str, list[str]]:
     with (folder / "rte_dev.tsv").open(newline="") as stream:
         rte = [row[2] for row in csv.reader(stream, delimiter="\t")][1:]
     return {
-        "reasoning": [one["answer"].split("#### ")[1] for one in lines("gsm8k_test.jsonl")],
+        "reasoning": [row["answer"].split("#### ")[1] for row in lines("gsm8k_test.jsonl")],
         "nli": ["True" if label == "0" else "False" for label in rte],
-        "open_qa": [json.dumps(one["answer"], ensure_ascii=False) for one in lines("nq_test_with_passages.jsonl")],
-        "closed_qa": ["yes" if one["answer"] else "no" for one in lines("boolq_dev.jsonl")],
-        "dialogue": [one["answers"] for one in lines("mutual_dev.jsonl")],
-        "summarization": [one["summary"] for one in json.loads((folder / "samsum_test.json").read_text())],
+        "open_qa": [json.dumps(row["answer"], ensure_ascii=False) for row in lines("nq_test_with_passages.jsonl")],
+        "closed_qa": ["yes" if row["answer"] else "no" for row in lines("boolq_dev.jsonl")],
+        "dialogue": [row["answers"] for row in lines("mutual_dev.jsonl")],
+        "summarization": [row["summary"] for row in json.loads((folder / "samsum_test.json").read_text())],
         "sentiment": [
-            ("negative", "positive")[int(one["label"])] for one in json.loads((folder / "sst2_dev.json").read_text())
+            ("negative", "positive")[int(row["label"])] for row in json.loads((folder / "sst2_dev.json").read_text())
         ],
     } | ({"ner": _entities(folder / "conll2003_test.txt")} if mode == "corrected" else {})
 
 
 def _entities(path: Path) -> list[str]:
     """Entities by sentence and type; in this file every entity begins with B-."""
-    found = []
+    documents = []
     for block in path.read_text().split("\n\n"):
         rows = [line.split() for line in block.strip().splitlines()]
         if not rows or rows[0][0] == "-DOCSTART-":
@@ -277,5 +281,5 @@ def _entities(path: Path) -> list[str]:
                     names.append([word])
                 elif tag == f"I-{kind}":
                     names[-1].append(word)
-            found.append(json.dumps([" ".join(name) for name in names], ensure_ascii=False))
-    return found
+            documents.append(json.dumps([" ".join(name) for name in names], ensure_ascii=False))
+    return documents

@@ -34,12 +34,12 @@ Run = Callable[..., dict[str, Any]]
 @pytest.fixture
 def run_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run the stage in tmp_path with sections of params.yaml changed; its metrics and further results."""
-    given = small.inputs(tmp_path)
+    inputs = small.inputs(tmp_path)
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
 
     def run_stage(editor: str = "ft", **changed: dict[str, Any]) -> dict[str, Any]:
         change_params(monkeypatch, editor=editor, train={"epochs": 2} | changed.pop("train", {}), **changed)
-        named = {**given, **{name: tmp_path / path for name, path in OUTPUTS.items()}}
+        named = {**inputs, **{name: tmp_path / path for name, path in OUTPUTS.items()}}
         del named["evaluation"]
         run_main(stage, named)
         metrics: dict[str, Any] = json.loads(named["metrics"].read_text())
@@ -66,20 +66,27 @@ def test_a_mass_edit_has_a_row_for_every_changed_weight_and_their_total_is_in_th
     assert {row["path"] for row in rows[:-1]} == {*edit.updates}
     assert (rows[-1]["path"], len(rows)) == ("all", len(edit.updates) + 1)
     assert {row["edits"] for row in rows} == {"4"}
-    found = Measure(model=tiny_model("llama"), thresholds=(0.077, 0.171), rank_side=100).of(edit)
+    measured = Measure(model=tiny_model("llama"), thresholds=(0.077, 0.171), rank_side=100).of(edit)
     for row in rows:
-        one = found.weights.get(row["path"], found.total)
-        wanted = [one.manhattan, one.frobenius, *one.share_above.values(), one.rank, one.largest, one.base_largest]
-        assert [float(row[name]) for name in COLUMNS[3:]] == pytest.approx(wanted, rel=1e-4)
+        change = measured.weights.get(row["path"], measured.total)
+        expected = [
+            change.manhattan,
+            change.frobenius,
+            *change.share_above.values(),
+            change.rank,
+            change.largest,
+            change.base_largest,
+        ]
+        assert [float(row[name]) for name in COLUMNS[3:]] == pytest.approx(expected, rel=1e-4)
     assert {name: str(value) for name, value in metrics["change"].items()} == {
         name: value for name, value in rows[-1].items() if name not in ("edits", "path")
     }
     maps = load_file(tmp_path / OUTPUTS["maps"])
-    matrices = {path: one for path, one in edit.updates.items() if not isinstance(one, Vector)}
+    matrices = {path: update for path, update in edit.updates.items() if not isinstance(update, Vector)}
     norms = {row["path"]: float(row["frobenius"]) for row in rows if row["path"] in matrices}
     assert maps
     assert {*maps} == {*sorted(norms, key=lambda path: -norms[path])[:4]}
-    assert all(torch.allclose(one, heat_map(edit.updates[path], 64)) for path, one in maps.items())
+    assert all(torch.allclose(values, heat_map(edit.updates[path], 64)) for path, values in maps.items())
 
 
 def test_few_sessions_are_measured_one_by_one_and_many_at_the_checkpoints(run_stage: Run, tmp_path: Path) -> None:
@@ -87,14 +94,14 @@ def test_few_sessions_are_measured_one_by_one_and_many_at_the_checkpoints(run_st
     run_stage(protocol=sequential)
     every = table(tmp_path)
     metrics = run_stage(protocol=sequential, weights={"sessions": 3})
-    some = table(tmp_path)
+    at_checkpoints = table(tmp_path)
     totals = [row for row in every if row["path"] == "all"]
     assert [row["edits"] for row in totals] == ["1", "2", "3", "4"]
-    assert [row for row in every if row["edits"] in ("2", "4")] == some
+    assert [row for row in every if row["edits"] in ("2", "4")] == at_checkpoints
     assert float(totals[0]["manhattan"]) < float(totals[-1]["manhattan"]) == metrics["change"]["manhattan"]
     at_two = load_edit(tmp_path / OUTPUTS["edit"] / "checkpoints/00000002")
-    found = Measure(model=tiny_model("llama"), thresholds=(), rank_side=100).of(at_two).total
-    assert found.manhattan == pytest.approx(float(totals[1]["manhattan"]), rel=1e-4)
+    measured = Measure(model=tiny_model("llama"), thresholds=(), rank_side=100).of(at_two).total
+    assert measured.manhattan == pytest.approx(float(totals[1]["manhattan"]), rel=1e-4)
 
 
 def test_a_run_that_was_killed_measures_what_a_whole_one_does(
@@ -102,19 +109,19 @@ def test_a_run_that_was_killed_measures_what_a_whole_one_does(
 ) -> None:
     sequential = {"kind": "sequential", "batch_size": 1, "checkpoints": [1, 3]}
     run_stage(protocol=sequential)
-    whole = (tmp_path / OUTPUTS["weights"]).read_bytes()
+    uninterrupted = (tmp_path / OUTPUTS["weights"]).read_bytes()
 
-    def killed(edit: Any, folder: Path, *others: Any) -> None:
+    def killed(edit: Any, folder: Path, *arguments: Any) -> None:
         if folder.name.endswith("3"):
             raise KeyboardInterrupt
-        save_edit(edit, folder, *others)
+        save_edit(edit, folder, *arguments)
 
     monkeypatch.setattr(store, "save_edit", killed)
     with pytest.raises(KeyboardInterrupt):
         run_stage(protocol=sequential)
     monkeypatch.setattr(store, "save_edit", save_edit)
     run_stage(protocol=sequential)
-    assert (tmp_path / OUTPUTS["weights"]).read_bytes() == whole
+    assert (tmp_path / OUTPUTS["weights"]).read_bytes() == uninterrupted
 
 
 @pytest.mark.parametrize(
@@ -130,11 +137,11 @@ def test_where_no_weight_is_changed_the_table_is_empty_and_the_metrics_say_so(
 
 
 def test_an_editor_that_needs_whole_weights_refuses_a_model_that_is_sharded(tmp_path: Path) -> None:
-    given = {name: path for name, path in small.inputs(tmp_path).items() if name != "evaluation"}
+    inputs = {name: path for name, path in small.inputs(tmp_path).items() if name != "evaluation"}
     spread = Distributed(world_size=2, sharded=True)
     with pytest.raises(ValueError, match=r"editor rome needs whole weights.* wanted one of ike, lora, none"):
         root = read_root().model_copy(update={"editor": "rome"})
-        editing(root, Inputs(**given), "edit", spread, lambda steps: None).__enter__()
+        editing(root, Inputs(**inputs), "edit", spread, lambda steps: None).__enter__()
 
 
 def test_what_an_earlier_run_left_in_the_output_is_cleared_away(run_stage: Run, tmp_path: Path) -> None:
@@ -143,15 +150,15 @@ def test_what_an_earlier_run_left_in_the_output_is_cleared_away(run_stage: Run, 
     assert (folder / "checkpoints/00000002").is_dir()
     (folder / "notes.txt").write_text("not ours")
     run_stage("ft")
-    assert sorted(one.name for one in folder.iterdir()) == ["edit.json", "notes.txt", "updates.safetensors"]
+    assert sorted(path.name for path in folder.iterdir()) == ["edit.json", "notes.txt", "updates.safetensors"]
     run_stage("ft", protocol={"kind": "single"})
-    assert sorted(one.name for one in folder.iterdir()) == ["edit.json", "notes.txt"]
+    assert sorted(path.name for path in folder.iterdir()) == ["edit.json", "notes.txt"]
 
 
 def test_another_editor_than_the_params_one_can_be_chosen(run_stage: Run, tmp_path: Path) -> None:
     run_stage("ft")
-    given = {name: path for name, path in small.inputs(tmp_path).items() if name != "evaluation"}
+    inputs = {name: path for name, path in small.inputs(tmp_path).items() if name != "evaluation"}
     root = read_root().model_copy(update={"editor": "kn"})
-    with editing(root, Inputs(**given), "test", Distributed(), lambda steps: None) as (job, requests):
+    with editing(root, Inputs(**inputs), "test", Distributed(), lambda steps: None) as (job, requests):
         assert job.editor.__name__ == "lib.editors.kn"
         assert len(requests) == len(small.REQUESTS)

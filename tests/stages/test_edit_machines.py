@@ -27,23 +27,24 @@ def options(folder: Path) -> list[str]:
 
 def machines(folder: Path, **variables: str) -> list[subprocess.CompletedProcess[str]]:
     """Two torchruns that meet at a fixed address, each with one process; what became of them, by number."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    given = options(folder)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    arguments = options(folder)
     environment = os.environ | {"DVC_ROOT": str(folder), "OMP_NUM_THREADS": "1"} | variables
     started = [
         subprocess.Popen(
             [sys.executable, "-m", "torch.distributed.run", "--nnodes=2", f"--node-rank={number}",
              "--nproc-per-node=1", "--master-addr=127.0.0.1", f"--master-port={port}",
-             "-m", "tests.helpers.edit_process", json.dumps(CHANGES), *given],
+             "-m", "tests.helpers.edit_process", json.dumps(CHANGES), *arguments],
             env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
         for number in range(2)
     ]  # fmt: skip
-    said = [one.communicate(timeout=300) for one in started]
+    outputs = [process.communicate(timeout=300) for process in started]
     return [
-        subprocess.CompletedProcess(one.args, one.returncode, *texts) for one, texts in zip(started, said, strict=True)
+        subprocess.CompletedProcess(process.args, process.returncode, *texts)
+        for process, texts in zip(started, outputs, strict=True)
     ]
 
 
@@ -60,8 +61,8 @@ def shard(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def two_machines(shard: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("two")
-    for one in machines(folder, ERRATA_SHARD=shard):
-        assert one.returncode == 0, one.stderr
+    for done in machines(folder, ERRATA_SHARD=shard):
+        assert done.returncode == 0, done.stderr
     return folder
 
 
@@ -87,10 +88,10 @@ def test_a_killed_process_ends_the_other_with_a_reason_and_the_same_command_goes
     assert "the same command goes on from the last checkpoint" in first.stderr
     assert not [*(tmp_path / OUTPUTS["edit"]).glob("*")]
     assert not (tmp_path / OUTPUTS["metrics"]).exists()
-    kept = sorted(one.name for one in (tmp_path / ".scratch/edit").glob("*/step-*"))
-    assert kept[-1] == "step-00000006.safetensors"
-    for one in machines(tmp_path, ERRATA_SHARD=shard):
-        assert one.returncode == 0, one.stderr
+    checkpoints = sorted(path.name for path in (tmp_path / ".scratch/edit").glob("*/step-*"))
+    assert checkpoints[-1] == "step-00000006.safetensors"
+    for done in machines(tmp_path, ERRATA_SHARD=shard):
+        assert done.returncode == 0, done.stderr
     assert [(tmp_path / f"steps-{rank}").read_text() for rank in range(2)] == [str(STEPS - 6)] * 2
     for name, matrix in adapter(two_machines).items():
         assert torch.equal(adapter(tmp_path)[name], matrix)

@@ -43,15 +43,15 @@ def scores(edits: list[Request], took: set[str], kinds: Mapping[Kind, int], sess
 
     Half of the tokens of what is ahead are the argmax, so that no other measure equals success.
     """
-    for one in edits:
+    for edit in edits:
         for when in ("before", "after"):
             for kind, prompts in kinds.items():
-                new_ahead = when == "after" and kind != "locality" and one.request_id in took
-                for role in ("new", "true") if one.target_true or kind == "locality" else ("new",):
+                new_ahead = when == "after" and kind != "locality" and edit.request_id in took
+                for role in ("new", "true") if edit.target_true or kind == "locality" else ("new",):
                     ahead = (role == "new") == new_ahead
                     for index in range(prompts):
                         yield Score(
-                            request_id=one.request_id, session=session if when == "after" else 0, when=when, kind=kind,
+                            request_id=edit.request_id, session=session if when == "after" else 0, when=when, kind=kind,
                             prompt_index=index, role=role,
                             prompt="p", target="t", nll=0.5 if ahead else 4.0, tokens=2, correct=1 if ahead else 0,
                             argmax=(1, 2),
@@ -75,16 +75,16 @@ class Project:
         write(root / "requests.parquet", Request, edits)
         write(root / "scores.parquet", Score, rows)
         write(root / "neighbors.parquet", UneditedFact, [
-            UneditedFact(request_id=one.request_id, fact_id="f", rank=0, similarity=similarity, prompt="p", target="t")
-            for one in edits
+            UneditedFact(request_id=edit.request_id, fact_id="f", rank=0, similarity=similarity, prompt="p", target="t")
+            for edit in edits
         ])  # fmt: skip
         write(root / "generations.parquet", Generation, [
-            text_of(one, kind, when, f" red, said {when}" if when == "after" and one is edits[0] else f" said {when}")
-            for one in edits for when in ("before", "after") for kind in ("efficacy", "generalization", "generation")
+            text_of(edit, kind, when, f" red, said {when}" if when == "after" and edit is edits[0] else f" said {when}")
+            for edit in edits for when in ("before", "after") for kind in ("efficacy", "generalization", "generation")
         ])  # fmt: skip
         write(root / "divergences.parquet", Divergence, [
-            Divergence(request_id=one.request_id, session=0, prompt_index=place, prompt="p", kl=float(place))
-            for one in edits for place in range(2)
+            Divergence(request_id=edit.request_id, session=0, prompt_index=index, prompt="p", kl=float(index))
+            for edit in edits for index in range(2)
         ])  # fmt: skip
         write(root / "text_nll.parquet", TextNll, [
             TextNll(when="before", index=0, nll=10.0, tokens=10), TextNll(when="after", index=0, nll=11.0, tokens=10)
@@ -92,8 +92,8 @@ class Project:
         consistency.write(root / "frequencies.json", consistency.fit(["red said", "thing", "after"]))
         write(root / "rejects.parquet", Reject, [Reject(file="own.csv", line=7, field="prompt", reason="empty")])
         write(root / "paraphrases.parquet", Paraphrase, [
-            Paraphrase(request_id=one.request_id, kind="fewshot", text=f"They say {one.prompt}", seed=0)
-            for one in edits
+            Paraphrase(request_id=edit.request_id, kind="fewshot", text=f"They say {edit.prompt}", seed=0)
+            for edit in edits
         ])  # fmt: skip
         (root / "sources.json").write_text("{}")
         (root / "results").mkdir()
@@ -128,8 +128,8 @@ class Project:
                   evaluation="results/evaluate.json", plots="plots", usages="usage", report="report")  # fmt: skip
         return (self.root / "report" / "index.html").read_text()
 
-    def _run(self, monkeypatch: pytest.MonkeyPatch, stage: Any, *files: str, **others: str) -> None:
-        named = {Path(file).stem: file for file in files} | others
+    def _run(self, monkeypatch: pytest.MonkeyPatch, stage: Any, *files: str, **options: str) -> None:
+        named = {Path(file).stem: file for file in files} | options
         run_main(stage, {name.replace("_", "-"): self.root / file for name, file in named.items()})
 
 
@@ -144,11 +144,11 @@ def by_success(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_headline_metrics_are_percentages_before_and_after(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     edits = [request(number) for number in range(4)]
-    found = Project(tmp_path, edits, scores(edits, {"edit 0", "edit 1", "edit 2"}, KINDS), None).evaluate(monkeypatch)
-    assert (found["n"], found["efficacy"], found["generalization"], found["locality"]) == (4, 75.0, 75.0, 100.0)
-    assert found["score"] == round(3 / (2 / 75 + 1 / 100), 4)
-    assert found["efficacy_ci95"] == 42.4352  # 1.96 * sqrt(3/16) / 2, in percent
-    assert (found["before"]["score"], found["before"]["locality"]) == (0.0, 100.0)
+    metrics = Project(tmp_path, edits, scores(edits, {"edit 0", "edit 1", "edit 2"}, KINDS), None).evaluate(monkeypatch)
+    assert (metrics["n"], metrics["efficacy"], metrics["generalization"], metrics["locality"]) == (4, 75.0, 75.0, 100.0)
+    assert metrics["score"] == round(3 / (2 / 75 + 1 / 100), 4)
+    assert metrics["efficacy_ci95"] == 42.4352  # 1.96 * sqrt(3/16) / 2, in percent
+    assert (metrics["before"]["score"], metrics["before"]["locality"]) == (0.0, 100.0)
 
 
 def test_facts_without_paraphrases_or_old_answers_have_null_where_nothing_was_measured(
@@ -156,9 +156,9 @@ def test_facts_without_paraphrases_or_old_answers_have_null_where_nothing_was_me
 ) -> None:
     edits = [request(0), request(1, target_true=None)]
     project = Project(tmp_path, edits, scores(edits, {"edit 0", "edit 1"}, {"efficacy": 1}), None)
-    found = project.evaluate(monkeypatch)
-    assert (found["n"], found["efficacy"]) == (2, 100.0)
-    assert found["generalization"] is found["locality_ci95"] is found["score"] is None
+    metrics = project.evaluate(monkeypatch)
+    assert (metrics["n"], metrics["efficacy"]) == (2, 100.0)
+    assert metrics["generalization"] is metrics["locality_ci95"] is metrics["score"] is None
     details = project.details()
     assert details["after"]["efficacy"]["success"]["n"] == 1
     assert details["after"]["efficacy"]["accuracy"]["n"] == 2
@@ -173,12 +173,12 @@ def test_texts_and_divergences_are_measured_beside_the_headline(
 ) -> None:
     edits = [request(0, references=("Red thing, said.",)), request(1)]
     project = Project(tmp_path, edits, scores(edits, {"edit 0"}, KINDS), None)
-    found = project.evaluate(monkeypatch)
-    assert (found["exact_match"], found["exact_match_paraphrases"], found["unchanged"]) == (50, 50, 100)
-    assert (found["before"]["exact_match"], found["before"]["exact_match_paraphrases"]) == (0, 0)
-    assert found["perplexity_ratio"] == 1.1052  # exp(0.1)
-    assert (found["kl"], found["counts"]["perplexity_ratio"]) == (0.5, 1)
-    assert not {"fluency", "perplexity"} & {*found}
+    metrics = project.evaluate(monkeypatch)
+    assert (metrics["exact_match"], metrics["exact_match_paraphrases"], metrics["unchanged"]) == (50, 50, 100)
+    assert (metrics["before"]["exact_match"], metrics["before"]["exact_match_paraphrases"]) == (0, 0)
+    assert metrics["perplexity_ratio"] == 1.1052  # exp(0.1)
+    assert (metrics["kl"], metrics["counts"]["perplexity_ratio"]) == (0.5, 1)
+    assert not {"fluency", "perplexity"} & {*metrics}
     details = project.details()
     assert details["after"]["generation"]["consistency"]["n"] == 1
     kl, matches = details["after"]["locality"]["kl"], details["after"]["efficacy"]["exact_match"]
@@ -197,7 +197,7 @@ def test_the_rows_of_every_plot_are_written(tmp_path: Path, monkeypatch: pytest.
     edits = [request(number) for number in range(2)]
     Project(tmp_path, edits, scores(edits, {"edit 0"}, KINDS), 0.5).evaluate(monkeypatch)
     rows = {path.stem: json.loads(path.read_text()).get("rows") for path in (tmp_path / "plots").iterdir()}
-    assert {name: len(some) for name, some in rows.items() if some is not None} == {
+    assert {name: len(plot_rows) for name, plot_rows in rows.items() if plot_rows is not None} == {
         "scores": 15, "relations": 1, "locality_by_similarity": 2, "nll_shift": 2, "retention": 0, "kl": 0
     }  # fmt: skip
     assert rows["nll_shift"][1] == {"request_id": "edit 1", "before": -1.75, "after": -1.75}
@@ -219,8 +219,8 @@ def test_the_page_shows_the_same_pictures_as_are_written_beside_it(
     page = project.report(monkeypatch)
     written = {path.stem: path.stat().st_size for path in (tmp_path / "report").glob("*.png")}
     assert set(written) == {"scores", "locality", "relations", "training_loss"}
-    shown = [len(uri) * 3 // 4 for uri in re.findall(r"data:image/png;base64,([^\"]+)", page)]
-    assert sorted(shown) == pytest.approx(sorted(written.values()), abs=3)
+    sizes = [len(uri) * 3 // 4 for uri in re.findall(r"data:image/png;base64,([^\"]+)", page)]
+    assert sorted(sizes) == pytest.approx(sorted(written.values()), abs=3)
     assert all(part in page for part in ("writes 1 of 3 corrected facts", "said before", "said after", "own.csv"))
 
 
@@ -232,8 +232,8 @@ def test_the_page_of_a_sequential_run_has_every_edit_once_as_it_is_after_the_las
     rows = chain(scores(edits, {"edit 0"}, KINDS, session=2), earlier)
     project = Project(tmp_path, edits, rows, None)
     write(tmp_path / "generations.parquet", Generation, [
-        text_of(one, "efficacy", when, f" {when} {session}", session)
-        for when, session in (("before", 0), ("after", 2), ("after", 1)) for one in edits
+        text_of(edit, "efficacy", when, f" {when} {session}", session)
+        for when, session in (("before", 0), ("after", 2), ("after", 1)) for edit in edits
     ])  # fmt: skip
     project.evaluate(monkeypatch)
     page = project.report(monkeypatch)

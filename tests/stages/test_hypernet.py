@@ -24,13 +24,13 @@ LEAK = Fact(fact_id="leak", subject="Ada", relation="home", prompt="Ada lives in
 @pytest.fixture
 def run_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     def run_stage(name: str) -> dict[str, Any]:
-        made = quick(name, steps=4) if name in NAMES else None
+        settings = quick(name, steps=4) if name in NAMES else None
         monkeypatch.setenv("DVC_ROOT", str(tmp_path))
         change_params(monkeypatch, editor=name)
-        monkeypatch.setattr(stage, "editor_preset", lambda name, shape, kind: made)
+        monkeypatch.setattr(stage, "editor_preset", lambda name, shape, kind: settings)
         monkeypatch.setattr(loading, "load_model", lambda folder, where: tiny_model("llama"))
         monkeypatch.setattr(loading, "load_tokenizer", lambda folder: byte_tokenizer())
-        paths = {one: tmp_path / one for one in ("requests", "pool", "model", "hypernet", "metrics")}
+        paths = {option: tmp_path / option for option in ("requests", "pool", "model", "hypernet", "metrics")}
         paths["model"].mkdir(exist_ok=True)
         write(paths["requests"], Request, REQUESTS)
         write(paths["pool"], Fact, [*POOL, LEAK])
@@ -46,7 +46,7 @@ def test_an_editor_without_a_network_gets_a_marker_and_no_model_is_loaded(
 ) -> None:
     monkeypatch.setattr(overlap, "usable_facts", lambda *_: pytest.fail("reads the pool"))
     assert run_stage("lora") == {"steps": 0}
-    assert [one.name for one in (tmp_path / "hypernet").iterdir()] == ["hypernet.json"]
+    assert [path.name for path in (tmp_path / "hypernet").iterdir()] == ["hypernet.json"]
     marker = (tmp_path / "hypernet/hypernet.json").read_bytes()
     run_stage("ft")
     assert (tmp_path / "hypernet/hypernet.json").read_bytes() == marker

@@ -34,9 +34,9 @@ def run_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 def test_what_an_edit_is_scored_on_is_no_neighbor_of_any_edit(kind: str, run_stage: Run) -> None:
     safe = [_fact(name) for name in ("Cy Fox", "Di Ray", "Eve Low")]
     leaks = [_fact("Ada King", target="Rome"), _fact("Bo Li"), _fact("Bo Li", prompt="His town was", target="Bonn")]
-    found, metrics = run_stage([*leaks, *safe], kind=kind)
-    assert [(one.request_id, one.rank) for one in found] == [("1", 0), ("1", 1), ("2", 0), ("2", 1)]
-    assert {one.fact_id for one in found} <= {fact.fact_id for fact in safe}
+    neighbors, metrics = run_stage([*leaks, *safe], kind=kind)
+    assert [(neighbor.request_id, neighbor.rank) for neighbor in neighbors] == [("1", 0), ("1", 1), ("2", 0), ("2", 1)]
+    assert {neighbor.fact_id for neighbor in neighbors} <= {fact.fact_id for fact in safe}
     assert metrics.get("encoder") == ("hashing" if kind == "similar" else None)
     counts = {name: value for name, value in metrics.items() if name not in ("mean_similarity", "encoder")}
     assert counts == {
@@ -52,17 +52,17 @@ def test_what_an_edit_is_scored_on_is_no_neighbor_of_any_edit(kind: str, run_sta
 
 def test_only_similar_neighbors_have_a_similarity(run_stage: Run) -> None:
     facts = [_fact(name) for name in ("Cy Fox", "Di Ray", "Eve Low")]
-    found, metrics = run_stage(facts, kind="random")
-    assert {one.similarity for one in found} == {None}
+    neighbors, metrics = run_stage(facts, kind="random")
+    assert {neighbor.similarity for neighbor in neighbors} == {None}
     assert "mean_similarity" not in metrics
-    found, metrics = run_stage(facts, kind="similar")
-    assert all(one.similarity is not None and 0 < one.similarity < 1 for one in found)
+    neighbors, metrics = run_stage(facts, kind="similar")
+    assert all(neighbor.similarity is not None and 0 < neighbor.similarity < 1 for neighbor in neighbors)
     assert 0 < metrics["mean_similarity"] < 1
 
 
 @pytest.mark.parametrize("kind", ["random", "similar"])
 def test_the_same_parameters_write_the_same_bytes(kind: str, run_stage: Run, tmp_path: Path) -> None:
-    facts = [_fact(f"Cy Fox {place}") for place in range(50)]
+    facts = [_fact(f"Cy Fox {number}") for number in range(50)]
     written = []
     for _ in range(2):
         run_stage(facts, kind=kind)
@@ -71,8 +71,8 @@ def test_the_same_parameters_write_the_same_bytes(kind: str, run_stage: Run, tmp
 
 
 def test_a_small_pool_is_counted_as_a_shortfall(run_stage: Run) -> None:
-    found, metrics = run_stage([_fact("Cy Fox")], n=3)
-    assert len(found) == metrics["neighbors"] == 2
+    neighbors, metrics = run_stage([_fact("Cy Fox")], n=3)
+    assert len(neighbors) == metrics["neighbors"] == 2
     assert metrics["shortfall"] == 4
 
 
@@ -90,8 +90,8 @@ def test_without_neighbors_the_table_is_empty_and_no_fact_is_compared(
     run_stage: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delattr(stage, "without_overlap")
-    found, metrics = run_stage([_fact("Cy Fox")], kind="none")
-    assert found == []
+    neighbors, metrics = run_stage([_fact("Cy Fox")], kind="none")
+    assert neighbors == []
     assert metrics == {"neighbors": 0, "shortfall": 0}
 
 

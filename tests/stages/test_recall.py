@@ -33,7 +33,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     paths = small.inputs(tmp_path)
 
     def once(
-        known: str, limit: int | None = None, sample: int = 1000, neighbors: str = "random"
+        filtered: str, limit: int | None = None, sample: int = 1000, neighbors: str = "random"
     ) -> tuple[list[Request], list[Fact], Any]:
         write(tmp_path / "requests.parquet", Request, REQUESTS)
         write(tmp_path / "pool.parquet", Fact, POOL)
@@ -43,7 +43,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         preset = params.preset
         change_params(monkeypatch, facts={"limit": limit}, recall={"sample": sample}, neighbors={"kind": neighbors})
         monkeypatch.setattr(
-            params, "preset", lambda group, name, kind: preset(group, name, kind).model_copy(update={"known": known})
+            params, "preset", lambda group, name, kind: preset(group, name, kind).model_copy(update={"known": filtered})
         )
         files = {
             name: tmp_path / f"{name}.parquet"

@@ -72,8 +72,8 @@ def test_the_published_match_also_finds_what_the_passage_says() -> None:
 
 def test_rouge_is_the_mean_of_three_f1() -> None:
     # "a b c" against "a b d e": 2 of 3 and of 4 words, 1 of 2 and of 3 pairs, a common run of 2.
-    found = metrics.rouge("ann buys cats", "ann buys dogs daily")
-    assert found == pytest.approx(
+    scores = metrics.rouge("ann buys cats", "ann buys dogs daily")
+    assert scores == pytest.approx(
         {"rouge1": 4 / 7, "rouge2": 2 / 5, "rougeL": 4 / 7, "rouge": (4 / 7 + 2 / 5 + 4 / 7) / 3}
     )
 
@@ -112,7 +112,7 @@ def test_precision_recall_and_f1_are_over_all_examples_together() -> None:
 
 
 def test_nothing_found_and_nothing_there_is_zero_not_an_error() -> None:
-    assert [one([(0, 0, 0)]) for one in (metrics.f1, metrics.precision, metrics.recall)] == [0, 0, 0]
+    assert [metric([(0, 0, 0)]) for metric in (metrics.f1, metrics.precision, metrics.recall)] == [0, 0, 0]
     assert metrics.published_entity_score([(0, 0, 0)]) == 0
 
 

@@ -48,8 +48,8 @@ def write_files(folder: Path) -> Path:
             {"question": "do cats fly", "title": "Cat", "answer": False, "passage": 'Cats walk; "birds" fly.'},
         ],
         "mutual_dev.jsonl": [
-            {"answers": right, "options": ["m : a .", "m : b .", "m : c .", "m : d ."], "article": f"f : {said} ?"}
-            for right, said in (("A", "where"), ("C", "when"), ("D", "who"))
+            {"answers": right, "options": ["m : a .", "m : b .", "m : c .", "m : d ."], "article": f"f : {sentence} ?"}
+            for right, sentence in (("A", "where"), ("C", "when"), ("D", "who"))
         ],
     }
     for name, rows in lines.items():
@@ -58,7 +58,9 @@ def write_files(folder: Path) -> Path:
     samsum = [{"id": "1", "summary": summary, "dialogue": dialogue} for dialogue, summary in dialogues]
     (folder / "samsum_test.json").write_text(json.dumps(samsum))
     snippets = [("a fine film . ", "1"), ("dull , dull ", "0"), ("moving", "1")]
-    (folder / "sst2_dev.json").write_text(json.dumps([{"sentence": said, "label": label} for said, label in snippets]))
+    (folder / "sst2_dev.json").write_text(
+        json.dumps([{"sentence": sentence, "label": label} for sentence, label in snippets])
+    )
     header = "sentence1\tsentence2\tlabel\tidx\n"
     rte = 'It rains.\tIt is wet.\t0\t0\n"He said ""no""."\tHe agreed.\t1\t1\nA b.\tC d.\t1\t2\n'
     (folder / "rte_dev.tsv").write_text(header + rte)
@@ -71,10 +73,10 @@ def write_files(folder: Path) -> Path:
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Every task in both readings, by the harness's name."""
     folder = write_files(tmp_path_factory.mktemp("abilities"))
-    given = {"folder": str(folder), "pool": "", "pool_seed": 0}
+    arguments = {"folder": str(folder), "pool": "", "pool_seed": 0}
     tasks: dict[str, Any] = {}
     for published in (False, True):
-        tasks |= harness.load(["eight"], published=published, extra_metadata=given, limit=None, seed=0).tasks
+        tasks |= harness.load(["eight"], published=published, extra_metadata=arguments, limit=None, seed=0).tasks
     return tasks
 
 
@@ -148,23 +150,23 @@ PROMPTS: dict[str, list[tuple[str, Any]]] = {
         ("A: {x}\nTL;DR:", "x."),
     ],
     "ner": [
-        (_ENTITY.format(kind, said), gold)
-        for said, found in (
+        (_ENTITY.format(kind, answer), gold)
+        for answer, expected in (
             ("Ann Lee left Oslo, Norway.", [["Ann Lee"], ["Oslo", "Norway"], [], []]),
             ("Acme Ltd Swiss arm", [[], [], ["Acme Ltd"], ["Swiss"]]),
             ("Hello Bo", [["Bo"], [], [], []]),
         )
-        for kind, gold in zip(("Person", "Location", "Organization", "Miscellaneous"), found, strict=True)
+        for kind, gold in zip(("Person", "Location", "Organization", "Miscellaneous"), expected, strict=True)
     ],
     "ner_published": [
-        (_ENTITY.format(kind, said), gold)
-        for said, found in (
+        (_ENTITY.format(kind, answer), gold)
+        for answer, expected in (
             ("-DOCSTART-", [[], [], [], []]),
             ("Ann Lee left Oslo, Norway.", [["Ann Lee"], ["Oslo", "Norway"], [], []]),
             ("Acme Ltd Swiss arm", [[], [], ["Acme Ltd Swiss"], ["Swiss"]]),  # runs on until the next O
             ("Hello Bo", [[""], [], [], []]),  # the last word of a sentence is lost
         )
-        for kind, gold in zip(("Person", "Location", "Organization", "Miscellaneous"), found, strict=True)
+        for kind, gold in zip(("Person", "Location", "Organization", "Miscellaneous"), expected, strict=True)
     ],
     "sentiment": [
         (_LABEL.format("a fine film ."), "positive"),
@@ -183,8 +185,8 @@ PROMPTS: dict[str, list[tuple[str, Any]]] = {
 def test_prompts_and_gold_answers_hold_to_the_character(name: str, loaded: dict[str, Any]) -> None:
     task = loaded[name]
     documents = list(task.eval_docs)
-    found = [(task.fewshot_context(one, num_fewshot=0), task.doc_to_target(one)) for one in documents]
-    assert found == PROMPTS[name]
+    shots = [(task.fewshot_context(document, num_fewshot=0), task.doc_to_target(document)) for document in documents]
+    assert shots == PROMPTS[name]
 
 
 NEW_TOKENS = {"reasoning": 5, "open_qa": 20, "summarization": 25, "ner": 10}
@@ -237,12 +239,12 @@ SCORED: list[tuple[str, int, str, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "place", "answer", "wanted"), SCORED)
+@pytest.mark.parametrize(("name", "index", "answer", "expected"), SCORED)
 def test_an_answer_to_an_example_scores_what_was_worked_out_by_hand(
-    name: str, place: int, answer: str, wanted: dict[str, Any], loaded: dict[str, Any]
+    name: str, index: int, answer: str, expected: dict[str, Any], loaded: dict[str, Any]
 ) -> None:
-    found = loaded[name].process_results(loaded[name].eval_docs[place], [answer])
-    assert found == {metric: pytest.approx(value) for metric, value in wanted.items()}
+    scored = loaded[name].process_results(loaded[name].eval_docs[index], [answer])
+    assert scored == {metric: pytest.approx(value) for metric, value in expected.items()}
 
 
 def test_an_entity_begins_at_b_or_where_the_type_changes() -> None:
@@ -251,9 +253,9 @@ def test_an_entity_begins_at_b_or_where_the_type_changes() -> None:
 
 
 def test_a_missing_file_names_the_folder_and_the_file(tmp_path: Path) -> None:
-    given = {"folder": str(tmp_path), "pool": "", "pool_seed": 0}
+    arguments = {"folder": str(tmp_path), "pool": "", "pool_seed": 0}
     with pytest.raises(FileNotFoundError, match=r"abilities\.folder.*wanted boolq_dev\.jsonl"):
-        harness.load(["closed_qa"], published=False, extra_metadata=given, limit=None, seed=0)
+        harness.load(["closed_qa"], published=False, extra_metadata=arguments, limit=None, seed=0)
 
 
 def test_a_record_that_does_not_fit_is_named_with_its_place() -> None:
@@ -268,6 +270,6 @@ def test_a_record_without_a_field_is_named_with_the_field() -> None:
 
 
 def test_no_folder_and_no_hub_says_what_to_do() -> None:
-    given = {"folder": None, "pool": "", "pool_seed": 0}
+    arguments = {"folder": None, "pool": "", "pool_seed": 0}
     with pytest.raises(FileNotFoundError, match=r"mutual_dev\.jsonl is on no hub.*abilities\.folder=<folder>"):
-        harness.load(["dialogue"], published=False, extra_metadata=given, limit=None, seed=0)
+        harness.load(["dialogue"], published=False, extra_metadata=arguments, limit=None, seed=0)

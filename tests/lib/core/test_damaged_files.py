@@ -72,9 +72,9 @@ def test_a_damaged_parquet_file(
 ) -> None:
     monkeypatch.setattr(tables, "check_schema", lambda *arguments: None)  # another schema has a message of its own
     damage(tmp_path / "pool.parquet")
-    said = message(lambda: read(tmp_path / "pool.parquet"))
-    assert said.startswith(f"error: {tmp_path}/pool.parquet: wanted a")
-    assert said.endswith(".")
+    text = message(lambda: read(tmp_path / "pool.parquet"))
+    assert text.startswith(f"error: {tmp_path}/pool.parquet: wanted a")
+    assert text.endswith(".")
 
 
 @pytest.mark.parametrize("text", ["{", DEEP, "\x80"])
@@ -118,9 +118,9 @@ def test_truncated_weights_of_a_model(tmp_path: Path, damaged: str) -> None:
     GPT2LMHeadModel(GPT2Config(vocab_size=64, n_embd=8, n_layer=1, n_head=1)).save_pretrained(tmp_path)
     write_json(tmp_path / "manifest.json", {"source": "tiny", "name": "tiny", "dtype": "float32"})
     cut(tmp_path / damaged)
-    said = message(lambda: load_model(tmp_path, torch.device("cpu")))
-    assert said.startswith(f"error: {tmp_path}: wanted a model as transformers stores it; found a damaged file (")
-    assert "dvc repro" in said
+    text = message(lambda: load_model(tmp_path, torch.device("cpu")))
+    assert text.startswith(f"error: {tmp_path}: wanted a model as transformers stores it; found a damaged file (")
+    assert "dvc repro" in text
 
 
 def test_a_damaged_zip_archive(tmp_path: Path) -> None:
@@ -153,8 +153,8 @@ def files_of_at_most(size: int) -> Iterator[None]:
 )
 def test_a_disk_that_takes_no_more(tmp_path: Path, save: Callable[[Path], None]) -> None:
     with files_of_at_most(5_000):
-        said = message(lambda: save(tmp_path / "a"))
-    assert "the file is larger than the file system or a limit" in said
+        text = message(lambda: save(tmp_path / "a"))
+    assert "the file is larger than the file system or a limit" in text
     assert not (tmp_path / "a").exists()
 
 
@@ -165,8 +165,8 @@ def test_a_full_disk_names_the_file_of_tensors(tmp_path: Path, monkeypatch: pyte
         raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
 
     monkeypatch.setattr("lib.runtime.tensors.save_file", full)
-    said = message(lambda: save_tensors({"a": torch.rand(10)}, tmp_path / "a"))
-    assert said.startswith(f"error: {tmp_path}/a: the disk is full")
+    text = message(lambda: save_tensors({"a": torch.rand(10)}, tmp_path / "a"))
+    assert text.startswith(f"error: {tmp_path}/a: the disk is full")
 
 
 def test_a_read_only_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,17 +61,21 @@ def test_gpt2_xl_has_its_published_layers_wherever_it_lies() -> None:
 
 @pytest.mark.usefixtures("preset")
 def test_a_known_shape_takes_its_own_values_and_every_other_one_those_of_otherwise() -> None:
-    known = editor_preset("any", shape_name("gpt2", 48, 1600), Settings)
-    assert (known.lr, known.layers, known.inner) == (0.1, [17], {"steps": 9, "seed": 3})
+    of_the_shape = editor_preset("any", shape_name("gpt2", 48, 1600), Settings)
+    assert (of_the_shape.lr, of_the_shape.layers, of_the_shape.inner) == (0.1, [17], {"steps": 9, "seed": 3})
     for shape in ("gpt2-48-1601", "gpt2-47-1600", "gptj-48-1600", None):
-        other = editor_preset("any", shape, Settings)
-        assert (other.lr, other.layers, other.inner) == (0.5, "auto", {"steps": 7, "seed": 3})
+        of_another_shape = editor_preset("any", shape, Settings)
+        assert (of_another_shape.lr, of_another_shape.layers, of_another_shape.inner) == (
+            0.5,
+            "auto",
+            {"steps": 7, "seed": 3},
+        )
 
 
 def test_what_a_user_types_stays(preset: Any) -> None:
     preset(layers=[1, 2], inner={"steps": 5, "seed": 3})
-    known = editor_preset("any", "gpt2-48-1600", Settings)
-    assert (known.lr, known.layers, known.inner["steps"]) == (0.1, [1, 2], 5)
+    of_the_shape = editor_preset("any", "gpt2-48-1600", Settings)
+    assert (of_the_shape.lr, of_the_shape.layers, of_the_shape.inner["steps"]) == (0.1, [1, 2], 5)
     assert [choice.key for choice in choices_for("any", "gpt2-48-1600")] == ["lr"]
 
 

@@ -126,9 +126,9 @@ def test_a_locality_prompt_is_a_true_fact_of_the_relation_about_a_subject_that_i
         for phrasing in fact.relation.asked
     }
     for edit in loaded.requests:
-        for asked in edit.locality:
-            assert true[str(edit.relation), asked.prompt, asked.target] not in edited | taught
-            assert asked.target != edit.target_new
+        for locality_prompt in edit.locality:
+            assert true[str(edit.relation), locality_prompt.prompt, locality_prompt.target] not in edited | taught
+            assert locality_prompt.target != edit.target_new
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -147,9 +147,9 @@ def test_edit_ids_and_fact_ids_are_unique(loaded: Loaded) -> None:
 
 
 def test_the_same_seed_gives_the_same_records_and_another_seed_others(facts: Facts, own: Own) -> None:
-    loaded, other = load({}, facts, PRESET, own), load({}, facts.model_copy(update={"seed": 1}), PRESET, own)
+    loaded, reseeded = load({}, facts, PRESET, own), load({}, facts.model_copy(update={"seed": 1}), PRESET, own)
     assert load({}, facts, PRESET, own) == loaded
-    assert [edit.request_id for edit in other.requests] != [edit.request_id for edit in loaded.requests]
+    assert [edit.request_id for edit in reseeded.requests] != [edit.request_id for edit in loaded.requests]
 
 
 @pytest.mark.parametrize("limit", [5, None])

@@ -40,15 +40,17 @@ def case(family: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.T
 
 def test_the_target_is_likelier_after_an_edit(case: Case) -> None:
     for request in REQUESTS:
-        made = case.edit([request])
-        before, after = (nll(case.model, case.tokenizer, one, [request])[0] for one in (UNEDITED, made))
+        edit = case.edit([request])
+        before, after = (
+            nll(case.model, case.tokenizer, edit_in_force, [request])[0] for edit_in_force in (UNEDITED, edit)
+        )
         if case.name == "none":
             assert torch.equal(before, after)
         elif case.name == "ike":  # a random model copies nothing: the new fact stands right before the prompt
-            assert request.target_new in made.contexts[request.request_id].splitlines()[-2]
+            assert request.target_new in edit.contexts[request.request_id].splitlines()[-2]
             assert not torch.equal(before, after)
         elif case.name == "kn":  # whether a neuron fires positively, and so helps, is chance in a random model
-            assert made.updates
+            assert edit.updates
             assert not torch.equal(before, after)
         else:
             assert after[0] < before[0]
@@ -71,45 +73,45 @@ def test_nothing_is_left_behind_also_where_an_edit_fails_on_its_way(case: Case) 
 def test_the_same_seed_gives_the_same_bytes(case: Case, tmp_path: Path) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)  # nothing depends on the process's own random state
-        again = case.edit(REQUESTS)
-    assert same(case.made, again)
+        repeated = case.edit(REQUESTS)
+    assert same(case.edit_of_all, repeated)
     files = []
-    for name, one in (("made", case.made), ("again", again)):
-        save_edit(one, tmp_path / name, case.model, case.preset(PRESET))
+    for name, edit in (("made", case.edit_of_all), ("again", repeated)):
+        save_edit(edit, tmp_path / name, case.model, case.preset(PRESET))
         files.append({file.name: file.read_bytes() for file in (tmp_path / name).iterdir()})
     assert files[0] == files[1]
 
 
 def test_an_edit_comes_back_from_disk_as_it_was(case: Case, tmp_path: Path) -> None:
-    save_edit(case.made, tmp_path, case.model, case.preset(PRESET))
+    save_edit(case.edit_of_all, tmp_path, case.model, case.preset(PRESET))
     loaded = load_edit(tmp_path)
-    wanted = nll(case.model, case.tokenizer, case.made, REQUESTS)
-    assert torch.equal(nll(case.model, case.tokenizer, loaded, REQUESTS), wanted)
-    assert loaded.contexts == case.made.contexts
+    expected = nll(case.model, case.tokenizer, case.edit_of_all, REQUESTS)
+    assert torch.equal(nll(case.model, case.tokenizer, loaded, REQUESTS), expected)
+    assert loaded.contexts == case.edit_of_all.contexts
     assert loaded.info["editor"] == case.name
-    assert {*loaded.state} == {*case.made.state}
+    assert {*loaded.state} == {*case.edit_of_all.state}
 
 
 def test_undo_is_exact(case: Case) -> None:
     before = case.model(IDS).logits
-    with nothing_left_behind(case.model), applied(case.model, case.made):
+    with nothing_left_behind(case.model), applied(case.model, case.edit_of_all):
         edited = case.model(IDS).logits
     assert torch.equal(case.model(IDS).logits, before)
-    assert torch.equal(edited, before) == (not case.made.updates)
+    assert torch.equal(edited, before) == (not case.edit_of_all.updates)
 
 
 def test_what_is_not_finite_is_refused(case: Case, tmp_path: Path) -> None:
-    for path, update in case.made.updates.items():
-        broken = {name: one.clone() for name, one in tensors_of(update).items()}
-        next(one for one in broken.values() if one.is_floating_point())[-1] = torch.inf
-        edit = replace(case.made, updates={**case.made.updates, path: type(update)(**broken)})
+    for path, update in case.edit_of_all.updates.items():
+        broken = {name: tensor.clone() for name, tensor in tensors_of(update).items()}
+        next(tensor for tensor in broken.values() if tensor.is_floating_point())[-1] = torch.inf
+        edit = replace(case.edit_of_all, updates={**case.edit_of_all.updates, path: type(update)(**broken)})
         with nothing_left_behind(case.model), pytest.raises(ValueError, match="not finite"), applied(case.model, edit):
             pass
         with pytest.raises(ValueError, match="not finite"):
             save_edit(edit, tmp_path / "edit", case.model, case.preset(PRESET))
         assert not (tmp_path / "edit").exists()
     with case.destroyed():  # the editor itself refuses, or what stores its edit does
-        if case.made.updates:
+        if case.edit_of_all.updates:
             with pytest.raises((FloatingPointError, ValueError), match=r"nan|not finite"):
                 save_edit(case.edit(REQUESTS), tmp_path / "edit", case.model, case.preset(PRESET))
             assert not (tmp_path / "edit").exists()
@@ -122,26 +124,26 @@ def test_edits_made_together_are_the_edits_made_alone(case: Case) -> None:
         return
     with nothing_left_behind(case.model):
         together = case.editor.edit_each(case.model, case.tokenizer, REQUESTS, case.settings, case.context)
-    for request, one in zip(REQUESTS, together, strict=True):
+    for request, shared in zip(REQUESTS, together, strict=True):
         alone = case.edit([request])
-        wanted, found = (nll(case.model, case.tokenizer, edit, [request]) for edit in (alone, one))
-        torch.testing.assert_close(found, wanted, atol=2e-3, rtol=1e-3)
-        assert one.contexts == alone.contexts
-        assert {*one.updates} == {*alone.updates}
+        expected, values = (nll(case.model, case.tokenizer, edit, [request]) for edit in (alone, shared))
+        torch.testing.assert_close(values, expected, atol=2e-3, rtol=1e-3)
+        assert shared.contexts == alone.contexts
+        assert {*shared.updates} == {*alone.updates}
 
 
 @pytest.mark.parametrize("name", names())
 def test_an_editor_edits_a_model_of_another_family_or_says_which_modules_it_lacks(name: str, tmp_path: Path) -> None:
     case = case_of(name, "llama", tmp_path)
-    other = replace(case, model=stranger())
-    said = ""
-    with nothing_left_behind(other.model):
+    strange_case = replace(case, model=stranger())
+    message = ""
+    with nothing_left_behind(strange_case.model):
         try:
-            made = other.edit(REQUESTS[:1])
+            edit = strange_case.edit(REQUESTS[:1])
         except ValueError as error:
-            said = str(error)
-    if said:
-        assert "which it lacks" in said or "has no linear module" in said
-        assert "down_proj" in said
+            message = str(error)
+    if message:
+        assert "which it lacks" in message or "has no linear module" in message
+        assert "down_proj" in message
     else:
-        assert nll(other.model, other.tokenizer, made, REQUESTS[:1]).isfinite().all()
+        assert nll(strange_case.model, strange_case.tokenizer, edit, REQUESTS[:1]).isfinite().all()

@@ -28,8 +28,8 @@ def test_edits_made_together_have_the_weights_of_those_made_alone(family: str, n
     how = chosen(name, layers=[0, 1], objective=objective, **{} if name == "ft_l" else {"weight_decay": 0.1})
     with nothing_left_behind(model):
         together = editor.edit_each(model, tokenizer, REQUESTS, how, context(micro_batch_tokens=40))
-    for request, one in zip(REQUESTS, together, strict=True):
-        assert same(editor.edit(model, tokenizer, [request], how, context()), one, tolerance=1e-3)
+    for request, edit in zip(REQUESTS, together, strict=True):
+        assert same(editor.edit(model, tokenizer, [request], how, context()), edit, tolerance=1e-3)
     assert editor.size_each(model, how, context()) == sum(
         value.numel() for update in together[0].updates.values() for value in tensors_of(update).values()
     )
@@ -45,8 +45,8 @@ def test_an_edit_made_together_stops_when_its_own_loss_is_low() -> None:
         counts.append(len(steps))
     assert len({*counts}) > 1  # they stop at different times
     assert max(counts) < 12
-    for request, one in zip(REQUESTS, ft.edit_each(model, tokenizer, REQUESTS, how, context()), strict=True):
-        assert same(ft.edit(model, tokenizer, [request], how, context()), one, tolerance=1e-3)
+    for request, edit in zip(REQUESTS, ft.edit_each(model, tokenizer, REQUESTS, how, context()), strict=True):
+        assert same(ft.edit(model, tokenizer, [request], how, context()), edit, tolerance=1e-3)
 
 
 def test_a_whole_block_is_trained_one_edit_at_a_time() -> None:
@@ -54,30 +54,30 @@ def test_a_whole_block_is_trained_one_edit_at_a_time() -> None:
     how = chosen("ft", module="block")
     together = ft.edit_each(model, tokenizer, REQUESTS, how, context())
     assert same(ft.edit(model, tokenizer, REQUESTS[:1], how, context()), together[0])
-    assert {type(one).__name__ for one in together[0].updates.values()} == {"Dense", "Vector"}
+    assert {type(update).__name__ for update in together[0].updates.values()} == {"Dense", "Vector"}
 
 
 def test_a_micro_batch_changes_no_result() -> None:
     model, tokenizer = tiny_model("gptj"), byte_tokenizer()
-    whole = ft.edit(model, tokenizer, REQUESTS, chosen("ft"), context())
+    mass_edit = ft.edit(model, tokenizer, REQUESTS, chosen("ft"), context())
     assert same(
-        whole, ft.edit(model, tokenizer, REQUESTS, chosen("ft"), context(micro_batch_tokens=16)), tolerance=1e-4
+        mass_edit, ft.edit(model, tokenizer, REQUESTS, chosen("ft"), context(micro_batch_tokens=16)), tolerance=1e-4
     )
 
 
 def test_no_entry_moves_further_than_the_clamp() -> None:
     model, tokenizer = tiny_model("gpt2"), byte_tokenizer()
-    made = ft_l.edit(model, tokenizer, REQUESTS, chosen("ft_l", clamp=1e-3), context())
-    moved = torch.cat([value.flatten() for one in made.updates.values() for value in tensors_of(one).values()])
+    edit = ft_l.edit(model, tokenizer, REQUESTS, chosen("ft_l", clamp=1e-3), context())
+    moved = torch.cat([value.flatten() for update in edit.updates.values() for value in tensors_of(update).values()])
     assert 0.99e-3 < moved.abs().max() <= 1.001e-3
 
 
 def test_batches_below_the_bound_take_no_step_and_an_epoch_below_it_is_the_last() -> None:
     model, tokenizer = tiny_model("gpt2"), byte_tokenizer()
     steps: list[Step] = []
-    made = ft.edit(model, tokenizer, REQUESTS, chosen("ft", min_loss=100.0, batch_size=2), context(steps=steps))
+    edit = ft.edit(model, tokenizer, REQUESTS, chosen("ft", min_loss=100.0, batch_size=2), context(steps=steps))
     assert len(steps) == 2
-    assert all(not value.any() for one in made.updates.values() for value in tensors_of(one).values())
+    assert all(not value.any() for update in edit.updates.values() for value in tensors_of(update).values())
 
 
 def test_published_scores_every_target_token_from_the_last_prompt_token() -> None:
@@ -91,17 +91,17 @@ def test_published_scores_every_target_token_from_the_last_prompt_token() -> Non
 
 def test_the_weight_decay_of_ft_w_falls_with_the_number_of_requests() -> None:
     how = chosen("ft_w", decay="corrected")
-    found = [ft_w.weight_decay(n, how) for n in (1, 100, 1_000, 10_000)]
-    assert found == pytest.approx([1.169, 0.0212, 0.00286, 0.000386], rel=2e-3)
+    decays = [ft_w.weight_decay(n, how) for n in (1, 100, 1_000, 10_000)]
+    assert decays == pytest.approx([1.169, 0.0212, 0.00286, 0.000386], rel=2e-3)
     assert ft_w.weight_decay(1, chosen("ft_w", decay="published")) == 0.0
 
 
 def test_norms_are_edited_too_and_are_what_they_were_after_undo() -> None:
     model, tokenizer = tiny_model("mistral"), byte_tokenizer()
-    made = ft_w.edit(model, tokenizer, REQUESTS, chosen("ft_w"), context())
+    edit = ft_w.edit(model, tokenizer, REQUESTS, chosen("ft_w"), context())
     path = "model.layers.1.input_layernorm.weight"
     before = model.get_parameter(path).clone()
-    with applied(model, made):
+    with applied(model, edit):
         assert not torch.equal(model.get_parameter(path), before)
     assert torch.equal(model.get_parameter(path), before)
 

@@ -29,14 +29,16 @@ from tests.helpers.updates import dense
 @pytest.mark.parametrize("name", NAMES)
 def test_the_last_layers_are_edited_and_one_request_at_a_time_gives_the_same_updates(name: str, tmp_path: Path) -> None:
     model, tokenizer, editor = tiny_model("gpt2"), byte_tokenizer(), NAMES[name]
-    ours = replace(context(), hypernet=tmp_path)
+    own_context = replace(context(), hypernet=tmp_path)
     trained(name, model, tmp_path)
-    made = editor.edit(model, tokenizer, REQUESTS, quick(name), ours)
-    assert list(made.updates) == edited_modules(model, 2)
-    for request, one in zip(REQUESTS, editor.edit_each(model, tokenizer, REQUESTS, quick(name), ours), strict=True):
-        single = editor.edit(model, tokenizer, [request], quick(name), ours)
+    edit = editor.edit(model, tokenizer, REQUESTS, quick(name), own_context)
+    assert list(edit.updates) == edited_modules(model, 2)
+    for request, single_edit in zip(
+        REQUESTS, editor.edit_each(model, tokenizer, REQUESTS, quick(name), own_context), strict=True
+    ):
+        single = editor.edit(model, tokenizer, [request], quick(name), own_context)
         for path, update in single.updates.items():
-            torch.testing.assert_close(one.updates[path].dense(), update.dense(), rtol=1e-3, atol=1e-6)
+            torch.testing.assert_close(single_edit.updates[path].dense(), update.dense(), rtol=1e-3, atol=1e-6)
 
 
 def test_training_lowers_the_held_out_loss(tmp_path: Path) -> None:
@@ -49,15 +51,17 @@ def test_a_training_that_was_killed_goes_on_to_the_same_bytes(name: str, tmp_pat
     model, editor = tiny_model("llama"), NAMES[name]
     how = quick(name, steps=5)
 
-    def run(folder: str, kept: str, stop: int) -> None:
+    def run(folder: str, checkpoint_folder: str, stop: int) -> None:
         def steps(all_steps: Iterable[int]) -> Iterator[int]:
             for step in all_steps:
                 if step == stop:
                     raise KeyboardInterrupt
                 yield step
 
-        ours = replace(context(), progress=steps, checkpoints=Checkpoints(folder=tmp_path / kept, every=2))
-        editor.train_hypernet(model, byte_tokenizer(), POOL, how, ours, tmp_path / folder)
+        own_context = replace(
+            context(), progress=steps, checkpoints=Checkpoints(folder=tmp_path / checkpoint_folder, every=2)
+        )
+        editor.train_hypernet(model, byte_tokenizer(), POOL, how, own_context, tmp_path / folder)
 
     run("whole", "kept-whole", stop=-1)
     with pytest.raises(KeyboardInterrupt):
@@ -77,12 +81,12 @@ def test_training_ends_when_the_held_out_loss_stops_falling(tmp_path: Path) -> N
 @pytest.mark.parametrize("family", CONFIGS)
 def test_the_sum_of_outer_products_is_the_gradient_at_the_weight(family: str) -> None:
     model = tiny_model(family)
-    some = [Item(prompt=(5, 9, 7), targets=((11, 12),)), Item(prompt=(6,), targets=((13,),))]
+    items = [Item(prompt=(5, 9, 7), targets=((11, 12),)), Item(prompt=(6,), targets=((13,),))]
     paths = edited_modules(model, 9)
-    signals = signals_of(model, some, paths, [0.5, 2.0])
-    losses = token_nll(model.requires_grad_(True), pack(some))
-    wanted = (losses * torch.tensor([0.5, 0.5, 2.0])).sum()
-    wanted.backward()  # type: ignore[no-untyped-call]
+    signals = signals_of(model, items, paths, [0.5, 2.0])
+    losses = token_nll(model.requires_grad_(True), pack(items))
+    expected = (losses * torch.tensor([0.5, 0.5, 2.0])).sum()
+    expected.backward()  # type: ignore[no-untyped-call]
     for path in paths:
         gradient = torch.einsum("bto,bti->oi", signals.gradients[path], signals.inputs[path])
         module = model.get_submodule(path)
@@ -96,15 +100,17 @@ def test_the_sum_of_outer_products_is_the_gradient_at_the_weight(family: str) ->
 def test_many_requests_become_a_matrix_and_the_number_of_tokens_at_a_time_does_not_matter(name: str) -> None:
     model = tiny_model("gpt2")
     network = NAMES[name].new_network(model, quick(name))
-    some = new_targets(byte_tokenizer(), REQUESTS * 2)
-    network.train()(signals_of(model, some, network.paths, [1.0] * 6))
+    items = new_targets(byte_tokenizer(), REQUESTS * 2)
+    network.train()(signals_of(model, items, network.paths, [1.0] * 6))
     network.eval()
-    one, other = (edit_together(model, network, some, [1.0] * 6, tokens) for tokens in (10_000, 20))
-    assert isinstance(one.updates[network.paths[0]], Dense)  # 6 edits of more than 6 tokens, and matrices of rank 32
-    apart = edit_apart(model, network, some, [1.0] * 6, 50)
+    in_one_batch, in_batches = (edit_together(model, network, items, [1.0] * 6, tokens) for tokens in (10_000, 20))
+    assert isinstance(
+        in_one_batch.updates[network.paths[0]], Dense
+    )  # 6 edits of more than 6 tokens, and matrices of rank 32
+    apart = edit_apart(model, network, items, [1.0] * 6, 50)
     assert all(isinstance(update, LowRank) for edit in apart for update in edit.updates.values())
-    for path, update in one.updates.items():
-        torch.testing.assert_close(dense(update), dense(other.updates[path]), rtol=1e-3, atol=1e-5)
+    for path, update in in_one_batch.updates.items():
+        torch.testing.assert_close(dense(update), dense(in_batches.updates[path]), rtol=1e-3, atol=1e-5)
         total = sum((dense(single.updates[path]) for single in apart), start=torch.zeros(()))
         torch.testing.assert_close(dense(update), total, rtol=1e-3, atol=1e-5)
 

@@ -13,18 +13,18 @@ HOMES = {"Dan": "Riga", "Eve": "Cairo", "Fay": "Delhi", "Gus": "Accra", "Hal": "
 SHORT = {"copies": 1, "updates": 1, "retains": 1}
 POOL = [
     Fact(
-        fact_id=f"home/{name}/{place}", subject=name, relation="home", prompt=template.format(name), target=city,
+        fact_id=f"home/{name}/{number}", subject=name, relation="home", prompt=template.format(name), target=city,
         template=template,
     )
     for name, city in HOMES.items()
-    for place, template in enumerate(["{} lives in", "The home of {} is"])
+    for number, template in enumerate(["{} lives in", "The home of {} is"])
 ]  # fmt: skip
 REQUEST = replace(REQUESTS[0], locality=(LocalityPrompt(prompt="Gus lives in", target="Accra"),))
 
 
 def demonstrations(text: str) -> list[tuple[str, str]]:
     """(fact, continued) of every demonstration of a context."""
-    parts = [one.removeprefix("New Fact: ").split("\nPrompt: ") for one in text.split("\n\n")]
+    parts = [demonstration.removeprefix("New Fact: ").split("\nPrompt: ") for demonstration in text.split("\n\n")]
     return [(fact, continued) for fact, continued in parts]
 
 
@@ -33,14 +33,14 @@ def test_an_edit_is_a_text_before_its_prompts(convention: str) -> None:
     model, tokenizer = tiny_model("llama"), byte_tokenizer()
     model.config.max_position_embeddings = 2048
     how = settings(ike, "ike", **SHORT, convention=convention)
-    made = ike.edit(model, tokenizer, REQUESTS, how, context(POOL))
-    assert not made.updates
-    assert made.contexts.keys() == {one.request_id for one in REQUESTS}
+    edit = ike.edit(model, tokenizer, REQUESTS, how, context(POOL))
+    assert not edit.updates
+    assert edit.contexts.keys() == {request.request_id for request in REQUESTS}
     for request in REQUESTS:
-        assert made.contexts[request.request_id].endswith(
+        assert edit.contexts[request.request_id].endswith(
             f"New Fact: {request.prompt} {request.target_new}\nPrompt: "
         )  # fmt: skip
-    alone = [ike.edit(model, tokenizer, [one], how, context(POOL)) for one in REQUESTS]
+    alone = [ike.edit(model, tokenizer, [request], how, context(POOL)) for request in REQUESTS]
     assert all(
         same(*pair) for pair in zip(alone, ike.edit_each(model, tokenizer, REQUESTS, how, context(POOL)), strict=True)
     )
@@ -54,17 +54,17 @@ def written(**changed: object) -> str:
 
 
 def test_kinds_come_as_often_as_asked_and_the_edit_itself_comes_last() -> None:
-    shown = demonstrations(written(copies=2, updates=3, retains=4))
-    assert shown[-1] == ("Ada lives in Rome", "")
-    assert shown[-2] == ("Ada lives in Rome", "Ada lives in Rome")
-    assert len(shown) == 2 + 9
+    prompts = demonstrations(written(copies=2, updates=3, retains=4))
+    assert prompts[-1] == ("Ada lives in Rome", "")
+    assert prompts[-2] == ("Ada lives in Rome", "Ada lives in Rome")
+    assert len(prompts) == 2 + 9
     kinds = {"copy": 0, "update": 0, "retain": 0}
-    for fact, continued in shown[:-2]:
-        subject = next(one for one in HOMES if one in fact)
+    for fact, continued in prompts[:-2]:
+        subject = next(name for name in HOMES if name in fact)
         kinds["copy" if fact == continued else "update" if subject in continued else "retain"] += 1
         if subject not in continued:
-            other = next(one for one in HOMES if one in continued)
-            assert continued.endswith(HOMES[other])
+            continued_subject = next(name for name in HOMES if name in continued)
+            assert continued.endswith(HOMES[continued_subject])
         else:
             assert continued.split()[-1] == fact.split()[-1]
     assert kinds == {"copy": 2, "update": 3, "retain": 4}
@@ -86,10 +86,10 @@ def test_the_most_similar_fact_is_the_last_in_the_original_and_the_first_in_easy
     near = Fact(fact_id="near", subject="Adam", relation="home", prompt="Ada-Mae lives in", target="Sofia")
     model, tokenizer = tiny_model("llama"), byte_tokenizer()
     model.config.max_position_embeddings = 4096
-    for convention, place in (("original", -3), ("easyedit", 0)):
+    for convention, position in (("original", -3), ("easyedit", 0)):
         how = settings(ike, "ike", copies=3, updates=0, retains=0, convention=convention)
-        made = ike.edit(model, tokenizer, [REQUESTS[0]], how, context([*POOL, near]))
-        assert "Ada-Mae" in " ".join(demonstrations(made.contexts["edit0"])[place])
+        edit = ike.edit(model, tokenizer, [REQUESTS[0]], how, context([*POOL, near]))
+        assert "Ada-Mae" in " ".join(demonstrations(edit.contexts["edit0"])[position])
 
 
 def test_without_other_phrasings_an_update_is_another_template_else_the_prompt_after_another_fact() -> None:
@@ -97,22 +97,22 @@ def test_without_other_phrasings_an_update_is_another_template_else_the_prompt_a
     model.config.max_position_embeddings = 4096
     how = settings(ike, "ike", copies=0, updates=2, retains=0)
     named = [POOL[0], POOL[3]]
-    unnamed = [replace(one, subject=None, relation=None, template=None) for one in named]
-    for pool, wanted in ((named, "Eve lives in"), (unnamed, ". Dan lives in Riga")):
-        shown = demonstrations(ike.edit(model, tokenizer, [REQUESTS[0]], how, context(pool)).contexts["edit0"])
-        assert any(wanted in continued for _, continued in shown), shown
+    unnamed = [replace(fact, subject=None, relation=None, template=None) for fact in named]
+    for pool, expected in ((named, "Eve lives in"), (unnamed, ". Dan lives in Riga")):
+        prompts = demonstrations(ike.edit(model, tokenizer, [REQUESTS[0]], how, context(pool)).contexts["edit0"])
+        assert any(expected in continued for _, continued in prompts), prompts
 
 
 def test_demonstrations_that_do_not_fit_are_left_out_farthest_first_and_counted() -> None:
     model, tokenizer = tiny_model("llama"), byte_tokenizer()
     how = settings(ike, "ike", copies=4, updates=4, retains=4)
     model.config.max_position_embeddings = 4096
-    whole = ike.edit(model, tokenizer, [REQUEST], how, context(POOL))
+    edit_of_all = ike.edit(model, tokenizer, [REQUEST], how, context(POOL))
     model.config.max_position_embeddings = 400
     short = ike.edit(model, tokenizer, [REQUEST], how, context(POOL))
-    assert whole.info["left_out"] == 0
+    assert edit_of_all.info["left_out"] == 0
     assert 0 < short.info["left_out"] < 12
-    assert whole.contexts["edit0"].endswith(short.contexts["edit0"])
+    assert edit_of_all.contexts["edit0"].endswith(short.contexts["edit0"])
     assert nll(model, tokenizer, short, [REQUEST]).isfinite().all()
     model.config.max_position_embeddings = 40
     with pytest.raises(ValueError, match="'edit0': stating it before its longest prompt takes more than the 40 tokens"):

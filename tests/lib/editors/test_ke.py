@@ -15,8 +15,8 @@ LONG = Item(prompt=(5, 9, 7), targets=((11, 12),))
 
 def test_the_condition_of_an_edit_does_not_depend_on_longer_edits_beside_it() -> None:
     network = ke.new_network(tiny_model("gpt2"), quick("ke", hidden=8))
-    both, alone = network.condition([SHORT, LONG]), network.condition([SHORT])
-    torch.testing.assert_close(both[:1], alone)
+    two_conditions, alone = network.condition([SHORT, LONG]), network.condition([SHORT])
+    torch.testing.assert_close(two_conditions[:1], alone)
     swapped = Item(prompt=(13,), targets=((6,),))
     assert not torch.allclose(alone, network.condition([swapped]))
 
@@ -31,13 +31,13 @@ def test_an_update_is_the_gated_gradient_along_the_weights_own_axes() -> None:
             assert isinstance(gate, ke._Gate)
             module = model.get_submodule(path)
             for row in range(2):
-                made = gate.second(gate.first(condition[row]).tanh())
-                b, a, d, c, share = made.split(gate.sizes)
+                gates = gate.second(gate.first(condition[row]).tanh())
+                b, a, d, c, share = gates.split(gate.sizes)
                 gradient = own_orientation(module, signals.gradients[path][row].T @ signals.inputs[path][row])
                 factor, rest = torch.outer(a.softmax(0), b), torch.outer(c.softmax(0), d)
-                wanted = 3.0 * share.sigmoid() * (gradient * factor + rest)
-                found = own_orientation(module, updates[path].left[row] @ updates[path].right[row])
-                torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-6)
+                expected = 3.0 * share.sigmoid() * (gradient * factor + rest)
+                change = own_orientation(module, updates[path].left[row] @ updates[path].right[row])
+                torch.testing.assert_close(change, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_every_parameter_of_the_network_learns() -> None:
@@ -45,5 +45,7 @@ def test_every_parameter_of_the_network_learns() -> None:
     network = ke.new_network(model, quick("ke", hidden=8))
     updates = network(signals_of(model, [SHORT, LONG], network.paths, [1.0, 1.0]))
     sum(update.left.pow(2).sum() + update.right.pow(3).sum() for update in updates.values()).backward()
-    assert [name for name, one in network.named_parameters() if one.grad is None or not one.grad.any()] == []
+    assert [
+        name for name, parameter in network.named_parameters() if parameter.grad is None or not parameter.grad.any()
+    ] == []
     assert network.condition.embedding.weight.data_ptr() != model.get_input_embeddings().weight.data_ptr()

@@ -35,14 +35,14 @@ def test_the_neurons_are_pushed_from_the_old_answer_to_the_new(family: str) -> N
     head = model.get_submodule(architecture(model).head).weight
     rome, oslo = (tokenizer(letter).input_ids[0] for letter in "RO")  # the first byte after the space differs
     assert torch.allclose(change, head[rome] - 2 * head[oslo], atol=1e-6)
-    made = kn.edit(model, tokenizer, REQUESTS[:1], how, context())
-    for path, update in made.updates.items():
+    edit = kn.edit(model, tokenizer, REQUESTS[:1], how, context())
+    for path, update in edit.updates.items():
         assert isinstance(update, Sparse | Dense)
         layer = int(path.split(".")[2])
         columns = update.dense().any(0).nonzero()[:, 0]
-        found = kn.knowledge_neurons(model, tokenizer, REQUESTS[0], how)
-        assert columns.tolist() == found[found[:, 0] == layer, 1].tolist()
-        assert all(torch.allclose(update.dense()[:, one], change) for one in columns)
+        neurons = kn.knowledge_neurons(model, tokenizer, REQUESTS[0], how)
+        assert columns.tolist() == neurons[neurons[:, 0] == layer, 1].tolist()
+        assert all(torch.allclose(update.dense()[:, column], change) for column in columns)
 
 
 PLAIN = [family for family in CONFIGS if family != "gemma3"]
@@ -81,20 +81,20 @@ def test_a_long_target_does_not_vanish() -> None:
 def test_updates_of_several_requests_add_up() -> None:
     model, tokenizer = tiny_model("gpt2"), byte_tokenizer()
     how = settings(kn, "kn")
-    both = kn.edit(model, tokenizer, REQUESTS[:2], how, context())
-    alone = [kn.edit(model, tokenizer, [one], how, context()) for one in REQUESTS[:2]]
-    for path, update in both.updates.items():
-        parts = [one.updates[path] for one in alone if path in one.updates]
-        dense = [one.dense() for one in parts if isinstance(one, Sparse | Dense)]
+    edit_of_two = kn.edit(model, tokenizer, REQUESTS[:2], how, context())
+    alone = [kn.edit(model, tokenizer, [request], how, context()) for request in REQUESTS[:2]]
+    for path, update in edit_of_two.updates.items():
+        parts = [single_edit.updates[path] for single_edit in alone if path in single_edit.updates]
+        dense = [update.dense() for update in parts if isinstance(update, Sparse | Dense)]
         assert isinstance(update, Sparse | Dense)
         torch.testing.assert_close(update.dense(), torch.stack(dense).sum(0))
 
 
 def test_few_neurons_are_stored_sparsely() -> None:
     model, tokenizer = tiny_model("gpt2"), byte_tokenizer()
-    made = kn.edit(model, tokenizer, REQUESTS[:1], settings(kn, "kn", threshold=0.9), context())
-    assert made.updates
-    assert all(isinstance(one, Sparse) for one in made.updates.values())
+    edit = kn.edit(model, tokenizer, REQUESTS[:1], settings(kn, "kn", threshold=0.9), context())
+    assert edit.updates
+    assert all(isinstance(update, Sparse) for update in edit.updates.values())
 
 
 def test_mistakes_are_errors() -> None:

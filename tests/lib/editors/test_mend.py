@@ -23,8 +23,8 @@ def test_running_statistics_are_those_of_all_vectors_at_once() -> None:
     for part in rows.split([1, 20, 29]):  # type: ignore[no-untyped-call]
         moments.add(part)
     moments.add(rows[:0])
-    wanted = (rows - rows.mean(0)) / rows.std(0)
-    torch.testing.assert_close(moments.normalised(rows), wanted, rtol=1e-4, atol=1e-5)
+    expected = (rows - rows.mean(0)) / rows.std(0)
+    torch.testing.assert_close(moments.normalised(rows), expected, rtol=1e-4, atol=1e-5)
     assert moments.count == 50
 
 
@@ -45,8 +45,8 @@ def test_at_the_start_an_update_goes_down_the_normalised_gradient_of_the_tokens_
     reached = (signals.gradients[last] != 0).any(-1)
     moments = network.editors[network.shapes[last]]
     assert isinstance(moments, mend._Shared)
-    wanted = -0.5 * moments.gradients.normalised(signals.gradients[last][reached])
-    torch.testing.assert_close(updates[last].left.mT[reached], wanted)
+    expected = -0.5 * moments.gradients.normalised(signals.gradients[last][reached])
+    torch.testing.assert_close(updates[last].left.mT[reached], expected)
     torch.testing.assert_close(
         updates[last].right[reached], moments.inputs.normalised(signals.inputs[last][reached])
     )  # fmt: skip
@@ -57,17 +57,19 @@ def test_every_parameter_of_the_network_learns() -> None:
     network = mend.new_network(model, quick("mend"))
     updates = network(signals_of(model, ITEMS, network.paths, [1.0, 1.0]))
     sum(update.left.pow(2).sum() + update.right.pow(3).sum() for update in updates.values()).backward()
-    moved = {name for name, one in network.named_parameters() if one.grad is not None and one.grad.any()}
+    moved = {
+        name for name, parameter in network.named_parameters() if parameter.grad is not None and parameter.grad.any()
+    }
     assert moved == {name for name, _ in network.named_parameters() if not name.endswith((".v", ".scale"))}
 
 
 def test_as_published_the_edits_own_tokens_are_the_statistics(tmp_path: Path) -> None:
     model, tokenizer = tiny_model("gptj"), byte_tokenizer()
     trained("mend", model, tmp_path)
-    ours = replace(context(), hypernet=tmp_path)
+    own_context = replace(context(), hypernet=tmp_path)
     how = quick("mend", mode="published")
-    corrected = mend.edit(model, tokenizer, REQUESTS[:1], quick("mend"), ours)
-    published = mend.edit(model, tokenizer, REQUESTS[:1], how, ours)
+    corrected = mend.edit(model, tokenizer, REQUESTS[:1], quick("mend"), own_context)
+    published = mend.edit(model, tokenizer, REQUESTS[:1], how, own_context)
     assert isinstance(published, Edit)
     assert not same(published, corrected, tolerance=0.1)
-    assert same(published, mend.edit_each(model, tokenizer, REQUESTS, how, ours)[0])
+    assert same(published, mend.edit_each(model, tokenizer, REQUESTS, how, own_context)[0])

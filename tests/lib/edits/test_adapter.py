@@ -46,7 +46,7 @@ def test_an_applied_edit_changes_the_answers_and_leaves_no_trace(family: str, de
     assert not any(module._forward_hooks for module in model.modules())
 
 
-@pytest.mark.parametrize("family", [one for one in CONFIGS if one != "gptj"])
+@pytest.mark.parametrize("family", [name for name in CONFIGS if name != "gptj"])
 def test_a_low_rank_edit_equals_its_dense_form(family: str) -> None:
     model = tiny_model(family)
     with applied(model, random_edit(family, model)):
@@ -62,10 +62,12 @@ def test_peft_reads_a_stored_adapter_and_computes_the_same(family: str, tmp_path
     edit = random_edit(family, model)
     save_adapter(tmp_path / "adapter", edit.updates, model, lora, "tiny")
     with applied(model, Edit(updates=load_adapter(tmp_path / "adapter"))):
-        ours = model(IDS).logits
+        own_logits = model(IDS).logits
     model.save_pretrained(tmp_path / "base")
-    theirs = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(tmp_path / "base"), tmp_path / "adapter")
-    torch.testing.assert_close(theirs(IDS).logits, ours, atol=2e-4, rtol=1e-4)
+    peft_model = PeftModel.from_pretrained(
+        AutoModelForCausalLM.from_pretrained(tmp_path / "base"), tmp_path / "adapter"
+    )
+    torch.testing.assert_close(peft_model(IDS).logits, own_logits, atol=2e-4, rtol=1e-4)
 
 
 _SAVE = """
@@ -94,12 +96,12 @@ def test_a_stored_adapter_is_the_same_bytes_under_every_hash_seed(tmp_path: Path
 def test_a_new_adapter_changes_nothing_and_is_the_same_for_the_same_seed() -> None:
     model = tiny_model("gptj")
     lora = Lora(r=4, alpha=8.0, targets=TARGETS["gptj"])
-    one, same, other = (new_adapter(model, lora, seed) for seed in (0, 0, 1))
-    with applied(model, Edit(updates=one.updates())):
+    first, same, reseeded = (new_adapter(model, lora, seed) for seed in (0, 0, 1))
+    with applied(model, Edit(updates=first.updates())):
         changed = model(IDS).logits
     assert torch.equal(changed, model(IDS).logits)
-    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), same.parameters(), strict=True))
-    assert not all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), same.parameters(), strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(first.parameters(), reseeded.parameters(), strict=True))
 
 
 def test_a_wrong_target_names_the_modules_that_there_are() -> None:

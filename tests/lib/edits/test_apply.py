@@ -62,10 +62,10 @@ def test_an_edit_of_every_kind_with_contexts_and_state_comes_back_from_disk(tmp_
     save_edit(edit, tmp_path, tiny_model("llama"), PRESET)
     loaded = load_edit(tmp_path)
     assert loaded.updates.keys() == updates.keys()
-    for path, one in updates.items():
-        found = loaded.updates[path]
-        assert type(found) is type(one)
-        assert all(torch.equal(value, tensors_of(found)[name]) for name, value in tensors_of(one).items())
+    for path, expected in updates.items():
+        restored = loaded.updates[path]
+        assert type(restored) is type(expected)
+        assert all(torch.equal(value, tensors_of(restored)[name]) for name, value in tensors_of(expected).items())
     assert loaded.contexts == edit.contexts
     assert torch.equal(loaded.state["keys"], torch.eye(3))
     assert loaded.info["editor"] == "ft"
@@ -83,17 +83,17 @@ def test_an_applied_edit_computes_with_w_plus_dw_and_is_undone_to_the_bit(site: 
     family, path, d_out, d_in = SITES[site]
     model, by_hand = tiny_model(family), tiny_model(family)
     before, logits = snapshot(model), model(IDS).logits
-    one = update(kind, d_out, d_in)
+    new_update = update(kind, d_out, d_in)
     module = by_hand.get_submodule(path)
-    turned = one.dense() if isinstance(module, torch.nn.Linear) else one.dense().T
+    turned = new_update.dense() if isinstance(module, torch.nn.Linear) else new_update.dense().T
     module.weight = torch.nn.Parameter(module.weight + turned)  # only this module's, where the weight is shared
     weights = list(model.parameters())
-    with applied(model, Edit(updates={path: one})):
+    with applied(model, Edit(updates={path: new_update})):
         torch.testing.assert_close(model(IDS).logits, by_hand(IDS).logits, atol=2e-4, rtol=2e-4)
         assert not torch.allclose(model(IDS).logits, logits, atol=1e-4)
     assert unchanged(model, before)
     assert torch.equal(model(IDS).logits, logits)
-    assert all(one is other for one, other in zip(model.parameters(), weights, strict=True))
+    assert all(parameter is weight for parameter, weight in zip(model.parameters(), weights, strict=True))
     assert tied(model) == tied(tiny_model(family))
 
 
@@ -122,28 +122,28 @@ def test_whatever_is_added_is_gone_afterwards(seed: int, scale: float, kind: str
 @pytest.mark.parametrize("first", KINDS)
 def test_a_composed_edit_equals_one_after_the_other(first: str, second: str) -> None:
     model = tiny_model("gpt2")
-    path, other, bias = "transformer.h.0.mlp.c_proj", "transformer.h.1.mlp.c_proj", "transformer.h.1.ln_1.bias"
+    path, second_path, bias = "transformer.h.0.mlp.c_proj", "transformer.h.1.mlp.c_proj", "transformer.h.1.ln_1.bias"
     shift = update("vector", 32, 0)
-    one = Edit(updates={path: update(first, 32, 128, 1), bias: shift}, contexts={"a": "1", "b": "1"})
+    first_edit = Edit(updates={path: update(first, 32, 128, 1), bias: shift}, contexts={"a": "1", "b": "1"})
     two = Edit(
-        updates={path: update(second, 32, 128, 2), other: update("dense", 32, 128, 3), bias: shift},
+        updates={path: update(second, 32, 128, 2), second_path: update("dense", 32, 128, 3), bias: shift},
         contexts={"b": "2"}, state={"s": torch.ones(1)}, info={"editor": "x"},
     )  # fmt: skip
-    both = compose(one, two)
-    with applied(model, one), applied(model, two):
-        wanted = model(IDS).logits
-    with applied(model, both):
-        torch.testing.assert_close(model(IDS).logits, wanted, atol=2e-4, rtol=2e-4)
-    assert isinstance(both.updates[path], LowRank if first == second == "low rank" else Dense)
-    assert both.contexts == {"a": "1", "b": "2"}
-    assert (both.info, list(both.state)) == ({"editor": "x"}, ["s"])
+    combined = compose(first_edit, two)
+    with applied(model, first_edit), applied(model, two):
+        expected = model(IDS).logits
+    with applied(model, combined):
+        torch.testing.assert_close(model(IDS).logits, expected, atol=2e-4, rtol=2e-4)
+    assert isinstance(combined.updates[path], LowRank if first == second == "low rank" else Dense)
+    assert combined.contexts == {"a": "1", "b": "2"}
+    assert (combined.info, list(combined.state)) == ({"editor": "x"}, ["s"])
 
 
 def test_low_rank_updates_become_a_matrix_where_that_is_smaller() -> None:
     low = update("low rank", 5, 40)
-    both = compose(Edit(updates={"a": low}), Edit(updates={"a": low})).updates["a"]
-    torch.testing.assert_close(both.dense(), 2 * low.dense())  # type: ignore[union-attr]
-    assert isinstance(both, Dense)
+    combined = compose(Edit(updates={"a": low}), Edit(updates={"a": low})).updates["a"]
+    torch.testing.assert_close(combined.dense(), 2 * low.dense())  # type: ignore[union-attr]
+    assert isinstance(combined, Dense)
 
 
 def test_a_vector_and_a_matrix_under_one_path_do_not_add_up() -> None:
@@ -164,9 +164,9 @@ WRONG: dict[str, tuple[str, Update, str]] = {
 }
 
 
-@pytest.mark.parametrize("what", WRONG)
-def test_what_does_not_fit_is_refused_with_the_model_untouched(what: str) -> None:
-    path, wrong, message = WRONG[what]
+@pytest.mark.parametrize("mistake", WRONG)
+def test_what_does_not_fit_is_refused_with_the_model_untouched(mistake: str) -> None:
+    path, wrong, message = WRONG[mistake]
     model = tiny_model("llama")
     before = snapshot(model)
     edit = Edit(updates={"model.layers.1.mlp.down_proj": update("dense", 32, 48), path: wrong})

@@ -36,16 +36,16 @@ def whole(edit: Edit, model: Any, how: Regularize) -> Edit:
 def test_rect_keeps_so_many_percent_and_those_that_change_their_weight_most(keep: float, seed: int) -> None:
     model = tiny_model("gpt2")
     delta = delta_of(model, "gpt2", seed)
-    found = regularized(Edit(updates={PATH["gpt2"]: Dense(delta=delta)}), model, settings("rect", keep), UNEDITED)
-    update = found.updates[PATH["gpt2"]]
+    regular = regularized(Edit(updates={PATH["gpt2"]: Dense(delta=delta)}), model, settings("rect", keep), UNEDITED)
+    update = regular.updates[PATH["gpt2"]]
     assert isinstance(update, Sparse)
     assert len(update.index) == delta.numel() - int(delta.numel() * (1 - keep / 100))
     relative = (delta / linear_weight(model.get_submodule(PATH["gpt2"]))).abs()
-    kept = torch.zeros(delta.numel(), dtype=torch.bool)
-    kept[update.index] = True
-    if not kept.all():
-        assert relative.flatten()[kept].min() >= relative.flatten()[~kept].max()
-    assert torch.equal(update.dense(), torch.where(kept.view(delta.shape), delta, 0))
+    mask = torch.zeros(delta.numel(), dtype=torch.bool)
+    mask[update.index] = True
+    if not mask.all():
+        assert relative.flatten()[mask].min() >= relative.flatten()[~mask].max()
+    assert torch.equal(update.dense(), torch.where(mask.view(delta.shape), delta, 0))
 
 
 def test_rect_counts_the_edit_before_as_part_of_the_weight() -> None:
@@ -53,10 +53,10 @@ def test_rect_counts_the_edit_before_as_part_of_the_weight() -> None:
     delta = torch.ones_like(delta_of(model, "llama"))
     weight = linear_weight(model.get_submodule(PATH["llama"]))
     earlier = Edit(updates={PATH["llama"]: Dense(delta=torch.randn(weight.shape) - weight)})
-    found = regularized(Edit(updates={PATH["llama"]: Dense(delta=delta)}), model, settings("rect"), earlier)
-    now = (weight + earlier.updates[PATH["llama"]].dense()).abs().flatten()  # type: ignore[union-attr]
-    index = found.updates[PATH["llama"]].index  # type: ignore[union-attr]
-    assert now[index].max() <= now.sort().values[len(index)]
+    regular = regularized(Edit(updates={PATH["llama"]: Dense(delta=delta)}), model, settings("rect"), earlier)
+    magnitudes = (weight + earlier.updates[PATH["llama"]].dense()).abs().flatten()  # type: ignore[union-attr]
+    index = regular.updates[PATH["llama"]].index  # type: ignore[union-attr]
+    assert magnitudes[index].max() <= magnitudes.sort().values[len(index)]
 
 
 def test_a_weight_of_zero_is_changed_infinitely_and_kept() -> None:
@@ -65,15 +65,15 @@ def test_a_weight_of_zero_is_changed_infinitely_and_kept() -> None:
     with torch.no_grad():
         weight[3, 5] = 0
     delta = torch.full_like(weight, 1e-6)
-    found = regularized(Edit(updates={PATH["llama"]: Dense(delta=delta)}), model, settings("rect", 0.1), UNEDITED)
-    assert found.updates[PATH["llama"]].dense()[3, 5] != 0  # type: ignore[union-attr]
+    regular = regularized(Edit(updates={PATH["llama"]: Dense(delta=delta)}), model, settings("rect", 0.1), UNEDITED)
+    assert regular.updates[PATH["llama"]].dense()[3, 5] != 0  # type: ignore[union-attr]
 
 
 def test_random_keeps_about_its_share_and_the_same_with_the_same_seed() -> None:
     model = tiny_model("gpt2")
     edit = Edit(updates={PATH["gpt2"]: Dense(delta=delta_of(model, "gpt2"))})
-    one, same, other = (regularized(edit, model, settings("random", 40, seed), UNEDITED) for seed in (1, 1, 2))
-    index = [found.updates[PATH["gpt2"]].index for found in (one, same, other)]  # type: ignore[union-attr]
+    first, same, reseeded = (regularized(edit, model, settings("random", 40, seed), UNEDITED) for seed in (1, 1, 2))
+    index = [edit_of_seed.updates[PATH["gpt2"]].index for edit_of_seed in (first, same, reseeded)]  # type: ignore[union-attr]
     assert torch.equal(index[0], index[1])
     assert not torch.equal(index[0], index[2])
     assert 0.35 < len(index[0]) / edit.updates[PATH["gpt2"]].delta.numel() < 0.45  # type: ignore[union-attr]
@@ -83,47 +83,49 @@ def test_pca_with_all_components_is_the_update_and_with_fewer_has_their_rank() -
     model = tiny_model("llama")
     delta = delta_of(model, "llama")
     edit = Edit(updates={PATH["llama"]: Dense(delta=delta)})
-    whole, part = (
+    full, part = (
         regularized(edit, model, settings("pca", keep), UNEDITED).updates[PATH["llama"]] for keep in (100, 25)
     )
-    torch.testing.assert_close(whole.dense(), delta, atol=1e-4, rtol=1e-4)  # type: ignore[union-attr]
-    kept = part.dense()  # type: ignore[union-attr]
-    assert torch.linalg.matrix_rank(kept - kept.mean(dim=1, keepdim=True)) == round(min(delta.shape) * 0.25)
-    assert (delta - kept).norm() < delta.norm()
+    torch.testing.assert_close(full.dense(), delta, atol=1e-4, rtol=1e-4)  # type: ignore[union-attr]
+    part_delta = part.dense()  # type: ignore[union-attr]
+    assert torch.linalg.matrix_rank(part_delta - part_delta.mean(dim=1, keepdim=True)) == round(min(delta.shape) * 0.25)
+    assert (delta - part_delta).norm() < delta.norm()
 
 
 def test_prune_lowers_only_what_is_above_the_base() -> None:
     base = torch.diag(torch.tensor([2.0, 1.0, 1.0]))
-    found = pruned(Dense(delta=torch.diag(torch.tensor([20.0, 1.5, 0.5]))), base)
-    wanted = torch.tensor([torch.log(torch.tensor(10.0)) + 2.0, 1.5, 0.5])
-    torch.testing.assert_close(found.diagonal(), wanted)
+    small = pruned(Dense(delta=torch.diag(torch.tensor([20.0, 1.5, 0.5]))), base)
+    expected = torch.tensor([torch.log(torch.tensor(10.0)) + 2.0, 1.5, 0.5])
+    torch.testing.assert_close(small.diagonal(), expected)
 
 
 def test_prune_leaves_sessions_alone_and_lowers_their_sum_the_base_being_unedited() -> None:
     model = tiny_model("gpt2")
     base = linear_weight(model.get_submodule(PATH["gpt2"])).clone()
-    one, two = (Edit(updates={PATH["gpt2"]: Dense(delta=30 * delta_of(model, "gpt2", seed))}) for seed in (1, 2))
-    assert regularized(two, model, settings("prune"), one) is two
-    both = compose(one, two)
-    found = accumulated(both, model, settings("prune"))
-    wanted = pruned(both.updates[PATH["gpt2"]], base)  # type: ignore[arg-type]
-    torch.testing.assert_close(found.updates[PATH["gpt2"]].dense(), wanted, atol=1e-3, rtol=1e-3)  # type: ignore[union-attr]
-    assert found.info["regularize"]["method"] == "prune"
-    assert accumulated(both, model, settings("rect")) is both
+    first, two = (Edit(updates={PATH["gpt2"]: Dense(delta=30 * delta_of(model, "gpt2", seed))}) for seed in (1, 2))
+    assert regularized(two, model, settings("prune"), first) is two
+    combined = compose(first, two)
+    regular = accumulated(combined, model, settings("prune"))
+    expected = pruned(combined.updates[PATH["gpt2"]], base)  # type: ignore[arg-type]
+    torch.testing.assert_close(regular.updates[PATH["gpt2"]].dense(), expected, atol=1e-3, rtol=1e-3)  # type: ignore[union-attr]
+    assert regular.info["regularize"]["method"] == "prune"
+    assert accumulated(combined, model, settings("rect")) is combined
 
 
 @given(keep=st.floats(0.1, 100), values=st.lists(st.sampled_from([0.0, 1.0, 2.0, float("inf")]), min_size=1))
 def test_of_equal_entries_the_last_ones_are_kept_as_a_stable_sort_has_it(keep: float, values: list[float]) -> None:
-    order = sorted(range(len(values)), key=lambda place: values[place])
-    wanted = set(order[int(len(values) * (1 - keep / 100)) :])
-    assert {place for place, one in enumerate(largest(torch.tensor(values), keep).tolist()) if one} == wanted
+    order = sorted(range(len(values)), key=lambda index: values[index])
+    expected = set(order[int(len(values) * (1 - keep / 100)) :])
+    assert {index for index, is_kept in enumerate(largest(torch.tensor(values), keep).tolist()) if is_kept} == expected
 
 
 def test_random_keeps_other_entries_in_another_session() -> None:
     model = tiny_model("gpt2")
     edit = Edit(updates={PATH["gpt2"]: Dense(delta=delta_of(model, "gpt2"))})
-    one, other = (regularized(edit, model, settings("random"), UNEDITED, name).updates[PATH["gpt2"]] for name in "ab")
-    assert not torch.equal(one.index, other.index)  # type: ignore[union-attr]
+    first, second = (
+        regularized(edit, model, settings("random"), UNEDITED, name).updates[PATH["gpt2"]] for name in "ab"
+    )
+    assert not torch.equal(first.index, second.index)  # type: ignore[union-attr]
 
 
 def test_what_is_not_finite_is_refused_and_not_dropped() -> None:
@@ -141,12 +143,12 @@ def test_a_low_rank_update_and_the_same_as_a_matrix_end_up_equal(method: str) ->
     d_out, d_in = linear_weight(model.get_submodule(PATH["gpt2"])).shape
     generator = torch.Generator().manual_seed(0)
     low = LowRank(left=torch.randn(d_out, 12, generator=generator), right=torch.randn(12, d_in, generator=generator))
-    found = [
-        whole(Edit(updates={PATH["gpt2"]: one}), model, settings(method, 10)).updates[PATH["gpt2"]]
-        for one in (low, Dense(delta=low.dense()))
+    results = [
+        whole(Edit(updates={PATH["gpt2"]: same_update}), model, settings(method, 10)).updates[PATH["gpt2"]]
+        for same_update in (low, Dense(delta=low.dense()))
     ]
-    torch.testing.assert_close(found[0].dense(), found[1].dense(), atol=1e-3, rtol=1e-3)  # type: ignore[union-attr]
-    assert not torch.allclose(found[0].dense(), low.dense(), atol=1e-2)  # type: ignore[union-attr]
+    torch.testing.assert_close(results[0].dense(), results[1].dense(), atol=1e-3, rtol=1e-3)  # type: ignore[union-attr]
+    assert not torch.allclose(results[0].dense(), low.dense(), atol=1e-2)  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("method", ["rect", "random", "pca", "prune"])
@@ -157,11 +159,11 @@ def test_every_kind_of_update_is_taken_and_can_be_applied(method: str, family: s
     low = LowRank(left=torch.randn(d_out, 2), right=torch.randn(2, d_in))
     bias = Vector(shift=torch.ones(d_out))
     edit = Edit(updates={PATH[family]: low} | ({f"{PATH[family]}.bias": bias} if family == "gpt2" else {}))
-    found = whole(edit, model, settings(method))
+    regular = whole(edit, model, settings(method))
     ids = torch.tensor([[1, 2, 3]])
     before = model(ids).logits
-    with applied(model, found):
+    with applied(model, regular):
         assert not torch.allclose(model(ids).logits, before)
     assert torch.equal(model(ids).logits, before)
     if family == "gpt2":
-        assert found.updates[f"{PATH[family]}.bias"] is bias
+        assert regular.updates[f"{PATH[family]}.bias"] is bias

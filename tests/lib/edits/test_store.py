@@ -79,7 +79,7 @@ def test_a_folder_model_is_described_and_loaded_and_one_without_safetensors_refu
     manifest = json.loads((base / "manifest.json").read_text())
     assert len(manifest["files"]["model.safetensors"]) == 64
     model = loading.load_model(base, torch.device("cpu"))
-    assert not any(one.requires_grad for one in model.parameters())
+    assert not any(parameter.requires_grad for parameter in model.parameters())
 
 
 def test_a_model_that_caps_its_logits_is_refused() -> None:
@@ -87,8 +87,8 @@ def test_a_model_that_caps_its_logits_is_refused() -> None:
     head = model.get_output_embeddings()
     forward = type(model).forward
 
-    def capped(self: object, *given: object, **named: object) -> object:
-        output = forward(self, *given, **named)
+    def capped(self: object, *arguments: object, **named: object) -> object:
+        output = forward(self, *arguments, **named)
         output.logits = torch.tanh(output.logits)
         return output
 

@@ -32,21 +32,25 @@ def test_every_figure_equals_numpys(family: str, kind: str) -> None:
     model, path = tiny_model(family), PATHS[family]
     weight = linear_weight(model.get_submodule(path))
     d_out, d_in = weight.shape
-    one = update(kind, d_out, d_in, scale=0.05)
+    new_update = update(kind, d_out, d_in, scale=0.05)
     before = snapshot(model)
-    found = weight_change(model, Edit(updates={path: one}), THRESHOLDS).weights[path]
+    change = weight_change(model, Edit(updates={path: new_update}), THRESHOLDS).weights[path]
     assert unchanged(model, before)
-    delta, base = one.dense().double().numpy(), weight.double().numpy()
+    delta, base = new_update.dense().double().numpy(), weight.double().numpy()
     ratio = np.divide(np.abs(delta), np.abs(base), out=np.full_like(delta, np.inf), where=base != 0)
-    assert found.entries == delta.size
-    assert found.manhattan == pytest.approx(np.abs(delta).sum(), rel=1e-5)
-    assert found.frobenius == pytest.approx(np.linalg.norm(delta), rel=1e-5)
-    assert found.largest == pytest.approx(np.linalg.norm(delta, 2), rel=1e-5)
-    assert found.base_largest == pytest.approx(np.linalg.norm(base, 2), rel=1e-5)
-    assert found.rank == np.linalg.matrix_rank(one.dense().numpy()) == (3 if kind == "low rank" else min(delta.shape))
+    assert change.entries == delta.size
+    assert change.manhattan == pytest.approx(np.abs(delta).sum(), rel=1e-5)
+    assert change.frobenius == pytest.approx(np.linalg.norm(delta), rel=1e-5)
+    assert change.largest == pytest.approx(np.linalg.norm(delta, 2), rel=1e-5)
+    assert change.base_largest == pytest.approx(np.linalg.norm(base, 2), rel=1e-5)
+    assert (
+        change.rank
+        == np.linalg.matrix_rank(new_update.dense().numpy())
+        == (3 if kind == "low rank" else min(delta.shape))
+    )
     for threshold in THRESHOLDS:
         share = 100 * ((ratio > threshold) & (delta != 0)).mean()
-        assert found.share_above[str(threshold)] == pytest.approx(share, abs=0.05)
+        assert change.share_above[str(threshold)] == pytest.approx(share, abs=0.05)
 
 
 def test_the_total_is_of_all_weights_and_vectors_count_as_one_column() -> None:
@@ -56,36 +60,41 @@ def test_the_total_is_of_all_weights_and_vectors_count_as_one_column() -> None:
         model.get_parameter(bias).fill_(2.0)
     shift = torch.full((32,), 0.2)
     edit = Edit(updates={matrix: Dense(delta=torch.zeros(32, 128)), bias: Vector(shift=shift)})
-    found = weight_change(model, edit, THRESHOLDS)
-    one = found.weights[bias]
-    assert one.manhattan == found.total.manhattan == pytest.approx(6.4)
-    assert one.largest == pytest.approx(shift.norm().item())
-    assert one.frobenius == found.total.frobenius == pytest.approx(one.largest)
-    assert (one.rank, found.weights[matrix].rank, found.total.rank) == (1, 0, 1)
-    assert one.share_above == {"0.077": 100.0, "0.171": 0.0}
-    assert found.total.share_above["0.077"] == pytest.approx(100 * 32 / (32 + 32 * 128))
-    assert found.total.base_largest == max(change.base_largest for change in found.weights.values())
-    assert found.total.entries == 32 + 32 * 128
+    changes = weight_change(model, edit, THRESHOLDS)
+    of_bias = changes.weights[bias]
+    assert of_bias.manhattan == changes.total.manhattan == pytest.approx(6.4)
+    assert of_bias.largest == pytest.approx(shift.norm().item())
+    assert of_bias.frobenius == changes.total.frobenius == pytest.approx(of_bias.largest)
+    assert (of_bias.rank, changes.weights[matrix].rank, changes.total.rank) == (1, 0, 1)
+    assert of_bias.share_above == {"0.077": 100.0, "0.171": 0.0}
+    assert changes.total.share_above["0.077"] == pytest.approx(100 * 32 / (32 + 32 * 128))
+    assert changes.total.base_largest == max(change.base_largest for change in changes.weights.values())
+    assert changes.total.entries == 32 + 32 * 128
 
 
 def test_an_edit_that_changes_no_weight_changes_nothing() -> None:
-    found = weight_change(tiny_model("llama"), Edit(updates={}, contexts={"a": "b"}), THRESHOLDS)
-    assert found.weights == {}
-    assert (found.total.manhattan, found.total.rank, found.total.share_above) == (0, 0, {"0.077": 0, "0.171": 0})
+    changes = weight_change(tiny_model("llama"), Edit(updates={}, contexts={"a": "b"}), THRESHOLDS)
+    assert changes.weights == {}
+    assert (changes.total.manhattan, changes.total.rank, changes.total.share_above) == (0, 0, {"0.077": 0, "0.171": 0})
 
 
 def test_a_zero_that_changes_is_above_every_threshold_and_one_that_stays_below() -> None:
-    found = relative_change(torch.tensor([1e-9, 0.0, -0.5, 0.0]), torch.tensor([0.0, 0.0, 2.0, 1.0]))
-    assert found.tolist() == [float("inf"), 0.0, 0.25, 0.0]
+    relative = relative_change(torch.tensor([1e-9, 0.0, -0.5, 0.0]), torch.tensor([0.0, 0.0, 2.0, 1.0]))
+    assert relative.tolist() == [float("inf"), 0.0, 0.25, 0.0]
 
 
 def test_the_rank_of_a_long_matrix_is_left_open_and_that_of_a_low_rank_one_is_not() -> None:
-    model, path, other = tiny_model("llama"), PATHS["llama"], "model.layers.0.mlp.down_proj"
-    one, low = update("dense", 32, 48), update("low rank", 32, 48)
-    short = weight_change(model, Edit(updates={path: one}), THRESHOLDS).weights[path]
-    found = weight_change(model, Edit(updates={path: one, other: low}), THRESHOLDS, rank_side=31)
-    assert (short.rank, found.weights[path].rank, found.weights[other].rank, found.total.rank) == (32, None, 3, None)
-    assert found.weights[path].largest == pytest.approx(short.largest, rel=1e-5)
+    model, path, second_path = tiny_model("llama"), PATHS["llama"], "model.layers.0.mlp.down_proj"
+    dense, low = update("dense", 32, 48), update("low rank", 32, 48)
+    short = weight_change(model, Edit(updates={path: dense}), THRESHOLDS).weights[path]
+    changes = weight_change(model, Edit(updates={path: dense, second_path: low}), THRESHOLDS, rank_side=31)
+    assert (short.rank, changes.weights[path].rank, changes.weights[second_path].rank, changes.total.rank) == (
+        32,
+        None,
+        3,
+        None,
+    )
+    assert changes.weights[path].largest == pytest.approx(short.largest, rel=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(600, 700), (900, 520)])
@@ -95,8 +104,8 @@ def test_the_largest_singular_value_of_a_wide_matrix_is_numpys(shape: tuple[int,
     falling = noise * torch.arange(1, shape[1] + 1) ** -0.5
     low = noise[:, :3] @ noise[:3]
     for matrix in (noise, falling, low, noise.bfloat16(), torch.zeros(shape), torch.ones(shape)):
-        wanted = np.linalg.norm(matrix.double().numpy(), 2)
-        assert largest_singular_value(matrix) == pytest.approx(wanted, rel=1e-5)
+        expected = np.linalg.norm(matrix.double().numpy(), 2)
+        assert largest_singular_value(matrix) == pytest.approx(expected, rel=1e-5)
 
 
 @given(d_out=st.integers(1, 30), d_in=st.integers(1, 30), rank=st.integers(1, 5), more=st.integers(0, 3))
@@ -105,10 +114,10 @@ def test_the_numerical_rank_is_the_true_one_in_either_form(d_out: int, d_in: int
     low.right[rank:] = 0
     true = min(rank, d_out, d_in)
     model = torch.nn.Sequential(torch.nn.Linear(d_in, d_out))
-    for one in (low, Dense(delta=low.dense())):
-        found = weight_change(model, Edit(updates={"0": one}), ()).weights["0"]
-        assert found.rank == true
-        assert found.largest == pytest.approx(1, rel=1e-5)
+    for same_update in (low, Dense(delta=low.dense())):
+        change = weight_change(model, Edit(updates={"0": same_update}), ()).weights["0"]
+        assert change.rank == true
+        assert change.largest == pytest.approx(1, rel=1e-5)
 
 
 @pytest.mark.parametrize("name", ["gpt2", "gptj", "llama"])

@@ -36,15 +36,15 @@ def edit_of(model: Any, family: str, kind: str) -> Edit:
         path: update(kind, *shape_of(module))
         for path, module in target_modules(model, Lora(r=1, alpha=1.0, targets=TARGETS[family])).items()
     }
-    norm = next(name for name, one in model.named_parameters() if one.shape == (32,))
+    norm = next(name for name, parameter in model.named_parameters() if parameter.shape == (32,))
     updates[norm] = Vector(shift=torch.linspace(-0.2, 0.2, 32))
     return Edit(updates=updates, info={"editor": "lora"})
 
 
 def logits(model: Any) -> torch.Tensor:
     with torch.inference_mode():
-        found: torch.Tensor = model(IDS).logits
-    return found
+        logits: torch.Tensor = model(IDS).logits
+    return logits
 
 
 def logits_with(model: Any, edit: Edit) -> torch.Tensor:
@@ -62,10 +62,10 @@ def test_the_checkpoint_answers_as_the_edited_model_and_the_model_is_unchanged(
     edit, before = edit_of(model, family, kind), snapshot(model)
     write_merged(model, edit, base, tmp_path / "merged")
     assert unchanged(model, before)
-    wanted = logits_with(model, edit)
+    expected = logits_with(model, edit)
     plain = AutoModelForCausalLM.from_pretrained(tmp_path / "merged").eval()
-    torch.testing.assert_close(logits(plain), wanted, atol=2e-4, rtol=2e-4)
-    assert not torch.allclose(wanted, logits(model), atol=1e-2)
+    torch.testing.assert_close(logits(plain), expected, atol=2e-4, rtol=2e-4)
+    assert not torch.allclose(expected, logits(model), atol=1e-2)
     plain.save_pretrained(tmp_path / "again")
     assert torch.equal(logits(AutoModelForCausalLM.from_pretrained(tmp_path / "again")), logits(plain))
 
@@ -84,8 +84,8 @@ def test_a_tied_weight_becomes_two_where_an_update_touches_it(path: str, kind: s
     plain = AutoModelForCausalLM.from_pretrained(tmp_path / "merged").eval()
     assert plain.config.tie_word_embeddings is False
     torch.testing.assert_close(logits(plain), logits_with(model, edit), atol=2e-4, rtol=2e-4)
-    for one, weight in (("transformer.wte", plain.transformer.wte.weight), ("lm_head", plain.lm_head.weight)):
-        assert torch.equal(weight, shared) == (one not in edit.updates)
+    for name, weight in (("transformer.wte", plain.transformer.wte.weight), ("lm_head", plain.lm_head.weight)):
+        assert torch.equal(weight, shared) == (name not in edit.updates)
 
 
 def test_a_tied_weight_that_no_update_touches_stays_one(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_the_weights_keep_the_dtype_that_the_base_stores(tmp_path: Path) -> None
     edit = edit_of(model, "llama", "dense")
     write_merged(model, edit, base, tmp_path / "merged")
     plain = AutoModelForCausalLM.from_pretrained(tmp_path / "merged", dtype="auto").eval()
-    assert {one.dtype for one in plain.parameters()} == {torch.bfloat16}
+    assert {parameter.dtype for parameter in plain.parameters()} == {torch.bfloat16}
     assert torch.equal(logits(plain), logits_with(model, edit))
 
 
@@ -125,10 +125,12 @@ def test_tokenizer_generation_config_and_provenance_go_along(tmp_path: Path) -> 
 def test_the_merged_model_shares_the_weights_that_the_edit_leaves_alone() -> None:
     model = tiny_model("llama")
     path = "model.layers.0.mlp.down_proj"
-    other = merged(model, Edit(updates={path: update("dense", 32, 48)}))
-    mine = dict(model.named_parameters())
-    assert [name for name, one in other.named_parameters() if one is not mine[name]] == [f"{path}.weight"]
-    assert other.config is not model.config
+    merged_model = merged(model, Edit(updates={path: update("dense", 32, 48)}))
+    own_parameters = dict(model.named_parameters())
+    assert [name for name, parameter in merged_model.named_parameters() if parameter is not own_parameters[name]] == [
+        f"{path}.weight"
+    ]
+    assert merged_model.config is not model.config
 
 
 def test_an_edit_in_context_is_refused(tmp_path: Path) -> None:
@@ -146,7 +148,7 @@ def test_an_edit_that_does_not_fit_or_is_not_finite_leaves_nothing(tmp_path: Pat
             write_merged(
                 stored_model(base), Edit(updates={"model.layers.0.mlp.down_proj": update_}), base, tmp_path / "merged"
             )
-    assert [one.name for one in tmp_path.iterdir()] == ["base"]
+    assert [path.name for path in tmp_path.iterdir()] == ["base"]
 
 
 def test_a_write_that_is_cut_off_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +161,7 @@ def test_a_write_that_is_cut_off_leaves_nothing(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr("lib.export.merge.write_json", full)
     with pytest.raises(OSError, match="disk full"):
         write_merged(model, edit_of(model, "llama", "dense"), base, tmp_path / "merged")
-    assert [one.name for one in tmp_path.iterdir()] == ["base"]
+    assert [path.name for path in tmp_path.iterdir()] == ["base"]
 
 
 def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
@@ -168,4 +170,4 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "merged/mine.txt").write_text("mine")
     with pytest.raises(ValueError, match="new or empty"):
         write_merged(stored_model(base), Edit(updates={}), base, tmp_path / "merged")
-    assert [one.name for one in (tmp_path / "merged").iterdir()] == ["mine.txt"]
+    assert [path.name for path in (tmp_path / "merged").iterdir()] == ["mine.txt"]

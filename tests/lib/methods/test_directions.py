@@ -45,8 +45,8 @@ def test_they_tell_subjects_from_other_tokens(family: str) -> None:
     model = tiny_model(family)
     directions = directions_of(model, family)
     moments = input_moments(model, ITEMS, list(directions), 64)
-    places = [Place(ids=ids, position=span[0]) for ids, span in LOCATED]
-    keys = states(model, places, [(path, "input") for path in directions], 64)
+    locations = [Place(ids=ids, position=span[0]) for ids, span in LOCATED]
+    keys = states(model, locations, [(path, "input") for path in directions], 64)
     for path, matrix in directions.items():
         at_subjects = (keys[path, "input"] @ matrix.T).square().sum(1).mean()
         elsewhere = ((matrix @ moments[path].every) * matrix).sum()
@@ -66,7 +66,7 @@ def test_drift_is_the_share_of_the_outputs_energy_that_the_adapter_adds(family: 
     inputs: dict[str, list[torch.Tensor]] = {path: [] for path in directions}
     for path in directions:
         module = model.get_submodule(path)
-        module.register_forward_pre_hook(lambda _, given, path=path: inputs[path].append(given[0][0]))  # type: ignore[misc]
+        module.register_forward_pre_hook(lambda _, arguments, path=path: inputs[path].append(arguments[0][0]))  # type: ignore[misc]
     with torch.no_grad():
         for item in ITEMS:
             model(torch.tensor([[*item.prompt, *item.targets[0][:-1]]]))

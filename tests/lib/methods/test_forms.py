@@ -45,12 +45,15 @@ def test_a_step_takes_every_request_in_one_form_and_its_own_prompt_as_often_as_a
         groups=[[0, 1], [2, 3, 4], [5]], plain_share=0.3,
     )  # fmt: skip
     assert schedule.steps(6) == 400
-    drawn = [index for step in range(400) for index in schedule.batch(step, 6)]
-    assert len(drawn) == 600
+    batches = [index for step in range(400) for index in schedule.batch(step, 6)]
+    assert len(batches) == 600
     assert (
-        sum(index in (0, 1) for index in drawn) == sum(index in (2, 3, 4) for index in drawn) == drawn.count(5) == 200
+        sum(index in (0, 1) for index in batches)
+        == sum(index in (2, 3, 4) for index in batches)
+        == batches.count(5)
+        == 200
     )
-    assert drawn.count(0) / 200 == pytest.approx(0.3, abs=0.1)
+    assert batches.count(0) / 200 == pytest.approx(0.3, abs=0.1)
 
 
 def test_the_continuation_is_held_and_the_target_is_not() -> None:
@@ -103,8 +106,8 @@ def test_kept_prompts_are_the_unedited_facts_and_the_template_about_other_subjec
 
 
 def test_every_step_holds_its_share_in_turns() -> None:
-    kept = Kept(prompts=["a b", "c d", "e f"], texts=["It rains today. It is wet."], chats=())
-    step = kept.per_step(TOKENIZER, prompts=2, texts=2, text_tokens=6, chats=3, seed=0)
+    held_data = Kept(prompts=["a b", "c d", "e f"], texts=["It rains today. It is wet."], chats=())
+    step = held_data.per_step(TOKENIZER, prompts=2, texts=2, text_tokens=6, chats=3, seed=0)
     examples = [step(number) for number in range(3)]
     assert [len(each) for each in examples] == [3, 3, 3]
     prompts = [example.item.prompt for each in examples for example in each if example.group == "prompts"]

@@ -142,8 +142,8 @@ def test_training_learns_the_edit_and_stays_nearer_to_the_unedited_model_where_i
 
 
 def test_many_adapters_at_once_are_each_alone(family: str) -> None:
-    other = replace(EDIT, item=Item(prompt=(6, 3, 2), targets=((13, 40),)), held_tokens=1)
-    sets, objective = [[EDIT, PROMPT], [other, TEXT]], Objective(after=2.0, keep=1.0)
+    second_edit = replace(EDIT, item=Item(prompt=(6, 3, 2), targets=((13, 40),)), held_tokens=1)
+    sets, objective = [[EDIT, PROMPT], [second_edit, TEXT]], Objective(after=2.0, keep=1.0)
     model = tiny_model(family)
     # From adapters that change something: at the start the KL has no gradient, and Adam would scale up its rounding.
     together = [changed(adapter_of(model, family)) for _ in sets]
@@ -153,8 +153,8 @@ def test_many_adapters_at_once_are_each_alone(family: str) -> None:
         with alone.attached(model):
             train(model, alone.parameters(), examples, schedule(3), SINGLE_PROCESS, lambda steps: steps, None,
                   objective, gate=alone.gate)  # fmt: skip
-        for ours, theirs in zip(adapter.parameters(), alone.parameters(), strict=True):
-            torch.testing.assert_close(ours, theirs, atol=2e-4, rtol=1e-3)
+        for parameter, reference in zip(adapter.parameters(), alone.parameters(), strict=True):
+            torch.testing.assert_close(parameter, reference, atol=2e-4, rtol=1e-3)
 
 
 def test_the_rate_rises_over_the_warm_up_and_falls_to_zero() -> None:

@@ -28,29 +28,29 @@ def drawn(facts: list[Fact], seed: int) -> TrainingCase:
 def test_a_case_is_another_target_another_phrasing_and_other_subjects(seed: int) -> None:
     case = drawn(POOL, seed)
     prompt, new = text(case.edit.prompt), text(case.edit.targets[0]).strip()
-    fact = next(one for one in POOL if one.prompt == prompt)
+    fact = next(pool_fact for pool_fact in POOL if pool_fact.prompt == prompt)
     assert new != fact.target
     assert new in HOMES.values() if fact.relation else True
     assert case.rephrased.targets == case.edit.targets
     assert (text(case.rephrased.prompt) == prompt) == (fact.relation is None)
     assert str(fact.subject or "sky") in text(case.rephrased.prompt)
-    for place, item in enumerate(case.locality):
-        beside = next(one for one in POOL if one.prompt == text(item.prompt))
+    for number, item in enumerate(case.locality):
+        beside = next(pool_fact for pool_fact in POOL if pool_fact.prompt == text(item.prompt))
         assert text(item.targets[0]).strip() == beside.target
         assert beside.subject != fact.subject or beside.prompt != prompt
-        if fact.relation and place < 2:
+        if fact.relation and number < 2:
             assert (beside.relation, beside.subject != fact.subject) == ("home", True)
 
 
 def test_a_relation_with_one_object_takes_a_target_of_another() -> None:
-    facts = [one for one in POOL if one.subject in ("Eva", "Gus", None)]
+    facts = [fact for fact in POOL if fact.subject in ("Eva", "Gus", None)]
     assert {text(drawn(facts, seed).edit.targets[0]).strip() for seed in range(20)} == {"blue", "Oslo"}
 
 
 def test_all_phrasings_of_a_fact_are_on_one_side_of_the_split() -> None:
     train, validation = split(POOL, 0.4, seed=0)
     assert len(train) + len(validation) == len(POOL)
-    assert not {one.subject for one in train} & {one.subject for one in validation}
+    assert not {fact.subject for fact in train} & {fact.subject for fact in validation}
     assert split(POOL, 0.4, seed=0) == (train, validation)
 
 

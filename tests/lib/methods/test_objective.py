@@ -28,39 +28,39 @@ def model() -> torch.nn.Module:
 
 
 def test_conditional_loss_is_the_mean_over_the_target_tokens_of_the_whole_batch(model: torch.nn.Module) -> None:
-    batch = [Example(item=one) for one in ONE]
-    parts = [Objective().loss(model, [one], batch) for one in batch]
-    wanted = -sum(log_p(model, one.prompt, one.targets[0]) for one in ONE) / 2
-    torch.testing.assert_close(sum(parts), wanted)
+    batch = [Example(item=item) for item in ONE]
+    parts = [Objective().loss(model, [example], batch) for example in batch]
+    expected = -sum(log_p(model, item.prompt, item.targets[0]) for item in ONE) / 2
+    torch.testing.assert_close(sum(parts), expected)
 
 
 def test_dpo_is_the_formula_with_the_unedited_model_as_reference(model: torch.nn.Module) -> None:
-    batch = with_reference(model, [Example(item=one) for one in [*TWO, *ONE]], micro_batch_tokens=8)
-    assert [one.reference is not None for one in batch] == [True] * 3 + [False] * 2
-    before = [[log_p(model, one.prompt, target) for target in one.targets] for one in TWO]
+    batch = with_reference(model, [Example(item=item) for item in [*TWO, *ONE]], micro_batch_tokens=8)
+    assert [example.reference is not None for example in batch] == [True] * 3 + [False] * 2
+    before = [[log_p(model, item.prompt, target) for target in item.targets] for item in TWO]
     adapter = new_adapter(model, Lora(r=4, alpha=8.0, targets=TARGETS["llama"]), seed=0)
     for matrix in adapter.b.values():
         matrix.data.normal_(generator=torch.Generator().manual_seed(1))
     with adapter.attached(model):
-        found = Objective(dpo=0.4, beta=0.5).loss(model, batch, batch)
-        after = [[log_p(model, one.prompt, target) for target in one.targets] for one in TWO]
-        conditional = -sum(log_p(model, one.prompt, one.targets[0]) for one in [*TWO, *ONE]) / 8
+        loss = Objective(dpo=0.4, beta=0.5).loss(model, batch, batch)
+        after = [[log_p(model, item.prompt, target) for target in item.targets] for item in TWO]
+        conditional = -sum(log_p(model, item.prompt, item.targets[0]) for item in [*TWO, *ONE]) / 8
     margins = [(new - new0) - (true - true0) for (new, true), (new0, true0) in zip(after, before, strict=True)]
-    preference = sum(-torch.nn.functional.logsigmoid(0.5 * one) for one in margins) / 3
-    torch.testing.assert_close(found, 0.6 * conditional + 0.4 * preference, rtol=1e-4, atol=1e-5)
+    preference = sum(-torch.nn.functional.logsigmoid(0.5 * margin) for margin in margins) / 3
+    torch.testing.assert_close(loss, 0.6 * conditional + 0.4 * preference, rtol=1e-4, atol=1e-5)
 
 
 def test_before_training_dpo_is_log_two(model: torch.nn.Module) -> None:
-    batch = with_reference(model, [Example(item=one) for one in TWO], micro_batch_tokens=64)
-    whole = Objective(dpo=0.5).loss(model, batch, batch).item()
+    batch = with_reference(model, [Example(item=item) for item in TWO], micro_batch_tokens=64)
+    full_loss = Objective(dpo=0.5).loss(model, batch, batch).item()
     conditional = Objective().loss(model, batch, batch).item()
-    assert whole == pytest.approx(0.5 * conditional + 0.5 * math.log(2), abs=1e-5)
+    assert full_loss == pytest.approx(0.5 * conditional + 0.5 * math.log(2), abs=1e-5)
 
 
 def test_text_has_its_share_whatever_the_number_of_its_tokens(model: torch.nn.Module) -> None:
-    facts = [Example(item=one) for one in ONE]
+    facts = [Example(item=item) for item in ONE]
     text = Example(item=Item(prompt=(7,), targets=((8, 9, 10, 11),)), text=True)
     batch = [*facts, text]
     alone = Objective().loss(model, facts, facts)
-    wanted = 0.9 * alone - 0.1 * log_p(model, (7,), (8, 9, 10, 11)) / 4
-    torch.testing.assert_close(Objective(text=0.1).loss(model, batch, batch), wanted)
+    expected = 0.9 * alone - 0.1 * log_p(model, (7,), (8, 9, 10, 11)) / 4
+    torch.testing.assert_close(Objective(text=0.1).loss(model, batch, batch), expected)

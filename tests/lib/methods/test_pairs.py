@@ -26,11 +26,11 @@ def test_parts_change_nothing(monkeypatch: pytest.MonkeyPatch, part: int, reject
     monkeypatch.setattr(pairs, "_PART", part)
     tokenizer = byte_tokenizer()
     targets = [(new, true) if rejected and true else (new,) for _, new, true in TRIPLES]
-    whole = encode(tokenizer, [prompt for prompt, _, _ in TRIPLES], targets)
-    assert list(pairs.training_items(tokenizer, TRIPLES, mask_prompt=True, rejected=rejected)) == whole
+    items = encode(tokenizer, [prompt for prompt, _, _ in TRIPLES], targets)
+    assert list(pairs.training_items(tokenizer, TRIPLES, mask_prompt=True, rejected=rejected)) == items
     if not rejected:
         plain = list(pairs.training_items(tokenizer, TRIPLES, mask_prompt=False, rejected=False))
-        assert plain == [pairs.unmasked(one) for one in whole]
+        assert plain == [pairs.unmasked(item) for item in items]
 
 
 @pytest.mark.parametrize(("paraphrases", "neighbors"), [(PARAPHRASES, []), ([], NEIGHBORS)])

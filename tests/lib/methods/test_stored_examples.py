@@ -35,7 +35,10 @@ def test_what_is_written_is_read_in_order(tmp_path_factory: pytest.TempPathFacto
     write_examples(folder, iter(examples))
     stored = StoredExamples.of(folder)
     assert list(stored) == examples
-    assert [len(stored), [one.length for one in stored]] == [len(examples), [one.length for one in examples]]
+    assert [len(stored), [example.length for example in stored]] == [
+        len(examples),
+        [example.length for example in examples],
+    ]
     assert stored[1:-1] == examples[1:-1]
     assert not examples or stored[-1] == examples[-1]
 
@@ -69,9 +72,11 @@ def test_references_are_those_of_examples_in_memory(tmp_path: Path) -> None:
     model = tiny_model("llama")
     write_examples(tmp_path, EXAMPLES)
     stored = StoredExamples.of(tmp_path)
-    found = stored.with_references(references(model, stored, micro_batch_tokens=9))
-    assert list(found) == with_reference(model, EXAMPLES, micro_batch_tokens=9)
-    assert [one.reference is None for one in found] == [len(one.item.targets) == 1 for one in EXAMPLES]
+    examples = stored.with_references(references(model, stored, micro_batch_tokens=9))
+    assert list(examples) == with_reference(model, EXAMPLES, micro_batch_tokens=9)
+    assert [example.reference is None for example in examples] == [
+        len(example.item.targets) == 1 for example in EXAMPLES
+    ]
 
 
 @pytest.mark.parametrize("dpo", [0.0, 0.4])
@@ -89,7 +94,7 @@ def test_training_from_disk_gives_the_bytes_of_training_from_memory(tmp_path: Pa
             train(
                 model, adapter.parameters(), examples, schedule(), Distributed(), lambda steps: steps, None, objective
             )
-        results.append([one.detach() for one in adapter.parameters()])
+        results.append([parameter.detach() for parameter in adapter.parameters()])
     assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
 
 
@@ -97,5 +102,5 @@ def test_the_files_are_mapped_and_hold_four_bytes_a_token(tmp_path: Path) -> Non
     write_examples(tmp_path, EXAMPLES)
     stored = StoredExamples.of(tmp_path)
     assert isinstance(stored.tokens, np.memmap)
-    count = sum(len(one.item.prompt) + sum(map(len, one.item.targets)) for one in EXAMPLES)
+    count = sum(len(example.item.prompt) + sum(map(len, example.item.targets)) for example in EXAMPLES)
     assert (tmp_path / "tokens.i32").stat().st_size == 4 * count == array("i").itemsize * count

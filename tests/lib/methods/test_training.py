@@ -36,7 +36,7 @@ def schedule(**changes: float) -> Schedule:
 
 
 def trained(
-    wanted: Schedule, checkpoints: Checkpoints | None = None, stop_after: int | None = None
+    plan: Schedule, checkpoints: Checkpoints | None = None, stop_after: int | None = None
 ) -> tuple[list[torch.Tensor], list[Step]]:
     model = tiny_model("llama")
     adapter = new_adapter(model, Lora(r=4, alpha=8.0, targets=TARGETS["llama"]), seed=0)
@@ -48,8 +48,8 @@ def trained(
             yield step
 
     with adapter.attached(model):
-        done = train(model, adapter.parameters(), EXAMPLES, wanted, Distributed(), killed, checkpoints)
-    return [one.detach() for one in adapter.parameters()], done
+        done = train(model, adapter.parameters(), EXAMPLES, plan, Distributed(), killed, checkpoints)
+    return [parameter.detach() for parameter in adapter.parameters()], done
 
 
 def test_the_loss_falls_to_a_quarter() -> None:
@@ -58,32 +58,32 @@ def test_the_loss_falls_to_a_quarter() -> None:
 
 
 def test_a_killed_run_continues_to_the_same_bytes(tmp_path: Path) -> None:
-    whole, steps = trained(schedule())
-    places = Checkpoints(folder=tmp_path, every=2)
+    uninterrupted, steps = trained(schedule())
+    checkpoints = Checkpoints(folder=tmp_path, every=2)
     for kill in (3, 9):
         with pytest.raises(KeyboardInterrupt):
-            trained(schedule(), places, stop_after=kill)
+            trained(schedule(), checkpoints, stop_after=kill)
     (tmp_path / "unfinished").write_bytes(b"half a checkpoint")
-    assert sorted(one.name for one in tmp_path.glob("step-*")) == [
+    assert sorted(path.name for path in tmp_path.glob("step-*")) == [
         "step-00000006.safetensors",
         "step-00000008.safetensors",
     ]
-    again, continued = trained(schedule(), places)
-    assert all(torch.equal(a, b) for a, b in zip(whole, again, strict=True))
+    resumed, continued = trained(schedule(), checkpoints)
+    assert all(torch.equal(a, b) for a, b in zip(uninterrupted, resumed, strict=True))
     assert continued == steps
 
 
 def test_forward_passes_of_any_size_give_the_same_step() -> None:
-    one, _ = trained(schedule(micro_batch_tokens=8))
-    other, _ = trained(schedule(micro_batch_tokens=4096))
-    for a, b in zip(one, other, strict=True):
+    in_small_batches, _ = trained(schedule(micro_batch_tokens=8))
+    in_large_batches, _ = trained(schedule(micro_batch_tokens=4096))
+    for a, b in zip(in_small_batches, in_large_batches, strict=True):
         torch.testing.assert_close(a, b, atol=2e-4, rtol=1e-3)
 
 
 def test_every_epoch_goes_through_all_items_once_in_another_order() -> None:
-    wanted = schedule(batch_size=5)
-    epochs = [[index for step in range(e * 5, e * 5 + 5) for index in wanted.batch(step, 22)] for e in range(2)]
-    assert [sorted(one) for one in epochs] == [list(range(22))] * 2
+    plan = schedule(batch_size=5)
+    epochs = [[index for step in range(e * 5, e * 5 + 5) for index in plan.batch(step, 22)] for e in range(2)]
+    assert [sorted(epoch) for epoch in epochs] == [list(range(22))] * 2
     assert epochs[0] != epochs[1]
 
 

@@ -27,15 +27,15 @@ def examples(edit: int) -> list[Example]:
 def test_adapters_trained_together_equal_adapters_trained_alone(family: str) -> None:
     model = tiny_model(family)
     lora = Lora(r=4, alpha=8.0, targets=[*TARGETS[family], *(["wte"] if family == "gpt2" else [])])
-    made: list[Adapter] = [new_adapter(model, lora, seed=0) for _ in range(3)]
-    wanted = schedule(epochs=4)
-    train_each(model, made, [examples(edit) for edit in range(3)], wanted, Objective(), lambda steps: steps)
-    for edit, together in enumerate(made):
+    adapters: list[Adapter] = [new_adapter(model, lora, seed=0) for _ in range(3)]
+    plan = schedule(epochs=4)
+    train_each(model, adapters, [examples(edit) for edit in range(3)], plan, Objective(), lambda steps: steps)
+    for edit, together in enumerate(adapters):
         alone = new_adapter(model, lora, seed=0)
         with alone.attached(model):
-            train(model, alone.parameters(), examples(edit), wanted, Distributed(), lambda steps: steps)
-        for one, other in zip(together.parameters(), alone.parameters(), strict=True):
-            torch.testing.assert_close(one, other, atol=5e-4, rtol=5e-3)
+            train(model, alone.parameters(), examples(edit), plan, Distributed(), lambda steps: steps)
+        for parameter, reference in zip(together.parameters(), alone.parameters(), strict=True):
+            torch.testing.assert_close(parameter, reference, atol=5e-4, rtol=5e-3)
     assert not any(module._forward_hooks for module in model.modules())
 
 

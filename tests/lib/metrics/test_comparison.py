@@ -48,18 +48,18 @@ def run(name: str, correct: Correct, session: int = 0, prompt: str = "p") -> Run
     return RunTables(
         name=name,
         edits=pl.DataFrame(edits, schema_overrides=types),
-        scores=pl.DataFrame([asdict(one) for one in rows]),
+        scores=pl.DataFrame([asdict(row) for row in rows]),
     )
 
 
-def row_of(found: Comparison, kind: str, measure: str = "token_accuracy") -> ComparisonRow:
-    (row,) = (one for one in found.rows if (one.kind, one.measure) == (kind, measure))
+def row_of(comparison: Comparison, kind: str, measure: str = "token_accuracy") -> ComparisonRow:
+    (row,) = (candidate for candidate in comparison.rows if (candidate.kind, candidate.measure) == (kind, measure))
     return row
 
 
 def test_difference_interval_and_sign_test_are_of_the_edits_differences() -> None:
-    found = compare(run("a", {"efficacy": [1, 5, 5, 2, 0]}), run("b", {"efficacy": [3, 5, 9, 4, 1]}))
-    row = row_of(found, "efficacy")
+    comparison = compare(run("a", {"efficacy": [1, 5, 5, 2, 0]}), run("b", {"efficacy": [3, 5, 9, 4, 1]}))
+    row = row_of(comparison, "efficacy")
     differences = np.array([20, 0, 40, 20, 10])
     assert (row.n, row.wins, row.ties, row.losses) == (5, 4, 1, 0)
     assert (row.a, row.b, row.difference) == pytest.approx((26, 44, 18))
@@ -82,8 +82,8 @@ def test_edits_that_go_together_give_a_narrower_interval_than_either_run_has() -
 
 def test_a_run_compared_with_itself_has_ties_only() -> None:
     correct = {kind: list(range(10)) for kind in KINDS}
-    found = compare(run("a", correct), run("b", correct))
-    for row in found.rows:
+    comparison = compare(run("a", correct), run("b", correct))
+    for row in comparison.rows:
         assert row.difference == 0
         if row.kind != "score":
             assert (row.p_value, row.wins, row.ties, row.losses) == (1, 0, 10, 0)
@@ -94,7 +94,7 @@ def test_the_score_is_the_harmonic_mean_with_a_bootstrap_over_paired_edits() -> 
     a = {kind: column.tolist() for kind, column in zip(KINDS, values, strict=True)}
     b = {kind: (column + 1).tolist() for kind, column in zip(KINDS, values, strict=True)}
     row = row_of(compare(run("a", a), run("b", b)), "score")
-    score_a, score_b = (3 / (1 / (10 * one.mean(axis=1))).sum() for one in (values, values + 1))
+    score_a, score_b = (3 / (1 / (10 * correct_shares.mean(axis=1))).sum() for correct_shares in (values, values + 1))
     assert (row.a, row.b, row.difference) == pytest.approx((score_a, score_b, score_b - score_a))
     assert row.bootstrap is not None
     assert row.bootstrap.low < row.difference < row.bootstrap.high
@@ -103,8 +103,8 @@ def test_the_score_is_the_harmonic_mean_with_a_bootstrap_over_paired_edits() -> 
 
 
 def test_without_locality_there_is_no_score() -> None:
-    found = compare(run("a", {"efficacy": [1]}), run("b", {"efficacy": [2]}))
-    assert {row.kind for row in found.rows} == {"efficacy"}
+    comparison = compare(run("a", {"efficacy": [1]}), run("b", {"efficacy": [2]}))
+    assert {row.kind for row in comparison.rows} == {"efficacy"}
 
 
 def test_the_order_of_rows_does_not_matter() -> None:
@@ -116,8 +116,8 @@ def test_the_order_of_rows_does_not_matter() -> None:
 def test_of_a_sequential_run_the_last_checkpoint_counts() -> None:
     early, late = run("b", {"efficacy": [0, 0]}, session=1), run("b", {"efficacy": [4, 6]}, session=2)
     scores = pl.concat([early.scores.filter(when="after"), late.scores])
-    found = compare(run("a", {"efficacy": [1, 1]}), replace(late, scores=scores))
-    assert row_of(found, "efficacy").b == 50
+    comparison = compare(run("a", {"efficacy": [1, 1]}), replace(late, scores=scores))
+    assert row_of(comparison, "efficacy").b == 50
 
 
 def test_runs_on_other_edits_are_refused_with_their_number() -> None:
@@ -145,17 +145,17 @@ def test_an_edit_without_scores_is_refused() -> None:
 
 
 def test_other_prompts_about_the_same_facts_are_compared_and_said() -> None:
-    found = compare(run("a", {"efficacy": [1, 2]}), run("b", {"efficacy": [1, 2]}, prompt="q"))
-    assert found.other_prompts == {"efficacy": 2}
-    assert "Of 2 edits the two runs were asked other efficacy prompts" in table(found)
+    comparison = compare(run("a", {"efficacy": [1, 2]}), run("b", {"efficacy": [1, 2]}, prompt="q"))
+    assert comparison.other_prompts == {"efficacy": 2}
+    assert "Of 2 edits the two runs were asked other efficacy prompts" in table(comparison)
     assert compare(run("a", {"efficacy": [1]}), run("b", {"efficacy": [2]})).other_prompts == {}
 
 
 def test_the_same_seed_gives_the_same_intervals() -> None:
     a, b = run("a", {"efficacy": [1, 5, 5]}), run("b", {"efficacy": [3, 5, 9]})
-    one, same, other = (compare(a, b, Resampling(draws=20, seed=seed)).rows for seed in (0, 0, 1))
-    assert one == same
-    assert one != other
+    first, same, reseeded = (compare(a, b, Resampling(draws=20, seed=seed)).rows for seed in (0, 0, 1))
+    assert first == same
+    assert first != reseeded
 
 
 def test_the_table_names_both_runs_and_signs_the_difference() -> None:

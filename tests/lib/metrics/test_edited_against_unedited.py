@@ -21,13 +21,13 @@ EDITS = pl.DataFrame(
 def test_differences_are_after_minus_before_of_every_edit_and_of_the_last_session() -> None:
     before, earlier, last = {"a": 1, "b": 5, "c": 9}, {"a": 0, "b": 0, "c": 0}, {"a": 4, "b": 5, "c": 8}
     rows = [replace(ONE, request_id=edit, correct=correct) for edit, correct in before.items()]
-    for session, found in ((2, earlier), (3, last)):
+    for session, values in ((2, earlier), (3, last)):
         rows += [
             replace(ONE, request_id=edit, correct=correct, when="after", session=session)
-            for edit, correct in found.items()
+            for edit, correct in values.items()
         ]
     comparison = edited_against_unedited(EDITS, pl.DataFrame([asdict(row) for row in rows]))
-    (row,) = (one for one in comparison.rows if one.measure == "token_accuracy")
+    (row,) = (candidate for candidate in comparison.rows if candidate.measure == "token_accuracy")
     assert (comparison.a, comparison.b, comparison.n) == ("unedited", "edited", 3)
     assert (row.a, row.b, row.difference) == pytest.approx((50, 170 / 3, 20 / 3))
     assert (row.wins, row.ties, row.losses) == (1, 1, 1)
@@ -53,7 +53,7 @@ def test_texts_are_compared_and_what_only_an_edited_model_has_is_not() -> None:
     fluency = pl.DataFrame(about | {"kind": ["generation"] * 6, "fluency": [500.0, 510.0, 520.0, 480.0, 510.0, 530.0]})
     kl = pl.DataFrame(about | {"kind": ["locality"] * 6, "kl": [0.5] * 6}).filter(pl.col("when") == "after")
     comparison = edited_against_unedited(EDITS, pl.DataFrame([asdict(row) for row in rows]), [fluency, kl])
-    (row,) = (one for one in comparison.rows if one.measure == "fluency")
+    (row,) = (candidate for candidate in comparison.rows if candidate.measure == "fluency")
     assert (row.a, row.b, row.n) == pytest.approx((510, 1520 / 3, 3))
     assert (row.wins, row.ties, row.losses) == (1, 1, 1)
-    assert "kl" not in {one.measure for one in comparison.rows}
+    assert "kl" not in {row.measure for row in comparison.rows}

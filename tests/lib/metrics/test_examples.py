@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import polars as pl
 
-from lib.metrics.examples import Example, Passage, examples, passages
+from lib.metrics.examples import AnswerExample, Passage, examples, passages
 from tests.helpers.pages import NLL
 
 
@@ -26,12 +26,12 @@ def test_examples_are_the_edits_with_a_continuation_those_that_did_not_take_firs
     generations = pl.DataFrame(rows, schema=["request_id", "when", "text"], orient="row")
     nll = pl.DataFrame({"request_id": ["a", "b"], **{name: [1.0, 2.0] for name in NLL}})
     first, second, third = examples(edits, generations, nll)
-    assert replace(first, nll=NLL) == Example(
+    assert replace(first, nll=NLL) == AnswerExample(
         prompt="A", target_new="n", target_true=None, before=None, after="1", nll=NLL, took=False,
         why_not="another answer",
     )  # fmt: skip
     assert (second.prompt, second.took, second.why_not) == ("D", False, "repeats itself")
-    assert third == Example(
+    assert third == AnswerExample(
         prompt="B", target_new="n", target_true="t", before="2", after=" n.", nll=dict.fromkeys(NLL, 2.0), took=True,
         why_not=None,
     )  # fmt: skip

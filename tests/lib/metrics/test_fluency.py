@@ -10,16 +10,16 @@ from tests.helpers.models import GOLDEN
 REFERENCE = json.loads((GOLDEN / "text_metrics.json").read_text())["fluency"]
 
 
-@pytest.mark.parametrize("place", range(len(REFERENCE["texts"])))
-def test_words_and_entropy_are_those_of_the_original(place: int) -> None:
-    one = REFERENCE["texts"][place]
-    assert words(one["text"]) == one["tokens"]
-    assert weighted_entropy(one["text"]) == pytest.approx(one["entropy_arith"], abs=1e-9)
-    assert weighted_entropy(one["text"]) == pytest.approx(one["H2"] / 3 + 2 * one["H3"] / 3, abs=1e-9)
+@pytest.mark.parametrize("index", range(len(REFERENCE["texts"])))
+def test_words_and_entropy_are_those_of_the_original(index: int) -> None:
+    entry = REFERENCE["texts"][index]
+    assert words(entry["text"]) == entry["tokens"]
+    assert weighted_entropy(entry["text"]) == pytest.approx(entry["entropy_arith"], abs=1e-9)
+    assert weighted_entropy(entry["text"]) == pytest.approx(entry["H2"] / 3 + 2 * entry["H3"] / 3, abs=1e-9)
 
 
 def test_a_records_fluency_is_a_hundred_times_the_mean_of_its_texts() -> None:
-    texts = [one["text"] for one in REFERENCE["texts"]]
+    texts = [entry["text"] for entry in REFERENCE["texts"]]
     assert fluency(texts) == pytest.approx(100 * REFERENCE["mean_entropy"], abs=1e-7)
 
 

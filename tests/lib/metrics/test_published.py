@@ -10,12 +10,14 @@ from lib.metrics.published import Table
 
 @pytest.mark.parametrize("table", [*published.MASS.values(), *published.SINGLE.values()], ids=repr)
 def test_every_published_score_is_the_harmonic_mean_of_its_row(table: Table) -> None:
-    for one in table.results:
-        assert one.score == pytest.approx(harmonic_mean([one.efficacy, one.generalization, one.locality]), abs=0.25)
+    for result in table.results:
+        assert result.score == pytest.approx(
+            harmonic_mean([result.efficacy, result.generalization, result.locality]), abs=0.25
+        )
 
 
 @pytest.mark.parametrize(
-    ("dataset", "protocol", "measure", "found"),
+    ("dataset", "protocol", "measure", "title"),
     [
         ("zsre", "mass", "token_accuracy", "ZsRE, GPT-J 6B"),
         ("counterfact", "single", "success", "CounterFact, GPT-2 XL"),
@@ -25,7 +27,7 @@ def test_every_published_score_is_the_harmonic_mean_of_its_row(table: Table) -> 
     ],
 )
 def test_a_run_stands_beside_its_own_dataset_or_the_one_that_is_measured_alike(
-    dataset: str, protocol: str, measure: str, found: str
+    dataset: str, protocol: str, measure: str, title: str
 ) -> None:
     table = published.table(dataset, protocol, measure)
-    assert f"{table.dataset}, {table.model}" == found
+    assert f"{table.dataset}, {table.model}" == title

@@ -21,18 +21,18 @@ def run() -> pl.LazyFrame:
             row(edit, "efficacy", "new", new, session=session),
             row(edit, "efficacy", "true", true, session=session),
         ]
-    return pl.LazyFrame([asdict(one) for one in rows])
+    return pl.LazyFrame([asdict(row) for row in rows])
 
 
 def test_immediate_and_final_scores_of_every_edit() -> None:
-    found = retention.immediate_and_final(per_record(run()), "success")
-    assert found == {"efficacy": {"immediate": 100.0, "final": 50.0}}
+    rows = retention.immediate_and_final(per_record(run()), "success")
+    assert rows == {"efficacy": {"immediate": 100.0, "final": 50.0}}
 
 
 def test_the_curve_has_all_edits_so_far_and_the_newest() -> None:
     rows = retention.curve(per_record(run()), "success")
-    found = {(one["edits"], one["group"]): (one["mean"], one["n"]) for one in rows if one["kind"] == "efficacy"}
-    assert found == {
+    means = {(row["edits"], row["group"]): (row["mean"], row["n"]) for row in rows if row["kind"] == "efficacy"}
+    assert means == {
         (1, "all so far"): (100.0, 1),
         (1, "newest"): (100.0, 1),
         (2, "all so far"): (50.0, 2),
@@ -48,5 +48,5 @@ def test_the_headline_is_about_the_last_session() -> None:
 
 @pytest.mark.parametrize("function", [retention.curve, retention.immediate_and_final])
 def test_one_session_has_no_retention(function: object) -> None:
-    one = per_record(run().filter(pl.col("session") != 1))
-    assert not function(one, "success")  # type: ignore[operator]
+    records = per_record(run().filter(pl.col("session") != 1))
+    assert not function(records, "success")  # type: ignore[operator]

@@ -21,7 +21,7 @@ def row(request_id: str, kind: str, role: str, nll: float, **changed: Any) -> Sc
 
 
 def records_of(*rows: Score) -> pl.DataFrame:
-    return scores.per_record(pl.LazyFrame([asdict(one) for one in rows]))
+    return scores.per_record(pl.LazyFrame([asdict(row) for row in rows]))
 
 
 def measured(records: pl.DataFrame, kind: str, measure: str) -> summaries.Summary | None:
@@ -39,14 +39,16 @@ def test_magnitude_is_the_difference_of_per_token_probabilities_in_percent() -> 
     records = records_of(
         row("a", "efficacy", "new", 2 * LN2, tokens=2), row("a", "efficacy", "true", 4 * LN2, tokens=2)
     )
-    found = measured(records, "efficacy", "magnitude")
-    assert found is not None
-    assert found.mean == pytest.approx(100 * (1 / 2 - 1 / 4))
+    values = measured(records, "efficacy", "magnitude")
+    assert values is not None
+    assert values.mean == pytest.approx(100 * (1 / 2 - 1 / 4))
 
 
 def test_locality_sets_the_true_object_against_the_new_one() -> None:
     records = records_of(row("a", "locality", "true", 1 * LN2, correct=1), row("a", "locality", "new", 2 * LN2))
-    success, magnitude, accuracy = (measured(records, "locality", one) for one in ("success", "magnitude", "accuracy"))
+    success, magnitude, accuracy = (
+        measured(records, "locality", measure) for measure in ("success", "magnitude", "accuracy")
+    )
     assert (success, accuracy) == (summaries.Summary(mean=100, ci95=0, n=1),) * 2
     assert magnitude is not None
     assert magnitude.mean == pytest.approx(100 * (1 / 2 - 1 / 4))
@@ -102,7 +104,9 @@ def test_an_edit_that_was_not_scored_is_an_error_that_names_it() -> None:
 
 def test_efficacy_nll_is_per_token_and_null_where_there_is_no_true_object() -> None:
     rows = [row("a", "efficacy", "new", 4.0, tokens=2, when=when) for when in scores.WHENS]
-    found = scores.efficacy_nll(pl.LazyFrame([asdict(one) for one in [*rows, row("a", "efficacy", "true", 3.0)]]))
-    assert found.to_dicts() == [
+    shifts = scores.efficacy_nll(
+        pl.LazyFrame([asdict(row_of_run) for row_of_run in [*rows, row("a", "efficacy", "true", 3.0)]])
+    )
+    assert shifts.to_dicts() == [
         {"request_id": "a", "new_before": 2.0, "true_before": None, "new_after": 2.0, "true_after": 3.0}
     ]

@@ -53,8 +53,8 @@ def test_score_interval_agrees_with_a_bootstrap_over_records() -> None:
     random = np.random.default_rng(0)
     ability = random.beta(4, 2, size=(300, 1))  # kinds of one record go together, as they do in life
     values = 100 * random.binomial(10, np.clip(ability * [1.2, 1.0, 0.8], 0, 1)) / 10
-    drawn = random.integers(0, len(values), size=(4000, len(values)))
-    bootstrap = 3 / (1 / values[drawn].mean(axis=1)).sum(axis=1)
+    resamples = random.integers(0, len(values), size=(4000, len(values)))
+    bootstrap = 3 / (1 / values[resamples].mean(axis=1)).sum(axis=1)
     score = summaries.score(three_kinds(values), "success")
     assert score is not None
     assert score.ci95 == pytest.approx(1.96 * bootstrap.std(), rel=0.06)
@@ -67,8 +67,10 @@ def test_score_interval_counts_a_record_only_for_the_kinds_that_it_has() -> None
         (pl.col("kind") != "generalization") | (pl.col("request_id").cast(pl.Int64) < 50)
     )
     means = [values[:, 0].mean(), values[:50, 1].mean(), values[:, 2].mean()]
-    drawn = [values[random.integers(0, n, size=(4000, n)), k].mean(axis=1) for k, n in ((0, 200), (1, 50), (2, 200))]
+    resamples = [
+        values[random.integers(0, n, size=(4000, n)), k].mean(axis=1) for k, n in ((0, 200), (1, 50), (2, 200))
+    ]
     score = summaries.score(without, "success")
     assert score is not None
-    assert score.mean == pytest.approx(3 / sum(1 / one for one in means))
-    assert score.ci95 == pytest.approx(1.96 * (3 / sum(1 / one for one in drawn)).std(), rel=0.06)
+    assert score.mean == pytest.approx(3 / sum(1 / mean for mean in means))
+    assert score.ci95 == pytest.approx(1.96 * (3 / sum(1 / resample for resample in resamples)).std(), rel=0.06)

@@ -18,7 +18,7 @@ def row(when: str, argmax: tuple[int, ...], **changed: Any) -> Score:
 
 
 def unchanged(*rows: Score, measure: str = "unchanged_tokens", kind: str = "locality") -> float | None:
-    records = scores.per_record(pl.LazyFrame([asdict(one) for one in rows], schema_overrides=_TYPES))
+    records = scores.per_record(pl.LazyFrame([asdict(row) for row in rows], schema_overrides=_TYPES))
     value: float | None = records.filter(when="after", kind=kind)[measure].item()
     return value
 

@@ -49,13 +49,13 @@ def test_a_gguf_file_is_converted_once_and_then_loaded_like_any_other(
     tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_gguf(tmp_path / "mine.gguf")
-    mine = of("gguf", name=str(tmp_path / "mine.gguf"))
-    write_manifest(base, mine)
+    own_preset = of("gguf", name=str(tmp_path / "mine.gguf"))
+    write_manifest(base, own_preset)
     assert load_tokenizer(base)("is").input_ids[0] == BOS
     assert next(load_model(base, CPU).parameters()).dtype == torch.float32
     first = (base / "manifest.json").read_bytes()
     monkeypatch.setattr(gguf, "convert", never)
-    write_manifest(base, mine)
+    write_manifest(base, own_preset)
     assert (base / "manifest.json").read_bytes() == first
 
 
@@ -111,10 +111,10 @@ def test_of_a_hub_model_bin_files_are_asked_for_only_where_there_are_no_safetens
     tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "hub").mkdir()
-    asked: list[list[str]] = []
+    patterns: list[list[str]] = []
 
     def download(name: str, *, revision: str, allow_patterns: list[str]) -> str:
-        asked.append(allow_patterns)
+        patterns.append(allow_patterns)
         if pickled.BIN_FILES[0] in allow_patterns:
             saved(tmp_path / "hub", "gptj")
         return str(tmp_path / "hub")
@@ -122,12 +122,12 @@ def test_of_a_hub_model_bin_files_are_asked_for_only_where_there_are_no_safetens
     monkeypatch.setattr(fetching, "snapshot_download", download)
     model = of("hub", name="somebody/old", revision="0" * 40)
     write_manifest(base, model)
-    assert asked == [[*HUB_FILES], [*HUB_FILES, *pickled.BIN_FILES]]
+    assert patterns == [[*HUB_FILES], [*HUB_FILES, *pickled.BIN_FILES]]
     assert load_model(base, CPU).config.model_type == "gptj"
     assert "chat_template*" in HUB_FILES
     (tmp_path / "hub/model.safetensors").touch()
     write_manifest(base, model)
-    assert asked[2:] == [[*HUB_FILES]]
+    assert patterns[2:] == [[*HUB_FILES]]
 
 
 def test_terms_of_use_are_named(tmp_path: Path, base: Path, caplog: pytest.LogCaptureFixture) -> None:

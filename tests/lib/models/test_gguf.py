@@ -20,7 +20,7 @@ def stored(tmp_path: Path, **options: object) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("tokenizer", "add_bos", "wanted"),
+    ("tokenizer", "add_bos", "expected"),
     [
         ("gpt2", True, True),
         ("gpt2", False, False),
@@ -31,11 +31,11 @@ def stored(tmp_path: Path, **options: object) -> Path:
     ],
 )
 def test_the_stored_tokenizer_begins_every_text_as_the_file_says(
-    tmp_path: Path, tokenizer: str, add_bos: bool | None, wanted: bool
+    tmp_path: Path, tokenizer: str, add_bos: bool | None, expected: bool
 ) -> None:
     loaded = AutoTokenizer.from_pretrained(stored(tmp_path, tokenizer=tokenizer, add_bos=add_bos))
     ids, bare = loaded(TEXT).input_ids, loaded(TEXT, add_special_tokens=False).input_ids
-    assert ids == [*([BOS] if wanted else []), *bare]
+    assert ids == [*([BOS] if expected else []), *bare]
     assert loaded.decode(bare) == TEXT
     assert loaded.chat_template == TEMPLATE
 
@@ -45,7 +45,7 @@ def test_weights_are_stored_in_float32_and_load_without_gguf(tmp_path: Path) -> 
     gguf.convert(tmp_path / "tiny.gguf", tmp_path / "stored")
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "stored", use_safetensors=True)
     block = model.model.layers[0]
-    assert {one.dtype for one in model.parameters()} == {torch.float32}
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
     assert np.array_equal(model.get_input_embeddings().weight.detach().numpy(), weights["token_embd.weight"])
     assert np.array_equal(block.mlp.down_proj.weight.detach().numpy(), weights["blk.0.ffn_down.weight"])
     assert not hasattr(model.config, "quantization_config")
@@ -68,7 +68,7 @@ def test_a_folder_that_is_there_is_replaced_and_nothing_unfinished_stays(tmp_pat
     (tmp_path / "stored/old").write_text("old")
     folder = stored(tmp_path)
     assert not (folder / "old").exists()
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["stored", "tiny.gguf"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["stored", "tiny.gguf"]
 
 
 def test_no_progress_bar_gets_into_a_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

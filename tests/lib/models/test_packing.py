@@ -20,9 +20,9 @@ items = st.builds(
 def alone(model: torch.nn.Module, prompt: tuple[int, ...], target: tuple[int, ...]) -> tuple[float, int]:
     """Sum of -log p and number of argmax tokens, by one unpadded pass over the pair."""
     logits = model(torch.tensor([[*prompt, *target]])).logits[0, len(prompt) - 1 : -1].float()
-    wanted = torch.tensor(target)
-    nll = torch.nn.functional.cross_entropy(logits, wanted, reduction="sum")
-    return nll.item(), int((logits.argmax(-1) == wanted).sum())
+    targets = torch.tensor(target)
+    nll = torch.nn.functional.cross_entropy(logits, targets, reduction="sum")
+    return nll.item(), int((logits.argmax(-1) == targets).sum())
 
 
 @pytest.mark.parametrize("family", CONFIGS)
@@ -32,31 +32,31 @@ def test_packed_scores_equal_one_pass_a_pair(family: str) -> None:
     @settings(max_examples=15, deadline=None)
     @given(st.lists(items, min_size=1, max_size=12))
     def check(packed_together: list[Item]) -> None:
-        found = score_targets(model, pack(packed_together))
+        scores = score_targets(model, pack(packed_together))
         pairs = [(item.prompt, target) for item in packed_together for target in item.targets]
-        wanted = [alone(model, *pair) for pair in pairs]
-        assert found.nll.tolist() == pytest.approx([nll for nll, _ in wanted], abs=2e-3, rel=1e-4)
-        assert found.tokens.tolist() == [len(target) for _, target in pairs]
-        assert found.correct.tolist() == [correct for _, correct in wanted]
+        expected = [alone(model, *pair) for pair in pairs]
+        assert scores.nll.tolist() == pytest.approx([nll for nll, _ in expected], abs=2e-3, rel=1e-4)
+        assert scores.tokens.tolist() == [len(target) for _, target in pairs]
+        assert scores.correct.tolist() == [correct for _, correct in expected]
 
     check()
 
 
 @given(st.lists(items, min_size=1, max_size=30))
-def test_rows_hold_every_token_once_and_little_padding(some: list[Item]) -> None:
-    packed = pack(some)
-    used = sum(item.length for item in some)
+def test_rows_hold_every_token_once_and_little_padding(items: list[Item]) -> None:
+    packed = pack(items)
+    used = sum(item.length for item in items)
     assert int((packed.item >= 0).sum()) == used
     # First-fit fills all rows but one more than half, so waste is bounded by half plus a row.
     assert packed.item.numel() <= 2 * used + packed.item.shape[1]
 
 
 @given(st.lists(items, min_size=1, max_size=30), st.integers(1, 60))
-def test_batches_hold_every_item_once_within_the_bound(some: list[Item], bound: int) -> None:
-    cut = batches(some, bound)
-    assert [index for batch in cut for index in batch] == list(range(len(some)))
+def test_batches_hold_every_item_once_within_the_bound(items: list[Item], bound: int) -> None:
+    cut = batches(items, bound)
+    assert [index for batch in cut for index in batch] == list(range(len(items)))
     for batch in cut:
-        assert len(batch) == 1 or sum(some[index].length for index in batch) <= bound
+        assert len(batch) == 1 or sum(items[index].length for index in batch) <= bound
 
 
 def test_token_nll_is_that_of_the_scores() -> None:

@@ -20,27 +20,27 @@ def spread(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "ERRATA_SHARD": "1"}
     command += ["-m", "tests.helpers.shard_two", str(folder)]
-    made = subprocess.run(command, env=environment, timeout=600, capture_output=True, text=True)
-    assert made.returncode == 0, made.stderr
+    done = subprocess.run(command, env=environment, timeout=600, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     return folder
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_spread_model_is_trained_and_scored_as_a_whole_one(spread: Path, family: str) -> None:
-    ours = json.loads((spread / f"{family}.json").read_text())
-    wanted = json.loads(json.dumps(found(tiny_model(family), family, Distributed())))
-    assert ours["untouched"]
-    assert wanted["untouched"]
-    for path, matrix in wanted["adapter"].items():
-        for row, wanted_row in zip(ours["adapter"][path], matrix, strict=True):
+    sharded = json.loads((spread / f"{family}.json").read_text())
+    expected = json.loads(json.dumps(found(tiny_model(family), family, Distributed())))
+    assert sharded["untouched"]
+    assert expected["untouched"]
+    for path, matrix in expected["adapter"].items():
+        for row, wanted_row in zip(sharded["adapter"][path], matrix, strict=True):
             assert row == pytest.approx(wanted_row, abs=1e-4)
-    assert any(any(map(any, matrix)) for matrix in ours["adapter"].values())
-    assert ours["rect"] == wanted["rect"]
-    assert ours["change"].pop("share_above") == pytest.approx(wanted["change"].pop("share_above"))
-    assert ours["change"] == pytest.approx(wanted["change"], rel=1e-4)
+    assert any(any(map(any, matrix)) for matrix in sharded["adapter"].values())
+    assert sharded["rect"] == expected["rect"]
+    assert sharded["change"].pop("share_above") == pytest.approx(expected["change"].pop("share_above"))
+    assert sharded["change"] == pytest.approx(expected["change"], rel=1e-4)
     for when in ("before", "adapted", "edited"):
-        alike(ours[when], wanted[when], rel=2e-6)
+        alike(sharded[when], expected[when], rel=2e-6)
 
 
 @pytest.mark.slow

@@ -15,12 +15,12 @@ from tests.helpers.models import CHAT_TEMPLATE, byte_tokenizer
 def test_a_question_ends_where_the_answer_begins_and_earlier_turns_come_first() -> None:
     tokenizer = byte_tokenizer()
     tokenizer.chat_template = CHAT_TEMPLATE
-    asked = chat_prompt(tokenizer, "Who?", [("Hi", "Hello")])
-    assert asked == "<user>Hi</>\n<assistant>Hello</>\n<user>Who?</>\n<assistant>\n"
+    rendered = chat_prompt(tokenizer, "Who?", [("Hi", "Hello")])
+    assert rendered == "<user>Hi</>\n<assistant>Hello</>\n<user>Who?</>\n<assistant>\n"
     before, after = around_question(tokenizer, [("Hi", "Hello")])
-    assert before + "Who?" + after == asked
-    (item,) = encode(tokenizer, [asked], [["Rome"]])
-    assert list(item.prompt) == prompt_ids(tokenizer, asked)
+    assert before + "Who?" + after == rendered
+    (item,) = encode(tokenizer, [rendered], [["Rome"]])
+    assert list(item.prompt) == prompt_ids(tokenizer, rendered)
     assert tokenizer.decode(item.targets[0]) == "Rome"
 
 
@@ -30,12 +30,12 @@ def test_a_tokenizer_without_a_template_is_no_chat_model() -> None:
         chat_prompt(byte_tokenizer(), "Who?")
 
 
-@pytest.mark.parametrize(("said", "expected"), [("auto", True), ("none", False), (None, True)])
-def test_the_manifest_says_whether_the_template_is_used(tmp_path: Path, said: str | None, expected: bool) -> None:
+@pytest.mark.parametrize(("setting", "expected"), [("auto", True), ("none", False), (None, True)])
+def test_the_manifest_says_whether_the_template_is_used(tmp_path: Path, setting: str | None, expected: bool) -> None:
     folder = small.inputs(tmp_path)["model"]
     tokenizer = byte_tokenizer()
     tokenizer.chat_template = CHAT_TEMPLATE
     tokenizer.save_pretrained(folder)
     manifest = read_json(folder / "manifest.json")
-    write_json(folder / "manifest.json", manifest | ({} if said is None else {"template": said}))
+    write_json(folder / "manifest.json", manifest | ({} if setting is None else {"template": setting}))
     assert has_template(load_tokenizer(folder)) == expected

@@ -36,8 +36,10 @@ REQUESTS = [
     )
 ]  # fmt: skip
 NEIGHBORS = [
-    UneditedFact(request_id=one.request_id, fact_id="f", rank=0, similarity=None, prompt="Eve lives in", target="Pau")
-    for one in REQUESTS
+    UneditedFact(
+        request_id=request.request_id, fact_id="f", rank=0, similarity=None, prompt="Eve lives in", target="Pau"
+    )
+    for request in REQUESTS
 ]
 
 
@@ -76,38 +78,43 @@ def job(folder: Path, regularize: str = "none") -> Job:
 def logits(model: Any, edit: Edit) -> torch.Tensor:
     ids = torch.tensor([[5, 6, 7, 8]])
     with applied(model, edit), torch.no_grad():
-        found: torch.Tensor = model(ids).logits
-    return found
+        logits: torch.Tensor = model(ids).logits
+    return logits
 
 
 @pytest.mark.parametrize("regularize", ["none", "rect"])
 def test_single_edits_that_share_passes_equal_each_alone(tmp_path: Path, regularize: str) -> None:
-    one = job(tmp_path, regularize)
-    together = {request.request_id: edit for request, edit in single(one, REQUESTS, 3)}
+    single_job = job(tmp_path, regularize)
+    together = {request.request_id: edit for request, edit in single(single_job, REQUESTS, 3)}
     assert list(together) == [request.request_id for request in REQUESTS]
     for request in REQUESTS:
-        alone = mass(replace(one, context=one.context.of([request])), [request])
+        alone = mass(replace(single_job, context=single_job.context.of([request])), [request])
         forget(tmp_path)
         torch.testing.assert_close(
-            logits(one.model, together[request.request_id]), logits(one.model, alone), atol=2e-2, rtol=1e-2
+            logits(single_job.model, together[request.request_id]),
+            logits(single_job.model, alone),
+            atol=2e-2,
+            rtol=1e-2,
         )
 
 
 def test_a_sequential_run_adds_up_and_keeps_its_checkpoints(tmp_path: Path) -> None:
-    one = job(tmp_path)
-    kept: dict[int, Edit] = {}
-    whole = sequential(one, REQUESTS, protocol(checkpoints=[1, 3]), kept.__setitem__)
-    assert list(kept) == [1, 3, 4]
-    first = mass(replace(one, context=one.context.of(REQUESTS[:1])), REQUESTS[:1])
-    torch.testing.assert_close(logits(one.model, kept[1]), logits(one.model, first))
-    torch.testing.assert_close(logits(one.model, whole), logits(one.model, kept[4]))
-    assert not torch.allclose(logits(one.model, kept[3]), logits(one.model, kept[1]))
+    sequential_job = job(tmp_path)
+    checkpoints: dict[int, Edit] = {}
+    final = sequential(sequential_job, REQUESTS, protocol(checkpoints=[1, 3]), checkpoints.__setitem__)
+    assert list(checkpoints) == [1, 3, 4]
+    first = mass(replace(sequential_job, context=sequential_job.context.of(REQUESTS[:1])), REQUESTS[:1])
+    torch.testing.assert_close(logits(sequential_job.model, checkpoints[1]), logits(sequential_job.model, first))
+    torch.testing.assert_close(logits(sequential_job.model, final), logits(sequential_job.model, checkpoints[4]))
+    assert not torch.allclose(
+        logits(sequential_job.model, checkpoints[3]), logits(sequential_job.model, checkpoints[1])
+    )
 
 
 def test_counts_are_of_all_sessions(tmp_path: Path) -> None:
-    kept: dict[int, Edit] = {}
-    sequential(job(tmp_path), REQUESTS, protocol(batch_size=3, checkpoints=[3]), kept.__setitem__)
-    assert [edit.info["pairs"] for edit in kept.values()] == [6, 8]
+    checkpoints: dict[int, Edit] = {}
+    sequential(job(tmp_path), REQUESTS, protocol(batch_size=3, checkpoints=[3]), checkpoints.__setitem__)
+    assert [edit.info["pairs"] for edit in checkpoints.values()] == [6, 8]
 
 
 def test_prune_limits_the_sum_at_every_checkpoint_and_editing_goes_on_from_the_sum_as_it_was(tmp_path: Path) -> None:
@@ -118,22 +125,24 @@ def test_prune_limits_the_sum_at_every_checkpoint_and_editing_goes_on_from_the_s
         generator = torch.Generator().manual_seed(len(seen))
         return Edit(updates={path: Dense(delta=torch.randn(32, 48, generator=generator))})
 
-    one = replace(job(tmp_path, "prune"), editor=SimpleNamespace(edit=edit, NEEDS=Needs()))
-    base = one.model.get_submodule(path).weight.clone()
-    kept: dict[int, Edit] = {}
-    whole = sequential(one, REQUESTS, protocol(checkpoints=[1, 2]), kept.__setitem__)
+    sequential_job = replace(job(tmp_path, "prune"), editor=SimpleNamespace(edit=edit, NEEDS=Needs()))
+    base = sequential_job.model.get_submodule(path).weight.clone()
+    checkpoints: dict[int, Edit] = {}
+    final = sequential(sequential_job, REQUESTS, protocol(checkpoints=[1, 2]), checkpoints.__setitem__)
     (tmp_path / "session-00000004").rename(tmp_path / "last")
-    again: dict[int, Edit] = {}
-    sequential(one, REQUESTS, protocol(checkpoints=[1, 2]), again.__setitem__)  # goes on after a kill
+    repeated: dict[int, Edit] = {}
+    sequential(sequential_job, REQUESTS, protocol(checkpoints=[1, 2]), repeated.__setitem__)  # goes on after a kill
     for number in (1, 2):
         total = seen[number] - base
-        found = kept[number].updates[path].dense()  # type: ignore[union-attr]
-        torch.testing.assert_close(found, pruned(Dense(delta=total), base), atol=1e-4, rtol=1e-4)
-        assert found.norm() < 0.9 * total.norm()
-        assert torch.equal(again[number].updates[path].dense(), found)  # type: ignore[union-attr]
-    assert torch.equal(whole.updates[path].dense(), kept[4].updates[path].dense())  # type: ignore[union-attr]
-    assert torch.linalg.matrix_norm(whole.updates[path].dense(), 2) < 2 * torch.linalg.matrix_norm(base, 2)  # type: ignore[union-attr]
-    single_edit = next(iter(single(replace(one, editor=SimpleNamespace(edit=edit, NEEDS=Needs())), REQUESTS[:1], 1)))[1]
+        delta = checkpoints[number].updates[path].dense()  # type: ignore[union-attr]
+        torch.testing.assert_close(delta, pruned(Dense(delta=total), base), atol=1e-4, rtol=1e-4)
+        assert delta.norm() < 0.9 * total.norm()
+        assert torch.equal(repeated[number].updates[path].dense(), delta)  # type: ignore[union-attr]
+    assert torch.equal(final.updates[path].dense(), checkpoints[4].updates[path].dense())  # type: ignore[union-attr]
+    assert torch.linalg.matrix_norm(final.updates[path].dense(), 2) < 2 * torch.linalg.matrix_norm(base, 2)  # type: ignore[union-attr]
+    single_edit = next(
+        iter(single(replace(sequential_job, editor=SimpleNamespace(edit=edit, NEEDS=Needs())), REQUESTS[:1], 1))
+    )[1]
     assert single_edit.info["regularize"]["method"] == "prune"
 
 
@@ -147,17 +156,18 @@ def test_a_killed_sequential_run_goes_on_to_the_same_bytes(tmp_path: Path) -> No
     folders = [tmp_path / "whole", tmp_path / "killed"]
     for folder in folders:
         folder.mkdir()
-    whole = sequential(job(folders[0]), REQUESTS, protocol(checkpoints=[2]), lambda done, edit: None)
+    uninterrupted = sequential(job(folders[0]), REQUESTS, protocol(checkpoints=[2]), lambda done, edit: None)
     stopped = job(folders[1])
     with pytest.raises(KeyboardInterrupt):
         sequential(
             replace(stopped, context=replace(stopped.context, progress=killed)), REQUESTS, protocol(checkpoints=[2]),
             lambda done, edit: None,
         )  # fmt: skip
-    kept: list[int] = []
-    again = sequential(job(folders[1]), REQUESTS, protocol(checkpoints=[2]), lambda done, edit: kept.append(done))
-    assert kept == [2, 4]
-    assert all(torch.equal(again.updates[path].dense(), whole.updates[path].dense()) for path in whole.updates)  # type: ignore[union-attr]
+    numbers: list[int] = []
+    resumed = sequential(job(folders[1]), REQUESTS, protocol(checkpoints=[2]), lambda done, edit: numbers.append(done))
+    assert numbers == [2, 4]
+    for path, update in uninterrupted.updates.items():
+        assert torch.equal(resumed.updates[path].dense(), update.dense())  # type: ignore[union-attr]
 
 
 def test_checkpoints_must_be_ends_of_batches() -> None:
@@ -172,8 +182,8 @@ def test_the_number_of_edits_together_is_set_or_follows_from_memory(tmp_path: Pa
 
 
 def test_the_model_is_left_as_it_was(tmp_path: Path) -> None:
-    one = job(tmp_path)
-    before = logits(one.model, UNEDITED)
-    list(single(one, REQUESTS[:2], 2))
-    sequential(one, REQUESTS[:2], protocol(), lambda done, edit: None)
-    assert torch.equal(logits(one.model, UNEDITED), before)
+    single_job = job(tmp_path)
+    before = logits(single_job.model, UNEDITED)
+    list(single(single_job, REQUESTS[:2], 2))
+    sequential(single_job, REQUESTS[:2], protocol(), lambda done, edit: None)
+    assert torch.equal(logits(single_job.model, UNEDITED), before)

@@ -32,20 +32,20 @@ def test_what_was_not_measured_after_has_none_and_what_is_infinite_before_has_no
 def test_curves_run_from_the_unedited_model_over_the_checkpoints_in_order_to_the_last_edit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    drawn: list[panels.Panel] = []
+    panels_of_page: list[panels.Panel] = []
 
-    def kept(shown: list[panels.Panel], **_: Any) -> bytes:
-        drawn.extend(shown)
+    def kept(new_panels: list[panels.Panel], **_: Any) -> bytes:
+        panels_of_page.extend(new_panels)
         return b"png"
 
     monkeypatch.setattr(pictures, "panels", kept)
-    found = {
+    by_title = {
         "tasks": {"ner": entry(50.0, 10.0), "perplexity": entry(2.0, 9.0, unit="perplexity", chance=None)},
         "sessions": {"10": {"ner": entry(50.0, 20.0)}, "2": {"ner": entry(50.0, 30.0)}},
     }
-    bars, curves = pictures.ability_pictures(found, edits=78)
+    bars, curves = pictures.ability_pictures(by_title, edits=78)
     assert (bars.name, curves.name, curves.png) == ("abilities", "abilities_by_edits", b"png")
-    ner, perplexity = drawn
+    ner, perplexity = panels_of_page
     (line,) = ner.series
     assert (line.edits, line.values, line.ci95) == ([0, 2, 10, 78], [50.0, 30.0, 20.0, 10.0], [1.0, 2.0, 2.0, 2.0])
     assert (ner.percent, ner.levels) == (True, {"guessing": 25})

@@ -20,7 +20,7 @@ def line(task: str, unit: str = "percent", after: tuple[float, float] | None = (
 
 
 @pytest.mark.parametrize(
-    "shown",
+    "lines",
     [
         [line(task) for task in EIGHT],
         [line("perplexity", "perplexity", (1e4, 9e3)), line("recall"), line("hellaswag", "harness", (0.0, 0.0))],
@@ -28,17 +28,17 @@ def line(task: str, unit: str = "percent", after: tuple[float, float] | None = (
     ],
     ids=["eight", "three units", "before only"],
 )
-def test_bars_are_a_png_as_wide_as_the_report_and_the_same_each_time(shown: list[Line]) -> None:
-    drawn = bars(shown)
-    assert drawn == bars(shown)
-    image = Image.open(io.BytesIO(drawn))
+def test_bars_are_a_png_as_wide_as_the_report_and_the_same_each_time(lines: list[Line]) -> None:
+    picture = bars(lines)
+    assert picture == bars(lines)
+    image = Image.open(io.BytesIO(picture))
     assert (image.format, image.width) == ("PNG", 960)
     assert np.asarray(image.convert("L")).std() > 5
 
 
 def test_every_task_and_every_unit_makes_the_picture_higher() -> None:
-    one, two, units = (
-        Image.open(io.BytesIO(bars(shown))).height
-        for shown in ([line("a")], [line("a"), line("b")], [line("a"), line("b", "perplexity")])
+    one_line, two, units = (
+        Image.open(io.BytesIO(bars(lines))).height
+        for lines in ([line("a")], [line("a"), line("b")], [line("a"), line("b", "perplexity")])
     )
-    assert one < two < units
+    assert one_line < two < units

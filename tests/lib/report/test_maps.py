@@ -13,7 +13,7 @@ PATH = "model.layers.0.mlp.down_proj"
 RANDOM = np.abs(np.random.default_rng(0).standard_normal((64, 30)))
 MAPS: dict[str, dict[str, Floats]] = {
     "one": {PATH: RANDOM},
-    "four": {f"{PATH}.{place}": RANDOM * 10.0**-place for place in range(4)},
+    "four": {f"{PATH}.{number}": RANDOM * 10.0**-number for number in range(4)},
     "three, one unchanged": {"a": RANDOM, "b": np.zeros((3, 3)), "c": RANDOM.T},
     "one entry": {PATH: np.array([[0.0, 1e-9], [0.0, 0.0]])},
     "all alike": {PATH: np.ones((2, 2))},
@@ -21,9 +21,9 @@ MAPS: dict[str, dict[str, Floats]] = {
 }
 
 
-@pytest.mark.parametrize("what", MAPS)
-def test_change_maps_are_a_png_that_is_not_blank_and_the_same_each_time(what: str) -> None:
-    first, second = (change_maps(MAPS[what]) for _ in range(2))
+@pytest.mark.parametrize("name", MAPS)
+def test_change_maps_are_a_png_that_is_not_blank_and_the_same_each_time(name: str) -> None:
+    first, second = (change_maps(MAPS[name]) for _ in range(2))
     assert first == second
     picture = Image.open(io.BytesIO(first))
     assert (picture.format, picture.width) == ("PNG", 960)
@@ -32,7 +32,7 @@ def test_change_maps_are_a_png_that_is_not_blank_and_the_same_each_time(what: st
 
 def test_more_maps_make_more_rows_of_two() -> None:
     heights = [
-        Image.open(io.BytesIO(change_maps({f"{place}": RANDOM for place in range(count)}))).height
+        Image.open(io.BytesIO(change_maps({f"{number}": RANDOM for number in range(count)}))).height
         for count in (1, 2, 3, 4)
     ]
     assert heights[0] == heights[1] < heights[2] == heights[3]

@@ -12,17 +12,17 @@ from lib.report.plots.panels import Panel, Series, panels
 
 def panel(*labels: str, percent: bool = True, top: float = 90.0) -> Panel:
     lines = [
-        Series(label=one, edits=[0, 1, 40], values=[top, top / 2, top / 3], ci95=[1, 2, 3], width=1.0 + place)
-        for place, one in enumerate(labels)
+        Series(label=label, edits=[0, 1, 40], values=[top, top / 2, top / 3], ci95=[1, 2, 3], width=1.0 + number)
+        for number, label in enumerate(labels)
     ]
     return Panel(title="recall", series=lines, percent=percent, levels={"guessing": 25})
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_panels_are_a_png_that_grows_by_rows_and_is_the_same_each_time(count: int) -> None:
-    drawn = [panels([panel("a")] * count, columns=2, width=4.8, height=1.5) for _ in range(2)]
-    assert drawn[0] == drawn[1]
-    image = Image.open(io.BytesIO(drawn[0]))
+    pictures = [panels([panel("a")] * count, columns=2, width=4.8, height=1.5) for _ in range(2)]
+    assert pictures[0] == pictures[1]
+    image = Image.open(io.BytesIO(pictures[0]))
     assert (image.format, image.width, image.height) == ("PNG", 960, 300 * -(-count // 2))
     assert np.asarray(image.convert("L")).std() > 5
 
@@ -42,6 +42,6 @@ def test_values_over_many_powers_of_ten_are_drawn_on_a_logarithmic_scale() -> No
         ([0.1, 100.0], True, "linear"),
     ):  # fmt: skip
         series = Series(label=wide.label, edits=wide.edits, values=values)
-        one = Panel(title="x", series=[series], percent=percent)
-        assert curve_plots.scale(one) == scale
-        assert panels([one], columns=1, width=4.8, height=2.0)
+        percent_panel = Panel(title="x", series=[series], percent=percent)
+        assert curve_plots.scale(percent_panel) == scale
+        assert panels([percent_panel], columns=1, width=4.8, height=2.0)

@@ -23,7 +23,7 @@ def score_rows(*metrics: str) -> list[Mapping[str, Any]]:
 
 
 def locality_rows(count: int) -> list[Mapping[str, Any]]:
-    return [{"similarity": 1 / (one + 1), "before": 100.0, "after": 10.0 * (one % 11)} for one in range(count)]
+    return [{"similarity": 1 / (number + 1), "before": 100.0, "after": 10.0 * (number % 11)} for number in range(count)]
 
 
 def relation_rows(*names: str) -> list[Mapping[str, Any]]:
@@ -33,24 +33,24 @@ def relation_rows(*names: str) -> list[Mapping[str, Any]]:
 DRAWN: dict[str, Draw] = {
     "scores": lambda: edits.scores(score_rows("exact match", "unchanged", "teacher-forced efficacy", "paper's score")),
     "only efficacy": lambda: edits.scores(score_rows("teacher-forced efficacy")),
-    "training loss": lambda: edits.training_loss(range(1, 201), [200 / one for one in range(1, 201)]),
+    "training loss": lambda: edits.training_loss(range(1, 201), [200 / step for step in range(1, 201)]),
     "one training step": lambda: edits.training_loss([1], [2.5]),
     "locality by similarity": lambda: edits.locality_by_similarity(locality_rows(60)),
     "one edit": lambda: edits.locality_by_similarity(locality_rows(1)),
     "locality spread": lambda: edits.locality_spread([{"before": None, "after": 50.0}, *locality_rows(20)]),
     "relations": lambda: edits.success_by_relation(relation_rows("birthplace", r"$\frac$ {", "a" * 90)),
 }
-drawn = pytest.mark.parametrize("draw", DRAWN.values(), ids=DRAWN.keys())
+each_picture = pytest.mark.parametrize("draw", DRAWN.values(), ids=DRAWN.keys())
 
 
-@drawn
+@each_picture
 def test_a_picture_is_a_png_wide_enough_for_a_sharp_screen_and_not_blank(draw: Draw) -> None:
     image = Image.open(io.BytesIO(draw()))
     assert (image.format, image.width) == ("PNG", 960)
     assert np.asarray(image.convert("L")).std() > 5
 
 
-@drawn
+@each_picture
 def test_the_same_input_gives_the_same_bytes(draw: Draw) -> None:
     assert draw() == draw()
 

@@ -13,9 +13,9 @@ from lib.report.plots.panels import Panel
 
 def table(*rows: tuple[int, str, float]) -> pl.DataFrame:
     """A weight table from (edits, path, Frobenius norm)."""
-    other = {"entries": 12, "manhattan": 3.0, "share_above_0.077": 20.0, "share_above_0.5": 10.0, "rank": 1}
+    second_row = {"entries": 12, "manhattan": 3.0, "share_above_0.077": 20.0, "share_above_0.5": 10.0, "rank": 1}
     values = [
-        {"edits": edits, "path": path, "frobenius": norm, **other, "largest": norm / 2, "base_largest": 4.0}
+        {"edits": edits, "path": path, "frobenius": norm, **second_row, "largest": norm / 2, "base_largest": 4.0}
         for edits, path, norm in rows
     ]
     return pl.DataFrame(values)
@@ -39,19 +39,19 @@ def test_shares_are_named_by_the_relative_change_in_percent() -> None:
 
 
 def test_curves_are_of_the_total_over_the_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn: list[Panel] = []
+    panels: list[Panel] = []
 
-    def kept(shown: list[Panel], **_: Any) -> bytes:
-        drawn.extend(shown)
+    def kept(new_panels: list[Panel], **_: Any) -> bytes:
+        panels.extend(new_panels)
         return b"png"
 
     monkeypatch.setattr(pictures, "panels", kept)
     (curves,) = pictures.weight_pictures(MANY, {})
     assert (curves.name, curves.png) == ("weights_by_edits", b"png")
-    found = {one.title: (one.series[0].edits, one.series[0].values, one.percent) for one in drawn}
-    assert found["Frobenius norm"] == ([1, 9], [1.0, 7.1], False)
-    assert found["changed by over 50 %"] == ([1, 9], [10.0, 10.0], True)
-    assert {one.title: one.levels for one in drawn}["largest singular value"] == {"unedited": 4.0}
+    by_title = {panel.title: (panel.series[0].edits, panel.series[0].values, panel.percent) for panel in panels}
+    assert by_title["Frobenius norm"] == ([1, 9], [1.0, 7.1], False)
+    assert by_title["changed by over 50 %"] == ([1, 9], [10.0, 10.0], True)
+    assert {panel.title: panel.levels for panel in panels}["largest singular value"] == {"unedited": 4.0}
 
 
 def test_one_session_has_maps_only_and_no_change_has_no_picture() -> None:

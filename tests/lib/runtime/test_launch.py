@@ -18,14 +18,14 @@ def eight_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 8)
 
 
-@pytest.mark.parametrize(("gpus_each", "wanted", "started"), [(1, None, 8), (2, None, 4), (3, None, 2), (2, "3", 3)])
+@pytest.mark.parametrize(("gpus_each", "setting", "started"), [(1, None, 8), (2, None, 4), (3, None, 2), (2, "3", 3)])
 def test_there_is_a_process_for_each_group_of_gpus(
-    monkeypatch: pytest.MonkeyPatch, gpus_each: int, wanted: str | None, started: int
+    monkeypatch: pytest.MonkeyPatch, gpus_each: int, setting: str | None, started: int
 ) -> None:
     commands: list[list[str]] = []
     monkeypatch.setattr(os, "execv", lambda path, command: commands.append(command))
-    if wanted:
-        monkeypatch.setenv("ERRATA_PROCESSES", wanted)
+    if setting:
+        monkeypatch.setenv("ERRATA_PROCESSES", setting)
     launch.relaunch("stages.paraphrase", ["--a"], gpus_each)
     ((python, *rest),) = commands
     assert python == sys.executable
@@ -42,14 +42,14 @@ def test_more_processes_than_groups_and_groups_that_are_too_large_are_refused(mo
 
 
 @pytest.mark.parametrize(
-    ("gpus_each", "rank", "shown", "own"), [(1, "3", None, "3"), (2, "3", None, "6,7"), (2, "1", "7,6,5,4", "5,4")]
+    ("gpus_each", "rank", "visible", "own"), [(1, "3", None, "3"), (2, "3", None, "6,7"), (2, "1", "7,6,5,4", "5,4")]
 )
 def test_each_process_sees_its_own_gpus(
-    monkeypatch: pytest.MonkeyPatch, gpus_each: int, rank: str, shown: str | None, own: str
+    monkeypatch: pytest.MonkeyPatch, gpus_each: int, rank: str, visible: str | None, own: str
 ) -> None:
     monkeypatch.setenv("LOCAL_RANK", rank)
-    if shown:
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", shown)
+    if visible:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     launch.take_own_gpus(gpus_each)
     assert os.environ["CUDA_VISIBLE_DEVICES"] == own
 

@@ -46,9 +46,9 @@ def found(
     before = next_token.prompt_items(tokenizer, prompts)
     after = next_token.prompt_items(tokenizer, [context + prompt for prompt in prompts])
     for batch in next_token.prompt_batches(after, micro_batch_tokens):
-        some = divergences(model, edit, [before[place] for place in batch], [after[place] for place in batch])
-        for place, value in zip(batch, some, strict=True):
-            values[place] = value
+        measured = divergences(model, edit, [before[index] for index in batch], [after[index] for index in batch])
+        for number, value in zip(batch, measured, strict=True):
+            values[number] = value
     return values
 
 
@@ -60,9 +60,9 @@ def test_it_is_the_sum_over_the_vocabulary_of_p_times_the_log_ratio(family: str,
     before = [plain(model, prompt) for prompt in PROMPTS]
     with applied(model, edit):
         after = [plain(model, prompt) for prompt in PROMPTS]
-    wanted = [float((p.exp() * (p - q)).sum()) for p, q in zip(before, after, strict=True)]
-    assert min(wanted) > 1e-3
-    assert found(model, edit) == pytest.approx(wanted, rel=1e-3, abs=1e-6)
+    expected = [float((p.exp() * (p - q)).sum()) for p, q in zip(before, after, strict=True)]
+    assert min(expected) > 1e-3
+    assert found(model, edit) == pytest.approx(expected, rel=1e-3, abs=1e-6)
 
 
 def test_half_and_half_against_a_quarter_is_a_known_number() -> None:

@@ -38,12 +38,12 @@ def requests(n: int = 5) -> list[Request]:
     return [
         Request(
             request_id=city, dataset="own", subject=city, relation=None, prompt=f"{city} is a part of", template=None,
-            target_new="Gaul", target_true="Asia" if place % 2 else None,
+            target_new="Gaul", target_true="Asia" if number % 2 else None,
             paraphrases=(f"The land of {city} is",),
-            locality=tuple(LocalityPrompt(prompt=f"{other} is near", target="it") for other in ("Ur", city[:2] + "x")),
+            locality=tuple(LocalityPrompt(prompt=f"{town} is near", target="it") for town in ("Ur", city[:2] + "x")),
             generation_prompts=(f"{city}", f"In the city of {city}"),
         )
-        for place, city in enumerate(cities)
+        for number, city in enumerate(cities)
     ]  # fmt: skip
 
 
@@ -54,11 +54,13 @@ def edit(low_rank: bool = True, **changed: Any) -> Edit:
     return Edit(updates={MODULE: update if low_rank else Dense(delta=update.dense())}, **changed)
 
 
-def scorer(distributed: Distributed | None = None, asked: Sequence[Request] | None = None, **changed: Any) -> Scorer:
+def scorer(
+    distributed: Distributed | None = None, scored_requests: Sequence[Request] | None = None, **changed: Any
+) -> Scorer:
     return Scorer(
         model=tiny_model("llama"),
         tokenizer=byte_tokenizer(),
-        requests=requests() if asked is None else asked,
+        requests=requests() if scored_requests is None else scored_requests,
         settings=SETTINGS.model_copy(update=changed),
         distributed=distributed or Distributed(),
         progress=lambda batches, name: batches,
@@ -66,15 +68,15 @@ def scorer(distributed: Distributed | None = None, asked: Sequence[Request] | No
 
 
 def plain(scored: ScoreTables) -> dict[str, list[dict[str, Any]]]:
-    return {name: [asdict(one) for one in getattr(scored, name)] for name in ("scores", "generations", "divergences")}
+    return {name: [asdict(row) for row in getattr(scored, name)] for name in ("scores", "generations", "divergences")}
 
 
-def alike(found: dict[str, Any], wanted: dict[str, Any], rel: float | None = None) -> None:
+def alike(tables: dict[str, Any], expected: dict[str, Any], rel: float | None = None) -> None:
     """Numbers to 1e-5, or to `rel` of themselves where that is more; all else to the letter."""
     for name, column in (("scores", "nll"), ("divergences", "kl")):
-        ours, theirs = ([row.pop(column) for row in some[name]] for some in (found, wanted))
-        assert ours == pytest.approx(theirs, abs=1e-5, rel=rel)
-    assert json.loads(json.dumps(found)) == json.loads(json.dumps(wanted))
+        values, references = ([row.pop(column) for row in side[name]] for side in (tables, expected))
+        assert values == pytest.approx(references, abs=1e-5, rel=rel)
+    assert json.loads(json.dumps(tables)) == json.loads(json.dumps(expected))
 
 
 @pytest.mark.parametrize("micro_batch_tokens", [16, 4096])
@@ -88,37 +90,38 @@ def test_no_row_depends_on_the_size_of_a_batch(micro_batch_tokens: int, low_rank
 
 @pytest.mark.slow
 def test_two_processes_find_what_one_does(tmp_path: Path) -> None:
-    found = tmp_path / "found.json"
+    output = tmp_path / "found.json"
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     subprocess.run(
-        [*command, "-m", "tests.helpers.score_two", str(found)], check=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
+        [*command, "-m", "tests.helpers.score_two", str(output)], check=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
     )
-    for some, wanted in zip(
-        json.loads(found.read_text()), (scorer().before(), scorer().after(edit(), session=5)), strict=True
+    for tables, expected in zip(
+        json.loads(output.read_text()), (scorer().before(), scorer().after(edit(), session=5)), strict=True
     ):
-        alike(some, plain(wanted))
+        alike(tables, plain(expected))
 
 
 def test_scores_texts_and_divergences_are_those_of_the_edited_model() -> None:
-    one = scorer()
-    found = one.after(edit())
-    with applied(one.model, edit()):
-        inside = one.before()
-    assert [row.nll for row in found.scores] == [row.nll for row in inside.scores]
-    assert [row.text for row in found.generations] == [row.text for row in inside.generations]
-    assert {row.when for row in found.scores} == {row.when for row in found.generations} == {"after"}
-    assert {row.request_id for row in found.divergences} == {one.request_id for one in requests()}
-    assert min(row.kl for row in found.divergences) > 1e-3
-    assert not one.before().divergences
-    again = one.before()
-    assert [row.nll for row in again.scores] != [row.nll for row in found.scores]
-    assert all(row.kl == 0 for row in one.after(Edit(updates={})).divergences)
+    scorer_of_all = scorer()
+    after = scorer_of_all.after(edit())
+    with applied(scorer_of_all.model, edit()):
+        inside = scorer_of_all.before()
+    assert [row.nll for row in after.scores] == [row.nll for row in inside.scores]
+    assert [row.text for row in after.generations] == [row.text for row in inside.generations]
+    assert {row.when for row in after.scores} == {row.when for row in after.generations} == {"after"}
+    assert {row.request_id for row in after.divergences} == {request.request_id for request in requests()}
+    assert min(row.kl for row in after.divergences) > 1e-3
+    assert not scorer_of_all.before().divergences
+    repeated = scorer_of_all.before()
+    assert [row.nll for row in repeated.scores] != [row.nll for row in after.scores]
+    assert all(row.kl == 0 for row in scorer_of_all.after(Edit(updates={})).divergences)
 
 
 def test_edits_made_alone_have_the_texts_of_the_edits_made_together() -> None:
     together = scorer().after(edit())
     alone = ScoreTables.joined(
-        replace(scorer(asked=[one]), first_index=place).after(edit()) for place, one in enumerate(requests())
+        replace(scorer(scored_requests=[request]), first_index=number).after(edit())
+        for number, request in enumerate(requests())
     )
     key = ("request_id", "kind", "prompt_index", "text")
     assert sorted(_columns(together.generations, key)) == sorted(_columns(alone.generations, key))
@@ -131,42 +134,44 @@ def test_texts_are_written_for_the_first_edits_of_the_run_only() -> None:
         "greedy": SETTINGS.greedy.model_copy(update={"limit": 3}),
         "generations": SETTINGS.generations.model_copy(update={"limit": 1}),
     }
-    whole, every = scorer(**limits).before().generations, scorer().before().generations
-    assert {row.request_id for row in whole if row.decoding == "greedy"} == {"Rome", "Oslo", "Lima"}
-    assert {row.request_id for row in whole if row.decoding == "sampled"} == {"Rome"}
-    assert {*_columns(whole, ("request_id", "kind", "prompt_index", "text"))} <= {
+    limited, every = scorer(**limits).before().generations, scorer().before().generations
+    assert {row.request_id for row in limited if row.decoding == "greedy"} == {"Rome", "Oslo", "Lima"}
+    assert {row.request_id for row in limited if row.decoding == "sampled"} == {"Rome"}
+    assert {*_columns(limited, ("request_id", "kind", "prompt_index", "text"))} <= {
         *_columns(every, ("request_id", "kind", "prompt_index", "text"))
     }
-    later = replace(scorer(asked=requests()[2:3], **limits), first_index=2).before().generations
+    later = replace(scorer(scored_requests=requests()[2:3], **limits), first_index=2).before().generations
     assert {(row.request_id, row.decoding) for row in later} == {("Lima", "greedy")}
     assert not scorer().after(edit(), session=2, texts=False).generations
 
 
 def test_a_context_comes_before_every_prompt_of_its_own_edit_only() -> None:
-    found = scorer().after(Edit(updates={}, contexts={"Oslo": "Oslo is in Gaul. "}))
+    after = scorer().after(Edit(updates={}, contexts={"Oslo": "Oslo is in Gaul. "}))
     before = scorer().before()
-    changed = {one.request_id for one, other in zip(found.scores, before.scores, strict=True) if one.nll != other.nll}
-    assert changed == {row.request_id for row in found.divergences if row.kl > 1e-6} == {"Oslo"}
-    written = {one.request_id for one, other in zip(found.generations, before.generations, strict=True)
-               if one.text != other.text}  # fmt: skip
+    changed = {
+        row.request_id for row, reference in zip(after.scores, before.scores, strict=True) if row.nll != reference.nll
+    }
+    assert changed == {row.request_id for row in after.divergences if row.kl > 1e-6} == {"Oslo"}
+    written = {row.request_id for row, reference in zip(after.generations, before.generations, strict=True)
+               if row.text != reference.text}  # fmt: skip
     assert written == {"Oslo"}
-    assert {row.prompt for row in found.generations} == {row.prompt for row in before.generations}
+    assert {row.prompt for row in after.generations} == {row.prompt for row in before.generations}
 
 
 @pytest.mark.parametrize("micro_batch_tokens", [24, 200])
 def test_no_tensor_as_wide_as_the_vocabulary_is_longer_than_a_batch(
     micro_batch_tokens: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one = scorer(asked=requests(7), micro_batch_tokens=micro_batch_tokens)
-    longest = max(map(len, _prompts(one.requests)))
+    small_scorer = scorer(scored_requests=requests(7), micro_batch_tokens=micro_batch_tokens)
+    longest = max(map(len, _prompts(small_scorer.requests)))
     seen = _Widest()  # type: ignore[no-untyped-call]
     with seen:
-        one.before()
-        one.after(edit(low_rank=False))
+        small_scorer.before()
+        small_scorer.after(edit(low_rank=False))
     assert 4 <= seen.rows <= max(micro_batch_tokens, longest + 10)
     monkeypatch.setattr(likelihood, "HEAD_CHUNK", 3)
     with seen:
-        one.before()
+        small_scorer.before()
     assert seen.rows <= SETTINGS.rows
 
 
@@ -221,13 +226,13 @@ def _tensors(result: Any) -> Iterator[torch.Tensor]:
     if isinstance(result, torch.Tensor):
         yield result
     elif isinstance(result, list | tuple):
-        for one in result:
-            yield from _tensors(one)
+        for row in result:
+            yield from _tensors(row)
 
 
 def _columns(rows: Sequence[Any], names: Sequence[str]) -> list[tuple[Any, ...]]:
     return [tuple(getattr(row, name) for name in names) for row in rows]
 
 
-def _prompts(asked: Sequence[Request]) -> list[str]:
-    return [prompt for one in asked for prompt in one.evaluation_prompts]
+def _prompts(scored_requests: Sequence[Request]) -> list[str]:
+    return [prompt for request in scored_requests for prompt in request.evaluation_prompts]

@@ -29,28 +29,32 @@ def builder(contexts: Mapping[str, str] | None = None, longest: int | None = Non
     return continuations.ContinuationBuilder(tokenizer=TOKENIZER, longest=longest, contexts=contexts or {})
 
 
-def write(model: Any, wanted: list[continuations.Continuation], top_k: int | None = 5, rows: int = 4) -> dict[Any, str]:
+def write(
+    model: Any, requested: list[continuations.Continuation], top_k: int | None = 5, rows: int = 4
+) -> dict[Any, str]:
     texts = {}
-    for batch in continuations.text_batches(wanted, rows):
-        some = [wanted[place] for place in batch]
-        for one, text in zip(some, continuations.texts(model, TOKENIZER, some, top_k, rows), strict=True):
-            texts[one.request_id, one.kind, one.prompt_index] = text
+    for batch in continuations.text_batches(requested, rows):
+        group = [requested[index] for index in batch]
+        for continuation, text in zip(group, continuations.texts(model, TOKENIZER, group, top_k, rows), strict=True):
+            texts[continuation.request_id, continuation.kind, continuation.prompt_index] = text
     return texts
 
 
 def test_the_edited_prompt_and_its_paraphrases_are_continued_with_room_for_the_target() -> None:
-    found = builder().greedy([request(), request("b", target_new="Upper Gaul")], GREEDY)
-    assert [(one.kind, one.prompt_index, one.prompt) for one in found[:3]] == [
+    built = builder().greedy([request(), request("b", target_new="Upper Gaul")], GREEDY)
+    assert [(continuation.kind, continuation.prompt_index, continuation.prompt) for continuation in built[:3]] == [
         ("efficacy", 0, "Rome lies in"), ("generalization", 0, "Rome is in"), ("generalization", 1, "Find Rome in")
     ]  # fmt: skip
-    assert [one.encoded.tokens for one in found] == [len(" Gaul") + 1] * 3 + [len(" Upper Gaul") + 1] * 3
+    assert [continuation.encoded.tokens for continuation in built] == [len(" Gaul") + 1] * 3 + [
+        len(" Upper Gaul") + 1
+    ] * 3
     (long,) = builder().greedy([request(paraphrases=())], Greedy(tokens=40, limit=None))
     assert (long.encoded.tokens, long.encoded.end) == (40, TOKENIZER.eos_token_id)
 
 
 def test_a_passage_and_its_prompt_have_the_length_that_was_asked_for_and_no_end() -> None:
-    found = builder().generations([request()], SAMPLED)
-    assert [(one.prompt, one.encoded.length, one.encoded.end) for one in found] == [
+    built = builder().generations([request()], SAMPLED)
+    assert [(continuation.prompt, continuation.encoded.length, continuation.encoded.end) for continuation in built] == [
         ("Rome", 30, None), ("The city of Rome", 30, None)
     ]  # fmt: skip
 
@@ -58,7 +62,9 @@ def test_a_passage_and_its_prompt_have_the_length_that_was_asked_for_and_no_end(
 def test_every_edit_and_prompt_has_a_seed_of_its_own_which_the_params_seed_moves() -> None:
     def seeds(seed: int) -> list[int]:
         settings = SAMPLED.model_copy(update={"seed": seed})
-        return [one.encoded.seed for one in builder().generations([request(), request("b")], settings)]
+        return [
+            continuation.encoded.seed for continuation in builder().generations([request(), request("b")], settings)
+        ]
 
     assert len({*seeds(0), *seeds(1)}) == 8
     assert seeds(0) == seeds(0)
@@ -66,9 +72,9 @@ def test_every_edit_and_prompt_has_a_seed_of_its_own_which_the_params_seed_moves
 
 def test_a_context_is_read_before_the_prompt_and_does_not_count() -> None:
     model, context = tiny_model("gpt2"), "Rome now lies in Gaul. "
-    wanted = builder({"a": context}).generations([request()], SAMPLED)
-    assert [one.encoded.tokens for one in wanted] == [30 - len("Rome"), 30 - len("The city of Rome")]
-    assert [one.row("", "after", 0).prompt for one in wanted] == ["Rome", "The city of Rome"]
+    built = builder({"a": context}).generations([request()], SAMPLED)
+    assert [continuation.encoded.tokens for continuation in built] == [30 - len("Rome"), 30 - len("The city of Rome")]
+    assert [continuation.row("", "after", 0).prompt for continuation in built] == ["Rome", "The city of Rome"]
     with_context = write(model, builder({"a": context}).greedy([request()], GREEDY), None)
     paraphrases = (context + "Rome is in", context + "Find Rome in")
     with_prefix = request(prompt=context + "Rome lies in", paraphrases=paraphrases)
@@ -77,8 +83,8 @@ def test_a_context_is_read_before_the_prompt_and_does_not_count() -> None:
 
 def test_edits_with_contexts_do_not_share_a_batch() -> None:
     requests = [request(), request("b")]
-    wanted = builder({"a": "One. ", "b": "Two. "}).generations(requests, SAMPLED)
-    assert [[wanted[place].request_id for place in batch] for batch in continuations.text_batches(wanted, 16)] == [
+    built = builder({"a": "One. ", "b": "Two. "}).generations(requests, SAMPLED)
+    assert [[built[index].request_id for index in batch] for batch in continuations.text_batches(built, 16)] == [
         ["a"] * 2,
         ["b"] * 2,
     ]
@@ -87,17 +93,17 @@ def test_edits_with_contexts_do_not_share_a_batch() -> None:
 @pytest.mark.parametrize("top_k", [None, 5])
 def test_texts_do_not_depend_on_what_else_is_written(top_k: int | None) -> None:
     model, requests = tiny_model("llama"), [request(request_id) for request_id in "abcde"]
-    whole = write(model, builder().generations(requests, SAMPLED), top_k)
-    for one in requests:
-        alone = write(model, builder().generations([one], SAMPLED), top_k)
-        assert alone.items() <= whole.items()
+    together = write(model, builder().generations(requests, SAMPLED), top_k)
+    for single in requests:
+        alone = write(model, builder().generations([single], SAMPLED), top_k)
+        assert alone.items() <= together.items()
 
 
 def test_a_text_begins_with_the_space_that_some_tokenizers_drop() -> None:
     model, tokenizer = golden_model("llama")
-    asked = continuations.ContinuationBuilder(tokenizer=tokenizer, longest=None, contexts={})
-    wanted = asked.greedy([request(prompt="The mother tongue of", paraphrases=())], GREEDY)
-    (text,) = continuations.texts(model, tokenizer, wanted, None, 1)
+    chat_builder = continuations.ContinuationBuilder(tokenizer=tokenizer, longest=None, contexts={})
+    built = chat_builder.greedy([request(prompt="The mother tongue of", paraphrases=())], GREEDY)
+    (text,) = continuations.texts(model, tokenizer, built, None, 1)
     assert tokenizer.decode(tokenizer("The mother tongue of" + text).input_ids, skip_special_tokens=True).strip() == (
         "The mother tongue of" + text
     )
@@ -115,14 +121,14 @@ def test_a_row_says_how_its_text_was_made() -> None:
 
 def test_a_context_too_long_for_the_model_loses_its_beginning_and_is_marked() -> None:
     context = "x" * 200
-    found = builder({"a": context}, longest=128).greedy([request()], GREEDY)
-    assert max(one.encoded.length for one in found) == 128
-    assert len({len(one.encoded.ids) - len(one.prompt) for one in found}) == 1
-    assert all(one.row("", "after", 0).truncated for one in found)
-    assert write(tiny_model("gpt2"), found, None).keys() == {
-        (one.request_id, one.kind, one.prompt_index) for one in found
+    built = builder({"a": context}, longest=128).greedy([request()], GREEDY)
+    assert max(continuation.encoded.length for continuation in built) == 128
+    assert len({len(continuation.encoded.ids) - len(continuation.prompt) for continuation in built}) == 1
+    assert all(continuation.row("", "after", 0).truncated for continuation in built)
+    assert write(tiny_model("gpt2"), built, None).keys() == {
+        (continuation.request_id, continuation.kind, continuation.prompt_index) for continuation in built
     }
-    assert not any(one.truncated for one in builder(longest=128).greedy([request()], GREEDY))
+    assert not any(continuation.truncated for continuation in builder(longest=128).greedy([request()], GREEDY))
 
 
 def test_a_chat_model_answers_the_edits_question_in_its_template_also_behind_a_context() -> None:
