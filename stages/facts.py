@@ -24,7 +24,7 @@ def main(options: argparse.Namespace) -> None:
 
     write(options.rejects, Reject, loaded.rejects)
     dataset.check(loaded, facts.max_reject_share, options.rejects)
-    dataset.check_pool(loaded, root.dataset, facts.limit, own.pool, root.neighbors)
+    dataset.check_pool(loaded, root.dataset, facts.edits, own.pool, root.neighbors)
     write_json(
         options.sources,
         {role: {"file": file.path.name, "sha256": file.sha256, "bytes": file.size} for role, file in files.items()},

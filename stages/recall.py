@@ -36,7 +36,7 @@ def main(options: argparse.Namespace) -> None:
     if not is_first():
         return
     if keep != "none":
-        requests, pool = only_known(requests, pool, recall, root.facts.limit, requests_too=keep == "all")
+        requests, pool = only_known(requests, pool, recall, root.facts.edits, requests_too=keep == "all")
         if not requests:
             raise InputError(
                 "recall: the model knows none of the requests' true answers, so there is nothing to edit; take a "

@@ -6,7 +6,15 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.helpers.stages import change_params
+
 ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The embedded world and the tiny model, whatever params.yaml names."""
+    change_params(monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from lib.edits.store import load_edit
 from lib.edits.updates import LowRank
 from tests.helpers import small
 from tests.helpers.imports import ROOT
+from tests.helpers.stages import SMALL
 
 pytestmark = pytest.mark.slow
 
@@ -43,6 +44,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert not (folder / name).exists()
         (folder / name).write_text(text)
     named = YAML(typ="safe").load(folder / "params.yaml")
+    named |= SMALL
     named["editor"] = next(Path(name).stem for name in blocks())
     YAML().dump(named, folder / "params.yaml")
     files = options(folder, "score")

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from lib.core.errors import InputError
 from lib.core.section import Section
-from lib.core.sections import Own, Para, Train
+from lib.core.sections import Facts, Own, Para, Train
 
 
 class Lora(Section):
@@ -145,6 +145,7 @@ class Dataset(Section):
         description="what is left out where the model does not know it: nothing; facts of the pool; requests as well"
     )
     metric: Literal["success", "accuracy"] = Field(description="the headline measure of an edit")
+    limit: int | None = Field(ge=1, description="number of edits where facts.limit is auto; null = all")
     target: Literal["answers", "alt"] | None = Field(
         description="which object zsre edits to: answers (ROME) or alt (RECT); null for other datasets"
     )
@@ -167,6 +168,11 @@ def with_held_lora(model: Model, train: Train) -> Model:
     if train.objective != "held" or model.train.held is None:
         return model
     return model.model_copy(update={"lora": model.train.held.lora})
+
+
+def with_limit(facts: Facts, dataset: Dataset) -> Facts:
+    """`facts` with the number of edits that `auto` stands for."""
+    return facts.model_copy(update={"limit": dataset.limit}) if facts.limit == "auto" else facts
 
 
 def with_pool(own: Own, model: Model) -> Own:

@@ -16,13 +16,20 @@ class Facts(Section):
     """Which facts: stage `facts`."""
 
     split: Literal["test", "validation"] = Field(description="validation is for choosing hyper-parameters")
-    limit: int | None = Field(ge=1, description="number of edits; null = all")
+    limit: Count | Auto | None = Field(description="number of edits; null = all; auto = the dataset preset's")
     pool_limit: int | None = Field(ge=1, description="number of pool facts; null = all")
     folder: str = Field(description="folder with the dataset's files; looked in before any download")
     extras: list[str] = Field(description="further files of the dataset's preset to use (its `extras`): snippets, text")
     text_limit: int | None = Field(ge=1, description="pieces of plain text, drawn at random; null = all")
     max_reject_share: float = Field(ge=0, le=1, description="more rejected rows than this share stop the stage")
     seed: int = Field(description="draws the world, and which prose is held out")
+
+    @property
+    def edits(self) -> int | None:
+        """The number of edits; None = all. Raises ValueError where `auto` has not been resolved (with_limit)."""
+        if self.limit == "auto":
+            raise ValueError("facts.limit: auto must be replaced by the dataset preset's value before facts are read")
+        return self.limit
 
 
 class Own(Section):

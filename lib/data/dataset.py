@@ -85,12 +85,12 @@ def edited(count: int, facts: Facts) -> range:
 
     Raises InputError for validation without a limit: hyper-parameters would be chosen on the edits that are reported.
     """
-    if facts.limit is None and facts.split == "validation":
+    if facts.edits is None and facts.split == "validation":
         raise InputError(
             "facts.limit: wanted a number with facts.split validation, which takes the last records of this dataset; "
             "found null, which would take the test edits too"
         )
-    limit = count if facts.limit is None else min(facts.limit, count)
+    limit = count if facts.edits is None else min(facts.edits, count)
     return range(limit) if facts.split == "test" else range(count - limit, count)
 
 

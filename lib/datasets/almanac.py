@@ -15,7 +15,7 @@ def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> 
     facts.limit chooses among the facts that the model knows, which is not for a reader to find out: it takes none of
     these edits away, but for limit 0, where nothing is edited and the pool is the whole almanac.
     """
-    requests = almanac.requests(facts.split, facts.seed) if facts.limit != 0 else []
+    requests = almanac.requests(facts.split, facts.seed) if facts.edits != 0 else []
     return Loaded(
         requests=requests,
         pool=almanac.pool(facts.seed, edited=bool(requests)),

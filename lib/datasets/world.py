@@ -13,7 +13,7 @@ def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> 
     """The world of facts.seed: edits of the chosen split, a pool of the train split, its prose as text."""
     embedded = world.make_world(facts.seed)
     return Loaded(
-        requests=world.requests(embedded, facts.split, facts.seed)[: facts.limit],
+        requests=world.requests(embedded, facts.split, facts.seed)[: facts.edits],
         pool=world.pool(embedded),
         text=plain_text(files, facts) if "text" in files else world.text(facts.seed)[: facts.text_limit],
         rejects=[],

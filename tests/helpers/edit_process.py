@@ -15,9 +15,10 @@ from lib.core import params
 from lib.core.run import run_stage
 from lib.methods.training import loop
 from stages import edit
+from tests.helpers.stages import SMALL
 
 if __name__ == "__main__":
-    changes, read, backward, steps = json.loads(sys.argv.pop(1)), params.read_params, loop._backward, 0
+    changes, read, backward, steps = SMALL | json.loads(sys.argv.pop(1)), params.read_params, loop._backward, 0
     rank = os.environ.get("RANK", "0")
 
     def changed_params(path: Path = params.PARAMS_FILE) -> dict[str, Any]:

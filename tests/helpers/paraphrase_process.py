@@ -24,9 +24,10 @@ from lib.generation.engine import Generator
 from lib.paraphrases import chunks
 from lib.paraphrases.draws import SampledText, SamplingPlan, draw
 from stages import paraphrase
+from tests.helpers.stages import SMALL
 
 if __name__ == "__main__":
-    changes, read_params, rank = json.loads(sys.argv.pop(1)), params.read_params, os.environ.get("RANK", "0")
+    changes, read_params, rank = SMALL | json.loads(sys.argv.pop(1)), params.read_params, os.environ.get("RANK", "0")
     folder = Path(os.environ["DVC_ROOT"])
 
     def changed_params(path: Path = params.PARAMS_FILE) -> dict[str, Any]:

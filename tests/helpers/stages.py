@@ -10,6 +10,8 @@ import pytest
 from lib.core import params
 
 READ_PARAMS = params.read_params
+SMALL = {"dataset": "world", "model": "tiny"}
+"""What tests run with in place of the repository's real model: a fixture that needs no download."""
 
 
 def run_main(stage: ModuleType, paths: Mapping[str, Path]) -> None:
@@ -18,11 +20,11 @@ def run_main(stage: ModuleType, paths: Mapping[str, Path]) -> None:
 
 
 def change_params(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
-    """Let params.yaml hold these values in place of its own, of a section these keys', and forget earlier changes."""
+    """Let params.yaml hold SMALL and these values in place of its own, of a section these keys'; earlier changes go."""
 
     def changed_params(path: Path = params.PARAMS_FILE) -> dict[str, Any]:
         values = READ_PARAMS(path)
-        for name, change in changes.items() if path == params.PARAMS_FILE else ():
+        for name, change in (SMALL | changes).items() if path == params.PARAMS_FILE else ():
             values[name] = values[name] | change if isinstance(change, dict) else change
         return values
 

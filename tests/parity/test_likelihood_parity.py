@@ -27,7 +27,14 @@ def requests() -> list[Request]:
         split="test", limit=None, pool_limit=None, extras=[], text_limit=None, folder=".", max_reject_share=0, seed=0
     )
     preset = params.Dataset(
-        loader="counterfact", known="none", metric="success", target=None, neighborhood=None, files={}, extras={}
+        loader="counterfact",
+        known="none",
+        metric="success",
+        limit=None,
+        target=None,
+        neighborhood=None,
+        files={},
+        extras={},
     )
     own = params.Own(path="", pool="none")
     return counterfact.load({"facts": GOLDEN / "inputs/counterfact_requests.json"}, facts, preset, own).requests

@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 
 from lib.core.records import Fact, Reject, Request, Text
 from lib.core.tables import read
+from tests.helpers.stages import SMALL
 
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUTS = {
@@ -31,7 +32,8 @@ def project(tmp_path: Path) -> Path:
     """A copy of what the stage runs from, so that its params can be changed."""
     for name in ("lib", "stages", "configs", "examples"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "params.yaml", tmp_path)
+    yaml = YAML()
+    yaml.dump(yaml.load(ROOT / "params.yaml") | SMALL, tmp_path / "params.yaml")
     return tmp_path
 
 

@@ -10,12 +10,25 @@ from lib.core import params, params_table
 from lib.core.errors import InputError
 from lib.core.root import read_root
 from stages import facts
-from tests.helpers.stages import run_main
+from tests.helpers.stages import READ_PARAMS, change_params, run_main
 
 
-def test_the_repositorys_own_settings_are_right() -> None:
+def test_the_repositorys_own_settings_are_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(params, "read_params", READ_PARAMS)
     root = read_root()
-    assert (root.dataset, root.editor) == (params.read_params()["dataset"], params.read_params()["editor"])
+    assert (root.dataset, root.model, root.editor) == ("almanac", "smollm2-135m", "lora")
+    assert root.facts.edits == 30
+
+
+def test_the_number_of_edits_is_the_presets_unless_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    change_params(monkeypatch, dataset="counterfact")
+    assert read_root().facts.edits == 100
+    change_params(monkeypatch, dataset="counterfact", facts={"limit": 7})
+    assert read_root().facts.edits == 7
+    change_params(monkeypatch, dataset="own")
+    assert read_root().facts.edits is None
+    with pytest.raises(ValueError, match="auto must be replaced"):
+        _ = params.section("facts", params.Facts).edits
 
 
 BAD: dict[str, Any] = {

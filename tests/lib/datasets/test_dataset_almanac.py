@@ -12,7 +12,9 @@ from lib.data.almanac import AlmanacFact, Relation
 from lib.data.dataset import Loaded
 from lib.datasets.almanac import load
 
-PRESET = Dataset(loader="almanac", known="none", metric="success", target=None, neighborhood=None, files={}, extras={})
+PRESET = Dataset(
+    loader="almanac", known="none", metric="success", limit=None, target=None, neighborhood=None, files={}, extras={}
+)
 FACTS = almanac.facts()
 RELATIONS = {fact.relation.name: fact.relation for fact in FACTS}
 SEEDS = range(3)

@@ -12,7 +12,14 @@ from lib.data.dataset import check
 from lib.datasets.counterfact import load
 
 PRESET = Dataset(
-    loader="counterfact", known="none", metric="success", target=None, neighborhood=None, files={}, extras={}
+    loader="counterfact",
+    known="none",
+    metric="success",
+    limit=None,
+    target=None,
+    neighborhood=None,
+    files={},
+    extras={},
 )
 ABSENT = object()
 

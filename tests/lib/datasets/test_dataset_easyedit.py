@@ -10,7 +10,9 @@ from lib.core.params import Dataset, Facts, Own
 from lib.core.records import Fact, LocalityPrompt, Reject, Request
 from lib.datasets.easyedit import load
 
-PRESET = Dataset(loader="easyedit", known="none", metric="success", target=None, neighborhood=None, files={}, extras={})
+PRESET = Dataset(
+    loader="easyedit", known="none", metric="success", limit=None, target=None, neighborhood=None, files={}, extras={}
+)
 FLAT = {
     "case_id": 7,
     "prompt": "Ada King was born in",

@@ -23,7 +23,9 @@ from lib.data import world
 from lib.data.dataset import Loaded
 from lib.datasets.own import load
 
-PRESET = Dataset(loader="own", known="none", metric="accuracy", target=None, neighborhood=None, files={}, extras={})
+PRESET = Dataset(
+    loader="own", known="none", metric="accuracy", limit=None, target=None, neighborhood=None, files={}, extras={}
+)
 FACTS = Facts(
     split="test",
     limit=None,

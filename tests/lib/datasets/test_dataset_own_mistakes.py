@@ -13,7 +13,9 @@ from lib.core.records import Reject
 from lib.data.dataset import Loaded
 from lib.datasets.own import load
 
-PRESET = Dataset(loader="own", known="none", metric="accuracy", target=None, neighborhood=None, files={}, extras={})
+PRESET = Dataset(
+    loader="own", known="none", metric="accuracy", limit=None, target=None, neighborhood=None, files={}, extras={}
+)
 
 
 @pytest.fixture

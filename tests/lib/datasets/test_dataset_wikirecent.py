@@ -12,7 +12,14 @@ from lib.datasets import load
 
 SHARES = Neighborhood(n=3, test=0.5, validation=0.25)
 PRESET = Dataset(
-    loader="wikirecent", known="none", metric="accuracy", target=None, neighborhood=SHARES, files={}, extras={}
+    loader="wikirecent",
+    known="none",
+    metric="accuracy",
+    limit=None,
+    target=None,
+    neighborhood=SHARES,
+    files={},
+    extras={},
 )
 
 

@@ -9,7 +9,9 @@ from lib.data import world
 from lib.data.dataset import Loaded
 from lib.datasets.world import load
 
-PRESET = Dataset(loader="world", known="none", metric="success", target=None, neighborhood=None, files={}, extras={})
+PRESET = Dataset(
+    loader="world", known="none", metric="success", limit=None, target=None, neighborhood=None, files={}, extras={}
+)
 
 
 @pytest.fixture(params=["test", "validation"])

@@ -11,7 +11,9 @@ from lib.core.records import Fact, LocalityPrompt, Reject, Request
 from lib.data.dataset import check
 from lib.datasets.zsre import load
 
-ROME = Dataset(loader="zsre", known="none", metric="accuracy", target="answers", neighborhood=None, files={}, extras={})
+ROME = Dataset(
+    loader="zsre", known="none", metric="accuracy", limit=None, target="answers", neighborhood=None, files={}, extras={}
+)
 RECT = ROME.model_copy(update={"target": "alt"})
 ABSENT = object()
 
