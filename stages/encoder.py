@@ -2,8 +2,9 @@
 
 import argparse
 
+from lib.core import params
 from lib.core.files import write_json
-from lib.core.params import PRESETS, read_params
+from lib.core.params import PRESETS
 from lib.core.root import read_root
 from lib.core.run import file_options, run_stage
 from lib.neighbors.fetching import encoders_in_use, fetch
@@ -13,7 +14,7 @@ def main(options: argparse.Namespace) -> None:
     """Read params.yaml and the editor's preset; write which encoders there are, and what pins each."""
     root = read_root()
     preset = PRESETS / "editors" / f"{root.editor}.yaml"
-    editor = read_params(preset) if preset.is_file() else {}
+    editor = params.read_params(preset) if preset.is_file() else {}
     in_use = encoders_in_use(root.neighbors, editor)
     write_json(options.encoder / "manifest.json", {name: fetch(name) for name in in_use})
 

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lib.core import params as settings
 from lib.core.files import read_json
-from lib.core.params import ROOT, presets_in_use, read_params
+from lib.core.params import ROOT, presets_in_use
 from lib.core.run import run_stage
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def main(options: argparse.Namespace) -> None:
     from lib.report import page, pictures
     from lib.runtime import machine
 
-    params = read_params()
+    params = settings.read_params()
     evaluation, stages = read_json(options.evaluation), _stages(options)
     rows = {name: read_json(options.plots / f"{name}.json")["rows"] for name in PLOTS}
     weights = pl.read_csv(options.weights)

@@ -12,7 +12,7 @@ from typing import Any
 
 from lib.core import params
 from lib.core.errors import InputError
-from lib.core.params import PRESETS, read_params
+from lib.core.params import PRESETS
 from lib.core.section import S, check, did_you_mean
 
 MODELS, OTHERWISE, AUTO = "models", "otherwise", "auto"
@@ -80,7 +80,7 @@ def _parts(name: str) -> tuple[dict[str, Any], dict[str, Values], Values]:
         available = params.presets("editors")
         near = did_you_mean(name, available)
         raise InputError(f"editor: wanted one of {', '.join(available)}; found {name!r}{near}")
-    values = dict(read_params(path))
+    values = dict(params.read_params(path))
     models, otherwise = values.pop(MODELS, {}) or {}, values.pop(OTHERWISE, {}) or {}
     for shape in models:
         if not _SHAPE.fullmatch(str(shape)):

@@ -30,6 +30,10 @@ class Held(Section):
     epochs: int = Field(ge=1, description="passes over the edits, each in one of its forms")
     lr: float = Field(gt=0)
     batch_size: int = Field(ge=1, description="edits per optimiser step")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        description="in which the frozen model computes while the adapter, in float32, is trained; auto: bfloat16 on a "
+        "CPU that has it in hardware, else as the model is loaded"
+    )
     warmup: int = Field(ge=0, description="steps in which the rate rises")
     beta2: float = Field(gt=0, lt=1, description="decay of AdamW's second moment")
     plain_share: float = Field(ge=0, le=1, description="how often an edit stands in its own prompt")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from pydantic import Field
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -34,6 +35,7 @@ from lib.methods.training.questions import QUESTIONS
 from lib.methods.training.sentences import sentences
 from lib.methods.training.whitening import input_moments, whitening
 from lib.models.packing import Item
+from lib.models.precision import computing_in, training_dtype
 
 NEEDS = Needs(edit_each=True, size_each=True, sharded=True)
 
@@ -68,14 +70,28 @@ def _edit(
     """`edit`, with the chat answers that it holds."""
     plan = _plan(model, tokenizer, requests, settings, context, chats)
     adapter = new_adapter(model, context.lora, context.train.seed, plan.directions)
-    with adapter.attached(model):
+    dtype = _dtype(model, context)
+    with computing_in(model, dtype), adapter.attached(model):
         steps = train(
             model, adapter.parameters(), plan.examples, plan.schedule, context.distributed, context.progress,
             context.checkpoints, _objective(context), plan.beside, adapter.gate, plan.penalty(adapter),
         )  # fmt: skip
     context.record(steps)
-    info = {"editor": "lora", "objective": context.train.objective, "pairs": len(plan.examples), "steps": len(steps)}
+    info = {
+        "editor": "lora",
+        "objective": context.train.objective,
+        "pairs": len(plan.examples),
+        "steps": len(steps),
+        "trained_in": str(dtype or model.dtype).removeprefix("torch."),
+    }
     return Edit(updates=adapter.updates(), info=info)
+
+
+def _dtype(model: PreTrainedModel, context: Context) -> torch.dtype | None:
+    """What the frozen model computes in while it is trained beside; None = what it is in."""
+    if context.held is None or context.distributed.sharded:
+        return None
+    return training_dtype(context.held.precision, model.device)
 
 
 def edit_each(

@@ -33,7 +33,7 @@ if __name__ == "__main__":
     def changed_params(path: Path = params.PARAMS_FILE) -> dict[str, Any]:
         values = read_params(path)
         for section, changed in changes.items() if path == params.PARAMS_FILE else ():
-            values[section] = values[section] | changed
+            values[section] = values[section] | changed if isinstance(changed, dict) else changed
         return values
 
     def wait_for(pattern: str, count: int) -> None:
