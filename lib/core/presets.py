@@ -28,6 +28,9 @@ class Held(Section):
 
     lora: Lora
     epochs: int = Field(ge=1, description="passes over the edits, each in one of its forms")
+    least_steps: int = Field(
+        ge=1, description="optimiser steps at least, where train.epochs is auto: few edits get more epochs"
+    )
     lr: float = Field(gt=0)
     batch_size: int = Field(ge=1, description="edits per optimiser step")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
@@ -56,6 +59,9 @@ class Recipe(Section):
     """The model's own optimisation settings, which `auto` in params.yaml's train section takes."""
 
     epochs: int = Field(ge=1)
+    least_steps: int = Field(
+        ge=1, description="optimiser steps at least, where train.epochs is auto: few edits get more epochs"
+    )
     lr: float = Field(gt=0)
     batch_size: int = Field(ge=1)
     held: Held | None = Field(description="the same for train.objective held; null = the model is trained as published")
@@ -186,6 +192,17 @@ def with_pool(own: Own, model: Model) -> Own:
     return own.model_copy(update={"pool": "world" if model.source == "tiny" else "almanac"})
 
 
+def least_steps(train: Train, recipe: Recipe) -> int:
+    """Optimiser steps that are made at least; `train` as params.yaml has it, for it is `auto` alone that asks for more.
+
+    A recipe's epochs are those of its paper's thousands of pairs, of which a few edits would be a few steps.
+    """
+    if train.epochs != "auto":
+        return 1
+    held = with_recipe(train, recipe).objective == "held"
+    return recipe.held.least_steps if held and recipe.held is not None else recipe.least_steps
+
+
 def with_recipe(train: Train, recipe: Recipe) -> Train:
     """`train` with every `auto` replaced by the model's own value.
 
@@ -197,7 +214,7 @@ def with_recipe(train: Train, recipe: Recipe) -> Train:
             "train.objective: held wants the section train.held in the model's preset; found null. Copy the one of "
             "configs/models/smollm2-135m.yaml, or take train.objective=published"
         )
-    own: dict[str, Any] = {"after": 0.0, "keep": 0.0, **recipe.model_dump(exclude={"held"})}
+    own: dict[str, Any] = {"after": 0.0, "keep": 0.0, **recipe.model_dump(exclude={"held", "least_steps"})}
     if objective == "held" and recipe.held is not None:
         own |= recipe.held.model_dump(include={*own})
     resolved = {name: value for name, value in own.items() if getattr(train, name) == "auto"}

@@ -6,49 +6,34 @@ is train.text. `held`: the edits are learned in the same way, and what comes aft
 plain text and chat answers are held to the unedited model (lib/methods/training/holding.py).
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+import logging
+from collections.abc import Sequence
 
 import torch
-from pydantic import Field
-from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.core.errors import InputError
-from lib.core.params import Held, Section
 from lib.core.records import Request
-from lib.edits.adapter import Adapter, new_adapter, target_modules
+from lib.edits.adapter import Adapter, new_adapter
 from lib.edits.edit import Edit
 from lib.methods.context import Context
 from lib.methods.contract import Needs
-from lib.methods.training.directions import subject_directions, subjects
-from lib.methods.training.drift import Drift, drift_of
 from lib.methods.training.each import train_each
-from lib.methods.training.example import Example
-from lib.methods.training.forms import FormSchedule, continuations, form_examples, forms, grouped
-from lib.methods.training.kept import Kept, chat_answers, in_turns, kept_prompts
-from lib.methods.training.loop import Schedule, train
-from lib.methods.training.objective import Objective, references, with_reference
-from lib.methods.training.pairs import StoredExamples, is_whole, training_items, training_triples, write_examples
-from lib.methods.training.questions import QUESTIONS
-from lib.methods.training.sentences import sentences
-from lib.methods.training.whitening import input_moments, whitening
+from lib.methods.training.loop import train
+from lib.methods.training.plan import (
+    Plan,
+    Settings,
+    held_chats,
+    objective_of,
+    plan_of,
+    published_pairs,
+    schedule_of,
+)
 from lib.models.packing import Item
 from lib.models.precision import computing_in, training_dtype
 
 NEEDS = Needs(edit_each=True, size_each=True, sharded=True)
-
-Beside = Callable[[int], Sequence[Example]]
-"""The examples that a step has beside the schedule's."""
-
-
-class Settings(Section):
-    """configs/editors/lora.yaml"""
-
-    weight_decay: float = Field(ge=0, description="of AdamW")
-    max_grad_norm: float = Field(gt=0, description="gradients are scaled down to this norm")
-    text_tokens: int = Field(ge=2, description="length of a piece of plain text, in tokens, where train.text is not 0")
+__all__ = ["NEEDS", "Settings", "edit", "edit_each", "size_each"]
 
 
 def edit(
@@ -60,7 +45,7 @@ def edit(
     Raises InputError where the model lacks a LoRA target, or a loss that is asked for has nothing to work on;
     NotFiniteError where the loss is not finite.
     """
-    return _edit(model, tokenizer, requests, settings, context, _chats(model, tokenizer, context))
+    return _edit(model, tokenizer, requests, settings, context, held_chats(model, tokenizer, context))
 
 
 def _edit(
@@ -68,13 +53,14 @@ def _edit(
     context: Context, chats: Sequence[Item],
 ) -> Edit:  # fmt: skip
     """`edit`, with the chat answers that it holds."""
-    plan = _plan(model, tokenizer, requests, settings, context, chats)
+    plan = plan_of(model, tokenizer, requests, settings, context, chats)
+    _tell(plan, len(requests), context)
     adapter = new_adapter(model, context.lora, context.train.seed, plan.directions)
     dtype = _dtype(model, context)
     with computing_in(model, dtype), adapter.attached(model):
         steps = train(
             model, adapter.parameters(), plan.examples, plan.schedule, context.distributed, context.progress,
-            context.checkpoints, _objective(context), plan.beside, adapter.gate, plan.penalty(adapter),
+            context.checkpoints, objective_of(context), plan.beside, adapter.gate, plan.penalty(adapter),
         )  # fmt: skip
     context.record(steps)
     info = {
@@ -85,6 +71,18 @@ def _edit(
         "trained_in": str(dtype or model.dtype).removeprefix("torch."),
     }
     return Edit(updates=adapter.updates(), info=info)
+
+
+def _tell(plan: Plan, requests: int, context: Context) -> None:
+    """Log what is trained, and how long: what `auto` came to."""
+    steps, schedule = plan.schedule.steps(len(plan.examples)), plan.schedule
+    rank = next((len(matrix) for matrix in plan.directions.values()), context.lora.r)
+    logging.getLogger(__name__).info(
+        "lora: objective %s; %d requests as %d pairs or forms: %d steps of up to %d, peak rate %g, rank %d%s",
+        context.train.objective, requests, len(plan.examples), steps, schedule.batch_size, schedule.lr, rank,
+        f" (more than {schedule.epochs} epochs: at least {schedule.least_steps} steps are made)"
+        if steps > schedule.epochs * schedule.epoch_steps(len(plan.examples)) else "",
+    )  # fmt: skip
 
 
 def _dtype(model: PreTrainedModel, context: Context) -> torch.dtype | None:
@@ -106,11 +104,11 @@ def edit_each(
     if context.train.text:
         raise InputError("train.text: single edits are trained without plain text; set it to 0, or protocol.kind=mass")
     if context.held is not None:
-        chats = _chats(model, tokenizer, context)
+        chats = held_chats(model, tokenizer, context)
         return [_edit(model, tokenizer, [request], settings, context.of([request]), chats) for request in requests]
-    examples = [_pairs(model, tokenizer, [request], context.of([request])) for request in requests]
+    examples = [published_pairs(model, tokenizer, [request], context.of([request])) for request in requests]
     adapters: list[Adapter] = [new_adapter(model, context.lora, context.train.seed) for _ in requests]
-    train_each(model, adapters, examples, _schedule(settings, context), _objective(context), context.progress)
+    train_each(model, adapters, examples, schedule_of(settings, context), objective_of(context), context.progress)
     return [
         Edit(updates=adapter.updates(), info={"editor": "lora", "objective": "published", "pairs": len(own)})
         for adapter, own in zip(adapters, examples, strict=True)
@@ -121,147 +119,3 @@ def size_each(model: PreTrainedModel, settings: Settings, context: Context) -> i
     """Trainable values of one edit."""
     adapter = new_adapter(model, context.lora, context.train.seed)
     return sum(parameter.numel() for parameter in adapter.parameters())
-
-
-def _plan(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], settings: Settings,
-    context: Context, chats: Sequence[Item],
-) -> "Plan":  # fmt: skip
-    """What is trained on, in which order, and what every step has beside it."""
-    if context.held is not None:
-        return _held(model, tokenizer, requests, settings, context, context.held, chats)
-    return Plan(
-        examples=_pairs(model, tokenizer, requests, context),
-        schedule=_schedule(settings, context),
-        beside=_texts(tokenizer, settings, context),
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What an adapter is trained on, in which order, and how."""
-
-    examples: Sequence[Example]
-    schedule: Schedule
-    beside: Beside
-    directions: Mapping[str, Tensor] = field(default_factory=dict)
-    """A of the adapter's modules, by path, where it is fixed."""
-    drift: Drift | None = None
-    drift_weight: float = 0.0
-
-    def penalty(self, adapter: Adapter) -> Callable[[], Tensor] | None:
-        """What is added to the loss of every step."""
-        drift = self.drift
-        return None if drift is None else lambda: self.drift_weight * drift.of(adapter)
-
-
-def _held(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], settings: Settings,
-    context: Context, held: Held, chats: Sequence[Item],
-) -> Plan:  # fmt: skip
-    """The forms of the edits to learn, and what every step holds beside them."""
-    seed, tokens = context.train.seed, context.train.micro_batch_tokens
-    if not context.texts:
-        raise InputError("train.objective=held: wanted plain text to hold; the dataset has none (facts.extras: [text])")
-    if context.train.dpo or context.train.text or not context.train.mask_prompt:
-        raise InputError("train: dpo, text and mask_prompt=false belong to the published objective; set objective")
-    trained = forms(requests, context.paraphrases, sentences(context.texts), held.prefixed, seed)
-    after = continuations(model, tokenizer, requests, held.after_tokens, seed)
-    examples = _stored(form_examples(tokenizer, trained, after), context)
-    kept = Kept(
-        prompts=kept_prompts(requests, context.neighbors, context.pool, held.contrasts, seed),
-        texts=context.texts,
-        chats=chats,
-    )
-    ordinary = kept.items(tokenizer, held.moment_texts, held.text_tokens, seed)
-    moments = input_moments(model, ordinary, list(target_modules(model, context.lora)), tokens)
-    rank = max(context.lora.r, len({request.subject or request.prompt for request in requests}))
-    basis = whitening(moments, held.ridge)
-    directions = subject_directions(model, subjects(tokenizer, trained), basis, rank, tokens)
-    return Plan(
-        examples=examples,
-        schedule=FormSchedule(
-            **vars(_schedule(settings, context)) | {"warmup": held.warmup, "beta2": held.beta2},
-            groups=grouped(trained),
-            plain_share=held.plain_share,
-        ),
-        beside=kept.per_step(tokenizer, held.prompts, held.texts, held.text_tokens, held.chats, seed),
-        directions=directions,
-        drift=drift_of(model, directions, moments),
-        drift_weight=held.drift,
-    )
-
-
-def _chats(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, context: Context) -> Sequence[Item]:
-    """The unedited model's answers to general questions, where the objective holds any."""
-    if context.held is None or not context.held.chats:
-        return ()
-    return chat_answers(model, tokenizer, QUESTIONS, context.held.chat_tokens)
-
-
-def _pairs(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], context: Context
-) -> Sequence[Example]:
-    """The published training pairs: edits, paraphrases, unedited facts."""
-    train = context.train
-    if train.dpo and not train.mask_prompt:
-        raise InputError("train.dpo: wanted train.mask_prompt=true, since the prompt is no answer to prefer")
-    if train.dpo and not any(request.target_true for request in requests):
-        raise InputError("train.dpo: wanted edits with target_true (the rejected answer); none has one")
-    triples = training_triples(requests, context.paraphrases, context.neighbors)
-    items = training_items(tokenizer, triples, train.mask_prompt, rejected=train.dpo > 0)
-    examples = _stored((Example(item=item) for item in items), context)
-    if not train.dpo:
-        return examples
-    if isinstance(examples, StoredExamples):
-        return examples.with_references(references(model, examples, train.micro_batch_tokens))
-    return with_reference(model, examples, train.micro_batch_tokens)
-
-
-def _stored(examples: Iterable[Example], context: Context) -> Sequence[Example]:
-    """The examples in the folder of the checkpoints, where there is one, else in memory."""
-    if context.checkpoints is None:
-        return list(examples)
-    folder = context.checkpoints.folder / "pairs"
-    if context.distributed.is_main and not is_whole(folder):
-        write_examples(folder, examples)
-    context.distributed.barrier()
-    return StoredExamples.of(folder)
-
-
-def _objective(context: Context) -> Objective:
-    train = context.train
-    return Objective(
-        dpo=train.dpo, beta=train.dpo_beta, text=train.text, after=_number(train.after), keep=_number(train.keep)
-    )
-
-
-def _texts(tokenizer: PreTrainedTokenizerBase, settings: Settings, context: Context) -> Beside:
-    """The pieces of plain text of every step: other ones each time, drawn with the training seed."""
-    if not context.train.text:
-        return lambda step: []
-    if not context.texts:
-        raise InputError("train.text: wanted plain text to train on; the dataset has none (data/facts/text.parquet)")
-    pieces = [tokenizer(text, truncation=True, max_length=settings.text_tokens).input_ids for text in context.texts]
-    items = [Item(prompt=(ids[0],), targets=(tuple(ids[1:]),)) for ids in pieces if len(ids) > 1]
-    draw = in_turns(items, context.train.text_examples, f"{context.train.seed}/text")
-    return lambda step: [Example(item=item, text=True) for item in draw(step)]
-
-
-def _schedule(settings: Settings, context: Context) -> Schedule:
-    train = context.train
-    return Schedule(
-        epochs=_number(train.epochs),
-        lr=_number(train.lr),
-        batch_size=_number(train.batch_size),
-        micro_batch_tokens=train.micro_batch_tokens,
-        seed=train.seed,
-        weight_decay=settings.weight_decay,
-        max_grad_norm=settings.max_grad_norm,
-    )
-
-
-def _number(value: Any) -> Any:
-    if value == "auto":
-        raise ValueError("train: auto must be replaced by the model preset's value before editing")
-    return value

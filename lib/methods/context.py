@@ -21,6 +21,8 @@ class Context:
     lora: Lora
     train: Train
     """With every `auto` resolved."""
+    least_steps: int = 1
+    """Optimiser steps that are made at least, whatever the number of pairs."""
     held: Held | None = None
     """How the objective `held` trains; None for the published one."""
     distributed: Distributed

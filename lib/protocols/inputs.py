@@ -48,7 +48,8 @@ def editing(
     lora = params.with_held_lora(preset, train).lora
     key = fingerprint(
         held=held.model_dump() if held else None,
-        train=train.model_dump(), lora=lora.model_dump(), editor=root.editor, settings=settings.model_dump(),
+        least_steps=params.least_steps(root.train, preset.train), train=train.model_dump(), lora=lora.model_dump(),
+        editor=root.editor, settings=settings.model_dump(),
         protocol=root.protocol.model_dump(), regularize=root.regularize.model_dump(),
         code=code_fingerprint("stages.edit"), **asdict(inputs),
     )  # fmt: skip
@@ -57,6 +58,7 @@ def editing(
             **_tables(inputs, root.protocol, with_texts=bool(train.text or held)),
             lora=lora,
             train=train,
+            least_steps=params.least_steps(root.train, preset.train),
             held=held,
             distributed=distributed,
             progress=lambda all_steps: progress(all_steps, f"{stage}: editing") if distributed.is_main else all_steps,

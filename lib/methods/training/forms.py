@@ -98,9 +98,9 @@ class FormSchedule(Schedule):
     plain_share: float
     """How often a request stands in its own prompt, 0 to 1."""
 
-    def steps(self, items: int) -> int:
-        """Optimiser steps; an epoch is as long as there are requests, whatever the number of examples."""
-        return super().steps(len(self.groups))
+    def epoch_steps(self, items: int) -> int:
+        """Optimiser steps of an epoch, which is as long as there are requests, whatever the number of examples."""
+        return super().epoch_steps(len(self.groups))
 
     def batch(self, step: int, items: int) -> list[int]:
         """The examples of a step."""

@@ -43,14 +43,21 @@ class Schedule:
     weight_decay: float
     max_grad_norm: float
     seed: int
+    least_steps: int = 1
+    """Where the epochs make fewer steps than that, there are more epochs."""
     warmup: int = 0
     """Steps in which the rate rises to its peak."""
     beta2: float = 0.999
     """Decay of AdamW's second moment."""
 
     def steps(self, items: int) -> int:
-        """Optimiser steps for this many items; the last batch of an epoch may be smaller."""
-        return self.epochs * math.ceil(items / self.batch_size)
+        """Optimiser steps for this many items, in whole epochs; the last batch of an epoch may be smaller."""
+        an_epoch = self.epoch_steps(items)
+        return max(self.epochs, math.ceil(self.least_steps / an_epoch)) * an_epoch
+
+    def epoch_steps(self, items: int) -> int:
+        """Optimiser steps of an epoch."""
+        return math.ceil(items / self.batch_size)
 
     def rate(self, step: int, total: int) -> float:
         """Learning rate of a step."""
@@ -132,7 +139,7 @@ def train(
         batch = [*(examples[index] for index in schedule.batch(step, len(examples))), *beside(step)]
         loss = _backward(model, parameters, optimizer, batch, objective, schedule, distributed, gate, penalty)
         descend(parameters, optimizer, lr, schedule)
-        done.append(Step(step=step, epoch=schedule.epochs * step / total, loss=loss, lr=lr))
+        done.append(Step(step=step, epoch=step / schedule.epoch_steps(len(examples)), loss=loss, lr=lr))
         if checkpoints and distributed.is_main and (step + 1) % checkpoints.every == 0 and step + 1 < total:
             _save(checkpoints.folder, parameters, optimizer, done)
     return done

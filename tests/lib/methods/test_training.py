@@ -106,3 +106,20 @@ def test_nothing_to_train_on_is_an_error() -> None:
 
 def test_unmasking_makes_every_token_after_the_first_a_target() -> None:
     assert unmasked(Item(prompt=(1, 2, 3), targets=((4, 5),))) == Item(prompt=(1,), targets=((2, 3, 4, 5),))
+
+
+def test_few_pairs_get_more_epochs_where_steps_are_asked_for() -> None:
+    schedule = Schedule(
+        epochs=2,
+        lr=1.0,
+        batch_size=4,
+        micro_batch_tokens=64,
+        weight_decay=0.0,
+        max_grad_norm=1.0,
+        seed=0,
+        least_steps=9,
+    )
+    assert schedule.steps(4) == 9
+    assert schedule.steps(5) == 10  # whole epochs of two steps
+    assert schedule.steps(100) == 50
+    assert sorted(index for step in range(8, 10) for index in schedule.batch(step, 5)) == [0, 1, 2, 3, 4]

@@ -1,0 +1,183 @@
+"""What an adapter is trained on, in which order, and what every step has beside it, for both objectives."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import Field
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from lib.core.errors import InputError
+from lib.core.params import Held, Section
+from lib.core.records import Request
+from lib.edits.adapter import Adapter, target_modules
+from lib.methods.context import Context
+from lib.methods.training.directions import subject_directions, subjects
+from lib.methods.training.drift import Drift, drift_of
+from lib.methods.training.example import Example
+from lib.methods.training.forms import FormSchedule, continuations, form_examples, forms, grouped
+from lib.methods.training.kept import Kept, chat_answers, in_turns, kept_prompts
+from lib.methods.training.loop import Schedule
+from lib.methods.training.objective import Objective, references, with_reference
+from lib.methods.training.pairs import StoredExamples, is_whole, training_items, training_triples, write_examples
+from lib.methods.training.questions import QUESTIONS
+from lib.methods.training.sentences import sentences
+from lib.methods.training.whitening import input_moments, whitening
+from lib.models.packing import Item
+
+Beside = Callable[[int], Sequence[Example]]
+"""The examples that a step has beside the schedule's."""
+
+
+class Settings(Section):
+    """configs/editors/lora.yaml"""
+
+    weight_decay: float = Field(ge=0, description="of AdamW")
+    max_grad_norm: float = Field(gt=0, description="gradients are scaled down to this norm")
+    text_tokens: int = Field(ge=2, description="length of a piece of plain text, in tokens, where train.text is not 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What an adapter is trained on, in which order, and how."""
+
+    examples: Sequence[Example]
+    schedule: Schedule
+    beside: Beside
+    directions: Mapping[str, Tensor] = field(default_factory=dict)
+    """A of the adapter's modules, by path, where it is fixed."""
+    drift: Drift | None = None
+    drift_weight: float = 0.0
+
+    def penalty(self, adapter: Adapter) -> Callable[[], Tensor] | None:
+        """What is added to the loss of every step."""
+        drift = self.drift
+        return None if drift is None else lambda: self.drift_weight * drift.of(adapter)
+
+
+def plan_of(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], settings: Settings,
+    context: Context, chats: Sequence[Item],
+) -> Plan:  # fmt: skip
+    """What is trained on, in which order, and what every step has beside it."""
+    if context.held is not None:
+        return _held(model, tokenizer, requests, settings, context, context.held, chats)
+    return Plan(
+        examples=published_pairs(model, tokenizer, requests, context),
+        schedule=schedule_of(settings, context),
+        beside=_texts(tokenizer, settings, context),
+    )
+
+
+def _held(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], settings: Settings,
+    context: Context, held: Held, chats: Sequence[Item],
+) -> Plan:  # fmt: skip
+    """The forms of the edits to learn, and what every step holds beside them."""
+    seed, tokens = context.train.seed, context.train.micro_batch_tokens
+    if not context.texts:
+        raise InputError("train.objective=held: wanted plain text to hold; the dataset has none (facts.extras: [text])")
+    if context.train.dpo or context.train.text or not context.train.mask_prompt:
+        raise InputError("train: dpo, text and mask_prompt=false belong to the published objective; set objective")
+    trained = forms(requests, context.paraphrases, sentences(context.texts), held.prefixed, seed)
+    after = continuations(model, tokenizer, requests, held.after_tokens, seed)
+    examples = _stored(form_examples(tokenizer, trained, after), context)
+    kept = Kept(
+        prompts=kept_prompts(requests, context.neighbors, context.pool, held.contrasts, seed),
+        texts=context.texts,
+        chats=chats,
+    )
+    ordinary = kept.items(tokenizer, held.moment_texts, held.text_tokens, seed)
+    moments = input_moments(model, ordinary, list(target_modules(model, context.lora)), tokens)
+    rank = max(context.lora.r, len({request.subject or request.prompt for request in requests}))
+    basis = whitening(moments, held.ridge)
+    directions = subject_directions(model, subjects(tokenizer, trained), basis, rank, tokens)
+    return Plan(
+        examples=examples,
+        schedule=FormSchedule(
+            **vars(schedule_of(settings, context)) | {"warmup": held.warmup, "beta2": held.beta2},
+            groups=grouped(trained),
+            plain_share=held.plain_share,
+        ),
+        beside=kept.per_step(tokenizer, held.prompts, held.texts, held.text_tokens, held.chats, seed),
+        directions=directions,
+        drift=drift_of(model, directions, moments),
+        drift_weight=held.drift,
+    )
+
+
+def held_chats(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, context: Context) -> Sequence[Item]:
+    """The unedited model's answers to general questions, where the objective holds any."""
+    if context.held is None or not context.held.chats:
+        return ()
+    return chat_answers(model, tokenizer, QUESTIONS, context.held.chat_tokens)
+
+
+def published_pairs(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], context: Context
+) -> Sequence[Example]:
+    """The published training pairs: edits, paraphrases, unedited facts."""
+    train = context.train
+    if train.dpo and not train.mask_prompt:
+        raise InputError("train.dpo: wanted train.mask_prompt=true, since the prompt is no answer to prefer")
+    if train.dpo and not any(request.target_true for request in requests):
+        raise InputError("train.dpo: wanted edits with target_true (the rejected answer); none has one")
+    triples = training_triples(requests, context.paraphrases, context.neighbors)
+    items = training_items(tokenizer, triples, train.mask_prompt, rejected=train.dpo > 0)
+    examples = _stored((Example(item=item) for item in items), context)
+    if not train.dpo:
+        return examples
+    if isinstance(examples, StoredExamples):
+        return examples.with_references(references(model, examples, train.micro_batch_tokens))
+    return with_reference(model, examples, train.micro_batch_tokens)
+
+
+def _stored(examples: Iterable[Example], context: Context) -> Sequence[Example]:
+    """The examples in the folder of the checkpoints, where there is one, else in memory."""
+    if context.checkpoints is None:
+        return list(examples)
+    folder = context.checkpoints.folder / "pairs"
+    if context.distributed.is_main and not is_whole(folder):
+        write_examples(folder, examples)
+    context.distributed.barrier()
+    return StoredExamples.of(folder)
+
+
+def objective_of(context: Context) -> Objective:
+    train = context.train
+    return Objective(
+        dpo=train.dpo, beta=train.dpo_beta, text=train.text, after=_number(train.after), keep=_number(train.keep)
+    )
+
+
+def _texts(tokenizer: PreTrainedTokenizerBase, settings: Settings, context: Context) -> Beside:
+    """The pieces of plain text of every step: other ones each time, drawn with the training seed."""
+    if not context.train.text:
+        return lambda step: []
+    if not context.texts:
+        raise InputError("train.text: wanted plain text to train on; the dataset has none (data/facts/text.parquet)")
+    pieces = [tokenizer(text, truncation=True, max_length=settings.text_tokens).input_ids for text in context.texts]
+    items = [Item(prompt=(ids[0],), targets=(tuple(ids[1:]),)) for ids in pieces if len(ids) > 1]
+    draw = in_turns(items, context.train.text_examples, f"{context.train.seed}/text")
+    return lambda step: [Example(item=item, text=True) for item in draw(step)]
+
+
+def schedule_of(settings: Settings, context: Context) -> Schedule:
+    train = context.train
+    return Schedule(
+        epochs=_number(train.epochs),
+        least_steps=context.least_steps,
+        lr=_number(train.lr),
+        batch_size=_number(train.batch_size),
+        micro_batch_tokens=train.micro_batch_tokens,
+        seed=train.seed,
+        weight_decay=settings.weight_decay,
+        max_grad_norm=settings.max_grad_norm,
+    )
+
+
+def _number(value: Any) -> Any:
+    if value == "auto":
+        raise ValueError("train: auto must be replaced by the model preset's value before editing")
+    return value
