@@ -1,4 +1,4 @@
-"""Stage `paraphrase`: training paraphrases of every request, written by the unedited model itself.
+"""Stage `paraphrase`: training paraphrases of every request, by rules of grammar, or written by the unedited model.
 
 For requests whose dataset has no generalization prompts it writes those, too, into a table of their own. What the model
 wrote stays in .scratch/paraphrase, where another run finds what it needs of it, also with another para.n; `make clean`
@@ -8,7 +8,9 @@ removes it.
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,12 +33,14 @@ _KEPT_CACHES = 8
 
 def main(options: argparse.Namespace) -> None:
     """Read params.yaml, the requests and the model; write the paraphrases and what became of all candidates."""
-    from lib.generation.backends import backend_of
+    from lib.generation.backends import writer_of
     from lib.paraphrases import ray_chunks
-    from lib.paraphrases.candidates import given, valid_share
+    from lib.paraphrases.candidates import given, summary, valid_share
     from lib.paraphrases.chunks import contents
     from lib.paraphrases.cleaning import clean
-    from lib.paraphrases.evaluation import evaluation_chunks, evaluation_paraphrases, evaluation_prompts
+    from lib.paraphrases.evaluation import evaluation_paraphrases, evaluation_prompts
+    from lib.paraphrases.nearness import evaluation_choice
+    from lib.paraphrases.rewritten import REWRITING, near_rewritings
 
     root = read_root()
     preset = params.preset("models", root.model, params.Model)
@@ -45,26 +49,35 @@ def main(options: argparse.Namespace) -> None:
         relaunch("stages.paraphrase", sys.argv[1:], para.tensor_parallel)
         take_own_gpus(para.tensor_parallel)
     requests = read(options.requests, Request)
-    engine = {"backend": para.backend, "tensor_parallel": para.tensor_parallel}
+    engine = {"backend": para.backend, "tensor_parallel": para.tensor_parallel, "writer": para.model}
     key = fingerprint(**engine, base=options.model, code=code_fingerprint("stages.paraphrase"))
     with scratch("paraphrase", key, lock=is_first()) as folder:
-        evaluation, training = evaluation_chunks(requests, para, folder), _chunks(requests, para, folder)
+        evaluation, training = _chunks(requests, para, options.model, folder)
         cached = _complete([*evaluation, *training], para, options.model)
         if not is_first():
             return
-        evaluated = evaluation_paraphrases(requests, contents(evaluation), para)
-        candidates = [*(given(requests) if para.method != "none" else []), *contents(training)]
+        written, evaluation_texts = contents(training), contents(evaluation)
         keep_recent(folder, _KEPT_CACHES)
+    if para.method in REWRITING:
+        near = near_rewritings(requests, written, para, options.model, progress)
+        written, far = near.paraphrases, near.dropped
+        evaluated = evaluation_choice(requests, near.paraphrases, para)
+    else:
+        evaluated, far = evaluation_paraphrases(requests, evaluation_texts, para), Counter()
+    candidates = [*(given(requests) if para.method != "none" else []), *written]
     prompts = evaluation_prompts(evaluated.paraphrases)
     cleaned = clean(scored_on(requests, prompts), candidates, para.n, para.method)
     write(options.evaluation, EvaluationPrompt, prompts)
     write(options.paraphrases, Paraphrase, cleaned.paraphrases)
+    kept_by = Counter(paraphrase.kind for paraphrase in cleaned.paraphrases)
+    logging.getLogger(__name__).info("paraphrase: %s", summary(requests, cleaned.paraphrases, evaluated))
     values = {
         "kept": len(cleaned.paraphrases),
         "shortfall": cleaned.shortfall,
         "evaluation": len(prompts),
         "evaluation_shortfall": evaluated.shortfall,
-        "backend": backend_of(para) if training or evaluation else None,
+        "backend": writer_of(para) if training or evaluation else None,
+        **{f"kept_{kind}": count for kind, count in sorted(kept_by.items())},
     }
     valid = valid_share(candidates, requests, read(options.pool, Fact))
     shares = {"fewshot_valid": valid, "prefix_cached": cached}
@@ -72,17 +85,27 @@ def main(options: argparse.Namespace) -> None:
     write_json(options.metrics, values | percents)
     details = {
         "candidates": len(candidates),
-        "kept_fewshot": sum(paraphrase.kind == "fewshot" for paraphrase in cleaned.paraphrases),
-        "dropped": dict(cleaned.dropped),
+        "kept_fewshot": kept_by["fewshot"],
+        "dropped": dict(cleaned.dropped + far),
     }
     write_json(options.results, details)
 
 
-def _chunks(requests: Sequence[Request], para: params.Para, folder: Path) -> list[Chunk]:
-    """What the model is to write; nothing where it is not asked to."""
-    from lib.paraphrases.chunks import chunks_of
+def _chunks(
+    requests: Sequence[Request], para: params.Para, base: Path, folder: Path
+) -> tuple[list[Chunk], list[Chunk]]:
+    """What the model is to write, for evaluation and for training; nothing where it is not asked to.
 
-    return [] if para.method in ("given", "none") else chunks_of(requests, para, folder)
+    What rewrites prompts serves both.
+    """
+    from lib.paraphrases.chunks import chunks_of
+    from lib.paraphrases.evaluation import evaluation_chunks
+    from lib.paraphrases.rewritten import REWRITING, rewriting_chunks
+
+    if para.method in REWRITING:
+        return [], rewriting_chunks(requests, para, base, folder)
+    training = [] if para.method in ("given", "none") else chunks_of(requests, para, folder)
+    return evaluation_chunks(requests, para, folder), training
 
 
 def _complete(chunks: Sequence[Chunk], para: params.Para, base: Path) -> float | None:

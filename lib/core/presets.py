@@ -170,7 +170,8 @@ def with_method(para: Para, train: Train) -> Para:
     """`para` with the method that `auto` stands for; `train` has every `auto` resolved."""
     if para.method != "auto":
         return para
-    return para.model_copy(update={"method": "given" if train.objective == "held" else "both"})
+    rewrites = train.objective == "held" or para.model is not None
+    return para.model_copy(update={"method": "rewrite" if rewrites else "both"})
 
 
 def with_held_lora(model: Model, train: Train) -> Model:

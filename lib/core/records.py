@@ -95,8 +95,8 @@ class Paraphrase:
     """One training paraphrase of an edit's prompt: a row of paraphrases.parquet."""
 
     request_id: str
-    kind: Literal["given", "fewshot", "prefix"]
-    """given: from the dataset; the others: written by the unedited model."""
+    kind: Literal["given", "fewshot", "prefix", "rules", "chat"]
+    """given: from the dataset; rules: by English grammar; the others: written by the unedited model, or para.model."""
     text: str
     seed: int
 

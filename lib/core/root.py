@@ -62,6 +62,7 @@ def read_root() -> Params:
     _check_editor(root.editor)
     _check_train(params.with_recipe(root.train, model.train), root.protocol)
     _check_checkpoints(root.protocol, root.facts.edits)
+    _check_para(root.para)
     return root
 
 
@@ -85,6 +86,14 @@ def _check_train(train: Train, protocol: Protocol) -> None:
         raise InputError("train.dpo: wanted train.mask_prompt=true, since the prompt is no answer to prefer")
     if train.text and protocol.kind == "single":
         raise InputError("train.text: single edits are trained without plain text; set it to 0, or protocol.kind=mass")
+
+
+def _check_para(para: Para) -> None:
+    """Raise InputError where a model is named that would write nothing."""
+    if para.model is not None and para.method not in ("auto", "chat", "rewrite"):
+        raise InputError(
+            f"para.model: it writes by chat, with para.method=chat, rewrite or auto; found para.method={para.method}"
+        )
 
 
 def _check_checkpoints(protocol: Protocol, limit: int | None) -> None:

@@ -53,9 +53,15 @@ class Recall(Section):
 class Para(Section):
     """Training paraphrases: stage `paraphrase`."""
 
-    method: Literal["auto", "fewshot", "prefix", "both", "given", "none"] = Field(
+    method: Literal["auto", "fewshot", "prefix", "both", "rules", "chat", "rewrite", "given", "none"] = Field(
         description="fewshot, prefix: the dataset's training paraphrases and those that the model writes in that way; "
-        "both; given: the dataset's alone; auto: given where train.objective is held, else both"
+        "both; rules: by English grammar; chat: by a chat model that is told to; rewrite: by rules, and by chat where "
+        "these are too few; given: the dataset's alone; auto: rewrite where train.objective is held, or para.model is "
+        "set, else both"
+    )
+    model: str | None = Field(
+        description="chat: what writes, a folder with a chat model, or the address of an OpenAI-compatible server "
+        "(http://127.0.0.1:8000/v1, #name for a model of several); null = the unedited model"
     )
     n: int = Field(ge=0, description="paraphrases kept per edit, after cleaning")
     evaluation: int = Field(ge=0, description="generalization prompts made for an edit whose dataset has none")
@@ -69,6 +75,15 @@ class Para(Section):
     max_tokens: int = Field(ge=8, description="longest few-shot continuation, in tokens")
     prefix_tokens: list[Count] = Field(description="longest prefixes z, in tokens, used in turn")
     prefix_top_k: int = Field(ge=1, description="top-k of prefix sampling")
+    chat_temperature: float = Field(gt=0, description="of chat answers; samples are drawn for each of two instructions")
+    chat_tokens: int = Field(ge=8, description="longest chat answer, in tokens")
+    chat_distance: float = Field(
+        ge=0,
+        description="chat: largest Jensen-Shannon distance, in nats (at most 0.69), of the unedited model's next token "
+        "after a paraphrase from that after the prompt",
+    )
+    rules_distance: float = Field(ge=0, description="rules: the same")
+    micro_batch_tokens: int = Field(ge=16, description="distances: tokens per forward pass, which bounds memory")
 
 
 class Neighbors(Section):

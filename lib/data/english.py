@@ -3,6 +3,8 @@
 {} stands for the subject with its article. A line holds what may stand for each other before the same object.
 """
 
+import re
+
 AGENTS = """
 manufactured made produced built | manufacturer maker producer | company
 developed created | developer creator | company
@@ -135,3 +137,12 @@ the capital of {} is = {} has the capital = {} is governed from
 {} leads = {} heads = {} is the head of = {} is in charge of
 """.strip().splitlines()
 """Clauses that mean the same, in families."""
+
+PLACED = frozenset({"located", "situated", "based", "headquartered", "found", "buried", "held", "born"})
+"""Participles that "in" joins to a place, unless it is a year."""
+_YEAR = re.compile(r"(1\d|20)\d\d")
+
+
+def is_year(target: str) -> bool:
+    """Whether an object is a year."""
+    return bool(_YEAR.fullmatch(target.strip()))

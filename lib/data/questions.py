@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from lib.core.records import Request
 from lib.core.texts import contains
 from lib.data.clauses import clause_of
-from lib.data.english import AGENTS
+from lib.data.english import AGENTS, PLACED
+from lib.data.english import is_year as names_year
 
 ORDERS = (
     "Complete the sentence: {}",
@@ -26,7 +27,6 @@ SCORED_ORDER = "How does this sentence end? {}"
 _AGENTS = frozenset(
     word.replace("~", " ") for line in AGENTS for part in line.split("|")[:2] for word in part.split()
 )  # fmt: skip
-_PLACED = frozenset(["", *["located", "situated", "based", "headquartered", "found", "buried", "held", "born"]])
 _VERBS = frozenset(
     """
     weigh cost play speak use contain support need require store measure hold write teach sell make produce own lead
@@ -36,7 +36,6 @@ _VERBS = frozenset(
 """Verbs that take -s in the third person."""
 _LONG = frozenset({"last", "run", "live"})
 _PREPOSITIONS = "by|in|of|on|at|from|after|with|for|to|as|within"
-_YEAR = re.compile(r"(in )?(1\d|20)\d\d")
 
 
 def question(prompt: str, subject: str | None, target: str) -> str | None:
@@ -47,7 +46,7 @@ def question(prompt: str, subject: str | None, target: str) -> str | None:
     if prompt.rstrip().endswith("?"):
         return prompt.strip()
     clause = clause_of(prompt, subject)
-    form = clause and _question_form(clause.text, bool(_YEAR.fullmatch(target.strip())))
+    form = clause and _question_form(clause.text, names_year(target))
     return f"{clause.filled(form)}?" if clause and form else None
 
 
@@ -107,7 +106,7 @@ def _passive(subject: str, copula: str, rest: str, *, is_year: bool) -> str:
     participle, _, preposition = rest.rpartition(" ")
     if preposition == "in" and is_year:
         return f"when {copula} {subject} {participle}".rstrip()
-    if preposition in ("in", "at") and participle in _PLACED:
+    if preposition in ("in", "at") and (not participle or participle in PLACED):
         return f"where {copula} {subject} {participle}".rstrip()
     wh = "who" if preposition == "by" and participle in _AGENTS else "what"
     return f"{wh} {copula} {subject} {rest}"

@@ -6,13 +6,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
+from lib.core.errors import InputError
 from lib.core.files import read_json
 from lib.core.params import Para
 from lib.generation import vllm
+from lib.generation.chat import ServerGenerator, TemplateGenerator, is_address
 from lib.generation.engine import Generator
 from lib.models.manifest import MANIFEST, weights_folder
 from lib.runtime.machine import device
 
+CHATS = ("chat", "rewrite")
+"""para.method: those by which a chat model writes."""
 _MAX_LENGTH = 512
 """Tokens of shared prefix, prompt and continuation together: room for the few-shot prompt in any tokenizer."""
 
@@ -26,9 +30,48 @@ def backend_of(para: Para) -> Literal["vllm", "transformers"]:
     return para.backend
 
 
+def writer_of(para: Para) -> Literal["vllm", "transformers", "server"]:
+    """What writes: a server that para.model names, or an engine here."""
+    is_server = para.method in CHATS and para.model is not None and is_address(para.model)
+    return "server" if is_server else backend_of(para)
+
+
 @contextmanager
 def generator(para: Para, base: Path) -> Iterator[Generator]:
-    """The engine that para.backend names, with the model of `base`; freed on exit."""
+    """The engine that para.backend names, with the model of `base`, or what writes chat answers; freed on exit."""
+    with (_chat if para.method in CHATS else _continuing)(para, base) as engine:
+        yield engine
+
+
+@contextmanager
+def _chat(para: Para, base: Path) -> Iterator[Generator]:
+    """What answers chat messages: a server, or a model in its template.
+
+    Raises InputError where the model has no template.
+    """
+    from lib.generation.mixed_length import MixedLengthGenerator
+    from lib.models import loading
+    from lib.models.templates import has_template
+
+    if para.model is not None and is_address(para.model):
+        yield ServerGenerator(para.model)
+        return
+    if para.model is None and backend_of(para) == "vllm":
+        with _continuing(para, base) as engine:
+            yield TemplateGenerator(engine, loading.load_tokenizer(base))
+        return
+    model, tokenizer = loading.load_writer(base if para.model is None else Path(para.model), device())
+    if not has_template(tokenizer):
+        raise InputError(
+            f"para.model: wanted a chat model, for para.method={para.method}; found {para.model or base}, whose "
+            "tokenizer has no chat template"
+        )
+    yield TemplateGenerator(MixedLengthGenerator(model, tokenizer), tokenizer)
+
+
+@contextmanager
+def _continuing(para: Para, base: Path) -> Iterator[Generator]:
+    """The engine that continues texts with the model of `base`."""
     from lib.generation.equal_length import TransformersGenerator
     from lib.models import loading
 

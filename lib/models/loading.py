@@ -51,20 +51,37 @@ def load_model(base: Path, where: torch.device, distributed: Distributed = SINGL
     """
     folder = weights_folder(base)
     dtype = dtype_on(where, read_json(base / MANIFEST)["dtype"])
-
-    def read() -> PreTrainedModel:
-        with (
-            quiet_transformers(),
-            reading(folder, "a model as transformers stores it", REMEDY, SafetensorError, OSError),
-        ):
-            model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=dtype, local_files_only=True, use_safetensors=True
-            )
-        return model.eval().requires_grad_(False)
-
-    model = sharded(read, where, distributed) if distributed.sharded else read().to(where)
+    model = (
+        sharded(lambda: _read(folder, dtype), where, distributed)
+        if distributed.sharded
+        else _read(folder, dtype).to(where)
+    )
     check_split(model)
     return model
+
+
+def load_writer(folder: Path, where: torch.device) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A model that only writes, and its tokenizer, from a folder as transformers stores one, or as stage base does.
+
+    It computes in bfloat16 on a GPU. Raises InputError where there is no such folder.
+    """
+    if (folder / MANIFEST).is_file():
+        return load_model(folder, where), load_tokenizer(folder)
+    if not (folder / "config.json").is_file():
+        raise InputError(
+            f"para.model: wanted a folder with a model as transformers stores it, or an address; found {folder}"
+        )
+    model = _read(folder, dtype_on(where, "bfloat16")).to(where)
+    return model, AutoTokenizer.from_pretrained(folder, local_files_only=True)
+
+
+def _read(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
+    """A model out of a folder with safetensors, frozen."""
+    with quiet_transformers(), reading(folder, "a model as transformers stores it", REMEDY, SafetensorError, OSError):
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=dtype, local_files_only=True, use_safetensors=True
+        )
+    return model.eval().requires_grad_(False)
 
 
 @torch.inference_mode()

@@ -1,16 +1,22 @@
 """Paraphrase candidates of requests, read from what the model wrote, and the share of them that are valid.
 
-Two kinds ("Model Editing by Standard Fine-Tuning", arXiv 2402.11078): `fewshot`, lines that the model adds to a list
-of worked examples; `prefix`, the prompt after a sentence z that the model samples from nothing, drawn anew for every
-request as the paper's formula says (its released code draws the same z for all edits).
+Two kinds are published ("Model Editing by Standard Fine-Tuning", arXiv 2402.11078): `fewshot`, lines that the model
+adds to a list of worked examples; `prefix`, the prompt after a sentence z that the model samples from nothing, drawn
+anew for every request as the paper's formula says (its released code draws the same z for all edits). Two more say the
+prompt in other words: `rules`, by rules of English grammar, and `chat`, by a chat model that is told to.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from lib.core.params import Para
 from lib.core.records import Fact, Paraphrase, Request
 from lib.core.texts import fill, normalize
 from lib.paraphrases import prompt
+from lib.paraphrases.cleaning import Cleaned
 from lib.paraphrases.draws import SampledText, SamplingPlan
+from lib.paraphrases.rewriting import rewritings
+from lib.paraphrases.rules import rephrasings
 
 
 def given(requests: Sequence[Request]) -> list[Paraphrase]:
@@ -20,6 +26,37 @@ def given(requests: Sequence[Request]) -> list[Paraphrase]:
         for request in requests
         for text in request.train_paraphrases
     ]
+
+
+def by_rules(requests: Sequence[Request]) -> list[Paraphrase]:
+    """What rules of English grammar make of every request's prompt, request by request."""
+    return [
+        Paraphrase(request_id=request.request_id, kind="rules", text=text, seed=0)
+        for request in requests
+        for text in rephrasings(request.prompt, request.subject, request.target_new)
+    ]
+
+
+def short_of_rules(requests: Sequence[Request], para: Para) -> list[Request]:
+    """The requests of which the dataset and the rules give less than half of the paraphrases, before measuring.
+
+    What a small chat model writes is worth less, and costs more, than what rules make.
+    """
+    counts = Counter(paraphrase.request_id for paraphrase in by_rules(requests))
+    return [
+        request for request in requests if 2 * (len(request.train_paraphrases) + counts[request.request_id]) < para.n
+    ]
+
+
+def summary(requests: Sequence[Request], paraphrases: Sequence[Paraphrase], evaluated: Cleaned) -> str:
+    """In a line, where the training paraphrases are from, how many requests have none, and what scoring has."""
+    counts = Counter(paraphrase.kind for paraphrase in paraphrases)
+    sources = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())) or "none"
+    without = len(requests) - len({paraphrase.request_id for paraphrase in paraphrases})
+    line = f"kept {sources}; {without} of {len(requests)} edits have none to train on"
+    if evaluated.shortfall or evaluated.paraphrases:
+        line += f"; {len(evaluated.paraphrases)} written for scoring, {evaluated.shortfall} missing"
+    return line
 
 
 def candidates(request: Request, plan: SamplingPlan, continuations: Sequence[SampledText]) -> Iterator[Paraphrase]:
@@ -33,6 +70,8 @@ def candidates(request: Request, plan: SamplingPlan, continuations: Sequence[Sam
 def _texts(request: Request, plan: SamplingPlan, continuation: str) -> list[str]:
     if plan.kind == "fewshot":
         return prompt.parse(continuation)
+    if plan.kind == "chat":
+        return list(rewritings(continuation, request))
     sentence = " ".join(continuation.split()).rstrip(".")
     return [f"{sentence}. {request.prompt}"] if sentence else []
 

@@ -8,7 +8,10 @@ from typing import Literal
 from lib.core.records import Paraphrase, Request
 from lib.core.texts import contains, normalize, words
 
-DropReason = Literal["copy", "subject", "target", "evaluation", "duplicate", "sentence"]
+DropReason = Literal["copy", "prefix", "subject", "target", "evaluation", "duplicate", "sentence", "far"]
+
+REWRITTEN = ("rules", "chat")
+"""Kinds of paraphrases that say the prompt in other words, and are measured (lib/paraphrases/nearness.py)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,9 +27,9 @@ class Cleaned:
 def clean(requests: Sequence[Request], candidates: Sequence[Paraphrase], n: int, method: str) -> Cleaned:
     """Keep at most `n` usable candidates per request; with method `both`, half of them few-shot where there are enough.
 
-    Dropped are: copies of the prompt; texts without the subject; texts that give the old or new target away; texts
-    that are, hold or are held in an evaluation prompt of any request; duplicates; complete sentences, which leave
-    nothing to complete.
+    Dropped are: copies of the prompt, and rewritings that only put something before it; texts without the subject;
+    texts that give the old or new target away; texts that are, hold or are held in an evaluation prompt of any request;
+    duplicates; complete sentences, which leave nothing to complete.
     """
     guarded = _guarded_prompts(requests)
     candidates_of: dict[str, list[Paraphrase]] = {}
@@ -38,7 +41,7 @@ def clean(requests: Sequence[Request], candidates: Sequence[Paraphrase], n: int,
         usable = []
         seen: set[str] = set()
         for candidate in candidates_of.get(request.request_id, ()):
-            reason = _reason_to_drop(request, candidate.text, guarded.get(request.request_id, ()), seen)
+            reason = _reason_to_drop(request, candidate, guarded.get(request.request_id, ()), seen)
             if reason is None:
                 usable.append(candidate)
                 seen.add(normalize(candidate.text))
@@ -49,21 +52,28 @@ def clean(requests: Sequence[Request], candidates: Sequence[Paraphrase], n: int,
 
 
 def _choose(usable: list[Paraphrase], n: int, method: str) -> list[Paraphrase]:
-    """`n` of the usable candidates, those of the dataset first; prefixed prompts fill up what few-shot lines leave."""
+    """`n` of the usable candidates, those of the dataset first, then rewritings in the order in which they come.
+
+    Prefixed prompts fill up what few-shot lines leave.
+    """
     from_dataset = [candidate for candidate in usable if candidate.kind == "given"][:n]
     n -= len(from_dataset)
-    lines = [candidate for candidate in usable if candidate.kind == "fewshot"]
+    lines = [candidate for candidate in usable if candidate.kind in ("fewshot", *REWRITTEN)]
     prefixed = [candidate for candidate in usable if candidate.kind == "prefix"]
     if method == "both":
         lines = lines[: max((n + 1) // 2, n - len(prefixed))]
     return from_dataset + (lines + prefixed)[:n]
 
 
-def _reason_to_drop(request: Request, text: str, guarded: Sequence[str], seen: set[str]) -> DropReason | None:
+def _reason_to_drop(
+    request: Request, candidate: Paraphrase, guarded: Sequence[str], seen: set[str]
+) -> DropReason | None:
     """The first reason to drop a candidate, or None."""
-    normalized = normalize(text)
+    text, normalized = candidate.text, normalize(candidate.text)
     if normalized == normalize(request.prompt):
         return "copy"
+    if candidate.kind in REWRITTEN and normalized.endswith(f" {normalize(request.prompt)}"):
+        return "prefix"
     if not normalized or (request.subject and not contains(text, request.subject)):
         return "subject"
     if any(contains(text, target) and not contains(request.prompt, target) for target in _targets(request)):

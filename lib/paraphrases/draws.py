@@ -11,11 +11,12 @@ from typing import Literal
 from lib.core.params import Para
 from lib.core.records import Request
 from lib.core.seeds import seed
+from lib.generation.chat import shared_turns
 from lib.generation.engine import Generator, Prompt, Sampling
-from lib.paraphrases import prompt
+from lib.paraphrases import prompt, rewriting
 from lib.runtime.scratch import fingerprint
 
-ParaphraseKind = Literal["fewshot", "prefix"]
+ParaphraseKind = Literal["fewshot", "prefix", "chat"]
 _SPARE_PREFIXES = 4
 """Prefixes drawn beyond para.n, for those that cleaning drops."""
 
@@ -33,26 +34,30 @@ class SampledText:
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingPlan:
-    """How the continuations of one kind are drawn, whatever their number."""
+    """How the continuations of one kind are drawn, whatever their number; of a chat in turn by every instruction."""
 
     kind: ParaphraseKind
     seed: int
     samplings: tuple[Sampling, ...]
     """Draw `number` of a request uses samplings[number % len(samplings)]."""
 
-    @property
-    def shared_prefix(self) -> str:
-        """The text that all prompts begin with."""
+    def shared_prefix(self, turn: int) -> str:
+        """The text that all prompts begin with; of a chat the earlier turns."""
+        if self.kind == "chat":
+            return shared_turns(rewriting.earlier_turns(turn))
         return prompt.shared_prefix() if self.kind == "fewshot" else ""
 
-    def prompt_text(self, request: Request) -> str:
+    def prompt_text(self, request: Request, turn: int) -> str:
         """What the model continues, after the shared prefix; a prefix z is sampled from nothing."""
+        if self.kind == "chat":
+            return rewriting.message(request.prompt, turn)
         return prompt.block(request.prompt) if self.kind == "fewshot" else ""
 
     def key(self, requests: Sequence[Request]) -> str:
         """A hash of all that decides on the texts for `requests`, but for the model and the code."""
-        prompts = [(request.request_id, self.prompt_text(request)) for request in requests]
-        return fingerprint(plan=asdict(self), shared_prefix=self.shared_prefix, prompts=prompts)
+        turns = range(len(self.samplings))
+        prompts = [(request.request_id, [self.prompt_text(request, turn) for turn in turns]) for request in requests]
+        return fingerprint(plan=asdict(self), shared=[self.shared_prefix(turn) for turn in turns], prompts=prompts)
 
 
 def sampling_plans(para: Para) -> list[tuple[SamplingPlan, int]]:
@@ -66,6 +71,11 @@ def sampling_plans(para: Para) -> list[tuple[SamplingPlan, int]]:
             Sampling(max_tokens=longest, temperature=1.0, top_k=para.prefix_top_k) for longest in para.prefix_tokens
         )
         plans.append((SamplingPlan(kind="prefix", seed=para.seed, samplings=samplings), para.n + _SPARE_PREFIXES))
+    if para.method in ("chat", "rewrite"):
+        answer = Sampling(max_tokens=para.chat_tokens, temperature=para.chat_temperature, top_k=0)
+        instructions = len(rewriting.INSTRUCTIONS)
+        plan = SamplingPlan(kind="chat", seed=para.seed, samplings=(answer,) * instructions)
+        plans.append((plan, para.samples * instructions))
     return plans
 
 
@@ -83,8 +93,8 @@ def draw(
         ]
         if not draws:
             continue
-        prompts = [Prompt(text=plan.prompt_text(request), seed=draw_seed) for request, _, draw_seed in draws]
-        texts = generator.generate(plan.shared_prefix, prompts, sampling)
+        prompts = [Prompt(text=plan.prompt_text(request, turn), seed=draw_seed) for request, _, draw_seed in draws]
+        texts = generator.generate(plan.shared_prefix(turn), prompts, sampling)
         for (request, number, draw_seed), text in zip(draws, texts, strict=True):
             continuations.append(SampledText(request_id=request.request_id, number=number, seed=draw_seed, text=text))
     return continuations

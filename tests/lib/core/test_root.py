@@ -44,6 +44,7 @@ BAD: dict[str, Any] = {
     "train.micro_batch_tokens=0": "train.micro_batch_tokens: ",
     "para.n=-1": "para.n: ",
     "para.methods='both'": "para.methods: unknown key. Did you mean 'method'",
+    "para.model=models/writer para.method='both'": "para.model: it writes by chat, .*found para.method=both",
     "neighbors.kind='nearest'": "neighbors.kind: ",
     "protocol.kind='batch'": "protocol.kind: ",
     "regularize.method='rekt'": "regularize.method: ",
