@@ -32,9 +32,9 @@ def test_a_prompt_is_said_in_other_words(prompt: str, subject: str, expected: st
 
 
 def test_only_an_object_that_is_a_year_is_asked_for_as_a_year() -> None:
-    place, year = (rephrasings("The firm was founded in", "firm", target) for target in ("Rome", "1815"))
-    assert "The year in which the firm was founded is" in year
-    assert not any("year" in text for text in place)
+    of_place, of_year = (rephrasings("The firm was founded in", "firm", target) for target in ("Rome", "1815"))
+    assert "The year in which the firm was founded is" in of_year
+    assert not any("year" in text for text in of_place)
     assert "The firm was founded in" in rephrasings("The firm was founded in the year", "firm", "1815")
 
 
