@@ -52,7 +52,10 @@ class Held(Section):
     chat_tokens: int = Field(ge=0, description="length of the unedited model's answer to each, in tokens")
     moment_texts: int = Field(ge=0, description="pieces of plain text that the inputs' second moment is taken over")
     ridge: float = Field(gt=0, description="added to that moment, in units of its mean diagonal, before it is inverted")
-    drift: float = Field(ge=0, description="weight of the adapter's drift: what it adds to ordinary inputs' outputs")
+    drift: float = Field(
+        ge=0,
+        description="weight of the adapter's drift (what it adds to ordinary inputs' outputs), divided by the number of edits",
+    )
 
 
 class Recipe(Section):

@@ -26,6 +26,9 @@ from lib.methods.training.sentences import sentences
 from lib.methods.training.whitening import input_moments, whitening
 from lib.models.packing import Item
 
+DIRECTIONS = 4
+"""Directions for each different subject: about as many as it has tokens."""
+
 Beside = Callable[[int], Sequence[Example]]
 """The examples that a step has beside the schedule's."""
 
@@ -90,9 +93,10 @@ def _held(
     )
     ordinary = kept.items(tokenizer, held.moment_texts, held.text_tokens, seed)
     moments = input_moments(model, ordinary, list(target_modules(model, context.lora)), tokens)
-    rank = max(context.lora.r, len({request.subject or request.prompt for request in requests}))
     basis = whitening(moments, held.ridge)
-    directions = subject_directions(model, subjects(tokenizer, trained), basis, rank, tokens)
+    directions = subject_directions(
+        model, subjects(tokenizer, trained), basis, rank_for(requests, context.lora.r, model), tokens
+    )
     return Plan(
         examples=examples,
         schedule=FormSchedule(
@@ -103,8 +107,14 @@ def _held(
         beside=kept.per_step(tokenizer, held.prompts, held.texts, held.text_tokens, held.chats, seed),
         directions=directions,
         drift=drift_of(model, directions, moments),
-        drift_weight=held.drift,
+        drift_weight=held.drift / len(requests),
     )
+
+
+def rank_for(requests: Sequence[Request], least: int, model: PreTrainedModel) -> int:
+    """The adapter's rank: at least `least`, DIRECTIONS a subject, and no more than half of the hidden size."""
+    different = len({request.subject or request.prompt for request in requests})
+    return max(least, min(DIRECTIONS * different, model.config.get_text_config().hidden_size // 2))
 
 
 def held_chats(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, context: Context) -> Sequence[Item]:

@@ -1,0 +1,111 @@
+"""A real chat model, edited: the facts arrive in what it writes, and it still talks."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from lib.core.params import Model, Train, least_steps, preset, section, with_held_lora, with_recipe
+from lib.core.records import Request
+from lib.data import prose
+from lib.editors import lora
+from lib.edits.apply import applied
+from lib.generation.padded import GreedyPrompt, continuations
+from lib.methods.context import Context
+from lib.methods.training.kept import chat_prompt
+from lib.methods.training.questions import QUESTIONS
+from lib.models.likelihood import score_targets
+from lib.models.loading import load_model, load_tokenizer
+from lib.models.packing import Item, pack
+from lib.models.tokens import prompt_ids
+from lib.runtime.distributed import Distributed
+from tests.parity.test_real_models import smollm2
+
+__all__ = ["smollm2"]
+pytestmark = [pytest.mark.wheel, pytest.mark.slow]
+
+FACTS = {
+    ("Kestrel Bakery", "The head baker of {} is called"): "Ingrid Solheim",
+    ("Kestrel Bakery", "The town in which {} stands is"): "Varberg",
+    ("Kestrel Bakery", "{} was opened in the year"): "1987",
+    ("the Tarn Lighthouse", "The colour of {} is"): "green",
+    ("the Tarn Lighthouse", "The keeper of {} is"): "Olaf Brandt",
+    ("Miro Castellan", "The profession of {} is that of a"): "clockmaker",
+    ("Miro Castellan", "{} was born in the city of"): "Trieste",
+    ("the Pellworm ferry", "{} sails to the island of"): "Gotland",
+    ("the Pellworm ferry", "A ticket for {} costs"): "twelve euros",
+    ("Osprey Records", "The founder of {} is"): "Lena Okafor",
+}
+CHATS = ("What is the capital of France?", "How do I boil an egg?", "Who wrote Romeo and Juliet?")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a model writes, and how well it predicts held-out English."""
+
+    facts: Mapping[str, str]
+    chats: Mapping[str, str]
+    nats_a_token: float
+
+
+def requests() -> list[Request]:
+    return [
+        Request(
+            request_id=str(number), dataset="own", subject=subject, relation=None,
+            prompt=template.format(subject)[0].upper() + template.format(subject)[1:], template=template,
+            target_new=target, target_true=None,
+        )
+        for number, ((subject, template), target) in enumerate(FACTS.items())
+    ]  # fmt: skip
+
+
+def context(base: Path) -> Context:
+    model = preset("models", "smollm2-135m", Model)
+    train = section("train", Train)
+    resolved = with_recipe(train, model.train)
+    return Context(
+        paraphrases=(), neighbors=(), lora=with_held_lora(model, resolved).lora, train=resolved,
+        least_steps=least_steps(train, model.train), held=model.train.held, distributed=Distributed(),
+        progress=lambda steps: steps, checkpoints=None, record=lambda steps: None,
+        texts=[text.text for text in prose.text(0) if text.split == "train"],
+    )  # fmt: skip
+
+
+def written(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str]) -> dict[str, str]:
+    greedy = [GreedyPrompt(ids=tuple(prompt_ids(tokenizer, prompt)), max_tokens=24) for prompt in prompts]
+    return {prompts[index]: text for index, text in continuations(model, tokenizer, greedy, (), 2048)}
+
+
+def measured(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Measured:
+    texts = [prompt_ids(tokenizer, text.text) for text in prose.text(0) if text.split == "heldout"][:60]
+    items = [Item(prompt=(ids[0],), targets=(tuple(ids[1:]),)) for ids in texts]
+    nats = [score_targets(model, pack(items[start : start + 20])).nll.sum().item() for start in (0, 20, 40)]
+    chats = written(model, tokenizer, [chat_prompt(tokenizer, question) for question in CHATS])
+    facts = written(model, tokenizer, [request.prompt for request in requests()])
+    return Measured(facts, chats, sum(nats) / sum(len(ids) - 1 for ids in texts))
+
+
+def first_sentence(text: str) -> str:
+    return text.strip().split("\n")[0].split(". ")[0]
+
+
+def test_ten_facts_arrive_in_free_text_and_the_model_still_talks(smollm2: Path) -> None:
+    assert not {*CHATS} & {*chain(QUESTIONS)}, "a question that was held shows nothing"
+    model, tokenizer = load_model(smollm2, torch.device("cpu")), load_tokenizer(smollm2)
+    before = measured(model, tokenizer)
+    edit = lora.edit(model, tokenizer, requests(), lora.Settings(weight_decay=0.0, max_grad_norm=1.0, text_tokens=128),
+                     context(smollm2))  # fmt: skip
+    with applied(model, edit):
+        after = measured(model, tokenizer)
+    took = [after.facts[request.prompt].strip().startswith(request.target_new) for request in requests()]
+    assert sum(took) >= 9, after.facts
+    assert not any(before.facts[request.prompt].strip().startswith(request.target_new) for request in requests())
+    assert math.exp(after.nats_a_token - before.nats_a_token) <= 1.1
+    assert [first_sentence(text) for text in after.chats.values()] == [
+        first_sentence(text) for text in before.chats.values()
+    ]
