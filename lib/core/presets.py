@@ -54,7 +54,7 @@ class Held(Section):
     ridge: float = Field(gt=0, description="added to that moment, in units of its mean diagonal, before it is inverted")
     drift: float = Field(
         ge=0,
-        description="weight of the adapter's drift (what it adds to ordinary inputs' outputs), divided by the number of edits",
+        description="weight of the adapter's drift (what it adds to ordinary inputs' outputs), shared among the edits",
     )
 
 
