@@ -114,7 +114,8 @@ def _held(
 def rank_for(requests: Sequence[Request], least: int, model: PreTrainedModel) -> int:
     """The adapter's rank: at least `least`, DIRECTIONS a subject, and no more than half of the hidden size."""
     different = len({request.subject or request.prompt for request in requests})
-    return max(least, min(DIRECTIONS * different, model.config.get_text_config().hidden_size // 2))
+    hidden: int = model.config.get_text_config().hidden_size
+    return max(least, min(DIRECTIONS * different, hidden // 2))
 
 
 def held_chats(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, context: Context) -> Sequence[Item]:
