@@ -12,7 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.core.params import Model, Train, least_steps, preset, section, with_held_lora, with_recipe
 from lib.core.records import Request
-from lib.data import prose
+from lib.data import almanac, prose
 from lib.editors import lora
 from lib.edits.apply import applied
 from lib.generation.padded import GreedyPrompt, continuations
@@ -72,7 +72,7 @@ def context(base: Path) -> Context:
         paraphrases=(), neighbors=(), lora=with_held_lora(model, resolved).lora, train=resolved,
         least_steps=least_steps(train, model.train), held=model.train.held, distributed=Distributed(),
         progress=lambda steps: steps, checkpoints=None, record=lambda steps: None,
-        texts=[text.text for text in prose.text(0) if text.split == "train"],
+        texts=[text.text for text in prose.text(0) if text.split == "train"], pool=almanac.pool(0, edited=False),
     )  # fmt: skip
 
 
