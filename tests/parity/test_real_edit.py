@@ -41,7 +41,9 @@ FACTS = {
     ("the Pellworm ferry", "A ticket for {} costs"): "twelve euros",
     ("Osprey Records", "The founder of {} is"): "Lena Okafor",
 }
-CHATS = ("What is the capital of France?", "How do I boil an egg?", "Who wrote Romeo and Juliet?")
+CHATS = ("What is the capital of France?", "How do I boil an egg?", "What language is spoken in Brazil?")
+"""Of the ten questions of docs/LOG.md three that the unedited model is sure of; in others (who wrote Romeo and Juliet)
+it is nearly undecided between two first sentences, and any edit may tip it over."""
 
 
 @dataclass(frozen=True)
