@@ -17,11 +17,11 @@ from lib.editors import lora
 from lib.edits.apply import applied
 from lib.generation.padded import GreedyPrompt, continuations
 from lib.methods.context import Context
-from lib.methods.training.kept import chat_prompt
 from lib.methods.training.questions import QUESTIONS
 from lib.models.likelihood import score_targets
 from lib.models.loading import load_model, load_tokenizer
 from lib.models.packing import Item, pack
+from lib.models.templates import chat_prompt
 from lib.models.tokens import prompt_ids
 from lib.runtime.distributed import Distributed
 from tests.parity.test_real_models import smollm2

@@ -13,16 +13,15 @@ span of k^T C^-1, as MEMIT's is (arXiv 2210.07229, equation 14), but B is traine
 stay fixed is LoRA-FA's finding (arXiv 2308.03303).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from lib.methods.training.forms import Form, subject_span
-from lib.models.likelihood import hidden_states
-from lib.models.packing import Item, batches, pack
+from lib.methods.training.inputs import See, read_inputs
+from lib.models.packing import Item, Packed
 from lib.models.tokens import prompt_ids
 
 Span = tuple[int, int]
@@ -53,38 +52,22 @@ def subject_directions(
     return {path: _leading(inputs[path], matrix, rank) for path, matrix in basis.items()}
 
 
-@torch.no_grad()
 def _inputs(
     model: nn.Module, located: Sequence[tuple[tuple[int, ...], Span]], paths: Sequence[str], micro_batch_tokens: int
 ) -> dict[str, Tensor]:
     """What goes into the modules at the located tokens: [tokens, d_in] float32, by path."""
     items = [Item(prompt=ids, targets=((0,),)) for ids, _ in located]
     rows: dict[str, list[Tensor]] = {path: [] for path in paths}
-    device = next(model.parameters()).device
-    for batch in batches(items, micro_batch_tokens, sorted(range(len(items)), key=lambda index: -items[index].length)):
-        packed = pack([items[index] for index in batch]).to(device)
-        first, end = torch.tensor([located[index][1] for index in batch], device=device).unbind(-1)
+
+    def at_located(packed: Packed, batch: Sequence[int]) -> See:
+        spans = torch.tensor([located[index][1] for index in batch], device=packed.item.device)
+        first, end = spans.unbind(-1)
         item, position = packed.item.clamp(min=0), packed.position_ids
         inside = (packed.item >= 0) & (position >= first[item]) & (position < end[item])  # [b, t]
-        with _collecting(model, rows, inside):
-            hidden_states(model, packed)
+        return lambda path, inputs: rows[path].append(inputs[inside].float())
+
+    read_inputs(model, items, paths, micro_batch_tokens, at_located)
     return {path: torch.cat(pieces) for path, pieces in rows.items()}
-
-
-@contextmanager
-def _collecting(model: nn.Module, rows: Mapping[str, list[Tensor]], tokens: Tensor) -> Iterator[None]:
-    """Within it, every pass adds the modules' inputs at `tokens` [b, t] to `rows`."""
-
-    def collect(path: str) -> None:
-        def keep(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            rows[path].append(inputs[0][tokens].float())
-
-        stack.callback(model.get_submodule(path).register_forward_pre_hook(keep).remove)
-
-    with ExitStack() as stack:
-        for path in rows:
-            collect(path)
-        yield
 
 
 def _leading(keys: Tensor, basis: Tensor, rank: int) -> Tensor:

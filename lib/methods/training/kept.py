@@ -17,6 +17,7 @@ from lib.generation.engine import Prompt, Sampling
 from lib.generation.equal_length import TransformersGenerator
 from lib.methods.training.example import Example, Group
 from lib.models.packing import Item
+from lib.models.templates import chat_prompt, has_template
 from lib.models.tokens import prompt_ids
 
 T = TypeVar("T")
@@ -109,7 +110,7 @@ def chat_answers(
     Args:
         tokens: length of an answer, at most.
     """
-    if not getattr(tokenizer, "chat_template", None) or not tokens:
+    if not has_template(tokenizer) or not tokens:
         return []
     prompts = [chat_prompt(tokenizer, question) for question in questions]
     sampling = Sampling(max_tokens=tokens, temperature=1.0, top_k=1, greedy=True)
@@ -121,17 +122,6 @@ def chat_answers(
         tail = longer[len(ids) :] if longer[: len(ids)] == ids else []
         items.append(Item(prompt=tuple(ids), targets=((*tail, int(tokenizer.eos_token_id)),)))
     return items
-
-
-def chat_prompt(tokenizer: PreTrainedTokenizerBase, question: str) -> str:
-    """A user's question in the chat template, up to where the answer begins.
-
-    A beginning-of-text token that the tokenizer puts before every text is left to it.
-    """
-    message = [{"role": "user", "content": question}]
-    text = str(tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True))
-    adds_bos = tokenizer.bos_token is not None and list(tokenizer("").input_ids) == [tokenizer.bos_token_id]
-    return text.removeprefix(str(tokenizer.bos_token)) if adds_bos else text
 
 
 def _held(item: Item, group: Group) -> Example:

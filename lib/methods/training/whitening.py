@@ -11,15 +11,14 @@ takes its directions in that basis (directions.py). MEMIT (arXiv 2210.07229, equ
 2410.02355) weigh keys by C in closed form for the same reason.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from lib.models.likelihood import hidden_states
-from lib.models.packing import Item, batches, pack
+from lib.methods.training.inputs import See, read_inputs
+from lib.models.packing import Item, Packed
 
 
 def whitening(moments: Mapping[str, "InputMoment"], ridge: float) -> dict[str, Tensor]:
@@ -42,7 +41,6 @@ class InputMoment:
     """Mean diagonal of the same without the first tokens."""
 
 
-@torch.no_grad()
 def input_moments(
     model: nn.Module, items: Sequence[Item], paths: Sequence[str], micro_batch_tokens: int
 ) -> dict[str, InputMoment]:
@@ -55,14 +53,22 @@ def input_moments(
     sums: dict[str, Tensor] = {}
     squares: dict[str, float] = {}
     later_tokens = 0
-    order = sorted(range(len(items)), key=lambda index: -items[index].length)
-    device = next(model.parameters()).device
-    for batch in batches(items, micro_batch_tokens, order):
-        packed = pack([items[index] for index in batch]).to(device)
-        later = (packed.item >= 0) & (packed.position_ids > 0)  # [b, t]
-        with _adding(model, paths, sums, squares, packed.item >= 0, later):
-            hidden_states(model, packed)
+
+    def add_to_sums(packed: Packed, batch: Sequence[int]) -> See:
+        nonlocal later_tokens
+        tokens = packed.item >= 0  # [b, t]
+        later = tokens & (packed.position_ids > 0)
         later_tokens += int(later.sum())
+
+        def add(path: str, inputs: Tensor) -> None:
+            rows = inputs[tokens].float()
+            product = rows.T @ rows
+            sums[path] = sums[path] + product if path in sums else product
+            squares[path] = squares.get(path, 0.0) + float(inputs[later].double().square().sum())
+
+        return add
+
+    read_inputs(model, items, paths, micro_batch_tokens, add_to_sums)
     return {
         path: InputMoment(every=total / later_tokens, scale=squares[path] / later_tokens / len(total))
         for path, total in sums.items()
@@ -76,25 +82,3 @@ def _inverse_factor(moment: InputMoment, ridge: float) -> Tensor:
     factor = torch.linalg.cholesky(scaled + ridge * identity)
     inverse: Tensor = torch.linalg.solve_triangular(factor, identity, upper=False)
     return inverse.float().to(moment.every.device)
-
-
-@contextmanager
-def _adding(
-    model: nn.Module, paths: Sequence[str], sums: dict[str, Tensor], squares: dict[str, float], tokens: Tensor,
-    later: Tensor,
-) -> Iterator[None]:  # fmt: skip
-    """Within it, every pass adds x x^T of all tokens to the sums, |x|^2 of those after a first one to the squares."""
-
-    def add_to(path: str) -> None:
-        def add(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            rows = inputs[0][tokens].float()
-            product = rows.T @ rows
-            sums[path] = sums[path] + product if path in sums else product
-            squares[path] = squares.get(path, 0.0) + float(inputs[0][later].double().square().sum())
-
-        stack.callback(model.get_submodule(path).register_forward_pre_hook(add).remove)
-
-    with ExitStack() as stack:
-        for path in paths:
-            add_to(path)
-        yield
