@@ -3,7 +3,7 @@
 `python -m tests.helpers.paraphrase_process CHANGES OPTIONS...`, where CHANGES is JSON. Every process appends the kind
 and the prompt of each chunk that it draws to a file drawn-<rank>, and begins no second one before another process has
 begun its first. With DIE in the environment, process 1 kills itself in the middle of its first, after one of the
-other's is finished.
+other's is finished, and process 0 draws no more than two.
 """
 
 import json
@@ -40,12 +40,18 @@ if __name__ == "__main__":
         while len(list(folder.glob(pattern))) < count:
             time.sleep(0.01)
 
+    def drawn_chunks() -> list[str]:
+        drawn = folder / f"drawn-{rank}"
+        return drawn.read_text().splitlines() if drawn.is_file() else []
+
     def recorded_draw(
         requests: Sequence[Request], generator: Generator, plan: SamplingPlan, numbers: Sequence[int]
     ) -> list[SampledText]:
         if (folder / f"began-{rank}").exists():
             wait_for("began-*", int(os.environ.get("WORLD_SIZE", "1")))
         (folder / f"began-{rank}").touch()
+        if rank == "0" and "DIE" in os.environ and len(drawn_chunks()) == 2:
+            signal.pause()
         continuations = draw(requests, generator, plan, numbers)
         if rank == "1" and "DIE" in os.environ:
             wait_for(".scratch/paraphrase/*/*.parquet", 1)
