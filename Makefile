@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 IN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
+# A process per core, one thread each; what starts engines of its own runs by itself.
+TESTS = OMP_NUM_THREADS=1 $(IN) python -m pytest -n logical --dist loadfile
 
 .PHONY: run check test setup experiments vllm-cpu clean
 
@@ -13,10 +15,11 @@ check: $(VENV)/.installed-dev     ## set up, then format, lint, types and the wh
 	$(IN) ruff format --check .
 	$(IN) ruff check .
 	$(IN) mypy
-	$(IN) python -m pytest
+	$(TESTS) -m "not vllm and not ray"
+	$(IN) python -m pytest -m "vllm or ray"
 
 test: $(VENV)/.installed-dev      ## set up, then the fast tests
-	$(IN) python -m pytest -m "not slow and not dag and not vllm and not ray and not wheel and not data"
+	$(TESTS) -m "not slow and not dag and not vllm and not ray and not wheel and not data"
 
 # Of metrics those of the headline, of params those that differ; `dvc exp show` alone has some 150 columns.
 COLUMN_DROP := ^(?!(dataset|model|editor)$$)[a-z0-9_]+$$|^(before|counts)\.|/|Created

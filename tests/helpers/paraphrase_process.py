@@ -41,8 +41,8 @@ if __name__ == "__main__":
             time.sleep(0.01)
 
     def drawn_chunks() -> list[str]:
-        drawn = folder / f"drawn-{rank}"
-        return drawn.read_text().splitlines() if drawn.is_file() else []
+        record = folder / f"drawn-{rank}"
+        return record.read_text().splitlines() if record.is_file() else []
 
     def recorded_draw(
         requests: Sequence[Request], generator: Generator, plan: SamplingPlan, numbers: Sequence[int]

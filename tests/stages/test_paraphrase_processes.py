@@ -79,9 +79,9 @@ def test_two_processes_write_the_texts_of_one_also_after_one_was_killed(alone: P
     assert done.returncode == 0, done.stderr
     assert results(tmp_path) == results(alone)
     assert {path: path.read_bytes() for path in parts} == parts
-    drawn = Counter(drawn_chunks(tmp_path))
-    assert drawn.total() == CHUNKS - len(parts)
-    assert drawn <= Counter(drawn_chunks(alone))
+    labels = Counter(drawn_chunks(tmp_path))
+    assert labels.total() == CHUNKS - len(parts)
+    assert labels <= Counter(drawn_chunks(alone))
     assert all((tmp_path / f"drawn-{rank}").is_file() for rank in range(2))
 
 
