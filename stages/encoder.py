@@ -3,6 +3,7 @@
 import argparse
 
 from lib.core import params
+from lib.core.editor_presets import shape_name
 from lib.core.files import write_json
 from lib.core.params import PRESETS
 from lib.core.root import read_root
@@ -15,7 +16,9 @@ def main(options: argparse.Namespace) -> None:
     root = read_root()
     preset = PRESETS / "editors" / f"{root.editor}.yaml"
     editor = params.read_params(preset) if preset.is_file() else {}
-    in_use = encoders_in_use(root.neighbors, editor)
+    tiny = params.preset("models", root.model, params.Model).tiny
+    shape = shape_name("llama", tiny.layers, tiny.hidden) if tiny else None
+    in_use = encoders_in_use(root.neighbors, editor, shape)
     write_json(options.encoder / "manifest.json", {name: fetch(name) for name in in_use})
 
 

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from lib.core.errors import InputError
 from lib.core.section import Section
-from lib.core.sections import Facts, Own, Para, Train
+from lib.core.sections import Facts, Neighbors, Own, Para, Train
 
 
 class Lora(Section):
@@ -187,6 +187,13 @@ def with_held_lora(model: Model, train: Train) -> Model:
 def with_limit(facts: Facts, dataset: Dataset) -> Facts:
     """`facts` with the number of edits that `auto` stands for."""
     return facts.model_copy(update={"limit": dataset.limit}) if facts.limit == "auto" else facts
+
+
+def with_encoder(neighbors: Neighbors, model: Model) -> Neighbors:
+    """`neighbors` with the sentence encoder that `auto` stands for: a trained one for every pretrained model."""
+    if neighbors.encoder != "auto":
+        return neighbors
+    return neighbors.model_copy(update={"encoder": "hashing" if model.source == "tiny" else "minilm"})
 
 
 def with_pool(own: Own, model: Model) -> Own:

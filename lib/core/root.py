@@ -51,14 +51,19 @@ class Params(Section):
 def read_root() -> Params:
     """params.yaml, checked with everything that it names; a stage calls this before it does anything.
 
-    facts.limit has the value that `auto` stands for.
+    facts.limit and neighbors.encoder have the values that `auto` stands for.
 
     Raises InputError where a key, a preset or a combination is wrong, whichever stage would read it.
     """
     root = check(params.read_params(), Params, params.PARAMS_FILE.name)
     model = params.preset("models", root.model, Model)
     dataset = params.preset("datasets", root.dataset, Dataset)
-    root = root.model_copy(update={"facts": params.with_limit(root.facts, dataset)})
+    root = root.model_copy(
+        update={
+            "facts": params.with_limit(root.facts, dataset),
+            "neighbors": params.with_encoder(root.neighbors, model),
+        }
+    )
     _check_editor(root.editor)
     _check_train(params.with_recipe(root.train, model.train), root.protocol)
     _check_checkpoints(root.protocol, root.facts.edits)

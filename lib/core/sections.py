@@ -94,7 +94,8 @@ class Neighbors(Section):
     )
     n: int = Field(ge=0, description="neighbors per edit")
     encoder: str = Field(
-        description="hashing (nothing to fetch), minilm, or a sentence-transformers model by folder or hub name"
+        description="auto, hashing (nothing to fetch), minilm, or a sentence-transformers model by folder or hub name; "
+        "auto = hashing for the model that is trained from scratch, else minilm"
     )
     index: str = Field(description="FAISS index factory string")
     seed: int = Field(description="of everything that this section draws")

@@ -18,14 +18,22 @@ HUB_FILES = ("*.json", "*.txt", "*.safetensors", "*.model")
 """A sentence-transformers model without its copies for other frameworks; nothing pickled."""
 
 
-def encoders_in_use(neighbors: Neighbors, editor: Mapping[str, Any]) -> list[str]:
+def encoders_in_use(neighbors: Neighbors, editor: Mapping[str, Any], shape: str | None = None) -> list[str]:
     """The names of the encoders that a run computes with: of similar neighbors, and of an editor that has one.
 
-    `editor` is the content of the editor's preset. Where its encoder depends on the model, which is not known yet, all
-    that it may be are in use.
+    Args:
+        neighbors: with the encoder that `auto` stands for.
+        editor: the content of the editor's preset.
+        shape: of the model, as the preset spells it; where it is not known yet, all encoders are in use that the
+            editor may take.
     """
     names = {neighbors.encoder} if neighbors.kind == "similar" else set()
-    own = [editor] if editor.get("encoder") != "auto" else [*editor["models"].values(), editor["otherwise"]]
+    if editor.get("encoder") != "auto":
+        own = [editor]
+    elif "encoder" in editor["models"].get(shape, {}):
+        own = [editor["models"][shape]]
+    else:
+        own = [*editor["models"].values(), editor["otherwise"]]
     return sorted(names | {entry["encoder"] for entry in own if "encoder" in entry})
 
 

@@ -31,6 +31,15 @@ def test_the_number_of_edits_is_the_presets_unless_it_is_said(monkeypatch: pytes
         _ = params.section("facts", params.Facts).edits
 
 
+def test_sentences_are_encoded_by_a_trained_model_for_every_pretrained_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    change_params(monkeypatch, model="smollm2-135m")
+    assert read_root().neighbors.encoder == "minilm"
+    change_params(monkeypatch, model="tiny")
+    assert read_root().neighbors.encoder == "hashing"
+    change_params(monkeypatch, model="smollm2-135m", neighbors={"encoder": "hashing"})
+    assert read_root().neighbors.encoder == "hashing"
+
+
 BAD: dict[str, Any] = {
     "dataset=worlds": "dataset: wanted one of .*Did you mean 'world'",
     "model=tinny": "model: wanted one of .*Did you mean 'tiny'",

@@ -109,4 +109,6 @@ def test_encoders_in_use_are_those_of_similar_neighbors_and_of_the_editor() -> N
         "models": {"gpt2-48-1600": {"encoder": "a/sbert"}},
     }
     assert encoders_in_use(neighbors, by_model) == ["a/sbert", "hashing"]
+    assert encoders_in_use(neighbors, by_model, "gpt2-48-1600") == ["a/sbert"]
+    assert encoders_in_use(neighbors, by_model, "llama-9-99") == ["a/sbert", "hashing"]
     assert encoders_in_use(neighbors, {**by_model, "encoder": "minilm"}) == ["minilm"]
