@@ -41,6 +41,8 @@ class Held(Section):
     beta2: float = Field(gt=0, lt=1, description="decay of AdamW's second moment")
     plain_share: float = Field(ge=0, le=1, description="how often an edit stands in its own prompt")
     prefixed: int = Field(ge=0, description="forms of an edit that are its prompt after a sentence of plain text")
+    words_left_out: int = Field(ge=0, description="forms of an edit that are a prompt without some of its words")
+    questions: int = Field(ge=0, description="forms of an edit that are questions, as many again in the chat template")
     after: float = Field(ge=0, description="weight of the KL at the tokens after the edits' objects")
     after_tokens: int = Field(ge=0, description="such tokens, written by the unedited model")
     keep: float = Field(ge=0, description="weight of the KL on each kind of what is kept")

@@ -17,7 +17,7 @@ class Facts(Section):
 
     split: Literal["test", "validation"] = Field(description="validation is for choosing hyper-parameters")
     limit: Count | Auto | None = Field(description="number of edits; null = all; auto = the dataset preset's")
-    pool_limit: int | None = Field(ge=1, description="number of pool facts; null = all")
+    pool_limit: int | None = Field(ge=1, description="number of pool facts, drawn with facts.seed; null = all")
     folder: str = Field(description="folder with the dataset's files; looked in before any download")
     extras: list[str] = Field(description="further files of the dataset's preset to use (its `extras`): snippets, text")
     text_limit: int | None = Field(ge=1, description="pieces of plain text, drawn at random; null = all")

@@ -10,10 +10,12 @@ import pkgutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 from lib.core import params
 from lib.core.errors import InputError
 from lib.core.params import Dataset, Facts, Own, SourceFile
+from lib.core.records import Fact
 from lib.data import sources
 from lib.data.dataset import Loaded
 
@@ -32,7 +34,14 @@ def load(name: str, files: Mapping[str, Path], facts: Facts, preset: Dataset, ow
         near = params.did_you_mean(name, names())
         raise InputError(f"dataset: wanted one of {', '.join(names())}; found {name!r}{near}")
     loaded: Loaded = importlib.import_module(f"{__name__}.{name}").load(files, facts, preset, own)
-    return replace(loaded, pool=loaded.pool[: facts.pool_limit])
+    return replace(loaded, pool=_sample(loaded.pool, facts))
+
+
+def _sample(pool: list[Fact], facts: Facts) -> list[Fact]:
+    """As many facts as facts.pool_limit asks for, in the order of the pool, which may go relation by relation."""
+    if facts.pool_limit is None or len(pool) <= facts.pool_limit:
+        return pool
+    return [pool[number] for number in sorted(Random(f"{facts.seed}/pool").sample(range(len(pool)), facts.pool_limit))]
 
 
 def find(preset: Dataset, facts: Facts, own: Own) -> dict[str, sources.Source]:

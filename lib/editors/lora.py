@@ -56,11 +56,12 @@ def _edit(
     plan = plan_of(model, tokenizer, requests, settings, context, chats)
     _tell(plan, len(requests), context)
     adapter = new_adapter(model, context.lora, context.train.seed, plan.directions)
+    objective = objective_of(context, model, tokenizer)
     dtype = _dtype(model, context)
     with computing_in(model, dtype), adapter.attached(model):
         steps = train(
             model, adapter.parameters(), plan.examples, plan.schedule, context.distributed, context.progress,
-            context.checkpoints, objective_of(context), plan.beside, adapter.gate, plan.penalty(adapter),
+            context.checkpoints, objective, plan.beside, adapter.gate, plan.penalty(adapter),
         )  # fmt: skip
     context.record(steps)
     info = {
@@ -108,7 +109,14 @@ def edit_each(
         return [_edit(model, tokenizer, [request], settings, context.of([request]), chats) for request in requests]
     examples = [published_pairs(model, tokenizer, [request], context.of([request])) for request in requests]
     adapters: list[Adapter] = [new_adapter(model, context.lora, context.train.seed) for _ in requests]
-    train_each(model, adapters, examples, schedule_of(settings, context), objective_of(context), context.progress)
+    train_each(
+        model,
+        adapters,
+        examples,
+        schedule_of(settings, context),
+        objective_of(context, model, tokenizer),
+        context.progress,
+    )
     return [
         Edit(updates=adapter.updates(), info={"editor": "lora", "objective": "published", "pairs": len(own)})
         for adapter, own in zip(adapters, examples, strict=True)

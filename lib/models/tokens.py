@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
 
 from lib.core.errors import InputError
 from lib.core.texts import join
@@ -46,6 +50,19 @@ def encode(
 def prompt_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     """The tokens of a text to be continued: never none, an empty one is the end-of-text token."""
     return list(tokenizer(text).input_ids) or [tokenizer.eos_token_id]
+
+
+def word_parts(tokenizer: PreTrainedTokenizerBase, size: int) -> Tensor:
+    """Which tokens go on with the word that is before them: [size] bool.
+
+    Letters of scripts that write no spaces between words are words of their own.
+    """
+    anchor = tokenizer("a", add_special_tokens=False).input_ids[0]
+    before = tokenizer.decode([anchor])
+    pairs = tokenizer.batch_decode([[anchor, token] for token in range(min(size, len(tokenizer)))])
+    first = [pair.removeprefix(before)[:1] for pair in pairs]
+    flags = [letter.isalnum() and unicodedata.category(letter) != "Lo" for letter in first]
+    return torch.tensor(flags + [False] * (size - len(flags)))
 
 
 def _ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:

@@ -4,30 +4,39 @@ What comes after the object is what the unedited model writes there: it is held 
 that the model goes on as it would have, or ends where it would have ended.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import Literal
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.core.records import Paraphrase, Request
 from lib.core.seeds import seed as seed_of
-from lib.core.texts import join
+from lib.core.texts import join, normalize
+from lib.data.questions import trained_questions
 from lib.generation.engine import Prompt, Sampling
 from lib.generation.equal_length import TransformersGenerator
 from lib.methods.training.example import Example
 from lib.methods.training.loop import Schedule
 from lib.models.packing import Item
+from lib.models.templates import chat_prompt, has_template
 from lib.models.tokens import encode
 
 TOP_K = 20
 """Continuations are drawn from so many likeliest tokens."""
+_WORD_PART = re.compile(r"^\w+")
+KEPT_WORDS = 0.5
+"""Chance of a word to stay in a form with words left out."""
 
 
 def continuations(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], tokens: int, seed: int
 ) -> dict[str, str]:
     """What the unedited model writes after prompt and new object of every request, by request_id.
+
+    Letters that would make the object's last word longer are taken off.
 
     Args:
         tokens: length of a continuation, at most; 0 gives none.
@@ -41,7 +50,10 @@ def continuations(
     ]
     sampling = Sampling(max_tokens=tokens, temperature=1.0, top_k=TOP_K)
     texts = TransformersGenerator(model, tokenizer).generate("", prompts, sampling)
-    return {request.request_id: text for request, text in zip(requests, texts, strict=True)}
+    return {request.request_id: _WORD_PART.sub("", text) for request, text in zip(requests, texts, strict=True)}
+
+
+FormKind = Literal["plain", "paraphrase", "after text", "words left out", "question", "chat"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,29 +62,80 @@ class Form:
 
     request: Request
     prompt: str
-    is_plain: bool
-    """Whether it is the request's own prompt."""
+    kind: FormKind
+    """plain: the request's own prompt."""
 
 
-def forms(requests: Sequence[Request], paraphrases: Iterable[Paraphrase], sentences: Sequence[str], prefixed: int,
-          seed: int) -> list[Form]:  # fmt: skip
-    """Every request's prompt, its paraphrases, and its prompt after `prefixed` different sentences, request by request.
+@dataclass(frozen=True, kw_only=True)
+class Forms:
+    """How many forms of each kind an edit gets beside its own prompt and its paraphrases."""
+
+    after_text: int
+    """Its prompt after a sentence of plain text, as it may stand in a document."""
+    words_left_out: int
+    """Its prompt without some of the words around the subject."""
+    questions: int
+    """Questions that its object answers, as many in the chat template, where the tokenizer has one."""
+    seed: int
+    """With the request it determines what is drawn."""
+
+
+def forms(
+    tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], paraphrases: Iterable[Paraphrase],
+    sentences: Sequence[str], counts: Forms,
+) -> list[Form]:  # fmt: skip
+    """Every request's own prompt and its other forms, request by request.
 
     Args:
-        sentences: plain text that a prompt may follow, as it does in a document.
-        seed: with the request it determines which sentences.
+        sentences: plain text that a prompt may follow.
     """
     rephrased: dict[str, list[str]] = {request.request_id: [] for request in requests}
     for paraphrase in paraphrases:
         rephrased[paraphrase.request_id].append(paraphrase.text)
     result = []
     for request in requests:
-        random = Random(f"{seed}/sentences/{request.request_id}")
-        before = random.sample(sentences, min(prefixed, len(sentences)))
-        prompts = [*rephrased[request.request_id], *(f"{sentence} {request.prompt}" for sentence in before)]
-        result.append(Form(request=request, prompt=request.prompt, is_plain=True))
-        result += [Form(request=request, prompt=prompt, is_plain=False) for prompt in prompts]
+        prompts: dict[FormKind, list[str]] = {
+            "plain": [request.prompt],
+            "paraphrase": rephrased[request.request_id],
+            **_other_forms(tokenizer, request, rephrased[request.request_id], sentences, counts),
+        }
+        result += [Form(request=request, prompt=text, kind=kind) for kind, texts in prompts.items() for text in texts]
     return result
+
+
+def _other_forms(
+    tokenizer: PreTrainedTokenizerBase, request: Request, rephrased: Sequence[str], sentences: Sequence[str],
+    counts: Forms,
+) -> dict[FormKind, list[str]]:  # fmt: skip
+    """The forms of a request that are drawn."""
+    random = Random(f"{counts.seed}/forms/{request.request_id}")
+    questions = _drawn(trained_questions(request, rephrased), counts.questions, random)
+    shortened = (without_words(text, request.subject, random) for text in (request.prompt, *rephrased) * 4)
+    evaluated = {normalize(prompt) for prompt in request.evaluation_prompts}
+    left_out = [text for text in dict.fromkeys(shortened) if text and normalize(text) not in evaluated]
+    return {
+        "after text": [f"{text} {request.prompt}" for text in _drawn(sentences, counts.after_text, random)],
+        "words left out": _drawn(left_out, counts.words_left_out, random),
+        "question": [f"Question: {question} Answer:" for question in questions],
+        "chat": [chat_prompt(tokenizer, question) for question in questions] if has_template(tokenizer) else [],
+    }
+
+
+def _drawn(choices: Sequence[str], count: int, random: Random) -> list[str]:
+    return random.sample(choices, min(count, len(choices)))
+
+
+def without_words(prompt: str, subject: str | None, random: Random) -> str | None:
+    """The prompt with each word before and after its subject left out by the toss of a coin.
+
+    None where the prompt does not name the subject, or has no other words.
+    """
+    before, _, after = prompt.rpartition(subject) if subject and subject in prompt else ("", "", "")
+    if not subject or not (before + after).strip():
+        return None
+    parts = [word for word in before.split() if random.random() < KEPT_WORDS]
+    parts += [subject, *(word for word in after.split() if random.random() < KEPT_WORDS)]
+    return " ".join(parts)
 
 
 def form_examples(
@@ -85,7 +148,8 @@ def form_examples(
     """
     for form in trained:
         request = form.request
-        item, held = with_continuation(tokenizer, form.prompt, request.target_new, after[request.request_id])
+        continuation = "" if form.kind == "chat" else after[request.request_id]
+        item, held = with_continuation(tokenizer, form.prompt, request.target_new, continuation)
         yield Example(item=item, held_tokens=held)
 
 
@@ -93,10 +157,10 @@ def form_examples(
 class FormSchedule(Schedule):
     """Every epoch goes through all requests, each in one of its forms, drawn anew: its own prompt or another one."""
 
-    groups: Sequence[Sequence[int]]
-    """By request: the indices of its examples, that of its own prompt first."""
+    groups: Sequence[Sequence[Sequence[int]]]
+    """By request and kind: the indices of its examples, that of its own prompt first."""
     plain_share: float
-    """How often a request stands in its own prompt, 0 to 1."""
+    """How often a request stands in its own prompt, 0 to 1; the other kinds share the rest alike."""
 
     def epoch_steps(self, items: int) -> int:
         """Optimiser steps of an epoch, which is as long as there are requests, whatever the number of examples."""
@@ -107,17 +171,18 @@ class FormSchedule(Schedule):
         return [self._form(step, request) for request in super().batch(step, len(self.groups))]
 
     def _form(self, step: int, request: int) -> int:
-        plain, *other_forms = self.groups[request]
+        plain, *other_kinds = self.groups[request]
         random = Random(f"{self.seed}/form/{step}/{request}")
-        return plain if not other_forms or random.random() < self.plain_share else random.choice(other_forms)
+        is_plain = not other_kinds or random.random() < self.plain_share
+        return random.choice(plain if is_plain else random.choice(other_kinds))
 
 
-def grouped(trained: Sequence[Form]) -> list[list[int]]:
-    """The indices of the forms of every request, its own prompt first."""
-    groups: dict[str, list[int]] = {}
+def grouped(trained: Sequence[Form]) -> list[list[list[int]]]:
+    """The indices of the forms of every request, by kind, its own prompt first."""
+    groups: dict[str, dict[FormKind, list[int]]] = {}
     for index, form in enumerate(trained):
-        groups.setdefault(form.request.request_id, []).append(index)
-    return list(groups.values())
+        groups.setdefault(form.request.request_id, {}).setdefault(form.kind, []).append(index)
+    return [list(kinds.values()) for kinds in groups.values()]
 
 
 def with_continuation(

@@ -6,6 +6,9 @@ With p0 the unedited model and p the one being trained, both over the whole voca
 
 The unedited model's side is computed in the same pass over the same tokens, the adapter's gate closed. "Learning
 without Forgetting" (arXiv 1606.09282) holds a network to its own earlier answers in this way.
+
+Right after an object p0 is taken without the tokens that would make its last word longer, and renormalized: the
+unedited model, which does not know the object, would write "Strandberg" for "Strand".
 """
 
 from collections.abc import Sequence
@@ -18,11 +21,19 @@ from lib.methods.training.example import Example
 from lib.models.likelihood import HEAD_CHUNK, hidden_states
 from lib.models.packing import Packed
 
+EXCLUDED = -1e4
+"""Logit of a token that may not follow: its probability is 0 in float32, its logarithm finite."""
 
-def token_losses(model: nn.Module, packed: Packed, examples: Sequence[Example], gate: Gate) -> tuple[Tensor, Tensor]:
+
+def token_losses(
+    model: nn.Module, packed: Packed, examples: Sequence[Example], gate: Gate, word_parts: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """-log p of every trained token and KL(p0 || p) at every held one, each [n] float32 and 0 at the others' places.
 
-    `packed` holds the items of `examples`, in their order; gradients reach the adapter behind `gate`.
+    Args:
+        packed: the items of `examples`, in their order.
+        gate: the adapter's, which gradients reach.
+        word_parts: [v] bool, the tokens that would go on with a word; None = p0 is taken as it is everywhere.
     """
     held = held_tokens(examples).to(packed.label.device)
     with gate.closed(), torch.no_grad():
@@ -32,6 +43,7 @@ def token_losses(model: nn.Module, packed: Packed, examples: Sequence[Example], 
     nll = hidden.new_zeros(len(held), dtype=torch.float32)
     divergence = hidden.new_zeros(len(held), dtype=torch.float32)
     trained, held_places = (~held).nonzero()[:, 0], held.nonzero()[:, 0]
+    after_objects = first_held_tokens(examples).to(held.device)
     for positions in torch.split(trained, HEAD_CHUNK):
         losses = nn.functional.cross_entropy(head(hidden[positions]).float(), packed.label[positions], reduction="none")
         nll = nll.index_put((positions,), losses)
@@ -39,11 +51,25 @@ def token_losses(model: nn.Module, packed: Packed, examples: Sequence[Example], 
         torch.split(held_places, HEAD_CHUNK), torch.split(unedited, HEAD_CHUNK), strict=True
     ):
         with gate.closed(), torch.no_grad():
-            log_p0 = head(unedited_rows).float().log_softmax(-1)  # [chunk, v]
+            logits = head(unedited_rows).float()  # [chunk, v]
+            if word_parts is not None:
+                excluded = after_objects[positions, None] & word_parts.to(logits.device)
+                logits = logits.masked_fill(excluded, EXCLUDED)
+            log_p0 = logits.log_softmax(-1)
         log_p = head(hidden[positions]).float().log_softmax(-1)
         divergence = divergence.index_put((positions,), nn.functional.kl_div(log_p, log_p0, reduction="none",
                                                                           log_target=True).sum(-1))  # fmt: skip
     return nll, divergence
+
+
+def first_held_tokens(examples: Sequence[Example]) -> Tensor:
+    """Which of the examples' target tokens, in the order of their packing, come right after a learned one: [n] bool."""
+    flags: list[bool] = []
+    for example in examples:
+        learned, held = example.learned_tokens, example.held_tokens
+        flags += [learned > 0 and place == learned for place in range(learned + held)]
+        flags += [False] * sum(map(len, example.item.targets[1:]))
+    return torch.tensor(flags, dtype=torch.bool)
 
 
 def held_tokens(examples: Sequence[Example]) -> Tensor:

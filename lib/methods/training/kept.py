@@ -12,7 +12,7 @@ from typing import TypeVar
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.core.records import Fact, Request, UneditedFact
-from lib.core.texts import fill
+from lib.core.texts import fill, normalize
 from lib.generation.engine import Prompt, Sampling
 from lib.generation.equal_length import TransformersGenerator
 from lib.methods.training.example import Example, Group
@@ -73,33 +73,51 @@ def kept_prompts(
 ) -> list[str]:
     """The prompts to hold, each once: of every unedited fact, and each request's template about other subjects.
 
+    The other subjects are of the request's own relation, where the pool has it; else those of the unedited facts that
+    were chosen because they are similar to the request; as far as these do not suffice, any.
+
     Args:
         unedited: facts that belong to the requests (neighbors.parquet).
-        pool: where the other subjects are from: those of the request's own relation, where it has any, else of all.
-            Subjects that an evaluation prompt names are left out.
+        pool: where the other subjects are from; subjects that an evaluation prompt names are left out.
         contrasts: other subjects per request.
         seed: with the request it determines which.
     """
     evaluated = {prompt for request in requests for prompt in request.evaluation_prompts}
-    subjects = _subjects(pool, " | ".join(evaluated))
+    subjects, subject_of = _subjects(pool, evaluated)
     everywhere = sorted({subject for names in subjects.values() for subject in names})
-    prompts = {fact.prompt: None for fact in unedited}
+    prompts, similar = dict[str, None](), dict[str, list[str]]()
+    for fact in unedited:
+        prompts[fact.prompt] = None
+        if fact.similarity is not None and fact.fact_id in subject_of:
+            similar.setdefault(fact.request_id, []).append(subject_of[fact.fact_id])
     for request in requests:
-        other_subjects = subjects.get(request.relation, everywhere) if request.relation else everywhere
-        if request.template and other_subjects:
-            random = Random(f"{seed}/contrasts/{request.request_id}")
-            contrasted = random.sample(other_subjects, min(contrasts, len(other_subjects)))
-            prompts |= {fill(request.template, subject): None for subject in contrasted if subject != request.subject}
+        if not request.template:
+            continue
+        near = (request.relation and subjects.get(request.relation)) or similar.get(request.request_id, [])
+        random = Random(f"{seed}/contrasts/{request.request_id}")
+        drawn = [*random.sample(near, len(near)), *random.sample(everywhere, min(contrasts, len(everywhere)))]
+        others = [subject for subject in dict.fromkeys(drawn) if subject != request.subject]
+        prompts |= {_about(request.template, subject): None for subject in others[:contrasts]}
     return [prompt for prompt in prompts if prompt not in evaluated]
 
 
-def _subjects(pool: Iterable[Fact], evaluated: str) -> dict[str | None, list[str]]:
-    """The pool's subjects by relation, each once, without those that the evaluation prompts name."""
+def _about(template: str, subject: str) -> str:
+    """The template about this subject; an article that both have stands once."""
+    before = template.partition("{}")[0]
+    doubled = before.lower().endswith("the ") and subject.lower().startswith("the ")
+    return fill(template, subject[len("the ") :] if doubled else subject)
+
+
+def _subjects(pool: Iterable[Fact], evaluated: Iterable[str]) -> tuple[dict[str | None, list[str]], dict[str, str]]:
+    """The pool's subjects by relation, each once, and by fact_id, without those that the evaluation prompts name."""
+    named = f" {' | '.join(normalize(prompt) for prompt in evaluated)} "
     subjects: dict[str | None, dict[str, None]] = {}
+    subject_of: dict[str, str] = {}
     for fact in pool:
-        if fact.subject and fact.subject not in evaluated:
+        if fact.subject and f" {normalize(fact.subject)} " not in named:
             subjects.setdefault(fact.relation, {})[fact.subject] = None
-    return {relation: list(names) for relation, names in subjects.items()}
+            subject_of[fact.fact_id] = fact.subject
+    return {relation: list(names) for relation, names in subjects.items()}, subject_of
 
 
 def chat_answers(

@@ -40,6 +40,8 @@ class Objective:
     """Weight of the KL at the tokens after the edits' objects."""
     keep: float = 0.0
     """Weight of the KL on everything else that is held."""
+    word_parts: Tensor | None = None
+    """[v] bool: the tokens that would make an object's last word longer (holding.py)."""
 
     def loss(
         self, model: nn.Module, share: Sequence[Example], batch: Sequence[Example], gate: Gate | None = None
@@ -51,7 +53,7 @@ class Objective:
         packed = pack([example.item for example in share]).to(next(model.parameters()).device)
         if gate is None or not holds(batch):  # of the whole batch: all processes take the same passes
             return self.weigh(token_nll(model, packed), packed, share, batch)
-        nll, divergence = token_losses(model, packed, share, gate)
+        nll, divergence = token_losses(model, packed, share, gate, self.word_parts)
         return self.weigh(nll, packed, share, batch) + self.weigh_held(divergence, share, batch)
 
     def weigh_held(self, divergence: Tensor, share: Sequence[Example], batch: Sequence[Example]) -> Tensor:

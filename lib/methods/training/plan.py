@@ -16,7 +16,7 @@ from lib.methods.context import Context
 from lib.methods.training.directions import subject_directions, subjects
 from lib.methods.training.drift import Drift, drift_of
 from lib.methods.training.example import Example
-from lib.methods.training.forms import FormSchedule, continuations, form_examples, forms, grouped
+from lib.methods.training.forms import Forms, FormSchedule, continuations, form_examples, forms, grouped
 from lib.methods.training.kept import Kept, chat_answers, in_turns, kept_prompts
 from lib.methods.training.loop import Schedule
 from lib.methods.training.objective import Objective, references, with_reference
@@ -25,6 +25,7 @@ from lib.methods.training.questions import QUESTIONS
 from lib.methods.training.sentences import sentences
 from lib.methods.training.whitening import input_moments, whitening
 from lib.models.packing import Item
+from lib.models.tokens import word_parts
 
 DIRECTIONS = 4
 """Directions for each different subject: about as many as it has tokens."""
@@ -83,7 +84,8 @@ def _held(
         raise InputError("train.objective=held: wanted plain text to hold; the dataset has none (facts.extras: [text])")
     if context.train.dpo or context.train.text or not context.train.mask_prompt:
         raise InputError("train: dpo, text and mask_prompt=false belong to the published objective; set objective")
-    trained = forms(requests, context.paraphrases, sentences(context.texts), held.prefixed, seed)
+    counts = Forms(after_text=held.prefixed, words_left_out=held.words_left_out, questions=held.questions, seed=seed)
+    trained = forms(tokenizer, requests, context.paraphrases, sentences(context.texts), counts)
     after = continuations(model, tokenizer, requests, held.after_tokens, seed)
     examples = _stored(form_examples(tokenizer, trained, after), context)
     kept = Kept(
@@ -155,11 +157,14 @@ def _stored(examples: Iterable[Example], context: Context) -> Sequence[Example]:
     return StoredExamples.of(folder)
 
 
-def objective_of(context: Context) -> Objective:
+def objective_of(context: Context, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Objective:
+    """What is minimised, as params.yaml has it."""
     train = context.train
+    size = model.get_output_embeddings().weight.shape[0] if context.held else 0
     return Objective(
-        dpo=train.dpo, beta=train.dpo_beta, text=train.text, after=_number(train.after), keep=_number(train.keep)
-    )
+        dpo=train.dpo, beta=train.dpo_beta, text=train.text, after=_number(train.after), keep=_number(train.keep),
+        word_parts=word_parts(tokenizer, size) if context.held else None,
+    )  # fmt: skip
 
 
 def _texts(tokenizer: PreTrainedTokenizerBase, settings: Settings, context: Context) -> Beside:

@@ -35,11 +35,13 @@ def test_an_unknown_dataset_is_an_error_with_the_nearest_name(facts: Facts, own:
         datasets.load("counterfacts", {}, facts, params.preset("datasets", "world", Dataset), own)
 
 
-def test_the_pool_limit_keeps_the_first_facts_of_the_pool(facts: Facts, own: Own) -> None:
-    preset = params.preset("datasets", "world", Dataset)
-    unlimited = datasets.load("world", {}, facts, preset, own)
-    limited = datasets.load("world", {}, facts.model_copy(update={"pool_limit": 7}), preset, own)
-    assert limited.pool == unlimited.pool[:7]
+def test_the_pool_limit_draws_facts_of_all_relations_in_the_order_of_the_pool(facts: Facts, own: Own) -> None:
+    preset = params.preset("datasets", "almanac", Dataset)
+    unlimited = datasets.load("almanac", {}, facts, preset, own).pool
+    limited = datasets.load("almanac", {}, facts.model_copy(update={"pool_limit": 300}), preset, own).pool
+    assert len(limited) == 300
+    assert limited == [fact for fact in unlimited if fact in limited]
+    assert len({fact.relation for fact in limited}) > 25
 
 
 @pytest.mark.parametrize(

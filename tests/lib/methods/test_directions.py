@@ -14,7 +14,7 @@ from lib.edits.edit import Edit
 from lib.methods.locating.places import Place, states
 from lib.methods.training.directions import subject_directions, subjects
 from lib.methods.training.drift import drift_of
-from lib.methods.training.forms import forms
+from lib.methods.training.forms import Forms, forms
 from lib.methods.training.whitening import input_moments, whitening
 from lib.models.packing import Item
 from tests.helpers.models import TARGETS, VOCABULARY, byte_tokenizer, tiny_model
@@ -119,6 +119,9 @@ def test_the_subjects_tokens_are_located_or_the_prompts_last_where_it_is_not_nam
         )
         for name, prompt in (("Ann", "Ann lives in"), ("Bo", "She lives in"))
     ]  # fmt: skip
-    located = subjects(tokenizer, forms(requests, [], ["It rains."], prefixed=1, seed=0))
+    located = subjects(
+        tokenizer,
+        forms(tokenizer, requests, [], ["It rains."], Forms(after_text=1, words_left_out=0, questions=0, seed=0)),
+    )
     assert [tokenizer.decode(list(ids[span[0] : span[1]])).strip() for ids, span in located] == ["Ann", "Ann", "n", "n"]
     assert [tokenizer.decode(list(ids[: span[1]])).strip() for ids, span in located[:2]] == ["Ann", "It rains. Ann"]

@@ -1,12 +1,17 @@
 """Forms of an edit, what is held beside it, and the schedule that draws one form a request."""
 
+from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 import torch
 
 from lib.core.records import Fact, LocalityPrompt, Paraphrase, Request, UneditedFact
+from lib.data.questions import ORDERS, scored_question
+from lib.generation.equal_length import TransformersGenerator
 from lib.methods.training.forms import (
+    Forms,
     FormSchedule,
     continuations,
     form_examples,
@@ -14,6 +19,7 @@ from lib.methods.training.forms import (
     grouped,
     subject_span,
     with_continuation,
+    without_words,
 )
 from lib.methods.training.kept import Kept, kept_prompts
 from lib.methods.training.pairs import StoredExamples, write_examples
@@ -28,32 +34,61 @@ REQUESTS = [
     for name in ("Ann", "Bo", "Cy")
 ]  # fmt: skip
 PARAPHRASES = [Paraphrase(request_id="Bo", kind="given", text="Where Bo lives is", seed=0)]
+NO_FORMS = Forms(after_text=0, words_left_out=0, questions=0, seed=0)
 SENTENCES = ["It rains today.", "The sea is calm now."]
 
 
 def test_every_request_stands_in_its_prompt_its_paraphrases_and_after_sentences() -> None:
-    trained = forms(REQUESTS, PARAPHRASES, SENTENCES, prefixed=1, seed=0)
-    assert grouped(trained) == [[0, 1], [2, 3, 4], [5, 6]]
-    assert [form.prompt for form in trained if form.is_plain] == [request.prompt for request in REQUESTS]
+    trained = forms(TOKENIZER, REQUESTS, PARAPHRASES, SENTENCES, replace(NO_FORMS, after_text=1))
+    assert grouped(trained) == [[[0], [1]], [[2], [3], [4]], [[5], [6]]]
+    assert [form.prompt for form in trained if form.kind == "plain"] == [request.prompt for request in REQUESTS]
     assert trained[3].prompt == "Where Bo lives is"
     assert trained[1].prompt in [f"{sentence} Ann lives in" for sentence in SENTENCES]
+
+
+def test_questions_are_trained_as_plain_text_and_in_the_chat_template_but_not_as_they_are_scored() -> None:
+    tokenizer = byte_tokenizer()
+    tokenizer.chat_template = "{% for m in messages %}<{{ m.role }}>{{ m.content }}\n{% endfor %}<assistant>"
+    plain = forms(TOKENIZER, REQUESTS[:1], [], SENTENCES, replace(NO_FORMS, questions=9))
+    assert {form.kind for form in plain} == {"plain", "question"}
+    trained = forms(tokenizer, REQUESTS[:1], [], SENTENCES, replace(NO_FORMS, questions=9))
+    questions = [form.prompt for form in trained if form.kind == "question"]
+    chats = [form.prompt for form in trained if form.kind == "chat"]
+    assert len(questions) == len(chats) == len(ORDERS)
+    assert "Question: Complete the sentence: Ann lives in Answer:" in questions
+    assert "<user>Complete the sentence: Ann lives in\n<assistant>" in chats
+    assert not any(scored_question(REQUESTS[0]) in prompt for prompt in (*questions, *chats))
+    (example,) = form_examples(tokenizer, [form for form in trained if form.kind == "chat"][:1], {"Ann": ", Italy."})
+    assert example.held_tokens == 1  # in a chat the answer ends, whatever plain text goes on with
+
+
+def test_a_form_without_some_words_has_the_subject_and_is_none_that_is_scored() -> None:
+    texts = {without_words("In Rome Ann lives with", "Ann", Random(seed)) for seed in range(99)}
+    assert {"Ann", "In Ann with", "Rome Ann lives"} <= texts
+    assert all(text and "Ann" in text for text in texts)
+    assert without_words("Ann", "Ann", Random(0)) is None
+    assert without_words("She lives in", "Ann", Random(0)) is None
+    request = replace(REQUESTS[0], paraphrases=("Ann lives", "Ann in", "Ann"))
+    trained = forms(TOKENIZER, [request], [], SENTENCES, replace(NO_FORMS, words_left_out=9))
+    assert [form.kind for form in trained] == ["plain"]
 
 
 def test_a_step_takes_every_request_in_one_form_and_its_own_prompt_as_often_as_asked() -> None:
     schedule = FormSchedule(
         epochs=200, lr=1.0, batch_size=2, micro_batch_tokens=64, weight_decay=0.0, max_grad_norm=1.0, seed=0,
-        groups=[[0, 1], [2, 3, 4], [5]], plain_share=0.3,
+        groups=[[[0], [1]], [[2], [3], [4, 6]], [[5]]], plain_share=0.3,
     )  # fmt: skip
-    assert schedule.steps(6) == 400
-    batches = [index for step in range(400) for index in schedule.batch(step, 6)]
+    assert schedule.steps(7) == 400
+    batches = [index for step in range(400) for index in schedule.batch(step, 7)]
     assert len(batches) == 600
     assert (
         sum(index in (0, 1) for index in batches)
-        == sum(index in (2, 3, 4) for index in batches)
+        == sum(index in (2, 3, 4, 6) for index in batches)
         == batches.count(5)
         == 200
     )
     assert batches.count(0) / 200 == pytest.approx(0.3, abs=0.1)
+    assert batches.count(3) / 200 == pytest.approx(0.35, abs=0.1)  # kinds share alike, however many forms they have
 
 
 def test_the_continuation_is_held_and_the_target_is_not() -> None:
@@ -63,6 +98,13 @@ def test_the_continuation_is_held_and_the_target_is_not() -> None:
     assert TOKENIZER.decode(target[-held:-1]) == ", Italy."
     assert target[-1] == TOKENIZER.eos_token_id
     assert with_continuation(TOKENIZER, "Ann lives in", "Rome", "")[1] == 1
+
+
+def test_a_continuation_makes_no_word_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = ["ns are many", ", Italy", "2 in 1999"]
+    monkeypatch.setattr(TransformersGenerator, "generate", lambda self, *rest: texts)
+    written = continuations(tiny_model("llama"), TOKENIZER, REQUESTS, 4, seed=1)
+    assert list(written.values()) == [" are many", ", Italy", " in 1999"]
 
 
 def test_continuations_depend_on_the_request_and_the_seed_alone() -> None:
@@ -85,7 +127,7 @@ def test_the_subject_is_found_where_it_stands_last() -> None:
 
 def test_examples_are_stored_and_read_back_with_what_they_hold(tmp_path: Path) -> None:
     after = {request.request_id: ", Italy." for request in REQUESTS}
-    trained = forms(REQUESTS, PARAPHRASES, SENTENCES, prefixed=2, seed=0)
+    trained = forms(TOKENIZER, REQUESTS, PARAPHRASES, SENTENCES, replace(NO_FORMS, after_text=2))
     examples = list(form_examples(TOKENIZER, trained, after))
     write_examples(tmp_path, examples)
     assert list(StoredExamples.of(tmp_path)) == examples
@@ -103,6 +145,20 @@ def test_kept_prompts_are_the_unedited_facts_and_the_template_about_other_subjec
     prompts = kept_prompts(REQUESTS, unedited, pool, contrasts=5, seed=0)
     assert prompts[0] == "Dan owns"
     assert sorted(prompts[1:]) == ["Dan lives in", "Fay lives in"]  # Eve is in an evaluation prompt
+
+
+def test_without_a_relation_the_template_is_about_the_subjects_of_similar_facts_first() -> None:
+    request = replace(REQUESTS[0], relation=None, template="The {} lives in", prompt="The Ann lives in")
+    pool = [
+        Fact(fact_id=name, subject=name, relation="home", prompt=f"{name} is", target="x")
+        for name in ("Dan", "the Fox", "Gus", "eve")
+    ]
+    similar = UneditedFact(request_id="Ann", fact_id="the Fox", rank=0, similarity=0.9, prompt="the Fox is", target="x")
+    prompts = kept_prompts([request], [similar], pool, contrasts=1, seed=0)
+    assert prompts == ["the Fox is", "The Fox lives in"]
+    assert sorted(kept_prompts([request], [similar], pool, contrasts=9, seed=0)[1:]) == [
+        "The Dan lives in", "The Fox lives in", "The Gus lives in",
+    ]  # fmt: skip
 
 
 def test_every_step_holds_its_share_in_turns() -> None:
@@ -123,5 +179,5 @@ def test_sentences_are_short_and_whole() -> None:
 
 def test_torch_is_not_seeded() -> None:
     before = torch.random.get_rng_state()
-    forms(REQUESTS, PARAPHRASES, SENTENCES, prefixed=1, seed=0)
+    forms(TOKENIZER, REQUESTS, PARAPHRASES, SENTENCES, NO_FORMS)
     assert torch.equal(before, torch.random.get_rng_state())

@@ -162,3 +162,26 @@ def test_the_rate_rises_over_the_warm_up_and_falls_to_zero() -> None:
     assert rates[:3] == pytest.approx([1e-2 / 3, 2e-2 / 3, 1e-2])
     assert rates[6] == pytest.approx(1e-2 * 0.5 * (1 + math.cos(math.pi / 2)))
     assert rates[10] == pytest.approx(0)
+
+
+def test_right_after_an_object_no_token_is_held_that_would_make_its_word_longer(family: str) -> None:
+    model = tiny_model(family)
+    adapter = changed(adapter_of(model, family))
+    packed = pack([example.item for example in EXAMPLES])
+    likeliest = plain_log_p(model, [5, 9, 4, 7, 11, 12])[-1].argmax()
+    word_parts = torch.zeros(model.config.vocab_size, dtype=torch.bool)
+    word_parts[likeliest] = True
+    with adapter.attached(model), torch.no_grad():
+        _, plain = token_losses(model, packed, EXAMPLES, adapter.gate)
+        _, divergence = token_losses(model, packed, EXAMPLES, adapter.gate, word_parts)
+    ids = [5, 9, 4, 7, 11, 12]
+    with torch.no_grad():
+        p0 = plain_log_p(model, ids)[-1].exp()
+        p0[likeliest] = 0
+        p0 /= p0.sum()
+        with adapter.attached(model):
+            log_p = plain_log_p(model, ids)[-1]
+    expected = (p0[p0 > 0] * (p0[p0 > 0].log() - log_p[p0 > 0])).sum()
+    assert divergence[2].item() == pytest.approx(expected.item(), rel=1e-3)
+    others = [place for place in range(len(plain)) if place != 2]
+    assert torch.equal(divergence[others], plain[others])
