@@ -2,8 +2,8 @@
 
 LoRA draws A at random, so that the inner activation A x is as long at any token as at a subject, and what B learns
 for the subjects is added everywhere. Here A is taken from the data and stays fixed. With k the inputs of a module at
-the tokens of the subjects, P the whitening basis (whitening.py), and V_r the first r right singular vectors of the rows
-P k,
+the tokens of subjects and objects, P the whitening basis (whitening.py), and V_r the first r right singular vectors of
+the rows P k,
 
     A = V_r^T P / mean |P k|                                                                    [r, d_in]
 
@@ -14,6 +14,7 @@ stay fixed is LoRA-FA's finding (arXiv 2308.03303).
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -22,30 +23,42 @@ from transformers import PreTrainedTokenizerBase
 from lib.methods.training.forms import Form, subject_span
 from lib.methods.training.inputs import See, read_inputs
 from lib.models.packing import Item, Packed
-from lib.models.tokens import prompt_ids
-
-Span = tuple[int, int]
-"""First position of some tokens and the one after their last."""
+from lib.models.tokens import encode
 
 
-def subjects(tokenizer: PreTrainedTokenizerBase, trained: Sequence[Form]) -> list[tuple[tuple[int, ...], Span]]:
-    """Every form's prompt as token ids, and where its subject stands; the last token where it does not name it."""
+@dataclass(frozen=True, kw_only=True)
+class Located:
+    """A text as token ids, and the tokens in it whose inputs A is to tell from ordinary ones."""
+
+    ids: tuple[int, ...]
+    positions: tuple[int, ...]
+
+
+def located_tokens(tokenizer: PreTrainedTokenizerBase, trained: Sequence[Form]) -> list[Located]:
+    """Every form with its object but the object's last token: the tokens of its subject, and of that object.
+
+    An object's later tokens are predicted at its earlier ones. Where a prompt does not name its subject, the prompt's
+    last token stands for it.
+    """
+    prompts = [form.prompt for form in trained]
+    items = encode(tokenizer, prompts, [(form.request.target_new,) for form in trained])
     located = []
-    for form in trained:
-        ids = tuple(prompt_ids(tokenizer, form.prompt))
-        span = subject_span(tokenizer, form.prompt, form.request.subject, len(ids))
-        located.append((ids, span or (len(ids) - 1, len(ids))))
+    for form, item in zip(trained, items, strict=True):
+        (target,) = item.targets
+        length = len(item.prompt)
+        first, end = subject_span(tokenizer, form.prompt, form.request.subject, length) or (length - 1, length)
+        ids = (*item.prompt, *target[:-1])
+        located.append(Located(ids=ids, positions=(*range(first, end), *range(length, len(ids)))))
     return located
 
 
 def subject_directions(
-    model: nn.Module, located: Sequence[tuple[tuple[int, ...], Span]], basis: Mapping[str, Tensor], rank: int,
-    micro_batch_tokens: int,
-) -> dict[str, Tensor]:  # fmt: skip
+    model: nn.Module, located: Sequence[Located], basis: Mapping[str, Tensor], rank: int, micro_batch_tokens: int
+) -> dict[str, Tensor]:
     """A [rank, d_in] float32 of every module that `basis` has, by its path; rows beyond the number of tokens are 0.
 
     Args:
-        located: prompts as token ids, and the tokens in each whose inputs A is to tell from others.
+        located: texts, and the tokens in each whose inputs A is to tell from others.
         basis: P [d_in, d_in] by path.
     """
     inputs = _inputs(model, located, list(basis), micro_batch_tokens)
@@ -53,17 +66,19 @@ def subject_directions(
 
 
 def _inputs(
-    model: nn.Module, located: Sequence[tuple[tuple[int, ...], Span]], paths: Sequence[str], micro_batch_tokens: int
+    model: nn.Module, located: Sequence[Located], paths: Sequence[str], micro_batch_tokens: int
 ) -> dict[str, Tensor]:
     """What goes into the modules at the located tokens: [tokens, d_in] float32, by path."""
-    items = [Item(prompt=ids, targets=((0,),)) for ids, _ in located]
+    items = [Item(prompt=text.ids, targets=((0,),)) for text in located]
     rows: dict[str, list[Tensor]] = {path: [] for path in paths}
+    longest = max(item.length for item in items)
 
     def at_located(packed: Packed, batch: Sequence[int]) -> See:
-        spans = torch.tensor([located[index][1] for index in batch], device=packed.item.device)
-        first, end = spans.unbind(-1)
-        item, position = packed.item.clamp(min=0), packed.position_ids
-        inside = (packed.item >= 0) & (position >= first[item]) & (position < end[item])  # [b, t]
+        wanted_positions = torch.zeros(len(batch), longest, dtype=torch.bool)
+        for row, index in enumerate(batch):
+            wanted_positions[row, list(located[index].positions)] = True
+        inside = wanted_positions.to(packed.item.device)[packed.item.clamp(min=0), packed.position_ids]  # [b, t]
+        inside &= packed.item >= 0
         return lambda path, inputs: rows[path].append(inputs[inside].float())
 
     read_inputs(model, items, paths, micro_batch_tokens, at_located)

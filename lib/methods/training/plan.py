@@ -13,7 +13,7 @@ from lib.core.params import Held, Section
 from lib.core.records import Request
 from lib.edits.adapter import Adapter, target_modules
 from lib.methods.context import Context
-from lib.methods.training.directions import subject_directions, subjects
+from lib.methods.training.directions import located_tokens, subject_directions
 from lib.methods.training.drift import Drift, drift_of
 from lib.methods.training.example import Example
 from lib.methods.training.forms import Forms, FormSchedule, continuations, form_examples, forms, grouped
@@ -97,7 +97,7 @@ def _held(
     moments = input_moments(model, ordinary, list(target_modules(model, context.lora)), tokens)
     basis = whitening(moments, held.ridge)
     directions = subject_directions(
-        model, subjects(tokenizer, trained), basis, rank_for(requests, context.lora.r, model), tokens
+        model, located_tokens(tokenizer, trained), basis, rank_for(requests, context.lora.r, model), tokens
     )
     return Plan(
         examples=examples,

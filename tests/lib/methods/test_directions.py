@@ -12,7 +12,7 @@ from lib.edits.adapter import new_adapter, save_adapter, target_modules
 from lib.edits.apply import applied, linear_weight
 from lib.edits.edit import Edit
 from lib.methods.locating.places import Place, states
-from lib.methods.training.directions import subject_directions, subjects
+from lib.methods.training.directions import Located, located_tokens, subject_directions
 from lib.methods.training.drift import drift_of
 from lib.methods.training.forms import Forms, forms
 from lib.methods.training.whitening import input_moments, whitening
@@ -23,7 +23,7 @@ ITEMS = [
     Item(prompt=tuple((7 * n + k) % VOCABULARY for k in range(1 + n % 5)), targets=((n % VOCABULARY, 5, 3),))
     for n in range(200)
 ]
-LOCATED = [((9, 4, 200 + n), (2, 3)) for n in range(3)]
+LOCATED = [Located(ids=(9, 4, 200 + n), positions=(2,)) for n in range(3)]
 RANK = 4
 
 
@@ -45,7 +45,7 @@ def test_they_tell_subjects_from_other_tokens(family: str) -> None:
     model = tiny_model(family)
     directions = directions_of(model, family)
     moments = input_moments(model, ITEMS, list(directions), 64)
-    locations = [Place(ids=ids, position=span[0]) for ids, span in LOCATED]
+    locations = [Place(ids=text.ids, position=text.positions[0]) for text in LOCATED]
     keys = states(model, locations, [(path, "input") for path in directions], 64)
     for path, matrix in directions.items():
         at_subjects = (keys[path, "input"] @ matrix.T).square().sum(1).mean()
@@ -110,7 +110,7 @@ def test_only_b_is_trained_and_what_is_stored_computes_as_what_was_trained(famil
     assert (trained - unedited).abs().max() > 1e-2
 
 
-def test_the_subjects_tokens_are_located_or_the_prompts_last_where_it_is_not_named() -> None:
+def test_subjects_or_the_prompts_last_token_are_located_and_the_objects_but_its_last_token() -> None:
     tokenizer = byte_tokenizer()
     requests = [
         Request(
@@ -119,9 +119,10 @@ def test_the_subjects_tokens_are_located_or_the_prompts_last_where_it_is_not_nam
         )
         for name, prompt in (("Ann", "Ann lives in"), ("Bo", "She lives in"))
     ]  # fmt: skip
-    located = subjects(
+    located = located_tokens(
         tokenizer,
         forms(tokenizer, requests, [], ["It rains."], Forms(after_text=1, words_left_out=0, questions=0, seed=0)),
     )
-    assert [tokenizer.decode(list(ids[span[0] : span[1]])).strip() for ids, span in located] == ["Ann", "Ann", "n", "n"]
-    assert [tokenizer.decode(list(ids[: span[1]])).strip() for ids, span in located[:2]] == ["Ann", "It rains. Ann"]
+    texts = [tokenizer.decode([text.ids[position] for position in text.positions]) for text in located]
+    assert texts == ["Ann Rom", "Ann Rom", "n Rom", "n Rom"]
+    assert tokenizer.decode(list(located[1].ids)) == "It rains. Ann lives in Rom"
