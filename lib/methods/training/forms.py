@@ -17,7 +17,7 @@ from lib.core.seeds import seed as seed_of
 from lib.core.texts import join, normalize
 from lib.data.questions import trained_questions
 from lib.generation.engine import Prompt, Sampling
-from lib.generation.equal_length import TransformersGenerator
+from lib.generation.mixed_length import MixedLengthGenerator
 from lib.methods.training.example import Example
 from lib.methods.training.loop import Schedule
 from lib.models.packing import Item
@@ -49,7 +49,7 @@ def continuations(
         for request in requests
     ]
     sampling = Sampling(max_tokens=tokens, temperature=1.0, top_k=TOP_K)
-    texts = TransformersGenerator(model, tokenizer).generate("", prompts, sampling)
+    texts = MixedLengthGenerator(model, tokenizer).generate("", prompts, sampling)
     return {request.request_id: _WORD_PART.sub("", text) for request, text in zip(requests, texts, strict=True)}
 
 

@@ -14,7 +14,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from lib.core.records import Fact, Request, UneditedFact
 from lib.core.texts import fill, normalize
 from lib.generation.engine import Prompt, Sampling
-from lib.generation.equal_length import TransformersGenerator
+from lib.generation.mixed_length import MixedLengthGenerator
 from lib.methods.training.example import Example, Group
 from lib.models.packing import Item
 from lib.models.templates import chat_prompt, has_template
@@ -132,7 +132,7 @@ def chat_answers(
         return []
     prompts = [chat_prompt(tokenizer, question) for question in questions]
     sampling = Sampling(max_tokens=tokens, temperature=1.0, top_k=1, greedy=True)
-    engine = TransformersGenerator(model, tokenizer)
+    engine = MixedLengthGenerator(model, tokenizer)
     answers = engine.generate("", [Prompt(text=prompt, seed=0) for prompt in prompts], sampling)
     items = []
     for prompt, answer in zip(prompts, answers, strict=True):
