@@ -25,10 +25,10 @@ from lib.core.presets import (
     Wheel,
     Wheels,
     least_steps,
-    with_encoder,
     with_held_lora,
     with_limit,
     with_method,
+    with_neighbors,
     with_pool,
     with_recipe,
 )
@@ -96,10 +96,10 @@ __all__ = [
     "presets_in_use",
     "read_params",
     "section",
-    "with_encoder",
     "with_held_lora",
     "with_limit",
     "with_method",
+    "with_neighbors",
     "with_pool",
     "with_recipe",
 ]

@@ -161,6 +161,9 @@ class Dataset(Section):
     )
     metric: Literal["success", "accuracy"] = Field(description="the headline measure of an edit")
     limit: int | None = Field(ge=1, description="number of edits where facts.limit is auto; null = all")
+    neighbors: Literal["random", "similar"] = Field(
+        description="neighbors.kind where it is auto: similar where facts have no relation by which others are near"
+    )
     target: Literal["answers", "alt"] | None = Field(
         description="which object zsre edits to: answers (ROME) or alt (RECT); null for other datasets"
     )
@@ -191,11 +194,14 @@ def with_limit(facts: Facts, dataset: Dataset) -> Facts:
     return facts.model_copy(update={"limit": dataset.limit}) if facts.limit == "auto" else facts
 
 
-def with_encoder(neighbors: Neighbors, model: Model) -> Neighbors:
-    """`neighbors` with the sentence encoder that `auto` stands for: a trained one for every pretrained model."""
-    if neighbors.encoder != "auto":
-        return neighbors
-    return neighbors.model_copy(update={"encoder": "hashing" if model.source == "tiny" else "minilm"})
+def with_neighbors(neighbors: Neighbors, model: Model, dataset: Dataset) -> Neighbors:
+    """`neighbors` with what `auto` stands for: the dataset's kind, and a trained encoder for every pretrained model."""
+    kind, encoder = neighbors.kind, neighbors.encoder
+    if kind == "auto":
+        kind = dataset.neighbors
+    if encoder == "auto":
+        encoder = "hashing" if model.source == "tiny" else "minilm"
+    return neighbors.model_copy(update={"kind": kind, "encoder": encoder})
 
 
 def with_pool(own: Own, model: Model) -> Own:

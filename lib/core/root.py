@@ -51,7 +51,7 @@ class Params(Section):
 def read_root() -> Params:
     """params.yaml, checked with everything that it names; a stage calls this before it does anything.
 
-    facts.limit and neighbors.encoder have the values that `auto` stands for.
+    facts.limit, neighbors.kind and neighbors.encoder have the values that `auto` stands for.
 
     Raises InputError where a key, a preset or a combination is wrong, whichever stage would read it.
     """
@@ -61,7 +61,7 @@ def read_root() -> Params:
     root = root.model_copy(
         update={
             "facts": params.with_limit(root.facts, dataset),
-            "neighbors": params.with_encoder(root.neighbors, model),
+            "neighbors": params.with_neighbors(root.neighbors, model, dataset),
         }
     )
     _check_editor(root.editor)

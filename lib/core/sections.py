@@ -89,8 +89,8 @@ class Para(Section):
 class Neighbors(Section):
     """Unedited facts trained beside the edits: stage `neighbors`."""
 
-    kind: Literal["random", "similar", "none"] = Field(
-        description="which facts of the pool: drawn at random, or with the most similar prompts"
+    kind: Literal["auto", "random", "similar", "none"] = Field(
+        description="which facts of the pool: drawn at random, or with the most similar prompts; auto: the dataset's"
     )
     n: int = Field(ge=0, description="neighbors per edit")
     encoder: str = Field(

@@ -31,6 +31,14 @@ def test_the_number_of_edits_is_the_presets_unless_it_is_said(monkeypatch: pytes
         _ = params.section("facts", params.Facts).edits
 
 
+def test_neighbors_of_facts_without_relations_are_similar_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_root().neighbors.kind == "random"
+    change_params(monkeypatch, dataset="own")
+    assert read_root().neighbors.kind == "similar"
+    change_params(monkeypatch, dataset="own", neighbors={"kind": "none"})
+    assert read_root().neighbors.kind == "none"
+
+
 def test_sentences_are_encoded_by_a_trained_model_for_every_pretrained_model(monkeypatch: pytest.MonkeyPatch) -> None:
     change_params(monkeypatch, model="smollm2-135m")
     assert read_root().neighbors.encoder == "minilm"
