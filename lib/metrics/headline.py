@@ -55,7 +55,7 @@ TEACHER_FORCED = (
 )
 """The published measures: the dataset's own, and the harmonic mean of the three."""
 COLUMNS = (*WRITTEN, *TEACHER_FORCED)
-ASKED = _column("exact_match_chat", "exact match, chat", CHAT, "exact_match")
+ASKED = _column("answered_chat", "answered in a chat", CHAT, "answered")
 """What a model with a chat template answers to the edits' questions; of no other model is there such a number."""
 
 
@@ -70,14 +70,14 @@ def shown(runs: Iterable[Mapping[str, Any]]) -> tuple[Column, ...]:
 def headline(details: Mapping[str, Any], plain_text: Mapping[str, float]) -> dict[str, Any]:
     """The few numbers that metrics/evaluate.json holds: every column with `*_ci95` and its N under `counts`.
 
-    None where nothing was measured, but exact_match_chat, which is absent then; the means of the unedited model under
+    None where nothing was measured, but answered_chat, which is absent then; the means of the unedited model under
     `before`; `n` edits; `verdict`, a word.
 
     Args:
         details: summaries.details'.
         plain_text: lib.metrics.perplexity's; empty without an edited model.
     """
-    columns = (*COLUMNS, ASKED) if details["after"][CHAT]["exact_match"] else COLUMNS
+    columns = (*COLUMNS, ASKED) if details["after"][CHAT]["answered"] else COLUMNS
     figures = {column.name: _figure(column, details, "after", plain_text) for column in columns}
     values: dict[str, Any] = {"n": details["n"], "counts": {}, "before": {}}
     for column in columns:

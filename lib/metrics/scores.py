@@ -39,7 +39,7 @@ BESIDE = {
     "generalization": ("exact_match", "took", "repetition"),
     "locality": ("kl",),
     GENERATION: ("fluency", "consistency"),
-    CHAT: ("exact_match",),
+    CHAT: ("answered",),
 }
 """Measures of each kind that do not come from scores: see lib.metrics.texts."""
 

@@ -4,12 +4,14 @@ Each function returns one row for every edit, time and session that it has rows 
 records, to which its `joined` adds them. A value is a mean over the edit's prompts of a kind.
 """
 
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
+from lib.core.texts import contains
 from lib.metrics.consistency import WordWeights, consistency
 from lib.metrics.fluency import cleaned, fluency
 from lib.metrics.repetition import is_sane_after, repeats
@@ -35,6 +37,14 @@ def says(text: str, target: str) -> bool:
     return text.startswith(target) and not continues
 
 
+_SENTENCE_END = re.compile(r"[.!?](?=\s|$)|\n|[\u3002\uff01\uff1f]")
+
+
+def answers(text: str, target: str) -> bool:
+    """Whether the first sentence of a chat answer has the target, word for word: chat models answer in sentences."""
+    return contains(_SENTENCE_END.split(text.strip(), maxsplit=1)[0], target)
+
+
 def took(text: str, target: str) -> bool:
     """Whether a greedy continuation begins with the target and goes on as a text does."""
     return why_not(text, target) is None
@@ -52,7 +62,8 @@ def of_greedy(generations: pl.DataFrame, edits: pl.DataFrame) -> pl.DataFrame:
 
     - begins with its new object: exact_match;
     - does, and goes on without repeating itself: took;
-    - repeats itself, whatever it begins with: repetition.
+    - repeats itself, whatever it begins with: repetition;
+    - has the new object in its first sentence: answered.
 
     `generations` has the columns of records.Generation, `edits` request_id and target_new.
     """
@@ -62,6 +73,7 @@ def of_greedy(generations: pl.DataFrame, edits: pl.DataFrame) -> pl.DataFrame:
         "exact_match": [says(text, target) for text, target in pairs],
         "took": [took(text, target) for text, target in pairs],
         "repetition": [repeats(text) for text, _ in pairs],
+        "answered": [answers(text, target) for text, target in pairs],
     }
     rows = greedy.with_columns(pl.Series(name, values, dtype=pl.Float64) * 100 for name, values in measures.items())
     return rows.group_by(RECORD).agg(pl.col([*measures]).mean())

@@ -40,7 +40,7 @@ def _written(headline: Mapping[str, Any]) -> str:
     if (paraphrases := headline["exact_match_paraphrases"]) is None:
         return f"{text}; asked in other words: {ABSENT}"
     text = f"{text}, and {_share(paraphrases)} of them when asked in other words"
-    chat = headline.get("exact_match_chat")
+    chat = headline.get("answered_chat")
     return text if chat is None else f"{text}; as a chat answer, {_share(chat)}"
 
 

@@ -98,18 +98,18 @@ class ContinuationBuilder:
             yield self._answer(request, context, settings)
 
     def _answer(self, request: Request, context: str, settings: Greedy) -> Continuation:
-        """The answer to the edit's question in the chat template."""
+        """The answer to the edit's question in the chat template: long enough for the edit as a sentence, and more."""
         question = scored_question(request)
         item = chat_item(self.tokenizer, context + question, [request.target_new])
         ids = tuple(prompt_ids(self.tokenizer, chat_prompt(self.tokenizer, context + question)))
-        tokens = max(settings.tokens, len(item.targets[0]) + 1)
+        sentence = len(prompt_ids(self.tokenizer, request.prompt)) + len(item.targets[0])
         return Continuation(
             request_id=request.request_id,
             kind="chat",
             prompt_index=0,
             prompt=chat_prompt(self.tokenizer, question),
             context="",
-            encoded=EncodedPrompt(ids=ids, tokens=tokens, end=self.tokenizer.eos_token_id),
+            encoded=EncodedPrompt(ids=ids, tokens=sentence + settings.tokens, end=self.tokenizer.eos_token_id),
         )
 
     def _generations(self, request: Request, settings: Generations) -> Iterator[Continuation]:

@@ -40,7 +40,7 @@ def details(missing: tuple[str, ...] = ()) -> dict[str, Any]:
     }
     texts = {"exact_match": {**summary, "mean": 12.5}, "took": {**summary, "mean": 25.0},
              "repetition": {**summary, "mean": 75.0}, "kl": {**summary, "mean": 0.1234},
-             "fluency": {**summary, "mean": 520.4},
+             "answered": {**summary, "mean": 37.5}, "fluency": {**summary, "mean": 520.4},
              "consistency": None if missing else {**summary, "mean": 17.06}}  # fmt: skip
     for kind, measures in scores.BESIDE.items():
         kinds.setdefault(kind, {})

@@ -124,7 +124,9 @@ def test_own_facts_without_a_pool_are_refused_where_neighbors_are_asked_for(proj
     change(project / "params.yaml", "own", "pool", to="none")
     refused = run(project)
     assert refused.returncode == 1
-    assert "neighbors.kind=similar: wanted 20 unedited facts to train on beside every edit; found none" in refused.stderr
+    assert (
+        "neighbors.kind=similar: wanted 20 unedited facts to train on beside every edit; found none" in refused.stderr
+    )
     assert "own.pool=none has no fact. Set own.pool to a dataset" in refused.stderr
     change(project / "params.yaml", "neighbors", "kind", to="none")
     assert run(project).returncode == 0

@@ -108,7 +108,7 @@ def _other_forms(
     counts: Forms,
 ) -> dict[FormKind, list[str]]:  # fmt: skip
     """The forms of a request that are drawn."""
-    random = Random(f"{counts.seed}/forms/{request.request_id}")
+    random, chats = Random(f"{counts.seed}/forms/{request.request_id}"), has_template(tokenizer)
     questions = _drawn(trained_questions(request, rephrased), counts.questions, random)
     shortened = (without_words(text, request.subject, random) for text in (request.prompt, *rephrased) * 4)
     evaluated = {normalize(prompt) for prompt in request.evaluation_prompts}
@@ -117,7 +117,7 @@ def _other_forms(
         "after text": [f"{text} {request.prompt}" for text in _drawn(sentences, counts.after_text, random)],
         "words left out": _drawn(left_out, counts.words_left_out, random),
         "question": [f"Question: {question} Answer:" for question in questions],
-        "chat": [chat_prompt(tokenizer, question) for question in questions] if has_template(tokenizer) else [],
+        "chat": [join(chat_prompt(tokenizer, question), request.prompt) for question in questions] if chats else [],
     }
 
 
@@ -178,10 +178,11 @@ class FormSchedule(Schedule):
 
 
 def grouped(trained: Sequence[Form]) -> list[list[list[int]]]:
-    """The indices of the forms of every request, by kind, its own prompt first."""
+    """The indices of the forms of every request, by kind, its own prompt first; questions in a chat with the others."""
     groups: dict[str, dict[FormKind, list[int]]] = {}
     for index, form in enumerate(trained):
-        groups.setdefault(form.request.request_id, {}).setdefault(form.kind, []).append(index)
+        kind: FormKind = "question" if form.kind == "chat" else form.kind
+        groups.setdefault(form.request.request_id, {}).setdefault(kind, []).append(index)
     return [list(kinds.values()) for kinds in groups.values()]
 
 

@@ -1,5 +1,6 @@
 """What an adapter is trained on, in which order, and what every step has beside it, for both objectives."""
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -86,6 +87,9 @@ def _held(
         raise InputError("train: dpo, text and mask_prompt=false belong to the published objective; set objective")
     counts = Forms(after_text=held.prefixed, words_left_out=held.words_left_out, questions=held.questions, seed=seed)
     trained = forms(tokenizer, requests, context.paraphrases, sentences(context.texts), counts)
+    _tell(
+        context, "%d forms of %d edits: what the unedited model writes after their objects", len(trained), len(requests)
+    )
     after = continuations(model, tokenizer, requests, held.after_tokens, seed)
     examples = _stored(form_examples(tokenizer, trained, after), context)
     kept = Kept(
@@ -94,6 +98,7 @@ def _held(
         chats=chats,
     )
     ordinary = kept.items(tokenizer, held.moment_texts, held.text_tokens, seed)
+    _tell(context, "inputs of %s at %d ordinary texts and all forms", ", ".join(context.lora.targets), len(ordinary))
     moments = input_moments(model, ordinary, list(target_modules(model, context.lora)), tokens)
     basis = whitening(moments, held.ridge)
     directions = subject_directions(
@@ -124,7 +129,14 @@ def held_chats(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, conte
     """The unedited model's answers to general questions, where the objective holds any."""
     if context.held is None or not context.held.chats:
         return ()
+    _tell(context, "the unedited model's answers to %d chat questions", len(QUESTIONS))
     return chat_answers(model, tokenizer, QUESTIONS, context.held.chat_tokens)
+
+
+def _tell(context: Context, message: str, *values: object) -> None:
+    """Log what takes a while before the first step."""
+    if context.distributed.is_main:
+        logging.getLogger(__name__).info(f"lora: {message}", *values)
 
 
 def published_pairs(

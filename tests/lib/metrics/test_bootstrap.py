@@ -85,7 +85,7 @@ def _records(n: int) -> pl.DataFrame:
     records = scores.per_record(pl.LazyFrame([asdict(_row(random, *key)) for key in keys]))
     beside = records.select(scores.RECORD).with_columns(
         pl.Series(name, random.random(len(records)))
-        for name in ("exact_match", "took", "repetition", "kl", "fluency", "consistency")
+        for name in ("exact_match", "took", "repetition", "answered", "kl", "fluency", "consistency")
     )
     texts = [
         beside.filter(pl.col("kind") == "efficacy").with_columns(kind=pl.lit(kind)) for kind in ("generation", "chat")

@@ -74,8 +74,8 @@ def test_a_model_that_was_asked_questions_has_one_number_more() -> None:
     records = records_of(*(row("a", kind, role, 1.0) for kind in scores.KINDS for role in ("new", "true")))
     answers = pl.DataFrame(
         {"when": ["before", "after"], "kind": ["chat"] * 2, "session": [0] * 2, "request_id": ["a"] * 2,
-         "exact_match": [0.0, 25.0]}
+         "answered": [0.0, 25.0]}
     )  # fmt: skip
     values = headline(summaries.details(scores.joined(records, [answers]), "success"), {})
-    assert (values["exact_match_chat"], values["before"]["exact_match_chat"]) == (25, 0)
-    assert values["counts"]["exact_match_chat"] == 1
+    assert (values["answered_chat"], values["before"]["answered_chat"]) == (25, 0)
+    assert values["counts"]["answered_chat"] == 1

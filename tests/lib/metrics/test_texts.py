@@ -112,10 +112,26 @@ def test_without_texts_nothing_is_measured_and_nothing_fails() -> None:
     combined = scores.joined(records, measures)
     assert combined.to_dicts() == [
         records.row(0, named=True)
-        | dict.fromkeys(("exact_match", "took", "repetition", "fluency", "consistency", "kl"))
+        | dict.fromkeys(("exact_match", "took", "repetition", "answered", "fluency", "consistency", "kl"))
     ]
 
 
 def _no_divergences() -> pl.DataFrame:
     divergence = Divergence(request_id="a", session=0, prompt_index=0, prompt="p", kl=0.0)
     return pl.DataFrame([asdict(divergence)]).clear()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("The seat of Rome is Gaul.", True),
+        ("gaul", True),
+        ("In north Gaul, I think! It rains", True),
+        ("Rome is old. Its seat is Gaul.", False),
+        ("It is\nGaul", False),
+        ("The Gaulish one.", False),
+        ("", False),
+    ],
+)
+def test_a_chat_answers_where_its_first_sentence_has_the_object(text: str, expected: bool) -> None:
+    assert text_metrics.answers(text, "Gaul") is expected

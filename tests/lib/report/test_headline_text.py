@@ -54,9 +54,9 @@ def test_verdicts_of_seeds_that_differ_are_counted() -> None:
 
 
 def test_chat_answers_stand_behind_the_paraphrases_where_a_run_has_them() -> None:
-    counts = {**numbers()["counts"], "exact_match_chat": 3}
-    chat = numbers(exact_match_chat=60.0, exact_match_chat_ci95=4.0, counts=counts)
-    assert terminal_lines(chat)[5] == "exact match, chat                 not measured       60.0 ± 4.0       3"
+    counts = {**numbers()["counts"], "answered_chat": 3}
+    chat = numbers(answered_chat=60.0, answered_chat_ci95=4.0, counts=counts)
+    assert terminal_lines(chat)[5] == "answered in a chat                not measured       60.0 ± 4.0       3"
     first, _, without, with_chat = markdown({"A": numbers(), "B": chat})
-    assert first.split(" | ")[5] == "exact match, chat"
+    assert first.split(" | ")[5] == "answered in a chat"
     assert (without.split(" | ")[5], with_chat.split(" | ")[5]) == ("not measured", "60.0 ± 4.0")

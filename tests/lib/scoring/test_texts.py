@@ -142,7 +142,7 @@ def test_a_chat_model_answers_the_edits_question_in_its_template_also_behind_a_c
         assert answer.prompt == "<user>What is the seat of Rome?</>\n<assistant>\n"
         rendered = f"<user>{context}What is the seat of Rome?</>\n<assistant>\n"
         assert list(answer.encoded.ids) == tokenizer(rendered).input_ids
-        assert answer.encoded.tokens == len("Gaul") + 1
+        assert answer.encoded.tokens == len("The seat of Rome is") + len("Gaul") + GREEDY.tokens
         template = partial(chat_prompt, tokenizer)
         *_, scored = scored_prompts([capital], {"a": context}, template)
         assert (scored.kind, scored.prompt, scored.targets) == ("chat", rendered, (("new", "Gaul"),))
