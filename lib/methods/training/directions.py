@@ -2,7 +2,7 @@
 
 LoRA draws A at random, so that the inner activation A x is as long at any token as at a subject, and what B learns
 for the subjects is added everywhere. Here A is taken from the data and stays fixed. With k the inputs of a module at
-the tokens of subjects and objects, P the whitening basis (whitening.py), and V_r the first r right singular vectors of
+the tokens of the subjects, P the whitening basis (whitening.py), and V_r the first r right singular vectors of
 the rows P k,
 
     A = V_r^T P / mean |P k|                                                                    [r, d_in]
@@ -23,7 +23,7 @@ from transformers import PreTrainedTokenizerBase
 from lib.methods.training.forms import Form, subject_span
 from lib.methods.training.inputs import See, read_inputs
 from lib.models.packing import Item, Packed
-from lib.models.tokens import encode
+from lib.models.tokens import prompt_ids
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,20 +35,12 @@ class Located:
 
 
 def located_tokens(tokenizer: PreTrainedTokenizerBase, trained: Sequence[Form]) -> list[Located]:
-    """Every form with its object but the object's last token: the tokens of its subject, and of that object.
-
-    An object's later tokens are predicted at its earlier ones. Where a prompt does not name its subject, the prompt's
-    last token stands for it.
-    """
-    prompts = [form.prompt for form in trained]
-    items = encode(tokenizer, prompts, [(form.request.target_new,) for form in trained])
+    """Every form's prompt, and where its subject stands; the last token where it does not name it."""
     located = []
-    for form, item in zip(trained, items, strict=True):
-        (target,) = item.targets
-        length = len(item.prompt)
-        first, end = subject_span(tokenizer, form.prompt, form.request.subject, length) or (length - 1, length)
-        ids = (*item.prompt, *target[:-1])
-        located.append(Located(ids=ids, positions=(*range(first, end), *range(length, len(ids)))))
+    for form in trained:
+        ids = tuple(prompt_ids(tokenizer, form.prompt))
+        first, end = subject_span(tokenizer, form.prompt, form.request.subject, len(ids)) or (len(ids) - 1, len(ids))
+        located.append(Located(ids=ids, positions=tuple(range(first, end))))
     return located
 
 

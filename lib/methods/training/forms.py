@@ -117,7 +117,7 @@ def _other_forms(
         "after text": [f"{text} {request.prompt}" for text in _drawn(sentences, counts.after_text, random)],
         "words left out": _drawn(left_out, counts.words_left_out, random),
         "question": [f"Question: {question} Answer:" for question in questions],
-        "chat": [join(chat_prompt(tokenizer, question), request.prompt) for question in questions] if chats else [],
+        "chat": [chat_prompt(tokenizer, question) for question in questions] if chats else [],
     }
 
 
@@ -141,15 +141,18 @@ def without_words(prompt: str, subject: str | None, random: Random) -> str | Non
 def form_examples(
     tokenizer: PreTrainedTokenizerBase, trained: Sequence[Form], after: Mapping[str, str]
 ) -> Iterator[Example]:
-    """Every form with the object to learn and the continuation to hold.
+    """Every form with the object to learn and the continuation to hold; in a chat the edit is learned as a sentence.
 
     Args:
         after: continuations by request_id, as `continuations` gives them.
     """
     for form in trained:
         request = form.request
-        continuation = "" if form.kind == "chat" else after[request.request_id]
-        item, held = with_continuation(tokenizer, form.prompt, request.target_new, continuation)
+        if form.kind == "chat":
+            sentence = join(request.prompt, request.target_new)
+            item, held = with_continuation(tokenizer, form.prompt, sentence, "")
+        else:
+            item, held = with_continuation(tokenizer, form.prompt, request.target_new, after[request.request_id])
         yield Example(item=item, held_tokens=held)
 
 

@@ -110,7 +110,7 @@ def test_only_b_is_trained_and_what_is_stored_computes_as_what_was_trained(famil
     assert (trained - unedited).abs().max() > 1e-2
 
 
-def test_subjects_or_the_prompts_last_token_are_located_and_the_objects_but_its_last_token() -> None:
+def test_the_subjects_tokens_are_located_or_the_prompts_last_where_it_is_not_named() -> None:
     tokenizer = byte_tokenizer()
     requests = [
         Request(
@@ -124,5 +124,5 @@ def test_subjects_or_the_prompts_last_token_are_located_and_the_objects_but_its_
         forms(tokenizer, requests, [], ["It rains."], Forms(after_text=1, words_left_out=0, questions=0, seed=0)),
     )
     texts = [tokenizer.decode([text.ids[position] for position in text.positions]) for text in located]
-    assert texts == ["Ann Rom", "Ann Rom", "n Rom", "n Rom"]
-    assert tokenizer.decode(list(located[1].ids)) == "It rains. Ann lives in Rom"
+    assert [text.strip() for text in texts] == ["Ann", "Ann", "n", "n"]
+    assert tokenizer.decode(list(located[1].ids)) == "It rains. Ann lives in"

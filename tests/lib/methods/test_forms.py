@@ -56,10 +56,11 @@ def test_questions_are_trained_as_plain_text_and_in_the_chat_template_but_not_as
     chats = [form.prompt for form in trained if form.kind == "chat"]
     assert len(questions) == len(chats) == len(ORDERS)
     assert "Question: Complete the sentence: Ann lives in Answer:" in questions
-    assert "<user>Complete the sentence: Ann lives in\n<assistant> Ann lives in" in chats
+    assert "<user>Complete the sentence: Ann lives in\n<assistant>" in chats
     assert not any(scored_question(REQUESTS[0]) in prompt for prompt in (*questions, *chats))
     (example,) = form_examples(tokenizer, [form for form in trained if form.kind == "chat"][:1], {"Ann": ", Italy."})
-    assert example.held_tokens == 1  # in a chat the answer ends, whatever plain text goes on with
+    assert tokenizer.decode(list(example.item.targets[0])[: example.learned_tokens]).strip() == "Ann lives in Rome"
+    assert example.held_tokens == 1  # whatever plain text goes on with, an answer may end
 
 
 def test_a_form_without_some_words_has_the_subject_and_is_none_that_is_scored() -> None:
