@@ -30,6 +30,7 @@ def requests() -> list[Request]:
         loader="counterfact",
         known="none",
         metric="success",
+        neighbors="random",
         limit=None,
         target=None,
         neighborhood=None,

@@ -137,7 +137,15 @@ class Project:
 def by_success(monkeypatch: pytest.MonkeyPatch) -> None:
     """The dataset's headline is success, whatever params.yaml says."""
     preset = params.Dataset(
-        loader="own", known="none", metric="success", limit=None, target=None, neighborhood=None, files={}, extras={}
+        loader="own",
+        known="none",
+        metric="success",
+        neighbors="random",
+        limit=None,
+        target=None,
+        neighborhood=None,
+        files={},
+        extras={},
     )
     monkeypatch.setattr(evaluate, "preset", lambda *_: preset)
 

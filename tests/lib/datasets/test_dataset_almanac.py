@@ -13,7 +13,15 @@ from lib.data.dataset import Loaded
 from lib.datasets.almanac import load
 
 PRESET = Dataset(
-    loader="almanac", known="none", metric="success", limit=None, target=None, neighborhood=None, files={}, extras={}
+    loader="almanac",
+    known="none",
+    metric="success",
+    neighbors="random",
+    limit=None,
+    target=None,
+    neighborhood=None,
+    files={},
+    extras={},
 )
 FACTS = almanac.facts()
 RELATIONS = {fact.relation.name: fact.relation for fact in FACTS}

@@ -15,6 +15,7 @@ PRESET = Dataset(
     loader="counterfact",
     known="none",
     metric="success",
+    neighbors="random",
     limit=None,
     target=None,
     neighborhood=None,

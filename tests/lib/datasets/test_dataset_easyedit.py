@@ -11,7 +11,15 @@ from lib.core.records import Fact, LocalityPrompt, Reject, Request
 from lib.datasets.easyedit import load
 
 PRESET = Dataset(
-    loader="easyedit", known="none", metric="success", limit=None, target=None, neighborhood=None, files={}, extras={}
+    loader="easyedit",
+    known="none",
+    metric="success",
+    neighbors="random",
+    limit=None,
+    target=None,
+    neighborhood=None,
+    files={},
+    extras={},
 )
 FLAT = {
     "case_id": 7,

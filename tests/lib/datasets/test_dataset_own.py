@@ -24,7 +24,15 @@ from lib.data.dataset import Loaded
 from lib.datasets.own import load
 
 PRESET = Dataset(
-    loader="own", known="none", metric="accuracy", limit=None, target=None, neighborhood=None, files={}, extras={}
+    loader="own",
+    known="none",
+    metric="accuracy",
+    neighbors="random",
+    limit=None,
+    target=None,
+    neighborhood=None,
+    files={},
+    extras={},
 )
 FACTS = Facts(
     split="test",

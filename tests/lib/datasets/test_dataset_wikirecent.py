@@ -15,6 +15,7 @@ PRESET = Dataset(
     loader="wikirecent",
     known="none",
     metric="accuracy",
+    neighbors="random",
     limit=None,
     target=None,
     neighborhood=SHARES,

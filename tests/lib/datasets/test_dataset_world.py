@@ -10,7 +10,15 @@ from lib.data.dataset import Loaded
 from lib.datasets.world import load
 
 PRESET = Dataset(
-    loader="world", known="none", metric="success", limit=None, target=None, neighborhood=None, files={}, extras={}
+    loader="world",
+    known="none",
+    metric="success",
+    neighbors="random",
+    limit=None,
+    target=None,
+    neighborhood=None,
+    files={},
+    extras={},
 )
 
 

@@ -12,7 +12,15 @@ from lib.data.dataset import check
 from lib.datasets.zsre import load
 
 ROME = Dataset(
-    loader="zsre", known="none", metric="accuracy", limit=None, target="answers", neighborhood=None, files={}, extras={}
+    loader="zsre",
+    known="none",
+    metric="accuracy",
+    neighbors="random",
+    limit=None,
+    target="answers",
+    neighborhood=None,
+    files={},
+    extras={},
 )
 RECT = ROME.model_copy(update={"target": "alt"})
 ABSENT = object()
