@@ -33,3 +33,9 @@ def reference_folder() -> Path:
 
 settings.register_profile("errata", deadline=None)  # a busy machine is not a failure
 settings.load_profile("errata")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take minutes come first, so that no process is left alone with one at the end."""
+    long_files = {item.path for item in items if item.get_closest_marker("dag") or item.get_closest_marker("wheel")}
+    items.sort(key=lambda item: item.path not in long_files)
