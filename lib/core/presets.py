@@ -48,6 +48,9 @@ class Held(Section):
     keep: float = Field(ge=0, description="weight of the KL on each kind of what is kept")
     prompts: int = Field(ge=0, description="prompts of unedited facts, and of edits about other subjects, a step")
     contrasts: int = Field(ge=0, description="other subjects that every edit's template is held for")
+    chat_prompts: int = Field(
+        ge=0, description="chat questions about unedited facts a step, where the tokenizer has a template"
+    )
     texts: int = Field(ge=0, description="pieces of plain text a step")
     text_tokens: int = Field(ge=2, description="length of a piece, in tokens")
     chats: int = Field(ge=0, description="chat questions a step, where the tokenizer has a template")

@@ -11,8 +11,10 @@ from typing import TypeVar
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from lib.core.params import Held
 from lib.core.records import Fact, Request, UneditedFact
 from lib.core.texts import fill, normalize
+from lib.data.questions import question
 from lib.generation.engine import Prompt, Sampling
 from lib.generation.mixed_length import MixedLengthGenerator
 from lib.methods.training.example import Example, Group
@@ -30,37 +32,34 @@ class Kept:
     prompts: Sequence[str]
     texts: Sequence[str]
     chats: Sequence[Item]
+    chat_prompts: Sequence[str] = ()
 
     def items(self, tokenizer: PreTrainedTokenizerBase, texts: int, text_tokens: int, seed: int) -> list[Item]:
         """All that may be held as one list: every prompt and chat answer, and `texts` pieces of plain text."""
+        prompts = [*self.prompts, *self.chat_prompts]
         pieces = Random(f"{seed}/moments").sample(self.texts, min(texts, len(self.texts)))
         ids = [prompt_ids(tokenizer, text)[:text_tokens] for text in pieces]
         return [
-            *(_last_token(prompt_ids(tokenizer, prompt), tokenizer) for prompt in self.prompts),
+            *(_last_token(prompt_ids(tokenizer, prompt), tokenizer) for prompt in prompts),
             *(_all_tokens(piece) for piece in ids if len(piece) > 1),
             *self.chats,
         ]
 
-    def per_step(
-        self, tokenizer: PreTrainedTokenizerBase, prompts: int, texts: int, text_tokens: int, chats: int, seed: int
-    ) -> Callable[[int], list[Example]]:
-        """The examples that a step holds: so many of each kind, in a random order that the seed determines.
+    def per_step(self, tokenizer: PreTrainedTokenizerBase, held: Held, seed: int) -> Callable[[int], list[Example]]:
+        """The examples that a step holds: of each kind as many as `held` says, fewer where there are not as many.
 
-        Args:
-            prompts, texts, chats: examples a step; fewer where there are not as many.
-            text_tokens: the first so many tokens of a text.
+        They come in a random order that the seed determines.
         """
-        draw_prompt = in_turns(self.prompts, min(prompts, len(self.prompts)), f"{seed}/prompts")
-        draw_text = in_turns(self.texts, min(texts, len(self.texts)), f"{seed}/texts")
-        draw_chat = in_turns(self.chats, min(chats, len(self.chats)), f"{seed}/chats")
+        draw_prompt = in_turns(self.prompts, held.prompts, f"{seed}/prompts")
+        draw_chat_prompt = in_turns(self.chat_prompts, held.chat_prompts, f"{seed}/chat prompts")
+        draw_text = in_turns(self.texts, held.texts, f"{seed}/texts")
+        draw_chat = in_turns(self.chats, held.chats, f"{seed}/chats")
 
         def of(step: int) -> list[Example]:
-            pieces = [prompt_ids(tokenizer, text)[:text_tokens] for text in draw_text(step)]
+            pieces = [prompt_ids(tokenizer, text)[: held.text_tokens] for text in draw_text(step)]
+            prompts = [*draw_prompt(step), *draw_chat_prompt(step)]
             return [
-                *(
-                    _held(_last_token(prompt_ids(tokenizer, prompt), tokenizer), "prompts")
-                    for prompt in draw_prompt(step)
-                ),
+                *(_held(_last_token(prompt_ids(tokenizer, prompt), tokenizer), "prompts") for prompt in prompts),
                 *(_held(_all_tokens(piece), "texts") for piece in pieces if len(piece) > 1),
                 *(_held(item, "chats") for item in draw_chat(step)),
             ]
@@ -99,6 +98,21 @@ def kept_prompts(
         others = [subject for subject in dict.fromkeys(drawn) if subject != request.subject]
         prompts |= {_about(request.template, subject): None for subject in others[:contrasts]}
     return [prompt for prompt in prompts if prompt not in evaluated]
+
+
+def chat_prompts(tokenizer: PreTrainedTokenizerBase, unedited: Iterable[UneditedFact], pool: Iterable[Fact],
+                 evaluated: Iterable[str]) -> list[str]:  # fmt: skip
+    """Questions about unedited facts in the tokenizer's chat template, each once; none without a template.
+
+    Args:
+        pool: has the unedited facts' subjects, by which rules of grammar tell a fact's question.
+        evaluated: prompts that an edit is scored on; subjects that they name are left out.
+    """
+    if not has_template(tokenizer):
+        return []
+    _, subject_of = _subjects(pool, evaluated)
+    asked = (question(fact.prompt, subject_of.get(fact.fact_id), fact.target) for fact in unedited)
+    return [chat_prompt(tokenizer, text) for text in dict.fromkeys(asked) if text]
 
 
 def _about(template: str, subject: str) -> str:
@@ -156,6 +170,7 @@ def _all_tokens(ids: Sequence[int]) -> Item:
 
 
 def in_turns(choices: Sequence[T], count: int, seed: str) -> Callable[[int], list[T]]:
-    """`count` of the choices at every step, all of them before one comes again, in an order that the seed draws."""
+    """`count` of the choices, or all, at every step: all of them before one comes again, in an order of the seed's."""
+    count = min(count, len(choices))
     order = Random(seed).sample(range(len(choices)), len(choices))
     return lambda step: [choices[order[(step * count + turn) % len(order)]] for turn in range(count)]

@@ -18,7 +18,7 @@ from lib.methods.training.directions import located_tokens, subject_directions
 from lib.methods.training.drift import Drift, drift_of
 from lib.methods.training.example import Example
 from lib.methods.training.forms import Forms, FormSchedule, continuations, form_examples, forms, grouped
-from lib.methods.training.kept import Kept, chat_answers, in_turns, kept_prompts
+from lib.methods.training.kept import Kept, chat_answers, chat_prompts, in_turns, kept_prompts
 from lib.methods.training.loop import Schedule
 from lib.methods.training.objective import Objective, references, with_reference
 from lib.methods.training.pairs import StoredExamples, is_whole, training_items, training_triples, write_examples
@@ -92,10 +92,12 @@ def _held(
     )
     after = continuations(model, tokenizer, requests, held.after_tokens, seed)
     examples = _stored(form_examples(tokenizer, trained, after), context)
+    evaluated = [prompt for request in requests for prompt in request.evaluation_prompts]
     kept = Kept(
         prompts=kept_prompts(requests, context.neighbors, context.pool, held.contrasts, seed),
         texts=context.texts,
         chats=chats,
+        chat_prompts=chat_prompts(tokenizer, context.neighbors, context.pool, evaluated) if held.chat_prompts else [],
     )
     ordinary = kept.items(tokenizer, held.moment_texts, held.text_tokens, seed)
     _tell(context, "inputs of %s at %d ordinary texts and all forms", ", ".join(context.lora.targets), len(ordinary))
@@ -111,7 +113,7 @@ def _held(
             groups=grouped(trained),
             plain_share=held.plain_share,
         ),
-        beside=kept.per_step(tokenizer, held.prompts, held.texts, held.text_tokens, held.chats, seed),
+        beside=kept.per_step(tokenizer, held, seed),
         directions=directions,
         drift=drift_of(model, directions, moments),
         drift_weight=held.drift / len(requests),

@@ -7,6 +7,7 @@ from random import Random
 import pytest
 import torch
 
+from lib.core import params
 from lib.core.records import Fact, LocalityPrompt, Paraphrase, Request, UneditedFact
 from lib.data.questions import ORDERS, scored_question
 from lib.generation.mixed_length import MixedLengthGenerator
@@ -21,7 +22,7 @@ from lib.methods.training.forms import (
     with_continuation,
     without_words,
 )
-from lib.methods.training.kept import Kept, kept_prompts
+from lib.methods.training.kept import Kept, chat_prompts, kept_prompts
 from lib.methods.training.pairs import StoredExamples, write_examples
 from lib.methods.training.sentences import sentences
 from tests.helpers.models import byte_tokenizer, tiny_model
@@ -162,9 +163,28 @@ def test_without_a_relation_the_template_is_about_the_subjects_of_similar_facts_
     ]  # fmt: skip
 
 
+def test_chat_prompts_are_questions_about_unedited_facts_that_no_evaluation_prompt_names() -> None:
+    tokenizer = byte_tokenizer()
+    pool = [
+        Fact(fact_id=name, subject=name, relation="seat", prompt=f"The seat of {name} is", target="x")
+        for name in ("Dan", "Eve")
+    ]
+    unedited = [
+        UneditedFact(request_id="Ann", fact_id=fact.fact_id, rank=0, similarity=None, prompt=fact.prompt, target="x")
+        for fact in (*pool, *pool)
+    ]
+    evaluated = [prompt for request in REQUESTS for prompt in request.evaluation_prompts]
+    assert chat_prompts(tokenizer, unedited, pool, evaluated) == []
+    tokenizer.chat_template = "{% for m in messages %}<{{ m.role }}>{{ m.content }}\n{% endfor %}<assistant>"
+    assert chat_prompts(tokenizer, unedited, pool, evaluated) == ["<user>What is the seat of Dan?\n<assistant>"]
+
+
 def test_every_step_holds_its_share_in_turns() -> None:
     held_data = Kept(prompts=["a b", "c d", "e f"], texts=["It rains today. It is wet."], chats=())
-    step = held_data.per_step(TOKENIZER, prompts=2, texts=2, text_tokens=6, chats=3, seed=0)
+    held = params.preset("models", "smollm2-135m", params.Model).train.held
+    assert held is not None
+    settings = held.model_copy(update={"prompts": 2, "chat_prompts": 2, "texts": 2, "text_tokens": 6, "chats": 3})
+    step = held_data.per_step(TOKENIZER, settings, seed=0)
     examples = [step(number) for number in range(3)]
     assert [len(each) for each in examples] == [3, 3, 3]
     prompts = [example.item.prompt for each in examples for example in each if example.group == "prompts"]
