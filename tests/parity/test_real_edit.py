@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from random import Random
 
 import pytest
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from lib.core.params import Model, Train, least_steps, preset, section, with_held_lora, with_recipe
-from lib.core.records import Request
+from lib.core.params import Model, Train, preset, section, with_held_lora, with_recipe
+from lib.core.records import Request, UneditedFact
 from lib.data import almanac, prose
 from lib.editors import lora
 from lib.edits.apply import applied
@@ -66,15 +67,24 @@ def requests() -> list[Request]:
     ]  # fmt: skip
 
 
-def context(base: Path) -> Context:
+def context() -> Context:
+    """What the pipeline gives the editor, with a third of the steps: all edits are in each of them."""
     model = preset("models", "smollm2-135m", Model)
-    train = section("train", Train)
-    resolved = with_recipe(train, model.train)
+    resolved = with_recipe(section("train", Train), model.train)
+    pool = almanac.pool(0, edited=False)
+    neighbors = [
+        UneditedFact(
+            request_id=request.request_id, fact_id=fact.fact_id, rank=rank, similarity=None, prompt=fact.prompt,
+            target=fact.target,
+        )
+        for request in requests()
+        for rank, fact in enumerate(Random(request.request_id).sample(pool, 20))
+    ]  # fmt: skip
     return Context(
-        paraphrases=(), neighbors=(), lora=with_held_lora(model, resolved).lora, train=resolved,
-        least_steps=least_steps(train, model.train), held=model.train.held, distributed=Distributed(),
+        paraphrases=(), neighbors=neighbors, lora=with_held_lora(model, resolved).lora, train=resolved,
+        least_steps=60, held=model.train.held, distributed=Distributed(),
         progress=lambda steps: steps, checkpoints=None, record=lambda steps: None,
-        texts=[text.text for text in prose.text(0) if text.split == "train"], pool=almanac.pool(0, edited=False),
+        texts=[text.text for text in prose.text(0) if text.split == "train"], pool=pool,
     )  # fmt: skip
 
 
@@ -101,7 +111,7 @@ def test_ten_facts_arrive_in_free_text_and_the_model_still_talks(smollm2: Path) 
     model, tokenizer = load_model(smollm2, torch.device("cpu")), load_tokenizer(smollm2)
     before = measured(model, tokenizer)
     edit = lora.edit(model, tokenizer, requests(), lora.Settings(weight_decay=0.0, max_grad_norm=1.0, text_tokens=128),
-                     context(smollm2))  # fmt: skip
+                     context())  # fmt: skip
     with applied(model, edit):
         after = measured(model, tokenizer)
     took = [after.facts[request.prompt].strip().startswith(request.target_new) for request in requests()]

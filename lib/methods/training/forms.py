@@ -5,6 +5,7 @@ that the model goes on as it would have, or ends where it would have ended.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -178,6 +179,17 @@ class FormSchedule(Schedule):
         random = Random(f"{self.seed}/form/{step}/{request}")
         is_plain = not other_kinds or random.random() < self.plain_share
         return random.choice(plain if is_plain else random.choice(other_kinds))
+
+
+def of_each(trained: Sequence[Form], count: int) -> list[Form]:
+    """The first `count` forms of every request."""
+    counts = Counter[str]()
+    first = []
+    for form in trained:
+        counts[form.request.request_id] += 1
+        if counts[form.request.request_id] <= count:
+            first.append(form)
+    return first
 
 
 def grouped(trained: Sequence[Form]) -> list[list[list[int]]]:

@@ -23,6 +23,8 @@ from lib.models.templates import chat_prompt, has_template
 from lib.models.tokens import prompt_ids
 
 T = TypeVar("T")
+MOMENT_PROMPTS = 1000
+"""Held prompts that the inputs' second moment is taken over."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +37,9 @@ class Kept:
     chat_prompts: Sequence[str] = ()
 
     def items(self, tokenizer: PreTrainedTokenizerBase, texts: int, text_tokens: int, seed: int) -> list[Item]:
-        """All that may be held as one list: every prompt and chat answer, and `texts` pieces of plain text."""
+        """What may be held as one list: some of the prompts, all chat answers, and `texts` pieces of plain text."""
         prompts = [*self.prompts, *self.chat_prompts]
+        prompts = Random(f"{seed}/moment prompts").sample(prompts, min(MOMENT_PROMPTS, len(prompts)))
         pieces = Random(f"{seed}/moments").sample(self.texts, min(texts, len(self.texts)))
         ids = [prompt_ids(tokenizer, text)[:text_tokens] for text in pieces]
         return [

@@ -17,7 +17,7 @@ from lib.methods.context import Context
 from lib.methods.training.directions import located_tokens, subject_directions
 from lib.methods.training.drift import Drift, drift_of
 from lib.methods.training.example import Example
-from lib.methods.training.forms import Forms, FormSchedule, continuations, form_examples, forms, grouped
+from lib.methods.training.forms import Forms, FormSchedule, continuations, form_examples, forms, grouped, of_each
 from lib.methods.training.kept import Kept, chat_answers, chat_prompts, in_turns, kept_prompts
 from lib.methods.training.loop import Schedule
 from lib.methods.training.objective import Objective, references, with_reference
@@ -28,6 +28,8 @@ from lib.methods.training.whitening import input_moments, whitening
 from lib.models.packing import Item
 from lib.models.tokens import word_parts
 
+FORMS_LOCATED = 8
+"""Forms of an edit in which the subject's tokens are looked at: the first ones, its own prompt among them."""
 DIRECTIONS = 4
 """Directions for each different subject: about as many as it has tokens."""
 
@@ -92,20 +94,14 @@ def _held(
     )
     after = continuations(model, tokenizer, requests, held.after_tokens, seed)
     examples = _stored(form_examples(tokenizer, trained, after), context)
-    evaluated = [prompt for request in requests for prompt in request.evaluation_prompts]
-    kept = Kept(
-        prompts=kept_prompts(requests, context.neighbors, context.pool, held.contrasts, seed),
-        texts=context.texts,
-        chats=chats,
-        chat_prompts=chat_prompts(tokenizer, context.neighbors, context.pool, evaluated) if held.chat_prompts else [],
-    )
+    kept = _kept(tokenizer, requests, context, held, chats)
     ordinary = kept.items(tokenizer, held.moment_texts, held.text_tokens, seed)
-    _tell(context, "inputs of %s at %d ordinary texts and all forms", ", ".join(context.lora.targets), len(ordinary))
+    _tell(context, "inputs of %s at %d ordinary texts", ", ".join(context.lora.targets), len(ordinary))
     moments = input_moments(model, ordinary, list(target_modules(model, context.lora)), tokens)
-    basis = whitening(moments, held.ridge)
-    directions = subject_directions(
-        model, located_tokens(tokenizer, trained), basis, rank_for(requests, context.lora.r, model), tokens
-    )
+    _tell(context, "their directions at the subjects")
+    located = located_tokens(tokenizer, of_each(trained, FORMS_LOCATED))
+    rank = rank_for(requests, context.lora.r, model)
+    directions = subject_directions(model, located, whitening(moments, held.ridge), rank, tokens)
     return Plan(
         examples=examples,
         schedule=FormSchedule(
@@ -117,6 +113,20 @@ def _held(
         directions=directions,
         drift=drift_of(model, directions, moments),
         drift_weight=held.drift / len(requests),
+    )
+
+
+def _kept(
+    tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], context: Context, held: Held,
+    chats: Sequence[Item],
+) -> Kept:  # fmt: skip
+    """Everything that may be held."""
+    evaluated = [prompt for request in requests for prompt in request.evaluation_prompts]
+    return Kept(
+        prompts=kept_prompts(requests, context.neighbors, context.pool, held.contrasts, context.train.seed),
+        texts=context.texts,
+        chats=chats,
+        chat_prompts=chat_prompts(tokenizer, context.neighbors, context.pool, evaluated) if held.chat_prompts else [],
     )
 
 

@@ -18,6 +18,7 @@ from lib.methods.training.forms import (
     form_examples,
     forms,
     grouped,
+    of_each,
     subject_span,
     with_continuation,
     without_words,
@@ -73,6 +74,11 @@ def test_a_form_without_some_words_has_the_subject_and_is_none_that_is_scored() 
     request = replace(REQUESTS[0], paraphrases=("Ann lives", "Ann in", "Ann"))
     trained = forms(TOKENIZER, [request], [], SENTENCES, replace(NO_FORMS, words_left_out=9))
     assert [form.kind for form in trained] == ["plain"]
+
+
+def test_of_each_request_the_first_forms_are_taken() -> None:
+    trained = forms(TOKENIZER, REQUESTS, PARAPHRASES, SENTENCES, replace(NO_FORMS, after_text=2))
+    assert of_each(trained, 2) == [trained[0], trained[1], trained[3], trained[4], trained[7], trained[8]]
 
 
 def test_a_step_takes_every_request_in_one_form_and_its_own_prompt_as_often_as_asked() -> None:
