@@ -67,7 +67,7 @@ def first_held_tokens(examples: Sequence[Example]) -> Tensor:
     flags: list[bool] = []
     for example in examples:
         learned, held = example.learned_tokens, example.held_tokens
-        flags += [learned > 0 and place == learned for place in range(learned + held)]
+        flags += [learned > 0 and position == learned for position in range(learned + held)]
         flags += [False] * sum(map(len, example.item.targets[1:]))
     return torch.tensor(flags, dtype=torch.bool)
 

@@ -97,9 +97,9 @@ def kept_prompts(
             continue
         near = (request.relation and subjects.get(request.relation)) or similar.get(request.request_id, [])
         random = Random(f"{seed}/contrasts/{request.request_id}")
-        drawn = [*random.sample(near, len(near)), *random.sample(everywhere, min(contrasts, len(everywhere)))]
-        others = [subject for subject in dict.fromkeys(drawn) if subject != request.subject]
-        prompts |= {_about(request.template, subject): None for subject in others[:contrasts]}
+        candidates = [*random.sample(near, len(near)), *random.sample(everywhere, min(contrasts, len(everywhere)))]
+        other_subjects = [subject for subject in dict.fromkeys(candidates) if subject != request.subject]
+        prompts |= {_about(request.template, subject): None for subject in other_subjects[:contrasts]}
     return [prompt for prompt in prompts if prompt not in evaluated]
 
 
@@ -114,8 +114,8 @@ def chat_prompts(tokenizer: PreTrainedTokenizerBase, unedited: Iterable[Unedited
     if not has_template(tokenizer):
         return []
     _, subject_of = _subjects(pool, evaluated)
-    asked = (question(fact.prompt, subject_of.get(fact.fact_id), fact.target) for fact in unedited)
-    return [chat_prompt(tokenizer, text) for text in dict.fromkeys(asked) if text]
+    questions = (question(fact.prompt, subject_of.get(fact.fact_id), fact.target) for fact in unedited)
+    return [chat_prompt(tokenizer, text) for text in dict.fromkeys(questions) if text]
 
 
 def _about(template: str, subject: str) -> str:

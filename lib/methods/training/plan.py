@@ -94,8 +94,8 @@ def _held(
     )
     after = continuations(model, tokenizer, requests, held.after_tokens, seed)
     examples = _stored(form_examples(tokenizer, trained, after), context)
-    kept = _kept(tokenizer, requests, context, held, chats)
-    ordinary = kept.items(tokenizer, held.moment_texts, held.text_tokens, seed)
+    held_data = _held_data(tokenizer, requests, context, held, chats)
+    ordinary = held_data.items(tokenizer, held.moment_texts, held.text_tokens, seed)
     _tell(context, "inputs of %s at %d ordinary texts", ", ".join(context.lora.targets), len(ordinary))
     moments = input_moments(model, ordinary, list(target_modules(model, context.lora)), tokens)
     _tell(context, "their directions at the subjects")
@@ -109,14 +109,14 @@ def _held(
             groups=grouped(trained),
             plain_share=held.plain_share,
         ),
-        beside=kept.per_step(tokenizer, held, seed),
+        beside=held_data.per_step(tokenizer, held, seed),
         directions=directions,
         drift=drift_of(model, directions, moments),
         drift_weight=held.drift / len(requests),
     )
 
 
-def _kept(
+def _held_data(
     tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], context: Context, held: Held,
     chats: Sequence[Item],
 ) -> Kept:  # fmt: skip

@@ -183,5 +183,5 @@ def test_right_after_an_object_no_token_is_held_that_would_make_its_word_longer(
             log_p = plain_log_p(model, ids)[-1]
     expected = (p0[p0 > 0] * (p0[p0 > 0].log() - log_p[p0 > 0])).sum()
     assert divergence[2].item() == pytest.approx(expected.item(), rel=1e-3)
-    others = [place for place in range(len(plain)) if place != 2]
-    assert torch.equal(divergence[others], plain[others])
+    elsewhere = torch.arange(len(plain)) != 2
+    assert torch.equal(divergence[elsewhere], plain[elsewhere])
