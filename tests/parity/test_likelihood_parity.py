@@ -15,6 +15,7 @@ from lib.edits.edit import Edit
 from lib.models.loading import check_split, quiet_transformers
 from lib.runtime.distributed import Distributed
 from lib.scoring.scorer import Scorer
+from tests.helpers.datasets import dataset_preset
 from tests.parity.reference import memit_updates
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -26,17 +27,7 @@ def requests() -> list[Request]:
     facts = params.Facts(
         split="test", limit=None, pool_limit=None, extras=[], text_limit=None, folder=".", max_reject_share=0, seed=0
     )
-    preset = params.Dataset(
-        loader="counterfact",
-        known="none",
-        metric="success",
-        neighbors="random",
-        limit=None,
-        target=None,
-        neighborhood=None,
-        files={},
-        extras={},
-    )
+    preset = dataset_preset("counterfact", "success")
     own = params.Own(path="", pool="none")
     return counterfact.load({"facts": GOLDEN / "inputs/counterfact_requests.json"}, facts, preset, own).requests
 

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from safetensors.numpy import save_file
 
-from lib.core import params
 from lib.core.records import (
     Divergence,
     Generation,
@@ -26,6 +25,7 @@ from lib.core.records import (
 from lib.core.tables import write
 from lib.metrics import consistency
 from stages import evaluate, report
+from tests.helpers.datasets import dataset_preset
 from tests.helpers.stages import run_main
 
 KINDS: dict[Kind, int] = {"efficacy": 1, "generalization": 2, "locality": 3}
@@ -136,17 +136,7 @@ class Project:
 @pytest.fixture(autouse=True)
 def by_success(monkeypatch: pytest.MonkeyPatch) -> None:
     """The dataset's headline is success, whatever params.yaml says."""
-    preset = params.Dataset(
-        loader="own",
-        known="none",
-        metric="success",
-        neighbors="random",
-        limit=None,
-        target=None,
-        neighborhood=None,
-        files={},
-        extras={},
-    )
+    preset = dataset_preset("own", "success")
     monkeypatch.setattr(evaluate, "preset", lambda *_: preset)
 
 

@@ -5,24 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from lib.core.params import Dataset, Facts, Own
+from lib.core.params import Facts, Own
 from lib.core.texts import contains, fill
 from lib.data import almanac, prose
 from lib.data.almanac import AlmanacFact, Relation
 from lib.data.dataset import Loaded
 from lib.datasets.almanac import load
+from tests.helpers.datasets import dataset_preset
 
-PRESET = Dataset(
-    loader="almanac",
-    known="none",
-    metric="success",
-    neighbors="random",
-    limit=None,
-    target=None,
-    neighborhood=None,
-    files={},
-    extras={},
-)
+PRESET = dataset_preset("almanac", "success")
 FACTS = almanac.facts()
 RELATIONS = {fact.relation.name: fact.relation for fact in FACTS}
 SEEDS = range(3)

@@ -6,22 +6,13 @@ from typing import Any, Literal
 
 import pytest
 
-from lib.core.params import Dataset, Facts, Own
+from lib.core.params import Facts, Own
 from lib.core.records import Fact, LocalityPrompt, Reject, Request
 from lib.data.dataset import check
 from lib.datasets.counterfact import load
+from tests.helpers.datasets import dataset_preset
 
-PRESET = Dataset(
-    loader="counterfact",
-    known="none",
-    metric="success",
-    neighbors="random",
-    limit=None,
-    target=None,
-    neighborhood=None,
-    files={},
-    extras={},
-)
+PRESET = dataset_preset("counterfact", "success")
 ABSENT = object()
 
 

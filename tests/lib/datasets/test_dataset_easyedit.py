@@ -6,21 +6,12 @@ from typing import Any
 
 import pytest
 
-from lib.core.params import Dataset, Facts, Own
+from lib.core.params import Facts, Own
 from lib.core.records import Fact, LocalityPrompt, Reject, Request
 from lib.datasets.easyedit import load
+from tests.helpers.datasets import dataset_preset
 
-PRESET = Dataset(
-    loader="easyedit",
-    known="none",
-    metric="success",
-    neighbors="random",
-    limit=None,
-    target=None,
-    neighborhood=None,
-    files={},
-    extras={},
-)
+PRESET = dataset_preset("easyedit", "success")
 FLAT = {
     "case_id": 7,
     "prompt": "Ada King was born in",

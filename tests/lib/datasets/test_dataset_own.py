@@ -22,18 +22,9 @@ from lib.core.texts import fill
 from lib.data import world
 from lib.data.dataset import Loaded
 from lib.datasets.own import load
+from tests.helpers.datasets import dataset_preset
 
-PRESET = Dataset(
-    loader="own",
-    known="none",
-    metric="accuracy",
-    neighbors="random",
-    limit=None,
-    target=None,
-    neighborhood=None,
-    files={},
-    extras={},
-)
+PRESET = dataset_preset("own", "accuracy")
 FACTS = Facts(
     split="test",
     limit=None,

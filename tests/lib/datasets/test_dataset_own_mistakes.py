@@ -8,22 +8,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from lib import datasets
-from lib.core.params import Dataset, Facts, Own
+from lib.core.params import Facts, Own
 from lib.core.records import Reject
 from lib.data.dataset import Loaded
 from lib.datasets.own import load
+from tests.helpers.datasets import dataset_preset
 
-PRESET = Dataset(
-    loader="own",
-    known="none",
-    metric="accuracy",
-    neighbors="random",
-    limit=None,
-    target=None,
-    neighborhood=None,
-    files={},
-    extras={},
-)
+PRESET = dataset_preset("own", "accuracy")
 
 
 @pytest.fixture

@@ -9,19 +9,10 @@ import pytest
 from lib.core import params
 from lib.core.params import Dataset, Facts, Neighborhood, Own
 from lib.datasets import load
+from tests.helpers.datasets import dataset_preset
 
 SHARES = Neighborhood(n=3, test=0.5, validation=0.25)
-PRESET = Dataset(
-    loader="wikirecent",
-    known="none",
-    metric="accuracy",
-    neighbors="random",
-    limit=None,
-    target=None,
-    neighborhood=SHARES,
-    files={},
-    extras={},
-)
+PRESET = dataset_preset("wikirecent", "accuracy", neighborhood=SHARES)
 
 
 def counterfact(case: int) -> dict[str, Any]:

@@ -4,22 +4,13 @@ from typing import Literal
 
 import pytest
 
-from lib.core.params import Dataset, Facts, Own
+from lib.core.params import Facts, Own
 from lib.data import world
 from lib.data.dataset import Loaded
 from lib.datasets.world import load
+from tests.helpers.datasets import dataset_preset
 
-PRESET = Dataset(
-    loader="world",
-    known="none",
-    metric="success",
-    neighbors="random",
-    limit=None,
-    target=None,
-    neighborhood=None,
-    files={},
-    extras={},
-)
+PRESET = dataset_preset("world", "success")
 
 
 @pytest.fixture(params=["test", "validation"])

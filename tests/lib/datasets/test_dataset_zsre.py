@@ -10,18 +10,9 @@ from lib.core.params import Dataset, Facts, Own
 from lib.core.records import Fact, LocalityPrompt, Reject, Request
 from lib.data.dataset import check
 from lib.datasets.zsre import load
+from tests.helpers.datasets import dataset_preset
 
-ROME = Dataset(
-    loader="zsre",
-    known="none",
-    metric="accuracy",
-    neighbors="random",
-    limit=None,
-    target="answers",
-    neighborhood=None,
-    files={},
-    extras={},
-)
+ROME = dataset_preset("zsre", "accuracy", target="answers")
 RECT = ROME.model_copy(update={"target": "alt"})
 ABSENT = object()
 
