@@ -7,7 +7,7 @@ from lib.core.params import Dataset
 
 def dataset_preset(loader: str, metric: str, **changes: Any) -> Dataset:
     """A preset without files of its own, that leaves nothing out and limits nothing, but for `changes`."""
-    values = {
+    values: dict[str, Any] = {
         "known": "none", "limit": None, "neighbors": "random", "target": None, "neighborhood": None, "files": {},
         "extras": {},
     }  # fmt: skip
