@@ -24,6 +24,14 @@ def contains(text: str, part: str) -> bool:
     return bool(needle) and f" {needle} " in f" {normalize(text)} "
 
 
+def continues_word(letter: str) -> bool:
+    """Whether a letter or digit right after a word makes it longer.
+
+    A letter of a script without cases (Chinese, Thai, Hebrew) never does: many of these scripts write no spaces.
+    """
+    return letter.isalnum() and unicodedata.category(letter) != "Lo"
+
+
 def fill(template: str, subject: str) -> str:
     """`template` with its one {} replaced by `subject`; other braces stay as they are.
 

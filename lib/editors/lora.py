@@ -20,6 +20,7 @@ from lib.methods.context import Context
 from lib.methods.contract import Needs
 from lib.methods.training.each import train_each
 from lib.methods.training.loop import train
+from lib.methods.training.objective import Objective
 from lib.methods.training.plan import (
     Plan,
     Settings,
@@ -45,18 +46,18 @@ def edit(
     Raises InputError where the model lacks a LoRA target, or a loss that is asked for has nothing to work on;
     NotFiniteError where the loss is not finite.
     """
-    return _edit(model, tokenizer, requests, settings, context, held_chats(model, tokenizer, context))
+    objective = objective_of(context, model, tokenizer)
+    return _edit(model, tokenizer, requests, settings, context, objective, held_chats(model, tokenizer, context))
 
 
 def _edit(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], settings: Settings,
-    context: Context, chats: Sequence[Item],
+    context: Context, objective: Objective, chats: Sequence[Item],
 ) -> Edit:  # fmt: skip
-    """`edit`, with the chat answers that it holds."""
+    """`edit`, with what it minimises and the chat answers that it holds."""
     plan = plan_of(model, tokenizer, requests, settings, context, chats)
     _tell(plan, len(requests), context)
     adapter = new_adapter(model, context.lora, context.train.seed, plan.directions)
-    objective = objective_of(context, model, tokenizer)
     dtype = _dtype(model, context)
     with computing_in(model, dtype), adapter.attached(model):
         steps = train(
@@ -104,19 +105,16 @@ def edit_each(
     """
     if context.train.text:
         raise InputError("train.text: single edits are trained without plain text; set it to 0, or protocol.kind=mass")
+    objective = objective_of(context, model, tokenizer)
     if context.held is not None:
         chats = held_chats(model, tokenizer, context)
-        return [_edit(model, tokenizer, [request], settings, context.of([request]), chats) for request in requests]
+        return [
+            _edit(model, tokenizer, [request], settings, context.of([request]), objective, chats)
+            for request in requests
+        ]
     examples = [published_pairs(model, tokenizer, [request], context.of([request])) for request in requests]
     adapters: list[Adapter] = [new_adapter(model, context.lora, context.train.seed) for _ in requests]
-    train_each(
-        model,
-        adapters,
-        examples,
-        schedule_of(settings, context),
-        objective_of(context, model, tokenizer),
-        context.progress,
-    )
+    train_each(model, adapters, examples, schedule_of(settings, context), objective, context.progress)
     return [
         Edit(updates=adapter.updates(), info={"editor": "lora", "objective": "published", "pairs": len(own)})
         for adapter, own in zip(adapters, examples, strict=True)

@@ -5,13 +5,12 @@ records, to which its `joined` adds them. A value is a mean over the edit's prom
 """
 
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
-from lib.core.texts import contains
+from lib.core.texts import contains, continues_word
 from lib.metrics.consistency import WordWeights, consistency
 from lib.metrics.fluency import cleaned, fluency
 from lib.metrics.repetition import is_sane_after, repeats
@@ -28,13 +27,11 @@ def of_run(
 def says(text: str, target: str) -> bool:
     """Whether a continuation begins with the target, to the letter, and the word ends there.
 
-    White space before the target is ignored. A letter of a script without cases (Chinese, Thai, Hebrew) never continues
-    a word: many of these scripts write no spaces.
+    White space before the target is ignored.
     """
     text, target = text.lstrip(), target.strip()
     follows = text[len(target) : len(target) + 1]
-    continues = target[-1:].isalnum() and follows.isalnum() and unicodedata.category(follows) != "Lo"
-    return text.startswith(target) and not continues
+    return text.startswith(target) and not (target[-1:].isalnum() and continues_word(follows))
 
 
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)|\n|[\u3002\uff01\uff1f]")

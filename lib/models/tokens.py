@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lib.core.errors import InputError
-from lib.core.texts import join
+from lib.core.texts import continues_word, join
 from lib.models.packing import Item
 
 if TYPE_CHECKING:
@@ -53,15 +52,11 @@ def prompt_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
 
 
 def word_parts(tokenizer: PreTrainedTokenizerBase, size: int) -> Tensor:
-    """Which tokens go on with the word that is before them: [size] bool.
-
-    Letters of scripts that write no spaces between words are words of their own.
-    """
+    """Which tokens go on with the word that is before them: [size] bool."""
     anchor = tokenizer("a", add_special_tokens=False).input_ids[0]
     before = tokenizer.decode([anchor])
     pairs = tokenizer.batch_decode([[anchor, token] for token in range(min(size, len(tokenizer)))])
-    first = [pair.removeprefix(before)[:1] for pair in pairs]
-    flags = [letter.isalnum() and unicodedata.category(letter) != "Lo" for letter in first]
+    flags = [continues_word(pair.removeprefix(before)[:1]) for pair in pairs]
     return torch.tensor(flags + [False] * (size - len(flags)))
 
 

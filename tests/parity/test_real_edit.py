@@ -68,7 +68,7 @@ def requests() -> list[Request]:
 
 
 def context() -> Context:
-    """What the pipeline gives the editor, with a third of the steps: all edits are in each of them."""
+    """What the pipeline gives the editor, with half of the steps: all edits are in each of them."""
     model = preset("models", "smollm2-135m", Model)
     resolved = with_recipe(section("train", Train), model.train)
     pool = almanac.pool(0, edited=False)

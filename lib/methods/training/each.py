@@ -77,7 +77,7 @@ def _loss(model: nn.Module, adapters: Sequence[Adapter], part: Share, batch: Sha
     with _attached_by_row(model, [adapters[index] for index in part], packings, gate):
         if any(holds(examples) for examples in batch.values()):
             flat = [example for share in part.values() for example in share]
-            nll, divergence = token_losses(model, together, flat, gate)
+            nll, divergence = token_losses(model, together, flat, gate, objective.word_parts)
         else:
             nll = token_nll(model, together)
             divergence = torch.zeros_like(nll)

@@ -5,9 +5,9 @@ that the model goes on as it would have, or ends where it would have ended.
 """
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby, islice
 from random import Random
 from typing import Literal
 
@@ -183,13 +183,8 @@ class FormSchedule(Schedule):
 
 def of_each(trained: Sequence[Form], count: int) -> list[Form]:
     """The first `count` forms of every request."""
-    counts = Counter[str]()
-    first = []
-    for form in trained:
-        counts[form.request.request_id] += 1
-        if counts[form.request.request_id] <= count:
-            first.append(form)
-    return first
+    by_request = groupby(trained, key=lambda form: form.request.request_id)
+    return [form for _, own_forms in by_request for form in islice(own_forms, count)]
 
 
 def grouped(trained: Sequence[Form]) -> list[list[list[int]]]:

@@ -33,7 +33,8 @@ def token_losses(
     Args:
         packed: the items of `examples`, in their order.
         gate: the adapter's, which gradients reach.
-        word_parts: [v] bool, the tokens that would go on with a word; None = p0 is taken as it is everywhere.
+        word_parts: [v] bool on the model's device, the tokens that would go on with a word; None = p0 is taken as it is
+            everywhere.
     """
     held = held_tokens(examples).to(packed.label.device)
     with gate.closed(), torch.no_grad():
@@ -43,7 +44,9 @@ def token_losses(
     nll = hidden.new_zeros(len(held), dtype=torch.float32)
     divergence = hidden.new_zeros(len(held), dtype=torch.float32)
     trained, held_places = (~held).nonzero()[:, 0], held.nonzero()[:, 0]
-    after_objects = first_held_tokens(examples).to(held.device)
+    after_objects = held.clone()  # held, after a learned token of the same target
+    after_objects[:1] = False
+    after_objects[1:] &= ~held[:-1] & (packed.owner[1:] == packed.owner[:-1])
     for positions in torch.split(trained, HEAD_CHUNK):
         losses = nn.functional.cross_entropy(head(hidden[positions]).float(), packed.label[positions], reduction="none")
         nll = nll.index_put((positions,), losses)
@@ -53,23 +56,12 @@ def token_losses(
         with gate.closed(), torch.no_grad():
             logits = head(unedited_rows).float()  # [chunk, v]
             if word_parts is not None:
-                excluded = after_objects[positions, None] & word_parts.to(logits.device)
-                logits = logits.masked_fill(excluded, EXCLUDED)
+                logits = logits.masked_fill(after_objects[positions, None] & word_parts, EXCLUDED)
             log_p0 = logits.log_softmax(-1)
         log_p = head(hidden[positions]).float().log_softmax(-1)
         divergence = divergence.index_put((positions,), nn.functional.kl_div(log_p, log_p0, reduction="none",
                                                                           log_target=True).sum(-1))  # fmt: skip
     return nll, divergence
-
-
-def first_held_tokens(examples: Sequence[Example]) -> Tensor:
-    """Which of the examples' target tokens, in the order of their packing, come right after a learned one: [n] bool."""
-    flags: list[bool] = []
-    for example in examples:
-        learned, held = example.learned_tokens, example.held_tokens
-        flags += [learned > 0 and position == learned for position in range(learned + held)]
-        flags += [False] * sum(map(len, example.item.targets[1:]))
-    return torch.tensor(flags, dtype=torch.bool)
 
 
 def held_tokens(examples: Sequence[Example]) -> Tensor:

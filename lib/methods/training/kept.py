@@ -4,7 +4,9 @@ Prompts are held at their last token: those of unedited facts, and each request'
 from which the model learns that the new object belongs to the edit's subject and not to its template.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import TypeVar
@@ -70,8 +72,31 @@ class Kept:
         return of
 
 
+@dataclass(frozen=True, kw_only=True)
+class Subjects:
+    """The subjects of a pool that no evaluation prompt names."""
+
+    by_relation: Mapping[str | None, Sequence[str]]
+    """Each once."""
+    by_fact: Mapping[str, str]
+    """By fact_id."""
+
+    @classmethod
+    def of(cls, pool: Iterable[Fact], requests: Iterable[Request]) -> Subjects:
+        """Of the pool beside these requests."""
+        evaluated = {prompt for request in requests for prompt in request.evaluation_prompts}
+        named = f" {' | '.join(normalize(prompt) for prompt in evaluated)} "
+        by_relation: dict[str | None, dict[str, None]] = {}
+        by_fact: dict[str, str] = {}
+        for fact in pool:
+            if fact.subject and f" {normalize(fact.subject)} " not in named:
+                by_relation.setdefault(fact.relation, {})[fact.subject] = None
+                by_fact[fact.fact_id] = fact.subject
+        return cls(by_relation={relation: list(names) for relation, names in by_relation.items()}, by_fact=by_fact)
+
+
 def kept_prompts(
-    requests: Sequence[Request], unedited: Iterable[UneditedFact], pool: Iterable[Fact], contrasts: int, seed: int
+    requests: Sequence[Request], unedited: Iterable[UneditedFact], subjects: Subjects, contrasts: int, seed: int
 ) -> list[str]:
     """The prompts to hold, each once: of every unedited fact, and each request's template about other subjects.
 
@@ -80,22 +105,21 @@ def kept_prompts(
 
     Args:
         unedited: facts that belong to the requests (neighbors.parquet).
-        pool: where the other subjects are from; subjects that an evaluation prompt names are left out.
+        subjects: the pool's, none of which an evaluation prompt names.
         contrasts: other subjects per request.
         seed: with the request it determines which.
     """
     evaluated = {prompt for request in requests for prompt in request.evaluation_prompts}
-    subjects, subject_of = _subjects(pool, evaluated)
-    everywhere = sorted({subject for names in subjects.values() for subject in names})
+    everywhere = sorted({subject for names in subjects.by_relation.values() for subject in names})
     prompts, similar = dict[str, None](), dict[str, list[str]]()
     for fact in unedited:
         prompts[fact.prompt] = None
-        if fact.similarity is not None and fact.fact_id in subject_of:
-            similar.setdefault(fact.request_id, []).append(subject_of[fact.fact_id])
+        if fact.similarity is not None and fact.fact_id in subjects.by_fact:
+            similar.setdefault(fact.request_id, []).append(subjects.by_fact[fact.fact_id])
     for request in requests:
         if not request.template:
             continue
-        near = (request.relation and subjects.get(request.relation)) or similar.get(request.request_id, [])
+        near = (request.relation and subjects.by_relation.get(request.relation)) or similar.get(request.request_id, [])
         random = Random(f"{seed}/contrasts/{request.request_id}")
         candidates = [*random.sample(near, len(near)), *random.sample(everywhere, min(contrasts, len(everywhere)))]
         other_subjects = [subject for subject in dict.fromkeys(candidates) if subject != request.subject]
@@ -103,18 +127,15 @@ def kept_prompts(
     return [prompt for prompt in prompts if prompt not in evaluated]
 
 
-def chat_prompts(tokenizer: PreTrainedTokenizerBase, unedited: Iterable[UneditedFact], pool: Iterable[Fact],
-                 evaluated: Iterable[str]) -> list[str]:  # fmt: skip
+def chat_prompts(tokenizer: PreTrainedTokenizerBase, unedited: Iterable[UneditedFact], subjects: Subjects) -> list[str]:
     """Questions about unedited facts in the tokenizer's chat template, each once; none without a template.
 
     Args:
-        pool: has the unedited facts' subjects, by which rules of grammar tell a fact's question.
-        evaluated: prompts that an edit is scored on; subjects that they name are left out.
+        subjects: the pool's, by which rules of grammar tell a fact's question.
     """
     if not has_template(tokenizer):
         return []
-    _, subject_of = _subjects(pool, evaluated)
-    questions = (question(fact.prompt, subject_of.get(fact.fact_id), fact.target) for fact in unedited)
+    questions = (question(fact.prompt, subjects.by_fact.get(fact.fact_id), fact.target) for fact in unedited)
     return [chat_prompt(tokenizer, text) for text in dict.fromkeys(questions) if text]
 
 
@@ -123,18 +144,6 @@ def _about(template: str, subject: str) -> str:
     before = template.partition("{}")[0]
     doubled = before.lower().endswith("the ") and subject.lower().startswith("the ")
     return fill(template, subject[len("the ") :] if doubled else subject)
-
-
-def _subjects(pool: Iterable[Fact], evaluated: Iterable[str]) -> tuple[dict[str | None, list[str]], dict[str, str]]:
-    """The pool's subjects by relation, each once, and by fact_id, without those that the evaluation prompts name."""
-    named = f" {' | '.join(normalize(prompt) for prompt in evaluated)} "
-    subjects: dict[str | None, dict[str, None]] = {}
-    subject_of: dict[str, str] = {}
-    for fact in pool:
-        if fact.subject and f" {normalize(fact.subject)} " not in named:
-            subjects.setdefault(fact.relation, {})[fact.subject] = None
-            subject_of[fact.fact_id] = fact.subject
-    return {relation: list(names) for relation, names in subjects.items()}, subject_of
 
 
 def chat_answers(

@@ -18,7 +18,7 @@ from lib.methods.training.directions import located_tokens, subject_directions
 from lib.methods.training.drift import Drift, drift_of
 from lib.methods.training.example import Example
 from lib.methods.training.forms import Forms, FormSchedule, continuations, form_examples, forms, grouped, of_each
-from lib.methods.training.kept import Kept, chat_answers, chat_prompts, in_turns, kept_prompts
+from lib.methods.training.kept import Kept, Subjects, chat_answers, chat_prompts, in_turns, kept_prompts
 from lib.methods.training.loop import Schedule
 from lib.methods.training.objective import Objective, references, with_reference
 from lib.methods.training.pairs import StoredExamples, is_whole, training_items, training_triples, write_examples
@@ -121,12 +121,12 @@ def _held_data(
     chats: Sequence[Item],
 ) -> Kept:  # fmt: skip
     """Everything that may be held."""
-    evaluated = [prompt for request in requests for prompt in request.evaluation_prompts]
+    subjects = Subjects.of(context.pool, requests)
     return Kept(
-        prompts=kept_prompts(requests, context.neighbors, context.pool, held.contrasts, context.train.seed),
+        prompts=kept_prompts(requests, context.neighbors, subjects, held.contrasts, context.train.seed),
         texts=context.texts,
         chats=chats,
-        chat_prompts=chat_prompts(tokenizer, context.neighbors, context.pool, evaluated) if held.chat_prompts else [],
+        chat_prompts=chat_prompts(tokenizer, context.neighbors, subjects) if held.chat_prompts else [],
     )
 
 
@@ -184,10 +184,10 @@ def _stored(examples: Iterable[Example], context: Context) -> Sequence[Example]:
 def objective_of(context: Context, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Objective:
     """What is minimised, as params.yaml has it."""
     train = context.train
-    size = model.get_output_embeddings().weight.shape[0] if context.held else 0
+    parts = word_parts(tokenizer, model.get_output_embeddings().weight.shape[0]) if context.held else None
     return Objective(
         dpo=train.dpo, beta=train.dpo_beta, text=train.text, after=_number(train.after), keep=_number(train.keep),
-        word_parts=word_parts(tokenizer, size) if context.held else None,
+        word_parts=None if parts is None else parts.to(model.device),
     )  # fmt: skip
 
 

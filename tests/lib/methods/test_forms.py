@@ -6,6 +6,7 @@ from random import Random
 
 import pytest
 import torch
+from transformers import PreTrainedTokenizerBase
 
 from lib.core import params
 from lib.core.records import Fact, LocalityPrompt, Paraphrase, Request, UneditedFact
@@ -23,7 +24,7 @@ from lib.methods.training.forms import (
     with_continuation,
     without_words,
 )
-from lib.methods.training.kept import Kept, chat_prompts, kept_prompts
+from lib.methods.training.kept import Kept, Subjects, chat_prompts, kept_prompts
 from lib.methods.training.pairs import StoredExamples, write_examples
 from lib.methods.training.sentences import sentences
 from tests.helpers.models import byte_tokenizer, tiny_model
@@ -40,6 +41,12 @@ NO_FORMS = Forms(after_text=0, words_left_out=0, questions=0, seed=0)
 SENTENCES = ["It rains today.", "The sea is calm now."]
 
 
+def chat_tokenizer() -> PreTrainedTokenizerBase:
+    tokenizer = byte_tokenizer()
+    tokenizer.chat_template = "{% for m in messages %}<{{ m.role }}>{{ m.content }}\n{% endfor %}<assistant>"
+    return tokenizer
+
+
 def test_every_request_stands_in_its_prompt_its_paraphrases_and_after_sentences() -> None:
     trained = forms(TOKENIZER, REQUESTS, PARAPHRASES, SENTENCES, replace(NO_FORMS, after_text=1))
     assert grouped(trained) == [[[0], [1]], [[2], [3], [4]], [[5], [6]]]
@@ -49,8 +56,7 @@ def test_every_request_stands_in_its_prompt_its_paraphrases_and_after_sentences(
 
 
 def test_questions_are_trained_as_plain_text_and_in_the_chat_template_but_not_as_they_are_scored() -> None:
-    tokenizer = byte_tokenizer()
-    tokenizer.chat_template = "{% for m in messages %}<{{ m.role }}>{{ m.content }}\n{% endfor %}<assistant>"
+    tokenizer = chat_tokenizer()
     plain = forms(TOKENIZER, REQUESTS[:1], [], SENTENCES, replace(NO_FORMS, questions=9))
     assert {form.kind for form in plain} == {"plain", "question"}
     trained = forms(tokenizer, REQUESTS[:1], [], SENTENCES, replace(NO_FORMS, questions=9))
@@ -150,7 +156,7 @@ def test_kept_prompts_are_the_unedited_facts_and_the_template_about_other_subjec
         Fact(fact_id=name, subject=name, relation="home", prompt=f"{name} is", target="x")
         for name in ("Dan", "Eve", "Fay")
     ]
-    prompts = kept_prompts(REQUESTS, unedited, pool, contrasts=5, seed=0)
+    prompts = kept_prompts(REQUESTS, unedited, Subjects.of(pool, REQUESTS), contrasts=5, seed=0)
     assert prompts[0] == "Dan owns"
     assert sorted(prompts[1:]) == ["Dan lives in", "Fay lives in"]  # Eve is in an evaluation prompt
 
@@ -162,15 +168,14 @@ def test_without_a_relation_the_template_is_about_the_subjects_of_similar_facts_
         for name in ("Dan", "the Fox", "Gus", "eve")
     ]
     similar = UneditedFact(request_id="Ann", fact_id="the Fox", rank=0, similarity=0.9, prompt="the Fox is", target="x")
-    prompts = kept_prompts([request], [similar], pool, contrasts=1, seed=0)
+    prompts = kept_prompts([request], [similar], Subjects.of(pool, [request]), contrasts=1, seed=0)
     assert prompts == ["the Fox is", "The Fox lives in"]
-    assert sorted(kept_prompts([request], [similar], pool, contrasts=9, seed=0)[1:]) == [
+    assert sorted(kept_prompts([request], [similar], Subjects.of(pool, [request]), contrasts=9, seed=0)[1:]) == [
         "The Dan lives in", "The Fox lives in", "The Gus lives in",
     ]  # fmt: skip
 
 
 def test_chat_prompts_are_questions_about_unedited_facts_that_no_evaluation_prompt_names() -> None:
-    tokenizer = byte_tokenizer()
     pool = [
         Fact(fact_id=name, subject=name, relation="seat", prompt=f"The seat of {name} is", target="x")
         for name in ("Dan", "Eve")
@@ -179,10 +184,9 @@ def test_chat_prompts_are_questions_about_unedited_facts_that_no_evaluation_prom
         UneditedFact(request_id="Ann", fact_id=fact.fact_id, rank=0, similarity=None, prompt=fact.prompt, target="x")
         for fact in (*pool, *pool)
     ]
-    evaluated = [prompt for request in REQUESTS for prompt in request.evaluation_prompts]
-    assert chat_prompts(tokenizer, unedited, pool, evaluated) == []
-    tokenizer.chat_template = "{% for m in messages %}<{{ m.role }}>{{ m.content }}\n{% endfor %}<assistant>"
-    assert chat_prompts(tokenizer, unedited, pool, evaluated) == ["<user>What is the seat of Dan?\n<assistant>"]
+    subjects = Subjects.of(pool, REQUESTS)
+    assert chat_prompts(TOKENIZER, unedited, subjects) == []
+    assert chat_prompts(chat_tokenizer(), unedited, subjects) == ["<user>What is the seat of Dan?\n<assistant>"]
 
 
 def test_every_step_holds_its_share_in_turns() -> None:
