@@ -1,17 +1,47 @@
-"""JSON and hashes: written whole or not at all."""
+"""JSON and hashes, and how a file or folder gets its name: whole or not at all."""
 
+import errno
 import hashlib
 import json
+import logging
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from lib.core.errors import reading
+from lib.core.errors import InputError, reading
 
+T = TypeVar("T")
 REPRODUCE = "Remove it and run the stage that writes it again (dvc repro)."
 """What to do about a damaged file that a stage wrote."""
+HASHES = "sha256.json"
+"""SHA-256 of the files beside it, by name."""
+
+
+def put_in_place(unfinished: Path, target: Path) -> None:
+    """Rename `unfinished`, a file or a folder, to `target`, in place of a file or an empty folder of that name.
+
+    Its content is on the disk before it has the name, and the name is before this returns, so that a machine that stops
+    leaves `target` whole or absent, never cut.
+    """
+    content = [*unfinished.rglob("*"), unfinished] if unfinished.is_dir() else [unfinished]
+    for path in content:
+        _sync(path)
+    os.replace(unfinished, target)
+    _sync(target.parent)
+
+
+def _sync(path: Path) -> None:
+    """Have the operating system write a file's content, or a folder's names, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # file systems that do not sync folders
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
@@ -19,7 +49,7 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.unfinished")
     unfinished.write_text(json.dumps(values, indent=2, sort_keys=True, allow_nan=False) + "\n")
-    os.replace(unfinished, path)
+    put_in_place(unfinished, path)
 
 
 def read_json(path: Path) -> Any:
@@ -32,6 +62,45 @@ def sha256(path: Path) -> str:
     """The SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def file_hashes(folder: Path, *apart: str) -> dict[str, str]:
+    """SHA-256 of every file in `folder`, by name, those called `apart` left out."""
+    files = (file for file in sorted(folder.iterdir()) if file.is_file() and file.name not in apart)
+    return {file.name: sha256(file) for file in files}
+
+
+def write_hashes(folder: Path) -> None:
+    """Note in `folder` what its files hold, for `check_hashes`."""
+    write_json(folder / HASHES, file_hashes(folder, HASHES))
+
+
+def check_hashes(folder: Path) -> None:
+    """Raise InputError where a file of `folder` is another one than `write_hashes` noted, FileNotFoundError where the
+    note is absent."""
+    refuse_changed(folder, read_json(folder / HASHES), REPRODUCE)
+
+
+def refuse_changed(folder: Path, hashes: Mapping[str, str], remedy: str) -> None:
+    """Raise InputError with `remedy`, a sentence, where a file of `hashes` is absent from `folder`, or another one."""
+    for name, expected in hashes.items():
+        actual = sha256(folder / name) if (folder / name).is_file() else "no such file"
+        if actual != expected:
+            raise InputError(f"{folder / name}: wanted sha256 {expected}, as was noted; found {actual}. {remedy}")
+
+
+def newest_sound(paths: Sequence[Path], load: Callable[[Path], T]) -> T | None:
+    """What `load` gives for the newest of `paths`, oldest first, that it can read; None where it can read none.
+
+    `load` raises InputError or FileNotFoundError for one that is damaged, which is told and stays where it is.
+    """
+    for index, path in reversed(list(enumerate(paths))):
+        try:
+            return load(path)
+        except (InputError, FileNotFoundError) as error:
+            instead = f"going on from {paths[index - 1].name}" if index else "the work starts anew"
+            logging.getLogger(__name__).warning("%s: passed over, %s (%s)", path, instead, error)
+    return None
 
 
 def rounded(value: float | None, digits: int = 4) -> float | None:

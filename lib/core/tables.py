@@ -6,7 +6,6 @@ differs rather than read wrongly.
 
 import dataclasses
 import functools
-import os
 import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lib.core.errors import InputError, reading
-from lib.core.files import REPRODUCE
+from lib.core.files import REPRODUCE, put_in_place
 
 RowNumbers = npt.NDArray[np.int64]
 R = TypeVar("R")
@@ -75,7 +74,7 @@ def write_parts(path: Path, kind: type, parts: Iterable[pl.DataFrame]) -> int:
         for part in parts:
             writer.write_table(part.select(schema(kind).names).to_arrow().cast(schema(kind)))
             rows += part.height
-    os.replace(unfinished, path)
+    put_in_place(unfinished, path)
     return rows
 
 
@@ -110,7 +109,7 @@ def write(path: Path, kind: type[R], rows: Iterable[R]) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.unfinished")
     pq.write_table(table, unfinished, compression="zstd")
-    os.replace(unfinished, path)
+    put_in_place(unfinished, path)
     return int(table.num_rows)
 
 

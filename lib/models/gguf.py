@@ -21,6 +21,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 from transformers.integrations.gguf import read_gguf_metadata
 
 from lib.core.errors import InputError
+from lib.core.files import put_in_place
 from lib.models.loading import quiet_transformers
 
 _MAGIC = b"GGUF"
@@ -95,7 +96,7 @@ def convert(file: Path, folder: Path) -> None:
             tokenizer.save_pretrained(unfinished)
         _check_beginning(AutoTokenizer.from_pretrained(unfinished, local_files_only=True), token, file)
         shutil.rmtree(folder, ignore_errors=True)
-        unfinished.rename(folder)
+        put_in_place(unfinished, folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 

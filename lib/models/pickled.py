@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from lib.core.errors import InputError
-from lib.core.files import write_json
+from lib.core.files import put_in_place, write_json
 from lib.models.manifest import HUB_FILES
 
 BIN_FILES = ("pytorch_model*.bin", "pytorch_model.bin.index.json")
@@ -47,7 +47,7 @@ def convert(folder: Path, target: Path) -> None:
         for file in {file for pattern in HUB_FILES for file in folder.glob(pattern) if file.is_file()}:
             shutil.copyfile(file, unfinished / file.name)
         shutil.rmtree(target, ignore_errors=True)
-        unfinished.rename(target)
+        put_in_place(unfinished, target)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 

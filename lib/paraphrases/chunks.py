@@ -9,9 +9,11 @@ its chunk to the others, and a chunk's texts do not depend on who draws it.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
+from lib.core.files import newest_sound
 from lib.core.params import Para
 from lib.core.records import Paraphrase, Request
 from lib.core.tables import Streamed, read, write
@@ -19,6 +21,7 @@ from lib.generation.engine import Generator
 from lib.paraphrases.candidates import candidates
 from lib.paraphrases.draws import SampledText, SamplingPlan, draw, sampling_plans
 
+T = TypeVar("T")
 CHUNK = 128
 """Requests whose continuations are drawn, and kept against a kill, together."""
 
@@ -36,7 +39,7 @@ class Chunk:
     @property
     def missing(self) -> range:
         """The numbers of the continuations that the file lacks, for every request alike."""
-        rows = len(Streamed(path=self.file, kind=SampledText)) if self.file.is_file() else 0
+        rows = _sound(self.file, lambda path: len(Streamed(path=path, kind=SampledText))) or 0
         return range(min(rows // len(self.requests), self.draws), self.draws)
 
     @property
@@ -80,10 +83,15 @@ def _complete(chunk: Chunk, generator: Generator, wait: bool) -> None:
 
 def add(chunk: Chunk, continuations: Sequence[SampledText]) -> None:
     """Write the file of a chunk again with `continuations` beside what it holds, whole or not at all."""
-    earlier = read(chunk.file, SampledText) if chunk.file.is_file() else []
+    earlier = _sound(chunk.file, lambda path: read(path, SampledText)) or []
     positions = {request.request_id: position for position, request in enumerate(chunk.requests)}
     rows = sorted((*earlier, *continuations), key=lambda row: (positions[row.request_id], row.number))
     write(chunk.file, SampledText, rows)
+
+
+def _sound(file: Path, load: Callable[[Path], T]) -> T | None:
+    """What `load` gives for a chunk's file; None where it is absent, or damaged, which is told: it is drawn again."""
+    return newest_sound([file], load) if file.is_file() else None
 
 
 def contents(chunks: Sequence[Chunk]) -> list[Paraphrase]:

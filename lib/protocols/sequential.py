@@ -3,7 +3,7 @@
 Every protocol runs every editor and every regularizer; none of them leaves a trace in the model.
 """
 
-import os
+import math
 import shutil
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lib.core.errors import InputError
+from lib.core.files import check_hashes, newest_sound, put_in_place, write_hashes
 from lib.core.params import Protocol
 from lib.core.records import Request
 from lib.edits.edit import Edit, compose
@@ -34,10 +35,10 @@ def sequential(
     of a batch.
     """
     marks = {*checkpoint_numbers(protocol, len(requests))}
-    done, total = _stored(job.folder)
+    done, total = _stored(job.folder, marks)
     finished: Edit | None = None
     for mark in sorted(mark for mark in marks if mark <= done):
-        finished = job.finished(read_edit(job.folder / f"session-{mark:08d}"))
+        finished = job.finished(read_edit(_session_of(job.folder, mark)))
         keep(mark, finished)
     saved = time.monotonic()
     for start in job.context.progress(range(done, len(requests), protocol.batch_size)):
@@ -88,12 +89,32 @@ def _store(folder: Path, done: int, edit: Edit) -> None:
     unfinished = folder / "unfinished-session"
     shutil.rmtree(unfinished, ignore_errors=True)
     write_edit(edit, unfinished)
-    target = folder / f"session-{done:08d}"
+    write_hashes(unfinished)
+    target = _session_of(folder, done)
     shutil.rmtree(target, ignore_errors=True)
-    os.replace(unfinished, target)
+    put_in_place(unfinished, target)
 
 
-def _stored(folder: Path) -> tuple[int, Edit]:
-    """Number of edits in the last stored session, and their sum."""
-    stored = sorted(folder.glob("session-*"))
-    return (int(stored[-1].name.removeprefix("session-")), read_edit(stored[-1])) if stored else (0, UNEDITED)
+def _session_of(folder: Path, done: int) -> Path:
+    """Where the sum of so many edits is kept."""
+    return folder / f"session-{done:08d}"
+
+
+def _stored(folder: Path, marks: Collection[int]) -> tuple[int, Edit]:
+    """Number of edits in the last stored session, and their sum: of sessions that are sound, and so is every checkpoint
+    before them."""
+    numbers = sorted(int(path.name.removeprefix("session-")) for path in folder.glob("session-*"))
+    reached = [mark for mark in sorted(marks) if numbers and mark <= numbers[-1]]
+    damaged = next((mark for mark in reached if newest_sound([_session_of(folder, mark)], _sound) is None), math.inf)
+    usable = [number for number in numbers if number < damaged]
+    last = newest_sound([_session_of(folder, number) for number in usable], _sound)
+    return last or (0, UNEDITED)
+
+
+def _sound(session: Path) -> tuple[int, Edit]:
+    """The number of edits of a stored session, and their sum.
+
+    Raises InputError or FileNotFoundError where a file of it is another than was written.
+    """
+    check_hashes(session)
+    return int(session.name.removeprefix("session-")), read_edit(session)

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from lib.core.errors import reading
-from lib.core.files import REPRODUCE
+from lib.core.files import REPRODUCE, put_in_place
 
 CONTENT = "tensors in safetensors format"
 REMOVE = "Remove it: the work starts anew."
@@ -34,7 +34,7 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[st
         if number is None:
             raise
         raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
-    os.replace(unfinished, path)
+    put_in_place(unfinished, path)
 
 
 def load_tensors(path: Path, remedy: str = REPRODUCE) -> dict[str, Tensor]:

@@ -23,6 +23,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.core.errors import NotFiniteError
+from lib.core.files import newest_sound
 from lib.core.params import Section
 from lib.core.records import Fact
 from lib.methods.context import Context
@@ -31,7 +32,7 @@ from lib.methods.hypernets.network import Hypernet, attached, save_hypernet, sig
 from lib.methods.training.loop import Checkpoints
 from lib.models.likelihood import hidden_states
 from lib.models.packing import Packed, batches, pack
-from lib.runtime.tensors import REMOVE, open_tensors, save_tensors
+from lib.runtime.checkpoints import load_checkpoint, save_checkpoint
 
 _LOG = logging.getLogger(__name__)
 _NAME = "state.safetensors"
@@ -200,26 +201,27 @@ def _save(checkpoints: Checkpoints, run: _Run, validations: Sequence[Mapping[str
     for index, state in run.optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{name}": tensor for name, tensor in state.items()}
     checkpoints.folder.mkdir(parents=True, exist_ok=True)
-    metadata = {"done": json.dumps(run.done), "validations": json.dumps(validations)}
-    save_tensors(tensors, checkpoints.folder / _NAME, metadata)
+    about = {"done": json.dumps(run.done), "validations": json.dumps(validations)}
+    save_checkpoint(tensors, checkpoints.folder / _NAME, about)
 
 
 def _resume(checkpoints: Checkpoints | None, run: _Run) -> list[dict[str, float]]:
-    """Load the newest checkpoint, if any, into `run`; return the validations before it."""
+    """Load the checkpoint, where there is a sound one, into `run`; return the validations before it."""
     if checkpoints is None or not (path := checkpoints.folder / _NAME).is_file():
         return []
     parts: dict[str, dict[str, Tensor]] = {"network": {}, "best": {}, "optimizer": {}}
-    with open_tensors(path, REMOVE, str(run.model.device)) as stored:
-        for key in stored.keys():  # noqa: SIM118 - not a mapping
-            part, _, name = key.partition("/")
-            parts[part][name] = stored.get_tensor(key)
-        about = stored.metadata()
+    checkpoint = newest_sound([path], lambda path: load_checkpoint(path, str(run.model.device)))
+    if checkpoint is None:
+        return []
+    for key, tensor in checkpoint.tensors.items():
+        part, _, name = key.partition("/")
+        parts[part][name] = tensor
     run.network.load_state_dict(parts["network"])
-    run.best, run.done = parts["best"], json.loads(about["done"])
+    run.best, run.done = parts["best"], json.loads(checkpoint.about["done"])
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in parts["optimizer"].items():
         index, _, name = key.partition("/")
         state.setdefault(int(index), {})[name] = value.cpu() if name == "step" else value
     run.optimizer.load_state_dict({**run.optimizer.state_dict(), "state": state})
-    validations: list[dict[str, float]] = json.loads(about["validations"])
+    validations: list[dict[str, float]] = json.loads(checkpoint.about["validations"])
     return validations

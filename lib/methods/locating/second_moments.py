@@ -19,8 +19,10 @@ from torch import Tensor, nn
 
 from lib.core import params
 from lib.core.errors import InputError
+from lib.core.files import newest_sound
 from lib.core.records import Text
 from lib.core.tables import read
+from lib.runtime.checkpoints import load_checkpoint, save_checkpoint
 from lib.runtime.tensors import open_tensors, save_tensors
 
 if TYPE_CHECKING:
@@ -125,17 +127,17 @@ def load_moment(folder: Path | None, path: str) -> SecondMoment:
 
 
 def _save(scratch: Path, sums: dict[str, Tensor], count: int, parts: int) -> None:
-    save_tensors(sums, scratch / "sums.safetensors", {"done": json.dumps([count, parts])})
+    save_checkpoint(sums, scratch / "sums.safetensors", {"done": json.dumps([count, parts])})
 
 
 def _resumed(scratch: Path) -> tuple[dict[str, Tensor], int, int]:
-    """Sums, number of tokens and number of parts that an earlier run has left."""
+    """Sums, number of tokens and number of parts that an earlier run has left, sound."""
     file = scratch / "sums.safetensors"
-    if not file.is_file():
+    checkpoint = newest_sound([file], load_checkpoint) if file.is_file() else None
+    if checkpoint is None:
         return {}, 0, 0
-    with open_tensors(file) as stored:
-        count, parts = json.loads(stored.metadata()["done"])
-        return {key: stored.get_tensor(key) for key in stored.keys()}, count, parts  # noqa: SIM118 - not a mapping
+    count, parts = json.loads(checkpoint.about["done"])
+    return dict(checkpoint.tensors), count, parts
 
 
 def drawn_texts(settings: params.Statistics, text: Path) -> list[str]:

@@ -17,13 +17,14 @@ import torch
 from torch import Tensor, nn
 
 from lib.core.errors import NotFiniteError
+from lib.core.files import newest_sound
 from lib.edits.apply import Gate
 from lib.methods.training.example import Example
 from lib.methods.training.objective import Objective
 from lib.models.packing import batches
 from lib.models.sharding import join_uneven
+from lib.runtime.checkpoints import load_checkpoint, save_checkpoint
 from lib.runtime.distributed import Distributed
-from lib.runtime.tensors import REMOVE, open_tensors, save_tensors
 
 _KEPT_CHECKPOINTS = 2
 _CONDITIONAL = Objective()
@@ -196,24 +197,25 @@ def _save(folder: Path, parameters: Sequence[Tensor], optimizer: torch.optim.Opt
         tensors[f"{index}/value"] = parameter.detach()
         for name, value in optimizer.state[parameter].items():
             tensors[f"{index}/{name}"] = value
-    metadata = {"steps": json.dumps([asdict(taken) for taken in done])}
-    save_tensors(tensors, folder / f"step-{len(done):08d}.safetensors", metadata)
+    about = {"steps": json.dumps([asdict(taken) for taken in done])}
+    save_checkpoint(tensors, folder / f"step-{len(done):08d}.safetensors", about)
     for old in sorted(folder.glob("step-*.safetensors"))[:-_KEPT_CHECKPOINTS]:
         old.unlink()
 
 
 def _resume(checkpoints: Checkpoints, parameters: Sequence[Tensor], optimizer: torch.optim.Optimizer) -> list[Step]:
-    """Load the newest checkpoint, if any, into parameters and optimizer; return the steps that it has behind it."""
+    """Load the newest sound checkpoint, if any, into parameters and optimizer; return the steps behind it."""
     paths = sorted(checkpoints.folder.glob("step-*.safetensors"))
-    if not paths:
+    checkpoint = newest_sound(paths, lambda path: load_checkpoint(path, str(parameters[0].device)))
+    if checkpoint is None:
         return []
-    with open_tensors(paths[-1], REMOVE, str(parameters[0].device)) as stored, torch.no_grad():
-        state: dict[int, dict[str, Any]] = {}
-        for key in stored.keys():  # noqa: SIM118 - not a mapping
+    state: dict[int, dict[str, Any]] = {}
+    with torch.no_grad():
+        for key, tensor in checkpoint.tensors.items():
             index, _, name = key.partition("/")
             if name == "value":
-                parameters[int(index)].copy_(stored.get_tensor(key))
+                parameters[int(index)].copy_(tensor)
             else:
-                state.setdefault(int(index), {})[name] = stored.get_tensor(key)
+                state.setdefault(int(index), {})[name] = tensor
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-        return [Step(**fields) for fields in json.loads(stored.metadata()["steps"])]
+    return [Step(**fields) for fields in json.loads(checkpoint.about["steps"])]

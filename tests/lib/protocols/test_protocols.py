@@ -170,6 +170,21 @@ def test_a_killed_sequential_run_goes_on_to_the_same_bytes(tmp_path: Path) -> No
         assert torch.equal(resumed.updates[path].dense(), update.dense())  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("damaged", ["session-00000002", "session-00000001"])
+def test_a_run_goes_on_from_the_session_before_a_damaged_one_to_the_same_bytes(damaged: str, tmp_path: Path) -> None:
+    marks = protocol(checkpoints=[1, 2])
+    uninterrupted = sequential(job(tmp_path), REQUESTS, marks, lambda done, edit: None)
+    file = tmp_path / damaged / "updates.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-5] ^= 1
+    file.write_bytes(content)
+    numbers: list[int] = []
+    resumed = sequential(job(tmp_path), REQUESTS, marks, lambda done, edit: numbers.append(done))
+    assert numbers == [1, 2, 4]
+    for path, update in uninterrupted.updates.items():
+        assert torch.equal(resumed.updates[path].dense(), update.dense())  # type: ignore[union-attr]
+
+
 def test_checkpoints_must_be_ends_of_batches() -> None:
     assert checkpoint_numbers(protocol(batch_size=3, checkpoints=[3, 6]), 8) == [3, 6, 8]
     with pytest.raises(ValueError, match="4 is not the end of a batch"):
