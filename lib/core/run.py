@@ -57,10 +57,12 @@ def run(main: Callable[[], None], *, with_parent: bool = True) -> None:
 
     What is no bug (lib/core/errors.py: InputError, a full disk, a file that is absent, another process that is gone) is
     printed as a message, exit status 1; with ERRATA_TRACEBACK set, and for every other exception, with the traceback.
-    On Linux the process is told to stop when its parent (dvc) dies, which dvc does not do itself; `with_parent` is
-    false for what a person leaves running behind a shell that ends.
+    Threads that wait for work sleep: where they spin, as is usual, a step of a small model on busy cores takes 12
+    times as long (docs/benchmarks.md). On Linux the process is told to stop when its parent (dvc) dies, which dvc does
+    not do itself; `with_parent` is false for what a person leaves running behind a shell that ends.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read when torch loads its threads, which main does
     if sys.platform == "linux" and with_parent:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     try:

@@ -16,6 +16,7 @@ from lib.models.architecture import shape
 from lib.models.manifest import MANIFEST, weights_folder
 from lib.models.sharding import sharded
 from lib.runtime.distributed import SINGLE_PROCESS, Distributed
+from lib.runtime.threads import use_threads
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -56,6 +57,8 @@ def load_model(base: Path, where: torch.device, distributed: Distributed = SINGL
         if distributed.sharded
         else _read(folder, dtype).to(where)
     )
+    if where.type == "cpu":
+        use_threads(model.num_parameters())
     check_split(model)
     return model
 

@@ -17,6 +17,7 @@ from lib.core.params import Tiny
 from lib.models.likelihood import token_nll
 from lib.models.loading import quiet_transformers
 from lib.models.packing import Item, pack
+from lib.runtime.threads import use_threads
 from lib.tiny.corpus import Corpus, TrainingText
 
 END = "<|endoftext|>"
@@ -29,6 +30,7 @@ def make(
     """Train tokenizer and model on `corpus` and write both into `folder`, as transformers stores them."""
     tokenizer = make_tokenizer(corpus.every_text(), shape.max_vocabulary, corpus.shared_text())
     model = make_model(shape, len(tokenizer), seed)
+    use_threads(model.num_parameters())
     train(model, tokenizer, corpus, shape, seed, progress)
     with quiet_transformers():
         model.save_pretrained(folder)
