@@ -22,12 +22,21 @@ def main(options: argparse.Namespace) -> None:
     files = datasets.find(preset, facts, own)
     loaded = datasets.load(preset.loader, {role: file.path for role, file in files.items()}, facts, preset, own)
 
+    dataset.tell(loaded)
     write(options.rejects, Reject, loaded.rejects)
     dataset.check(loaded, facts.max_reject_share, options.rejects)
     dataset.check_pool(loaded, root.dataset, facts.edits, own.pool, root.neighbors)
     write_json(
         options.sources,
-        {role: {"file": file.path.name, "sha256": file.sha256, "bytes": file.size} for role, file in files.items()},
+        {
+            role: {
+                "file": file.path.name,
+                "sha256": file.sha256,
+                "bytes": file.size,
+                "notes": list(loaded.notes_of.get(file.path.name, ())),
+            }
+            for role, file in files.items()
+        },
     )
     counts = {
         "requests": write(options.requests, Request, loaded.requests),

@@ -6,6 +6,7 @@ import json
 import logging
 import math
 import os
+import stat
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -56,6 +57,24 @@ def read_json(path: Path) -> Any:
     """The values of a JSON file. Raises InputError naming a file that is damaged."""
     with reading(path, "JSON", REPRODUCE, ValueError, RecursionError):
         return json.loads(path.read_text(encoding="utf-8"))
+
+
+def check_regular(path: Path) -> None:
+    """Raise InputError where `path` is a folder, a pipe, a device or a socket, from which reading may never end.
+
+    Raises FileNotFoundError where it is absent.
+    """
+    mode = path.stat().st_mode
+    if stat.S_ISREG(mode):
+        return
+    kinds = {
+        "a folder": stat.S_ISDIR(mode),
+        "a named pipe (FIFO)": stat.S_ISFIFO(mode),
+        "a socket": stat.S_ISSOCK(mode),
+        "a device": stat.S_ISCHR(mode) or stat.S_ISBLK(mode),
+    }
+    kind = next((name for name, is_kind in kinds.items() if is_kind), "something else")
+    raise InputError(f"{path}: wanted a regular file; found {kind}. Put what it holds into a file.")
 
 
 def sha256(path: Path) -> str:

@@ -35,7 +35,7 @@ class Facts(Section):
 class Own(Section):
     """The user's own facts: dataset `own`."""
 
-    path: str = Field(description="CSV, JSONL or Parquet with at least prompt and target_new")
+    path: str = Field(description="CSV, JSON, JSONL or Parquet with at least prompt and target_new")
     pool: str = Field(
         description="preset of the dataset whose unedited facts serve as neighbors, or none; auto: almanac, and world "
         "for the tiny model"

@@ -1,8 +1,9 @@
 """What a dataset is once it is read, and what the readers in lib/datasets/ share."""
 
+import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lib.core import pool
@@ -23,11 +24,20 @@ class Loaded:
     rejects: list[Reject]
     rows_of: Mapping[str, int]
     """How many rows each file has, by the file's name."""
+    notes_of: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """What was ignored in each file, or taken for something else, by the file's name."""
 
     @property
     def rows(self) -> int:
         """How many rows were read, of all files."""
         return sum(self.rows_of.values())
+
+
+def tell(loaded: Loaded) -> None:
+    """Log a line for each file in which something was ignored, or taken for something else."""
+    for file, remarks in loaded.notes_of.items():
+        if remarks:
+            logging.getLogger(__name__).warning("%s: %s", file, "; ".join(remarks))
 
 
 def check(loaded: Loaded, max_reject_share: float, table: Path) -> None:

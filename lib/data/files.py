@@ -3,18 +3,20 @@
 A row that cannot be read is a reject and the rest is read on; a file that is something else is an InputError.
 """
 
-import csv
-import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from lib.core.errors import InputError
+from lib.core.files import check_regular
 from lib.core.records import FOUND, Reject
 from lib.core.tables import parquet
-from lib.data.rows import WHOLE_ROW, InputRow, RowError, shown
+from lib.data import csv_rows
+from lib.data.rows import WHOLE_ROW, InputRow, Notes, RowError, shown
+from lib.data.schemas import refuse_other_schema
 
 T = TypeVar("T")
 _LONGEST_BEGINNING = 60
@@ -30,6 +32,8 @@ class RowFile:
     rows: tuple[InputRow, ...]
     rejects: tuple[Reject, ...]
     """The rows that could not be read."""
+    notes: Notes
+    """What was ignored, or taken for something else: complete once `parse` has gone through the rows."""
 
     @property
     def size(self) -> int:
@@ -38,8 +42,8 @@ class RowFile:
 
 
 def read(path: Path) -> RowFile:
-    """The rows of a CSV, JSON Lines or Parquet file, by its suffix."""
-    readers = {".csv": read_csv, ".jsonl": read_jsonl, ".parquet": read_parquet}
+    """The rows of a CSV, JSON or JSON Lines, or Parquet file, by its suffix."""
+    readers = {".csv": read_csv, ".json": read_json, ".jsonl": read_jsonl, ".parquet": read_parquet}
     if path.suffix.lower() not in readers:
         raise InputError(f"{path}: wanted one of {', '.join(readers)}; found the suffix {path.suffix!r}")
     return readers[path.suffix.lower()](path)
@@ -61,7 +65,7 @@ def read_json(path: Path) -> RowFile:
     """The records of a JSON array; a row's line is its 1-based position."""
     text = decoded(path)
     try:
-        values = json.loads(text)
+        values = json.loads(text, parse_int=_whole_number)
     except (json.JSONDecodeError, RecursionError) as error:
         raise InputError(
             f"{path}: wanted a JSON array of records; found something else ({error}), which begins "
@@ -69,50 +73,55 @@ def read_json(path: Path) -> RowFile:
         ) from None
     if not isinstance(values, list):
         raise InputError(f"{path}: wanted a JSON array of records; found {shown(values)}")
-    return _row_file(path, enumerate(values, start=1))
+    return _row_file(path, enumerate(values, start=1), Notes())
 
 
 def read_jsonl(path: Path) -> RowFile:
     """The records of a file with one JSON object a line; blank lines are no rows."""
     lines = enumerate(decoded(path).split("\n"), start=1)
-    return _row_file(path, ((number, _json_value(line)) for number, line in lines if line.strip()))
+    return _row_file(path, ((number, _json_value(line)) for number, line in lines if line.strip()), Notes())
 
 
 def _json_value(line: str) -> Any:
     try:
-        return json.loads(line)
+        return json.loads(line, parse_int=_whole_number)
     except (json.JSONDecodeError, RecursionError) as error:
         reason = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"
         return RowError(WHOLE_ROW, f"wanted a JSON object{FOUND}{shown(line.strip())} ({reason})")
 
 
+@dataclass(frozen=True)
+class LongNumber:
+    """A whole number of more digits than Python reads, in place of the number."""
+
+    digits: int
+
+    def __repr__(self) -> str:
+        return f"a whole number of {self.digits:,} digits"
+
+
+def _whole_number(digits: str) -> int | LongNumber:
+    count = len(digits.lstrip("-"))
+    return int(digits) if count <= sys.get_int_max_str_digits() else LongNumber(count)
+
+
 def read_csv(path: Path) -> RowFile:
     """The rows under a header of column names, separated by commas; a row's line is the one that it begins on."""
-    rows = _csv_rows(decoded(path))
+    notes = Notes()
+    rows = csv_rows.rows(decoded(path), notes)
     header = next(rows, None)
     if header is None:
         raise InputError(f"{path}: empty; wanted a header of column names and a row for each fact")
     if isinstance(header[1], RowError):
         raise InputError(f"{path}: line {header[0]}: wanted a header of column names; {header[1].reason}")
     columns = [cell.strip() for cell in header[1]]
-    if len(set(columns)) < len(columns) or "" in columns:
+    named = [column for column in columns if column]
+    if len(set(named)) < len(named) or not named:
         raise InputError(f"{path}: line {header[0]}: wanted column names, each once; found {', '.join(columns)}")
-    return _row_file(path, ((line, _named(cells, columns)) for line, cells in rows), columns)
-
-
-def _csv_rows(text: str) -> Iterator[tuple[int, list[str] | RowError]]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    while True:
-        line = reader.line_num + 1
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield line, RowError(WHOLE_ROW, f"not CSV{FOUND}{error} (lines {line} to {reader.line_num})")
-            continue
-        if cells:
-            yield line, cells
+    if len(named) < len(columns):
+        numbers = ", ".join(str(number) for number, column in enumerate(columns, start=1) if not column)
+        notes.add(f"column {numbers} without a name (an index, as pandas writes it?) ignored")
+    return _row_file(path, ((line, _named(cells, columns)) for line, cells in rows), notes, named)
 
 
 def _named(cells: list[str] | RowError, columns: list[str]) -> dict[str, str] | RowError:
@@ -120,18 +129,20 @@ def _named(cells: list[str] | RowError, columns: list[str]) -> dict[str, str] | 
         return cells
     if len(cells) != len(columns):
         return RowError(WHOLE_ROW, f"wanted {len(columns)} cells{FOUND}{len(cells)}")
-    return dict(zip(columns, cells, strict=True))
+    return {column: cell for column, cell in zip(columns, cells, strict=True) if column}
 
 
 def read_parquet(path: Path) -> RowFile:
     """The rows of a Parquet file; a row's line is its 1-based position."""
+    check_regular(path)
     with parquet(path, "Put the whole file in its place.") as file:
         table = file.read()
-    return _row_file(path, enumerate(table.to_pylist(), start=1), table.column_names)
+    return _row_file(path, enumerate(table.to_pylist(), start=1), Notes(), table.column_names)
 
 
 def decoded(path: Path) -> str:
-    """The text of a UTF-8 file, without its byte-order mark."""
+    """The text of a UTF-8 file, without its byte-order mark. Raises InputError where it is no regular file."""
+    check_regular(path)
     data = path.read_bytes()
     try:
         return data.decode("utf-8-sig")
@@ -142,16 +153,17 @@ def decoded(path: Path) -> str:
         ) from None
 
 
-def _row_file(path: Path, values: Iterable[tuple[int, Any]], columns: Iterable[str] = ()) -> RowFile:
+def _row_file(path: Path, values: Iterable[tuple[int, Any]], notes: Notes, columns: Iterable[str] = ()) -> RowFile:
     rows: list[InputRow] = []
     rejects: list[Reject] = []
     for line, value in values:
         if isinstance(value, Mapping):
-            rows.append(InputRow(line=line, values=value))
+            rows.append(InputRow(line=line, values=value, notes=notes))
             continue
         error = value if isinstance(value, RowError) else RowError(WHOLE_ROW, f"wanted a record{FOUND}{shown(value)}")
         rejects.append(Reject(file=path.name, line=line, field=error.field, reason=error.reason))
     if not rows and not rejects:
         raise InputError(f"{path}: empty; wanted a row for each fact")
+    refuse_other_schema(path, rows)
     used = dict.fromkeys((*columns, *(name for row in rows for name in row.values)))
-    return RowFile(name=path.name, columns=tuple(used), rows=tuple(rows), rejects=tuple(rejects))
+    return RowFile(name=path.name, columns=tuple(used), rows=tuple(rows), rejects=tuple(rejects), notes=notes)

@@ -4,8 +4,8 @@ An array of {relation_id, target_id, samples: [{name, text}]}. The texts are an 
 consistency of generated text is measured.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lib.core.records import Reject
@@ -23,6 +23,7 @@ class Snippets:
     """Normalised titles of the articles that they come from."""
     rejects: tuple[Reject, ...] = ()
     rows_of: Mapping[str, int]
+    notes_of: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def of(self, relation: str, target_id: str | None) -> tuple[str, ...]:
         """The references of an edit to this object; none where the file has none, or its id is unknown."""
@@ -42,7 +43,13 @@ def snippets(files: Mapping[str, Path]) -> Snippets:
     for key, samples in entries:
         texts[key] = texts.get(key, ()) + tuple(text for _, text in samples)
     titles = frozenset(normalize(title) for _, samples in entries for title, _ in samples if title)
-    return Snippets(texts=texts, titles=titles, rejects=tuple(rejects), rows_of={file.name: file.size})
+    return Snippets(
+        texts=texts,
+        titles=titles,
+        rejects=tuple(rejects),
+        rows_of={file.name: file.size},
+        notes_of={file.name: file.notes.remarks()},
+    )
 
 
 def _entry(row: InputRow) -> tuple[tuple[str, str], list[tuple[str | None, str]]]:

@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from lib.core.cache import cache_folder
 from lib.core.errors import InputError
-from lib.core.files import put_in_place, sha256
+from lib.core.files import check_regular, put_in_place, sha256
 from lib.core.params import SourceFile
 from lib.data.download import Downloader, OtherContentError, refuse_other_content
 
@@ -44,9 +44,10 @@ def resolve(files: Mapping[str, SourceFile], folder: Path) -> dict[str, Source]:
 def user_file(path: Path, setting: str) -> Source:
     """The file that the user names in `setting`.
 
-    Raises FileNotFoundError where it is absent, ValueError where it is a web page or a Git LFS pointer.
+    Raises FileNotFoundError where it is absent, InputError where it is a folder, a pipe or a device, or holds a web
+    page or a Git LFS pointer.
     """
-    if not path.is_file():
+    if not path.exists():
         raise FileNotFoundError(
             f"{setting}: wanted a file; found none at {path}. Put it there, or name another with -S {setting}=<path>."
         )
@@ -54,6 +55,7 @@ def user_file(path: Path, setting: str) -> Source:
 
 
 def _source(path: Path) -> Source:
+    check_regular(path)
     try:
         refuse_other_content(path)
     except OtherContentError as error:
@@ -62,7 +64,7 @@ def _source(path: Path) -> Source:
 
 
 def _find(file: SourceFile, folder: Path) -> Source:
-    if (folder / file.name).is_file():
+    if (folder / file.name).exists():
         source = _source(folder / file.name)
         if file.sha256 not in (None, source.sha256):
             _log().warning(

@@ -24,6 +24,7 @@ def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> 
         text=plain_text(files, facts, references.titles),
         rejects=[*rejects, *references.rejects],
         rows_of={file.name: file.size, **references.rows_of},
+        notes_of={file.name: file.notes.remarks(), **references.notes_of},
     )
 
 
@@ -37,8 +38,8 @@ def records(path: Path, references: Snippets = NO_SNIPPETS) -> tuple[RowFile, li
 
 def _record(row: InputRow, first_lines: dict[str, int], references: Snippets) -> tuple[Request, Fact]:
     rewrite = row.record("requested_rewrite")
-    subject, relation, template = rewrite.text("subject"), rewrite.text("relation_id"), rewrite.template("prompt")
-    target_new, target_true = rewrite.record("target_new"), rewrite.record("target_true").text("str")
+    subject, relation, template = rewrite.subject("subject"), rewrite.text("relation_id"), rewrite.template("prompt")
+    target_new, target_true = rewrite.record("target_new"), rewrite.record("target_true").answer("str")
     request = Request(
         request_id=row.key("case_id"),
         dataset="counterfact",
@@ -46,13 +47,13 @@ def _record(row: InputRow, first_lines: dict[str, int], references: Snippets) ->
         relation=relation,
         prompt=fill(template, subject),
         template=template,
-        target_new=target_new.text("str"),
+        target_new=target_new.answer("str"),
         target_true=target_true,
-        paraphrases=row.texts("paraphrase_prompts"),
+        paraphrases=row.optional_texts("paraphrase_prompts"),
         locality=tuple(
-            LocalityPrompt(prompt=prompt, target=target_true) for prompt in row.texts("neighborhood_prompts")
+            LocalityPrompt(prompt=prompt, target=target_true) for prompt in row.optional_texts("neighborhood_prompts")
         ),
-        generation_prompts=row.texts("generation_prompts"),
+        generation_prompts=row.optional_texts("generation_prompts"),
         references=references.of(relation, target_new.optional_text("id")),
     )
     refuse_repeated(first_lines, request.request_id, row, "case_id")

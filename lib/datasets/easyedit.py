@@ -40,6 +40,7 @@ def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> 
         text=plain_text(files, facts),
         rejects=rejects,
         rows_of={file.name: file.size},
+        notes_of={file.name: file.notes.remarks()},
     )
 
 
@@ -47,7 +48,7 @@ def request(
     row: InputRow, dataset: str, locality_prompts: tuple[LocalityPrompt, ...], first_lines: dict[str, int]
 ) -> Request:
     """The record as a request that is scored on `locality_prompts`."""
-    subject, prompt = _named(row, "subject", "concept"), _named(row, "prompt", "text")
+    subject, prompt = row.subject(_name(row, "subject", "concept")), row.text(_name(row, "prompt", "text"))
     request_id = row.key("case_id") if row.has("case_id") else str(row.line - 1)
     refuse_repeated(first_lines, request_id, row, "case_id")
     return Request(
@@ -57,8 +58,8 @@ def request(
         relation=None,
         prompt=prompt,
         template=template(prompt, subject),
-        target_new=_first(_any(row, "target_new", "labels"), "target_new"),
-        target_true=_first(row.values["ground_truth"], "ground_truth") if row.has("ground_truth") else None,
+        target_new=row.answer_of(row.values.get(_name(row, "target_new", "labels")), "target_new"),
+        target_true=row.optional_answer("ground_truth"),
         paraphrases=tuple(_texts(row, "rephrase_prompt")),
         locality=locality_prompts,
     )
@@ -68,10 +69,10 @@ def locality(row: InputRow) -> tuple[LocalityPrompt, ...]:
     """The record's own locality prompts, each with its first answer; of one prompt with several answers, the first."""
     answers: dict[str, str] = {}
     if row.has("locality_prompt"):
-        answers[row.text("locality_prompt")] = _first(row.values.get("locality_ground_truth"), "locality_ground_truth")
+        answers[row.text("locality_prompt")] = row.answer("locality_ground_truth")
     kinds = row.record("locality") if row.has("locality") else None
     for kind in kinds.values if kinds else ():
-        for prompt, answer in _pairs(kinds.values[kind], f"locality.{kind}") if kinds else ():
+        for prompt, answer in _pairs(row, kinds.values[kind], f"locality.{kind}") if kinds else ():
             answers.setdefault(prompt, answer)
     return tuple(LocalityPrompt(prompt=prompt, target=answer) for prompt, answer in answers.items())
 
@@ -87,7 +88,7 @@ def _fact(request: Request, target: str) -> Fact:
     )
 
 
-def _pairs(value: Any, path: str) -> Iterator[tuple[str, str]]:
+def _pairs(row: InputRow, value: Any, path: str) -> Iterator[tuple[str, str]]:
     """Prompts and first answers of one kind of locality, in either form."""
     for index, record in enumerate(value if isinstance(value, list) else [value]):
         if not isinstance(record, Mapping):
@@ -99,16 +100,15 @@ def _pairs(value: Any, path: str) -> Iterator[tuple[str, str]]:
             expected = "wanted a prompt with its answers, or as many answers as prompts"
             raise RowError(f"{path}[{index}]", f"{expected}{FOUND}{shown(record)}")
         for prompt, answer in zip(prompts, answers, strict=True):
-            yield _first(prompt, f"{path}[{index}].prompt"), _first(answer, f"{path}[{index}].ground_truth")
+            yield (
+                row.answer_of(prompt, f"{path}[{index}].prompt"),
+                row.answer_of(answer, f"{path}[{index}].ground_truth"),
+            )
 
 
-def _named(row: InputRow, *names: str) -> str:
-    """The text of the first of these fields that the row has."""
-    return row.text(next((name for name in names if row.has(name)), names[0]))
-
-
-def _any(row: InputRow, *names: str) -> Any:
-    return next((row.values[name] for name in names if row.has(name)), None)
+def _name(row: InputRow, *names: str) -> str:
+    """The first of these fields that the row has, else the first."""
+    return next((name for name in names if row.has(name)), names[0])
 
 
 def _texts(row: InputRow, name: str) -> list[str]:
@@ -116,10 +116,3 @@ def _texts(row: InputRow, name: str) -> list[str]:
     if not row.has(name):
         return []
     return list(row.texts(name)) if isinstance(row.values[name], list) else [row.text(name)]
-
-
-def _first(value: Any, path: str) -> str:
-    """A text, or the first one of a list, or of a list of lists: the first alias of the first answer."""
-    while isinstance(value, list) and value:
-        value = value[0]
-    return InputRow(line=0, values={path: value}).text(path)

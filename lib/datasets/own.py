@@ -1,4 +1,4 @@
-"""The user's own facts: a CSV, JSON Lines or Parquet file with at least the columns prompt and target_new.
+"""The user's own facts: a CSV, JSON, JSON Lines or Parquet file with at least the columns prompt and target_new.
 
 Its pool of unedited facts, and its plain text, are those of another dataset (own.pool).
 """
@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from lib import datasets
-from lib.core.errors import InputError
-from lib.core.params import Dataset, Facts, Own, did_you_mean
+from lib.core.params import Dataset, Facts, Own
 from lib.core.records import FOUND, LocalityPrompt, Request
+from lib.data.columns import with_columns
 from lib.data.dataset import Loaded, edited, file_of, template
-from lib.data.files import RowFile, parse, read
+from lib.data.files import parse, read
 from lib.data.plain_text import plain_text
 from lib.data.rows import InputRow, RowError, refuse_repeated, shown
 
@@ -28,8 +28,7 @@ BEFORE_TARGET = "=>"
 def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> Loaded:
     """Edits are the first (test) or the last (validation) facts.limit rows of the file."""
     path = file_of(files, "own")
-    file = read(path)
-    _check_columns(file, path)
+    file = with_columns(read(path), COLUMNS, REQUIRED, path)
     consistency = _Consistency()
     in_cells = path.suffix.lower() == ".csv"
     requests, rejects = parse(file, lambda row: _request(_from_cells(row) if in_cells else row, consistency))
@@ -39,6 +38,7 @@ def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> 
         requests=[requests[index] for index in edited(len(requests), facts)],
         rejects=[*rejects, *pool.rejects],
         rows_of={file.name: file.size, **pool.rows_of},
+        notes_of={file.name: file.notes.remarks(), **pool.notes_of},
     )
 
 
@@ -50,19 +50,8 @@ def _pool(files: Mapping[str, Path], facts: Facts, own: Own) -> Loaded:
     return datasets.load(preset.loader, files, facts.model_copy(update={"limit": 0}), preset, own)
 
 
-def _check_columns(file: RowFile, path: Path) -> None:
-    missing = [name for name in REQUIRED if name not in file.columns]
-    unknown = [f"{name!r}{did_you_mean(name, list(COLUMNS))}" for name in file.columns if name not in COLUMNS]
-    if file.columns and (missing or unknown):  # without a readable row there are none: the rejects tell more
-        raise InputError(
-            f"{path}: wanted the columns {', '.join(REQUIRED)} and, if you like, {', '.join(COLUMNS[2:])}; "
-            f"missing: {', '.join(missing) or 'none'}; unknown: {', '.join(unknown) or 'none'}. "
-            "A CSV file has the names in its first line, separated by commas."
-        )
-
-
 def _request(row: InputRow, consistency: "_Consistency") -> Request:
-    prompt, subject = row.text("prompt"), row.optional_text("subject")
+    prompt, subject = row.text("prompt"), row.subject("subject") if row.has("subject") else None
     if subject and subject not in prompt and "{}" in prompt:
         raise RowError("prompt", f"wanted the subject written in place of {{}}{FOUND}{shown(prompt)}")
     request = Request(
@@ -72,8 +61,8 @@ def _request(row: InputRow, consistency: "_Consistency") -> Request:
         relation=row.optional_text("relation"),
         prompt=prompt,
         template=template(prompt, subject) if subject else None,
-        target_new=row.text("target_new"),
-        target_true=row.optional_text("target_true"),
+        target_new=row.answer("target_new"),
+        target_true=row.optional_answer("target_true"),
         paraphrases=row.texts("paraphrases") if row.has("paraphrases") else (),
         train_paraphrases=row.texts("train_paraphrases") if row.has("train_paraphrases") else (),
         locality=_locality(row) if row.has("locality") else (),
@@ -84,7 +73,8 @@ def _request(row: InputRow, consistency: "_Consistency") -> Request:
 
 def _locality(row: InputRow) -> tuple[LocalityPrompt, ...]:
     return tuple(
-        LocalityPrompt(prompt=prompt.text("prompt"), target=prompt.text("target")) for prompt in row.records("locality")
+        LocalityPrompt(prompt=prompt.text("prompt"), target=prompt.answer("target"))
+        for prompt in row.records("locality")
     )
 
 

@@ -37,6 +37,7 @@ def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> 
         text=plain_text(files, facts),
         rejects=[*rejects, *pool_rejects],
         rows_of={file.name: file.size, pool_file.name: pool_file.size},
+        notes_of={read.name: read.notes.remarks() for read in (file, pool_file)},
     )
 
 

@@ -32,6 +32,7 @@ def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> 
         text=plain_text(files, facts),
         rejects=[*rejects, *pool_rejects],
         rows_of={evaluation.name: evaluation.size, training.name: training.size},
+        notes_of={file.name: file.notes.remarks() for file in (evaluation, training)},
     )
 
 
@@ -45,24 +46,24 @@ def _request(row: InputRow, target: Literal["answers", "alt"]) -> Request:
         relation=None,
         prompt=fact.prompt,
         template=fact.template,
-        target_new=fact.target if target == "answers" else row.text("alt"),
+        target_new=fact.target if target == "answers" else row.answer("alt"),
         target_true=None if target == "answers" else fact.target,
         paraphrases=(row.text("rephrase"),),
         # The releases ask loc + "?"; copies of the dataset exist in which the mark is there already.
-        locality=(LocalityPrompt(prompt=question.removesuffix("?") + "?", target=row.text("loc_ans")),),
+        locality=(LocalityPrompt(prompt=question.removesuffix("?") + "?", target=row.answer("loc_ans")),),
     )
 
 
 def _fact(row: InputRow) -> Fact:
     """The true fact, named by its 0-based position in the file, as in the ROME release."""
-    subject, prompt, answers = row.text("subject"), row.text("src"), row.texts("answers")
-    if not answers:
+    subject, prompt, answers = row.subject("subject"), row.text("src"), row.values.get("answers")
+    if answers == []:
         raise RowError("answers", "empty")
     return Fact(
         fact_id=str(row.line - 1),
         subject=subject,
         relation=None,
         prompt=prompt,
-        target=answers[0],
+        target=row.answer("answers"),
         template=template(prompt, subject),
     )

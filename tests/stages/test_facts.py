@@ -84,7 +84,12 @@ def test_the_users_own_facts_are_read_with_the_hash_of_their_file(project: Path)
     assert len(edits) == 10
     content = (project / "examples/own_facts.csv").read_bytes()
     assert json.loads((project / "out/sources.json").read_text()) == {
-        "own": {"file": "own_facts.csv", "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+        "own": {
+            "file": "own_facts.csv",
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "bytes": len(content),
+            "notes": [],
+        }
     }
 
 

@@ -138,7 +138,7 @@ def test_validation_without_a_limit_is_refused(as_json: Callable[..., Path], fac
         ),
         ("requested_rewrite.target_new", {}, "requested_rewrite.target_new.str", "absent"),
         ("requested_rewrite.target_new.str", "", "requested_rewrite.target_new.str", "empty"),
-        ("requested_rewrite.target_true.str", 1998, "requested_rewrite.target_true.str", "wanted text; found 1998"),
+        ("requested_rewrite.target_true.str", {}, "requested_rewrite.target_true.str", "wanted text; found {}"),
         ("paraphrase_prompts", ABSENT, "paraphrase_prompts", "absent"),
         ("paraphrase_prompts", "one", "paraphrase_prompts", "wanted a list of texts; found 'one'"),
         ("neighborhood_prompts", ["fine", ""], "neighborhood_prompts[1]", "empty"),

@@ -96,7 +96,7 @@ def test_the_other_names_of_fields_and_lists_of_answers_are_read(read: Callable[
 @pytest.mark.parametrize(
     ("spoiled", "field", "reason"),
     [
-        ({**FLAT, "target_new": ""}, "target_new", "absent"),
+        ({**FLAT, "target_new": ""}, "target_new", "empty"),
         ({**FLAT, "prompt": None}, "prompt", "absent"),
         ({**FLAT, "locality_ground_truth": []}, "locality_ground_truth", "wanted text; found []"),
         (nested({"a": ["b"]}), "locality.a", "wanted records of prompt and ground_truth; found 'b'"),

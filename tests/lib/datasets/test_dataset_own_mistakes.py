@@ -55,15 +55,15 @@ def test_a_malformed_csv_row_is_a_reject_with_its_field_and_line(
     assert loaded.rows == 3
 
 
-def test_a_quote_that_is_never_closed_is_a_reject_that_tells_the_lines_it_swallowed(
+def test_a_quote_that_is_never_closed_rejects_every_line_it_swallowed(
     tmp_path: Path, read: Callable[[Path], Loaded]
 ) -> None:
     loaded = read(
         write(tmp_path / "facts.csv", 'prompt,target_new\nBo is,Bonn\nAda is,"Rome\nCy is,Cork\nDi is,Dijon\n')
     )
-    assert loaded.rejects == [
-        Reject(file="facts.csv", line=3, field="row", reason="not CSV; found unexpected end of data (lines 3 to 5)")
-    ]
+    reason = "not CSV; found unexpected end of data (lines 3 to 5)"
+    assert loaded.rejects == [Reject(file="facts.csv", line=line, field="row", reason=reason) for line in (3, 4, 5)]
+    assert loaded.rows == 4
 
 
 @pytest.mark.parametrize(
@@ -76,13 +76,14 @@ def test_a_quote_that_is_never_closed_is_a_reject_that_tells_the_lines_it_swallo
         ),
         ("[1]", "row", "wanted a record; found [1]"),
         ('{"target_new": "Rome"}', "prompt", "absent"),
-        ('{"prompt": "Ada is", "target_new": 1998}', "target_new", "wanted text; found 1998"),
+        ('{"prompt": "Ada is", "target_new": true}', "target_new", "wanted text; found True"),
+        ('{"prompt": 1998, "target_new": "b"}', "prompt", "wanted text; found 1998"),
         (
             '{"prompt": "Ada is", "target_new": "\\ud800"}',
             "target_new",
             "wanted Unicode text; found half of a surrogate pair in '\\ud800'",
         ),
-        ('{"prompt": "A", "target_new": "b", "subject": 5}', "subject", "wanted text; found 5"),
+        ('{"prompt": "A", "target_new": "b", "subject": {}}', "subject", "wanted text; found {}"),
         ('{"prompt": "A", "target_new": "b", "paraphrases": "c"}', "paraphrases", "wanted a list of texts; found 'c'"),
         ('{"prompt": "A", "target_new": "b", "locality": ["c"]}', "locality[0]", "wanted a record; found 'c'"),
         ('{"prompt": "A", "target_new": "b", "locality": [{"prompt": "c"}]}', "locality[0].target", "absent"),
@@ -115,9 +116,9 @@ def test_a_file_without_one_readable_line_has_every_line_among_the_rejects(
 
 
 def test_a_mistyped_parquet_column_rejects_its_rows_by_place(tmp_path: Path, read: Callable[[Path], Loaded]) -> None:
-    pq.write_table(pa.table({"prompt": ["Ada is", "Bo is"], "target_new": [1, None]}), tmp_path / "facts.parquet")
+    pq.write_table(pa.table({"prompt": ["Ada is", "Bo is"], "target_new": [True, None]}), tmp_path / "facts.parquet")
     assert [(reject.line, reject.field, reject.reason) for reject in read(tmp_path / "facts.parquet").rejects] == [
-        (1, "target_new", "wanted text; found 1"),
+        (1, "target_new", "wanted text; found True"),
         (2, "target_new", "absent"),
     ]
 
@@ -144,10 +145,10 @@ def test_the_same_row_twice_is_two_edits_without_a_reject(tmp_path: Path, read: 
         ),
         ("facts.csv", "Ada is,Rome\nBo is,Bonn\n", "missing: prompt, target_new; unknown: 'Ada is', 'Rome'"),
         ("facts.csv", "prompt;target_new\nAda is;Rome\n", "separated by commas"),
-        ("facts.jsonl", '{"prompt": "a", "target_new": "b", "target-true": "c"}', "Did you mean 'target_true'?"),
+        ("facts.jsonl", '{"prompt": "a", "target_new": "b", "target_tru": "c"}', "Did you mean 'target_true'?"),
         ("facts.jsonl", "\n", "empty; wanted a row"),
         ("facts.parquet", "no Parquet", "wanted a Parquet file"),
-        ("facts.tsv", "prompt\ttarget_new", "wanted one of .csv, .jsonl, .parquet; found the suffix '.tsv'"),
+        ("facts.tsv", "prompt\ttarget_new", "wanted one of .csv, .json, .jsonl, .parquet; found the suffix '.tsv'"),
     ],
 )
 def test_a_file_that_cannot_be_read_at_all_is_one_clear_error(

@@ -105,8 +105,8 @@ def test_the_pool_holds_the_true_facts_of_the_training_file(
     [
         ({"answers": ABSENT}, ROME, "answers", "absent"),
         ({"answers": []}, ROME, "answers", "empty"),
-        ({"answers": "Corel"}, ROME, "answers", "wanted a list of texts; found 'Corel'"),
-        ({"answers": [" "]}, ROME, "answers[0]", "empty"),
+        ({"answers": {}}, ROME, "answers", "wanted text; found {}"),
+        ({"answers": [" "]}, ROME, "answers", "empty"),
         ({"subject": None}, ROME, "subject", "absent"),
         ({"src": 3}, ROME, "src", "wanted text; found 3"),
         ({"rephrase": ""}, ROME, "rephrase", "empty"),
