@@ -108,7 +108,7 @@ def _single(scorer: Scorer, job: Job, together: int) -> ScoreTables:
 
     processes = Distributed() if scorer.distributed.sharded else scorer.distributed
     share = list(enumerate(scorer.requests))[processes.rank :: processes.world_size]
-    alone = replace(job, context=replace(job.context, distributed=Distributed(), progress=lambda steps: steps))
+    alone = replace(job, context=replace(job.context.quiet(), distributed=Distributed()))
     tables: list[tuple[int, ScoreTables]] = []
     edits = single(alone, [request for _, request in share], together)
     if scorer.distributed.is_main:

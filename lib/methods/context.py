@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -10,6 +11,11 @@ from lib.core.params import Held, Lora, Train
 from lib.core.records import Fact, Paraphrase, Request, UneditedFact
 from lib.methods.training.loop import Checkpoints, Step
 from lib.runtime.distributed import Distributed
+
+
+def silently(items: Iterable[Any], name: str = "") -> Iterable[Any]:
+    """The items, without a word about how far they are."""
+    return items
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +34,8 @@ class Context:
     distributed: Distributed
     progress: Callable[[Iterable[int]], Iterable[int]]
     checkpoints: Checkpoints | None
+    show: Callable[[Iterable[Any], str], Iterable[Any]] = silently
+    """Passes on the items of long work that is no training step, and tells by its name how far it is."""
     record: Callable[[Sequence[Step]], None]
     """Takes the training curve, where there is one."""
     pool: Sequence[Fact] = ()
@@ -40,6 +48,10 @@ class Context:
     """What stage `hypernet` made."""
     state: Mapping[str, Tensor] = field(default_factory=dict)
     """Edit.state of the edit before this one in a sequential run."""
+
+    def quiet(self) -> "Context":
+        """The same, without a word about how far the work is."""
+        return replace(self, progress=silently, show=silently)
 
     def of(self, requests: Sequence[Request]) -> "Context":
         """The same, with the paraphrases and neighbors of these requests only."""

@@ -1,6 +1,6 @@
 """One editor on one model, and all requests at once (mass)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,3 @@ def mass(job: Job, requests: Sequence[Request]) -> Edit:
     """All requests in one session."""
     checkpoints = job.checkpoints(job.folder)
     return job.finished(job.made(requests, replace(job.context, checkpoints=checkpoints), UNEDITED))
-
-
-def without_progress(steps: Iterable[int]) -> Iterable[int]:
-    return steps

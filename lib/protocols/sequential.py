@@ -16,7 +16,7 @@ from lib.core.params import Protocol
 from lib.core.records import Request
 from lib.edits.edit import Edit, compose
 from lib.edits.store import read_edit, write_edit
-from lib.protocols.job import UNEDITED, Job, without_progress
+from lib.protocols.job import UNEDITED, Job
 
 _SECONDS_BETWEEN_SAVES = 60
 _COUNTS = ("pairs", "neurons", "left_out")
@@ -46,7 +46,7 @@ def sequential(
         done = start + len(batch)
         checkpoints = job.checkpoints(job.folder / f"training-{done:08d}")
         checkpoints.folder.mkdir(exist_ok=True)
-        context = replace(job.context.of(batch), checkpoints=checkpoints, state=total.state, progress=without_progress)
+        context = replace(job.context.of(batch).quiet(), checkpoints=checkpoints, state=total.state)
         total = _sum(total, job.made(batch, context, total))
         if done in marks or done in also:
             finished = job.finished(total)

@@ -11,7 +11,7 @@ from lib.core.records import Request
 from lib.edits.edit import Edit
 from lib.edits.regularize import regularized
 from lib.methods.contract import edits_each, sizes_each
-from lib.protocols.job import UNEDITED, Job, without_progress
+from lib.protocols.job import UNEDITED, Job
 
 _MOST_TOGETHER = 16
 _MEMORY_SHARE = 1 / 8
@@ -22,7 +22,7 @@ def single(job: Job, requests: Sequence[Request], together: int) -> Iterator[tup
     """Every request alone on the unedited model; `together` of them share forward passes where the editor can."""
     for start in range(0, len(requests), together):
         batch = requests[start : start + together]
-        context = replace(job.context.of(batch), progress=without_progress, checkpoints=None)
+        context = replace(job.context.of(batch).quiet(), checkpoints=None)
         if edits_each(job.editor):
             edits = job.editor.edit_each(job.model, job.tokenizer, batch, job.settings, context)
         else:

@@ -13,8 +13,9 @@ span of k^T C^-1, as MEMIT's is (arXiv 2210.07229, equation 14), but B is traine
 stay fixed is LoRA-FA's finding (arXiv 2308.03303).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -45,21 +46,24 @@ def located_tokens(tokenizer: PreTrainedTokenizerBase, trained: Sequence[Form]) 
 
 
 def subject_directions(
-    model: nn.Module, located: Sequence[Located], basis: Mapping[str, Tensor], rank: int, micro_batch_tokens: int
-) -> dict[str, Tensor]:
+    model: nn.Module, located: Sequence[Located], basis: Mapping[str, Tensor], rank: int, micro_batch_tokens: int,
+    show: Callable[[Iterable[Any]], Iterable[Any]] = iter,
+) -> dict[str, Tensor]:  # fmt: skip
     """A [rank, d_in] float32 of every module that `basis` has, by its path; rows beyond the number of tokens are 0.
 
     Args:
         located: texts, and the tokens in each whose inputs A is to tell from others.
         basis: P [d_in, d_in] by path.
+        show: passes the batches of texts on, and tells how far they are.
     """
-    inputs = _inputs(model, located, list(basis), micro_batch_tokens)
+    inputs = _inputs(model, located, list(basis), micro_batch_tokens, show)
     return {path: _leading(inputs[path], matrix, rank) for path, matrix in basis.items()}
 
 
 def _inputs(
-    model: nn.Module, located: Sequence[Located], paths: Sequence[str], micro_batch_tokens: int
-) -> dict[str, Tensor]:
+    model: nn.Module, located: Sequence[Located], paths: Sequence[str], micro_batch_tokens: int,
+    show: Callable[[Iterable[Any]], Iterable[Any]],
+) -> dict[str, Tensor]:  # fmt: skip
     """What goes into the modules at the located tokens: [tokens, d_in] float32, by path."""
     items = [Item(prompt=text.ids, targets=((0,),)) for text in located]
     rows: dict[str, list[Tensor]] = {path: [] for path in paths}
@@ -73,7 +77,7 @@ def _inputs(
         inside &= packed.item >= 0
         return lambda path, inputs: rows[path].append(inputs[inside].float())
 
-    read_inputs(model, items, paths, micro_batch_tokens, at_located)
+    read_inputs(model, items, paths, micro_batch_tokens, at_located, show)
     return {path: torch.cat(pieces) for path, pieces in rows.items()}
 
 

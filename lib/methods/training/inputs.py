@@ -1,7 +1,8 @@
 """What goes into chosen modules while a model reads many texts."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,17 +17,18 @@ See = Callable[[str, Tensor], None]
 @torch.no_grad()
 def read_inputs(
     model: nn.Module, items: Sequence[Item], paths: Sequence[str], micro_batch_tokens: int,
-    see: Callable[[Packed, Sequence[int]], See],
+    see: Callable[[Packed, Sequence[int]], See], show: Callable[[Iterable[Any]], Iterable[Any]] = iter,
 ) -> None:  # fmt: skip
     """Pass over all items, the longest first, and hand over the inputs of the modules.
 
     Args:
         paths: modules of the model.
         see: asked before every pass, with the packed items and their indices, for what takes that pass's inputs.
+        show: passes the batches on, and tells how far they are.
     """
     order = sorted(range(len(items)), key=lambda index: -items[index].length)
     device = next(model.parameters()).device
-    for batch in batches(items, micro_batch_tokens, order):
+    for batch in show(list(batches(items, micro_batch_tokens, order))):
         packed = pack([items[index] for index in batch]).to(device)
         with _seen(model, paths, see(packed, batch)):
             hidden_states(model, packed)

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from pydantic import Field
@@ -96,12 +97,13 @@ def _held(
     examples = _stored(form_examples(tokenizer, trained, after), context)
     held_data = _held_data(tokenizer, requests, context, held, chats)
     ordinary = held_data.items(tokenizer, held.moment_texts, held.text_tokens, seed)
-    _tell(context, "inputs of %s at %d ordinary texts", ", ".join(context.lora.targets), len(ordinary))
-    moments = input_moments(model, ordinary, list(target_modules(model, context.lora)), tokens)
-    _tell(context, "their directions at the subjects")
+    inputs = f"inputs of {', '.join(context.lora.targets)}"
+    _tell(context, "%s at %d ordinary texts, and at the subjects", inputs, len(ordinary))
+    at_texts, at_subjects = (partial(context.show, name=f"{inputs} at {what}") for what in ("texts", "subjects"))
+    moments = input_moments(model, ordinary, list(target_modules(model, context.lora)), tokens, at_texts)
     located = located_tokens(tokenizer, of_each(trained, FORMS_LOCATED))
     rank = rank_for(requests, context.lora.r, model)
-    directions = subject_directions(model, located, whitening(moments, held.ridge), rank, tokens)
+    directions = subject_directions(model, located, whitening(moments, held.ridge), rank, tokens, at_subjects)
     return Plan(
         examples=examples,
         schedule=FormSchedule(
@@ -122,6 +124,11 @@ def _held_data(
 ) -> Kept:  # fmt: skip
     """Everything that may be held."""
     subjects = Subjects.of(context.pool, requests)
+    if held.contrasts and not subjects.by_fact and context.distributed.is_main:
+        logging.getLogger(__name__).warning(
+            "lora: no other subjects to hold the edits' templates for: the pool has no facts with a subject (own.pool, "
+            "facts.pool_limit); what the edits say may spread to other subjects"
+        )
     return Kept(
         prompts=kept_prompts(requests, context.neighbors, subjects, held.contrasts, context.train.seed),
         texts=context.texts,

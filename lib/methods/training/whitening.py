@@ -11,8 +11,9 @@ takes its directions in that basis (directions.py). MEMIT (arXiv 2210.07229, equ
 2410.02355) weigh keys by C in closed form for the same reason.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -42,13 +43,15 @@ class InputMoment:
 
 
 def input_moments(
-    model: nn.Module, items: Sequence[Item], paths: Sequence[str], micro_batch_tokens: int
-) -> dict[str, InputMoment]:
+    model: nn.Module, items: Sequence[Item], paths: Sequence[str], micro_batch_tokens: int,
+    show: Callable[[Iterable[Any]], Iterable[Any]] = iter,
+) -> dict[str, InputMoment]:  # fmt: skip
     """The second moment of every module's inputs, float32, by its path.
 
     Args:
         items: what it is taken over: all tokens of prompt and targets but the targets' last.
         paths: linear modules of the model.
+        show: passes the batches on, and tells how far they are.
     """
     sums: dict[str, Tensor] = {}
     squares: dict[str, float] = {}
@@ -68,7 +71,7 @@ def input_moments(
 
         return add
 
-    read_inputs(model, items, paths, micro_batch_tokens, add_to_sums)
+    read_inputs(model, items, paths, micro_batch_tokens, add_to_sums, show)
     return {
         path: InputMoment(every=total / later_tokens, scale=squares[path] / later_tokens / len(total))
         for path, total in sums.items()

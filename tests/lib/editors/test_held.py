@@ -1,0 +1,69 @@
+"""The objective `held` on a tiny model: it learns the edits, and tells how far it is."""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from lib.core.params import Held, Lora, Model, preset
+from lib.core.records import Fact
+from lib.editors import lora
+from lib.edits.edit import Edit
+from lib.methods.context import Context
+from tests.helpers.baselines import REQUESTS, context, nll
+from tests.helpers.models import TARGETS, byte_tokenizer, tiny_model
+
+SETTINGS = lora.Settings.model_validate({"weight_decay": 0.0, "max_grad_norm": 1.0, "text_tokens": 16})
+TEXTS = ["It rained all day in the town.", "The bakery near the river opens at six.", "Nobody saw the last train."]
+POOL = [
+    Fact(fact_id=name, subject=name, relation=None, prompt=f"{name} lives in", target="Pau", template="{} lives in")
+    for name in ("Eve", "Finn", "Gus")
+]  # fmt: skip
+
+
+def held_context(**changed: Any) -> Context:
+    """What the editor gets where SmolLM2's preset is taken for a model of two layers."""
+    held = preset("models", "smollm2-135m", Model).train.held
+    assert held is not None
+    small = held.model_copy(update={"moment_texts": 3, "batch_size": 4, "questions": 0, "drift": 0.0})
+    adapter = Lora(r=8, alpha=8.0, targets=TARGETS["llama"][-1:])
+    train = context().train.model_copy(
+        update={"objective": "held", "after": 1.0, "keep": 1.0, "epochs": 60, "lr": 0.5, "batch_size": 4}
+    )
+    values = {"lora": adapter, "held": Held.model_validate(small), "train": train, "texts": TEXTS, "pool": POOL}
+    return replace(context(), **(values | changed))
+
+
+def edited(of: Context) -> Edit:
+    return lora.edit(tiny_model("llama"), byte_tokenizer(), REQUESTS, SETTINGS, of)
+
+
+def test_the_edits_are_learned() -> None:
+    model, tokenizer = tiny_model("llama"), byte_tokenizer()
+    before, after = (nll(model, tokenizer, edit, REQUESTS) for edit in (Edit(updates={}), edited(held_context())))
+    assert float(after[:, 0].sum()) < 0.5 * float(before[:, 0].sum())
+
+
+def test_what_comes_before_the_first_step_tells_how_far_it_is() -> None:
+    shown: dict[str, int] = {}
+
+    def show(items: Iterable[Any], name: str) -> Iterable[Any]:
+        shown[name] = len(list(items))
+        return items
+
+    edited(held_context(show=show))
+    module = TARGETS["llama"][-1]
+    assert shown.keys() == {f"inputs of {module} at texts", f"inputs of {module} at subjects"}
+    assert min(shown.values()) > 0
+
+
+@pytest.mark.parametrize(("pool", "warned"), [(POOL, 0), ([], 1)])
+def test_edits_without_other_subjects_to_hold_say_so(
+    pool: list[Fact], warned: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        edited(held_context(pool=pool))
+    warnings = [message for message in caplog.messages if "no other subjects" in message]
+    assert len(warnings) == warned
