@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import copy
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from transformers import AutoModelForCausalLM
 
 from lib.core.errors import InputError
@@ -29,6 +32,37 @@ PROVENANCE = "errata.json"
 _WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "config.json")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """How merged weights are stored."""
+
+    dtype: torch.dtype
+    seed: int | None = None
+    """Of stochastic rounding; None rounds to nearest."""
+
+    def described(self) -> dict[str, str | int | None]:
+        """As plain JSON values."""
+        rounding = "nearest" if self.seed is None else "stochastic"
+        return {"dtype": str(self.dtype).removeprefix("torch."), "rounding": rounding, "seed": self.seed}
+
+    def __str__(self) -> str:
+        name = str(self.dtype).removeprefix("torch.")
+        return name if self.seed is None else f"{name}, rounded stochastically"
+
+
+def stochastically_rounded(values: Tensor, dtype: torch.dtype, generator: torch.Generator) -> Tensor:
+    """`values`, float32, each as one of the two nearest numbers of `dtype`, in the mean itself.
+
+    Where an update is smaller than half the spacing of the weights, rounding to nearest undoes all of it; this keeps it
+    in the mean over entries (arXiv 1502.02551). float32 has 16 bits behind those of bfloat16, 13 behind float16's.
+    """
+    if dtype == torch.float32:
+        return values
+    bits = {torch.bfloat16: 16, torch.float16: 13}[dtype]
+    noise = torch.randint(0, 1 << bits, values.shape, generator=generator, dtype=torch.int32).to(values.device)
+    return ((values.contiguous().view(torch.int32) + noise) & -(1 << bits)).view(torch.float32).to(dtype)
+
+
 def stored_model(base: Path) -> PreTrainedModel:
     """The model of the manifest in `base` on the CPU, in the dtype that its weights are stored in."""
     with quiet_transformers():
@@ -39,11 +73,13 @@ def stored_model(base: Path) -> PreTrainedModel:
 
 
 @torch.no_grad()
-def merged(model: PreTrainedModel, edit: Edit) -> PreTrainedModel:
-    """Another model with the edit in its weights, in their dtype; it shares every weight that the edit leaves alone.
+def merged(model: PreTrainedModel, edit: Edit, form: Form | None = None) -> PreTrainedModel:
+    """Another model with the edit in its weights, as `form` has it (None: the stored dtype, rounded to nearest).
 
-    `model` stays as it was. Where an update touches an embedding or a head that are one weight, they become two, so
-    that the other stays as it was. Raises InputError where the edit has a context, or does not fit the model.
+    Sums are made in float32 and rounded once. In the stored dtype the result shares every weight that the edit leaves
+    alone, and `model` stays as it was; in another one `model` is used up. Where an update touches an embedding or a
+    head that are one weight, they become two, so that the other stays as it was. Raises InputError where the edit has a
+    context, or does not fit the model.
     """
     if edit.contexts:
         raise InputError(
@@ -51,6 +87,8 @@ def merged(model: PreTrainedModel, edit: Edit) -> PreTrainedModel:
             "contexts), which no weight can hold; wanted an edit that changes weights. Its texts are in contexts.json"
         )
     check_fits(model, edit)
+    form = form or Form(dtype=model.dtype)
+    generator = torch.Generator().manual_seed(form.seed) if form.seed is not None else None
     # Only the modules are copied: what is already in the memo of deepcopy is taken as it is.
     result = copy.deepcopy(model, {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())})
     if tied(model) & set(edit.updates):
@@ -61,19 +99,23 @@ def merged(model: PreTrainedModel, edit: Edit) -> PreTrainedModel:
         module = result.get_submodule(owner)
         change = update.shift if isinstance(update, Vector) else own_orientation(module, update.dense())
         weight = getattr(module, name)
-        setattr(module, name, nn.Parameter(weight + change.to(weight), requires_grad=weight.requires_grad))
-    return result
+        total = weight.float() + change.to(weight.device).float()
+        rounded = total.to(form.dtype) if generator is None else stochastically_rounded(total, form.dtype, generator)
+        setattr(module, name, nn.Parameter(rounded, requires_grad=weight.requires_grad))
+    return result if form.dtype == model.dtype else result.to(form.dtype)
 
 
-def write_merged(model: PreTrainedModel, edit: Edit, base: Path, folder: Path) -> None:
-    """Write `model` with `edit` merged to `folder`, with tokenizer and generation config of the base: whole or not.
+@contextmanager
+def written(model: PreTrainedModel, edit: Edit, base: Path, folder: Path, form: Form | None = None) -> Iterator[Path]:
+    """Within it, a folder with `model` and `edit` merged, and tokenizer and generation config of the base.
 
-    `model` is that of the manifest in `base`. errata.json says what the checkpoint was made of. Raises InputError as
-    `merged` does, and where `folder` holds something already.
+    `model` is that of the manifest in `base`. The folder becomes `folder` at the end, or is gone where an error ends
+    it; errata.json says what the checkpoint was made of. Raises InputError as `merged` does, and where `folder` holds
+    something already.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder}: wanted a folder that is new or empty; give another, or remove it first")
-    merged_model = merged(model, edit)
+    check_new(folder)
+    form = form or Form(dtype=model.dtype)
+    merged_model = merged(model, edit, form)
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
@@ -83,10 +125,23 @@ def write_merged(model: PreTrainedModel, edit: Edit, base: Path, folder: Path) -
             shutil.copy2(file, unfinished / file.name)
         manifest = read_json(base / MANIFEST)
         origin = {name: manifest[name] for name in ("name", "revision", "source")}
-        write_json(unfinished / PROVENANCE, {"base": origin, "edit": dict(edit.info)})
+        write_json(unfinished / PROVENANCE, {"base": origin, "edit": dict(edit.info), "weights": form.described()})
+        yield unfinished
         put_in_place(unfinished, folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def write_merged(model: PreTrainedModel, edit: Edit, base: Path, folder: Path, form: Form | None = None) -> None:
+    """Write `model` with `edit` merged to `folder`: whole or not. Raises as `written` does."""
+    with written(model, edit, base, folder, form):
+        pass
+
+
+def check_new(folder: Path) -> None:
+    """Raise InputError where `folder` holds something already."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder}: wanted a folder that is new or empty; give another, or remove it first")
 
 
 def _beside_the_weights(folder: Path) -> list[Path]:
