@@ -17,12 +17,16 @@ class Facts(Section):
 
     split: Literal["test", "validation"] = Field(description="validation is for choosing hyper-parameters")
     limit: Count | Auto | None = Field(description="number of edits; null = all; auto = the dataset preset's")
+    draw: Literal["first", "random"] = Field(
+        description="which records are edits: the first ones of the split, in their order, or drawn with facts.seed, "
+        "in the order drawn; a larger limit draws the same ones first"
+    )
     pool_limit: int | None = Field(ge=1, description="number of pool facts, drawn with facts.seed; null = all")
     folder: str = Field(description="folder with the dataset's files; looked in before any download")
     extras: list[str] = Field(description="further files of the dataset's preset to use (its `extras`): snippets, text")
     text_limit: int | None = Field(ge=1, description="pieces of plain text, drawn at random; null = all")
     max_reject_share: float = Field(ge=0, le=1, description="more rejected rows than this share stop the stage")
-    seed: int = Field(description="draws the world, and which prose is held out")
+    seed: int = Field(description="draws the world, the edits (draw: random), and which prose is held out")
 
     @property
     def edits(self) -> int | None:

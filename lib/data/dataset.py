@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 
 from lib.core import pool
 from lib.core.errors import InputError
@@ -89,9 +90,15 @@ def _kind(reject: Reject) -> tuple[str, str]:
     return reject.field.partition("[")[0], reject.reason.partition(FOUND)[0]
 
 
-def edited(count: int, facts: Facts) -> range:
-    """Which of `count` records, of a dataset without splits of its own, are edits: the first facts.limit for test,
-    the last facts.limit for validation.
+def order(count: int, facts: Facts) -> Sequence[int]:
+    """The order in which `count` records become edits: their own, or drawn with facts.seed."""
+    return range(count) if facts.draw == "first" else Random(f"{facts.seed}/edits").sample(range(count), count)
+
+
+def edited(count: int, facts: Facts) -> Sequence[int]:
+    """Which of `count` records, of a dataset without splits of its own, are edits, in the order of their editing.
+
+    In the order of facts.draw, the first facts.limit for test and the last facts.limit for validation.
 
     Raises InputError for validation without a limit: hyper-parameters would be chosen on the edits that are reported.
     """
@@ -101,7 +108,8 @@ def edited(count: int, facts: Facts) -> range:
             "found null, which would take the test edits too"
         )
     limit = count if facts.edits is None else min(facts.edits, count)
-    return range(limit) if facts.split == "test" else range(count - limit, count)
+    records = order(count, facts)
+    return records[:limit] if facts.split == "test" else records[count - limit :]
 
 
 def file_of(files: Mapping[str, Path], role: str) -> Path:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lib.core.params import Dataset, Facts, Own
 from lib.data import almanac
-from lib.data.dataset import Loaded
+from lib.data.dataset import Loaded, order
 from lib.data.plain_text import plain_text
 
 
@@ -17,7 +17,7 @@ def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> 
     """
     requests = almanac.requests(facts.split, facts.seed) if facts.edits != 0 else []
     return Loaded(
-        requests=requests,
+        requests=[requests[index] for index in order(len(requests), facts)],
         pool=almanac.pool(facts.seed, edited=bool(requests)),
         text=plain_text(files, facts),
         rejects=[],

@@ -14,13 +14,16 @@ from lib.data.snippets import NO_SNIPPETS, Snippets, snippets
 
 
 def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> Loaded:
-    """Edits are the first (test) or the last (validation) facts.limit records; all others are the pool."""
+    """Edits are the first (test) or the last (validation) facts.limit records, as facts.draw orders them; all others
+    are the pool.
+    """
     references = snippets(files)
     file, parsed, rejects = records(file_of(files, "facts"), references)
     edits = edited(len(parsed), facts)
+    edit_set = {*edits}
     return Loaded(
         requests=[parsed[index][0] for index in edits],
-        pool=[fact for index, (_, fact) in enumerate(parsed) if index not in edits],
+        pool=[fact for index, (_, fact) in enumerate(parsed) if index not in edit_set],
         text=plain_text(files, facts, references.titles),
         rejects=[*rejects, *references.rejects],
         rows_of={file.name: file.size, **references.rows_of},

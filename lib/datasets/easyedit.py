@@ -30,12 +30,13 @@ def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> 
     first_lines: dict[str, int] = {}
     requests, rejects = parse(file, lambda row: request(row, "easyedit", locality(row), first_lines))
     edits = edited(len(requests), facts)
+    edit_set = {*edits}
     return Loaded(
         requests=[requests[index] for index in edits],
         pool=[
             _fact(request, request.target_true)
             for index, request in enumerate(requests)
-            if index not in edits and request.target_true is not None
+            if index not in edit_set and request.target_true is not None
         ],
         text=plain_text(files, facts),
         rejects=rejects,

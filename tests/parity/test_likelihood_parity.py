@@ -25,7 +25,15 @@ KINDS = {"rewrite": "efficacy", "paraphrase": "generalization", "neighborhood": 
 @pytest.fixture(scope="module")
 def requests() -> list[Request]:
     facts = params.Facts(
-        split="test", limit=None, pool_limit=None, extras=[], text_limit=None, folder=".", max_reject_share=0, seed=0
+        split="test",
+        draw="first",
+        limit=None,
+        pool_limit=None,
+        extras=[],
+        text_limit=None,
+        folder=".",
+        max_reject_share=0,
+        seed=0,
     )
     preset = dataset_preset("counterfact", "success")
     own = params.Own(path="", pool="none")

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from lib.core.params import Neighbors
+from lib.core.params import Facts, Neighbors
 from lib.core.records import Fact, Reject, Request
-from lib.data.dataset import Loaded, check, check_pool
+from lib.data.dataset import Loaded, check, check_pool, edited
 from lib.data.files import read_json
 
 EDIT = Request(
@@ -93,3 +93,28 @@ def test_an_empty_pool_is_no_error_where_nothing_asks_for_it() -> None:
         check_pool(loaded([]), "counterfact", None, "almanac", NEIGHBORS.model_copy(update=changed))
     fact = Fact(fact_id="1", subject=None, relation=None, prompt="Bo is in", target="Oslo")
     check_pool(replace(loaded([]), pool=[fact]), "counterfact", None, "almanac", NEIGHBORS)
+
+
+def facts(**changed: object) -> Facts:
+    values = {"split": "test", "limit": 10, "draw": "random", "pool_limit": None, "folder": "", "extras": [],
+              "text_limit": None, "max_reject_share": 0.0, "seed": 3}  # fmt: skip
+    return Facts.model_validate(values | changed)
+
+
+def test_edits_are_drawn_with_the_seed_and_a_larger_limit_draws_the_same_ones_first() -> None:
+    ten = [*edited(1000, facts())]
+    assert ten == [*edited(1000, facts())] == [*edited(1000, facts(limit=500))][:10]
+    assert ten != sorted(ten)
+    assert max(ten) > 100
+    assert ten != [*edited(1000, facts(seed=4))]
+
+
+def test_drawn_edits_of_the_two_splits_are_different_records() -> None:
+    test, validation = ({*edited(100, facts(split=split, limit=50))} for split in ("test", "validation"))
+    assert len(test) == len(validation) == 50
+    assert not test & validation
+
+
+def test_without_drawing_edits_are_the_first_records_and_those_of_validation_the_last() -> None:
+    assert [*edited(100, facts(draw="first", limit=3))] == [0, 1, 2]
+    assert [*edited(100, facts(draw="first", limit=3, split="validation"))] == [97, 98, 99]

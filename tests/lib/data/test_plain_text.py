@@ -13,7 +13,15 @@ from lib.data.plain_text import plain_text
 from lib.data.snippets import NO_SNIPPETS, snippets
 
 FACTS = Facts(
-    split="test", limit=None, pool_limit=None, folder="", extras=[], text_limit=None, max_reject_share=0, seed=0
+    split="test",
+    draw="first",
+    limit=None,
+    pool_limit=None,
+    folder="",
+    extras=[],
+    text_limit=None,
+    max_reject_share=0,
+    seed=0,
 )
 
 

@@ -14,6 +14,7 @@ from lib.core.params import Facts, Own
 def facts() -> Facts:
     return Facts(
         split="test",
+        draw="first",
         limit=None,
         pool_limit=None,
         extras=[],

@@ -93,7 +93,15 @@ def test_edits_are_the_first_or_the_last_records_and_the_others_are_the_pool_of_
     split: Literal["test", "validation"], edits: list[str], pool: list[str], as_json: Callable[..., Path], own: Own
 ) -> None:
     facts = Facts(
-        split=split, limit=2, pool_limit=None, extras=[], text_limit=None, folder="", max_reject_share=0, seed=0
+        split=split,
+        draw="first",
+        limit=2,
+        pool_limit=None,
+        extras=[],
+        text_limit=None,
+        folder="",
+        max_reject_share=0,
+        seed=0,
     )
     loaded = load({"facts": as_json([record(number) for number in range(5)])}, facts, PRESET, own)
     assert [edit.request_id for edit in loaded.requests] == edits
@@ -181,3 +189,14 @@ def test_every_published_record_is_read(real_data: Path, facts: Facts, own: Own)
     assert {(len(edit.paraphrases), len(edit.locality), len(edit.generation_prompts)) for edit in loaded.requests} == {
         (2, 10, 10)
     }
+
+
+def test_drawn_edits_are_not_in_the_pool_and_stand_in_the_order_drawn(
+    facts: Facts, as_json: Callable[..., Path], own: Own
+) -> None:
+    settings = facts.model_copy(update={"draw": "random", "limit": 4})
+    loaded = load({"facts": as_json([record(number) for number in range(9)])}, settings, PRESET, own)
+    edits = [edit.request_id for edit in loaded.requests]
+    assert len(edits) == 4
+    assert edits != sorted(edits)
+    assert {*edits} | {fact.fact_id for fact in loaded.pool} == {*map(str, range(9))}

@@ -28,6 +28,7 @@ from tests.helpers.datasets import dataset_preset
 PRESET = dataset_preset("own", "accuracy")
 FACTS = Facts(
     split="test",
+    draw="first",
     limit=None,
     pool_limit=None,
     extras=[],
