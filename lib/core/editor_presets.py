@@ -3,10 +3,13 @@
 A key that is `auto` in the preset takes the value of `models.<shape>`, where the model has a shape that the preset
 knows (published settings, or tried ones), else that of `otherwise`; where neither has it, `auto` stays and the editor's
 own rule decides (a share of the depth, for layers). A value in place of `auto` stays, whatever the model is.
+
+`models.<shape>: null` is a known model for which nothing is published: a key that only the editor's own rule would
+decide is then an error that says what to set.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +19,7 @@ from lib.core.params import PRESETS
 from lib.core.section import S, check, did_you_mean
 
 MODELS, OTHERWISE, AUTO = "models", "otherwise", "auto"
-_SHAPE = re.compile(r"[a-z][a-z0-9_]*-[1-9]\d*-[1-9]\d*")
+_SHAPE = re.compile(r"(?P<coarse>[a-z][a-z0-9_]*-[1-9]\d*-[1-9]\d*)(-[1-9]\d*)?")
 
 Values = Mapping[str, Any]
 
@@ -31,9 +34,18 @@ class Choice:
     source: str
 
 
-def shape_name(model_type: str, layers: int, hidden: int) -> str:
-    """A shape as presets spell it: model_type-layers-hidden, from the model's config."""
-    return f"{model_type}-{layers}-{hidden}"
+def shape_name(model_type: str, layers: int, hidden: int, inner: int | None = None) -> str:
+    """A shape as presets spell it: model_type-layers-hidden, from the model's config; then the MLP's inner size, where
+    the config names it.
+    """
+    return f"{model_type}-{layers}-{hidden}" if inner is None else f"{model_type}-{layers}-{hidden}-{inner}"
+
+
+def entry_for(models: Mapping[str, Any], shape: str | None) -> str | None:
+    """The key of `models` that a model of this shape takes: its own, else that without the MLP's inner size."""
+    match = _SHAPE.fullmatch(shape or "")
+    coarse = match["coarse"] if match else None
+    return next((name for name in (shape, coarse) if name in models), None)
 
 
 def editor_preset(name: str, shape: str | None, kind: type[S]) -> S:
@@ -42,13 +54,14 @@ def editor_preset(name: str, shape: str | None, kind: type[S]) -> S:
     Raises InputError naming a key that is wrong, wherever in the preset it stands.
     """
     values, choices = _resolved(name, shape)
-    taken = any(choice.source == _from_table(name, shape) for choice in choices)
-    return check(values, kind, f"configs/editors/{name}.yaml{f': {MODELS}.{shape}' if taken else ''}")
+    entry = entry_for(_parts(name)[1], shape)
+    taken = any(choice.source == _from_table(name, entry) for choice in choices)
+    return check(values, kind, f"configs/editors/{name}.yaml{f': {MODELS}.{entry}' if taken else ''}")
 
 
 def check_preset(name: str, kind: type[S]) -> None:
-    """Raise InputError where the preset does not fit the editor, for any shape that it knows or for another one."""
-    for shape in (None, *_parts(name)[1]):
+    """Raise InputError where the preset does not fit the editor, for any shape that it has values for, or another."""
+    for shape in (None, *(shape for shape, entry in _parts(name)[1].items() if entry is not None)):
         editor_preset(name, shape, kind)
 
 
@@ -68,13 +81,26 @@ def explained(name: str, shape: str) -> list[str]:
 
 def _resolved(name: str, shape: str | None) -> tuple[dict[str, Any], list[Choice]]:
     values, models, otherwise = _parts(name)
-    own = models.get(shape, {}) if shape else {}
-    choices = list(_choices(values, own, otherwise, name, shape))
+    entry = entry_for(models, shape)
+    own = models[entry] if entry else {}
+    choices = list(_choices(values, own or {}, otherwise, name, entry or shape))
+    if own is None:
+        _refuse_rules(choices, name, str(entry))
     return _with_choices(values, {choice.key: choice.value for choice in choices}), choices
 
 
-def _parts(name: str) -> tuple[dict[str, Any], dict[str, Values], Values]:
-    """The preset's own keys, its entries by shape, and what it has for every other shape."""
+def _refuse_rules(choices: Sequence[Choice], name: str, entry: str) -> None:
+    """Raise InputError where a key is left to the editor's own rule: nothing is published for the shape `entry`."""
+    if undecided := [choice.key for choice in choices if choice.value == AUTO]:
+        settings = " ".join(f"-S configs/editors/{name}.yaml:{key}=..." for key in undecided)
+        raise InputError(
+            f"editor {name}: nothing is published for models of the shape {entry}, so {', '.join(undecided)} must be "
+            f"chosen; found auto. Try values on validation edits (-S facts.split=validation), then: {settings}"
+        )
+
+
+def _parts(name: str) -> tuple[dict[str, Any], dict[str, Values | None], Values]:
+    """The preset's own keys, its entries by shape (None: nothing published), and what it has for every other shape."""
     path = PRESETS / "editors" / f"{name}.yaml"
     if not path.is_file():
         available = params.presets("editors")
@@ -85,11 +111,11 @@ def _parts(name: str) -> tuple[dict[str, Any], dict[str, Values], Values]:
     for shape in models:
         if not _SHAPE.fullmatch(str(shape)):
             raise InputError(
-                f"configs/editors/{name}.yaml: {MODELS}: wanted shapes of models, model_type-layers-hidden, such as "
-                f"gpt2-48-1600 for GPT-2 XL; found {shape!r}"
+                f"configs/editors/{name}.yaml: {MODELS}: wanted shapes of models, model_type-layers-hidden (and "
+                f"-inner), such as gpt2-48-1600 for GPT-2 XL; found {shape!r}"
             )
     for part, entry in ((OTHERWISE, otherwise), *((f"{MODELS}.{shape}", entry) for shape, entry in models.items())):
-        _check_keys(values, entry, f"configs/editors/{name}.yaml: {part}")
+        _check_keys(values, entry or {}, f"configs/editors/{name}.yaml: {part}")
     return values, models, otherwise
 
 

@@ -81,9 +81,13 @@ FAMILIES: dict[str, Architecture] = {
 
 
 def shape(config: PretrainedConfig) -> str:
-    """What editors' presets know a model by: its family, number of blocks and hidden size, as in gpt2-48-1600."""
+    """What editors' presets know a model by: its family, number of blocks and hidden size, as in gpt2-48-1600.
+
+    Then the MLP's inner size, where the config names it: Llama 2 7B (llama-32-4096-11008) is not Llama 3 8B.
+    """
     text = config.get_text_config()
-    return shape_name(text.model_type, text.num_hidden_layers, text.hidden_size)
+    inner = getattr(text, "intermediate_size", None)
+    return shape_name(text.model_type, text.num_hidden_layers, text.hidden_size, inner)
 
 
 def architecture(model: PreTrainedModel) -> Architecture:

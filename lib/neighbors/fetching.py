@@ -9,6 +9,7 @@ from typing import Any
 from filelock import FileLock
 from huggingface_hub import snapshot_download
 
+from lib.core.editor_presets import entry_for
 from lib.core.errors import InputError
 from lib.core.params import Encoder, Neighbors, preset, presets
 from lib.data import wheels
@@ -30,8 +31,8 @@ def encoders_in_use(neighbors: Neighbors, editor: Mapping[str, Any], shape: str 
     names = {neighbors.encoder} if neighbors.kind == "similar" else set()
     if editor.get("encoder") != "auto":
         own = [editor]
-    elif "encoder" in editor["models"].get(shape, {}):
-        own = [editor["models"][shape]]
+    elif (entry := entry_for(editor["models"], shape)) and "encoder" in editor["models"][entry]:
+        own = [editor["models"][entry]]
     else:
         own = [*editor["models"].values(), editor["otherwise"]]
     return sorted(names | {entry["encoder"] for entry in own if "encoder" in entry})

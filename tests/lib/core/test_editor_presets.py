@@ -16,13 +16,18 @@ from lib.editors import editor
 PUBLISHED = {
     ("memit", "gpt2-48-1600"): ("layers", [13, 14, 15, 16, 17]),
     ("memit", "gptj-28-4096"): ("layers", [3, 4, 5, 6, 7, 8]),
-    ("memit", "llama-32-4096"): ("layers", [4, 5, 6, 7, 8]),
+    ("memit", "llama-32-4096-14336"): ("layers", [4, 5, 6, 7, 8]),
+    ("memit", "llama-32-4096-11008"): ("layers", [4, 5, 6, 7, 8]),
+    ("memit", "mistral-32-4096-14336"): ("layers", [4, 5, 6, 7, 8]),
+    ("memit", "qwen2-28-3584-18944"): ("layers", [4, 5, 6, 7, 8]),
     ("alphaedit", "gpt2-48-1600"): ("layers", [13, 14, 15, 16, 17]),
     ("emmet", "gpt2-48-1600"): ("layers", [17]),
     ("emmet", "gptj-28-4096"): ("layers", [5]),
     ("rome", "gpt2-48-1600"): ("layer", 17),
     ("rome", "gptj-28-4096"): ("layer", 5),
-    ("r_rome", "llama-32-4096"): ("layer", 5),
+    ("r_rome", "llama-32-4096-11008"): ("layer", 5),
+    ("rome", "mistral-32-4096-14336"): ("layer", 5),
+    ("rome", "qwen2-28-3584-18944"): ("layer", 5),
 }
 """What the releases' hyper-parameter files have."""
 
@@ -79,6 +84,33 @@ def test_what_a_user_types_stays(preset: Any) -> None:
     assert [choice.key for choice in choices_for("any", "gpt2-48-1600")] == ["lr"]
 
 
+def test_an_entry_with_the_inner_size_goes_over_one_without(preset: Any) -> None:
+    """The fault: Llama 2 7B took the settings of Llama 3 8B, which has its family, depth and width."""
+    preset(models={"llama-32-4096": {"lr": 0.1}, "llama-32-4096-11008": {"lr": 0.2}})
+    rates = [editor_preset("any", f"llama-32-4096{inner}", Settings).lr for inner in ("-11008", "-14336", "")]
+    assert rates == [0.2, 0.1, 0.1]
+
+
+def test_a_model_for_which_nothing_is_published_is_refused_until_the_user_chooses(preset: Any) -> None:
+    preset(models={"qwen3-36-4096-12288": None})
+    with pytest.raises(
+        ValueError, match=r"nothing is published .* qwen3-36-4096-12288, so layers must be chosen; .*-S"
+    ):
+        editor_preset("any", "qwen3-36-4096-12288", Settings)
+    preset(models={"qwen3-36-4096-12288": None}, layers=[6])
+    of_the_shape = editor_preset("any", "qwen3-36-4096-12288", Settings)
+    assert (of_the_shape.layers, of_the_shape.lr, of_the_shape.inner["steps"]) == ([6], 0.5, 7)
+
+
+def test_llama_2_and_llama_3_have_their_own_settings_of_memit() -> None:
+    llama_2, llama_3 = (
+        editor_preset("memit", f"llama-32-4096-{inner}", editor("memit").Settings).model_dump()["optimisation"]
+        for inner in (11008, 14336)
+    )
+    assert (llama_2["lr"], llama_2["clamp"], llama_2["weight_decay"]) == (0.5, 4.0, 1.0e-3)
+    assert (llama_3["lr"], llama_3["clamp"], llama_3["weight_decay"]) == (0.1, 0.75, 0.5)
+
+
 @pytest.mark.usefixtures("preset")
 def test_what_was_taken_is_said_with_its_reason() -> None:
     assert explained("any", "gpt2-48-1600") == [
@@ -114,7 +146,7 @@ def test_every_preset_fits_its_editor_for_every_shape_and_every_entry_is_of_a_ke
     """An entry of a key that has a value of its own would never be taken."""
     editors.check_preset(name)
     values = YAML(typ="safe").load(ROOT / f"configs/editors/{name}.yaml") or {}
-    for entry in (values.get("otherwise", {}), *values.get("models", {}).values()):
+    for entry in filter(None, (values.get("otherwise"), *values.get("models", {}).values())):
         for key, value in entry.items():
             parts = [(values[key][part], part) for part in value] if isinstance(value, dict) else [(values[key], key)]
             assert all(own == "auto" for own, _ in parts), (name, key)

@@ -16,11 +16,13 @@ from lib.models.manifest import MANIFEST
     [
         (GPT2Config(n_layer=48, n_embd=1600), "gpt2-48-1600"),
         (GPTJConfig(), "gptj-28-4096"),
-        (LlamaConfig(num_hidden_layers=30, hidden_size=576), "llama-30-576"),
-        (Gemma3TextConfig(num_hidden_layers=18, hidden_size=640), "gemma3_text-18-640"),
+        (LlamaConfig(num_hidden_layers=30, hidden_size=576, intermediate_size=1536), "llama-30-576-1536"),
+        (Gemma3TextConfig(num_hidden_layers=18, hidden_size=640, intermediate_size=2048), "gemma3_text-18-640-2048"),
     ],
 )
-def test_a_shape_is_family_blocks_and_hidden_size(config: PretrainedConfig, name: str) -> None:
+def test_a_shape_is_family_blocks_hidden_size_and_the_inner_size_that_the_config_names(
+    config: PretrainedConfig, name: str
+) -> None:
     assert shape(config) == name
 
 
