@@ -7,25 +7,14 @@ import argparse
 from dataclasses import asdict
 from statistics import mean
 
-from transformers import GPT2Config, GPTJConfig, LlamaConfig, PretrainedConfig
-
 from lib.core import params
 from lib.core.run import run
 from lib.experiments import sizing
+from lib.experiments.configs import CONFIGS
+from lib.experiments.dry_run import DEVICES
 
-# The published configurations, so that nothing has to be downloaded.
-CONFIGS: dict[str, PretrainedConfig] = {
-    "gpt2-xl": GPT2Config(n_embd=1600, n_layer=48, n_head=25),
-    "gpt-j-6b": GPTJConfig(n_embd=4096, n_layer=28, n_head=16, rotary_dim=64),
-    "llama-3.1-8b": LlamaConfig(
-        vocab_size=128_256, hidden_size=4096, intermediate_size=14_336, num_hidden_layers=32, num_attention_heads=32,
-        num_key_value_heads=8, tie_word_embeddings=False,
-    ),
-}  # fmt: skip
-DEVICES = {
-    "h100": sizing.Device(name="H100 SXM", peak=989e12, share=0.35, memory=3.35e12, link=2e11, layer_seconds=6e-4),
-    "a100": sizing.Device(name="A100 80 GB", peak=312e12, share=0.45, memory=2.0e12, link=1.5e11, layer_seconds=6e-4),
-}
+MODELS = ("gpt2-xl", "gpt-j-6b", "llama-3.1-8b")
+"""Those of docs/sizing.md."""
 _SHARDED = {"edit": sizing.edit_need, "score": sizing.score_need, "score, texts": sizing.text_need}
 _GENERATION_PROMPTS = 10
 """CounterFact's, an edit."""
@@ -82,7 +71,7 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--models", nargs="+", choices=list(CONFIGS), default=list(CONFIGS))
+    parser.add_argument("--models", nargs="+", choices=list(CONFIGS), default=list(MODELS))
     parser.add_argument("--device", choices=list(DEVICES), default="h100")
     parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--paraphrases", type=int, default=15, help="for every edit")

@@ -1,9 +1,10 @@
-"""Run the rows of a table as DVC experiments and print it: `python -m apps.table experiments/mass.yaml -S ...`.
+"""Run the rows of a table as DVC experiments and print it: `python -m apps.table experiments/ft/table2-zsre.yaml`.
 
 Every row starts from the committed params.yaml and presets, whatever an earlier `-S` has left in the workspace, and is
 run once for each seed, as far as the table needs: up to stage `evaluate`, or to the file's own `stage`. A run whose
 name is already an experiment of the commit at HEAD is not run again; the name carries a hash of all values that the row
-runs with. Beside ours stand the published numbers of the same row, of another model and size.
+runs with. Beside ours stand the published numbers of the same row. `--dry-run` runs nothing: it prints the rows with
+what they need; `--scale small` runs them as far as a CPU takes them.
 """
 
 import argparse
@@ -12,22 +13,32 @@ import logging
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
+
+import polars as pl
 
 from lib.core.params import ROOT
 from lib.core.run import run
-from lib.experiments.files import Experiments, read_experiments
+from lib.experiments import dry_run, weight_rows
+from lib.experiments.files import Experiments, Scale, read_experiments
 from lib.experiments.overrides import PARAMS
 from lib.experiments.repository import committed, experiments
+from lib.experiments.runs import fetched
 from lib.experiments.workspace import PlannedRun, Workspace
 from lib.metrics import published
-from lib.metrics.headline import shown
+from lib.metrics.headline import Column, shown
 from lib.report.headline import cells, table_title, verdicts
 
 EVALUATE = "metrics/evaluate.json"
-PUBLISHED = ("efficacy", "generalization", "locality", "score")
+DETAILS, WEIGHTS = "results/evaluate.json", "results/train/weights.csv"
+TEXT_COLUMNS = tuple(
+    Column(name=name, title=name, unit="percent", kind="generation", measure=name, has_before=True)
+    for name in ("fluency", "consistency")
+)
+"""Of sampled texts, times 100: in a table whose rows sample them."""
 _DVC = [sys.executable, "-m", "dvc"]
 _SHORT = 7
 """Digits of a commit in a message."""
@@ -38,10 +49,11 @@ def main() -> None:
     options = _options()
     table, workspace = read_experiments(options.table), Workspace.of(ROOT)
     seeds = options.seeds or table.seeds
-    plans = {
-        row: [workspace.plan(table, row, seed, options.set_param) for seed in seeds]
-        for row in table.selected(options.rows)
-    }
+    rows, settings = table.selected(options.rows, options.scale), _settings_of(options)
+    if options.dry_run:
+        print("\n".join(_dry_run(workspace, table, rows, seeds, settings, options)))
+        return
+    plans = {row: [workspace.plan(table, row, seed, settings, options.scale) for seed in seeds] for row in rows}
     runs = list(chain.from_iterable(plans.values()))
     differences = "\n".join(workspace.differences(runs))
     _logger.info(differences)
@@ -52,11 +64,61 @@ def main() -> None:
     measured = {
         row: [metrics for planned in of_seeds if (metrics := results[planned.name])] for row, of_seeds in plans.items()
     }
-    print(rendered(measured, _published(workspace, table, options.set_param)))
+    if table.show == "weights":
+        print(weight_rows.table(_weights(workspace, plans), published.named(table.published or "weights")))
+    else:
+        print(rendered(measured, _published(workspace, table, settings, options.scale)))
     if differences:
         print(f"\n{differences}")
     if failed := [name for name, metrics in results.items() if metrics is None]:
         sys.exit(_failure(failed, len(runs)))
+
+
+def _settings_of(options: argparse.Namespace) -> list[str]:
+    """What `-S` gave, and where --model-folder says that the model lies."""
+    if options.model_folder is None:
+        return list(options.set_param)
+    model, folder = options.model_folder
+    preset = f"configs/models/{model}.yaml"
+    return [*options.set_param, f"{preset}:source=folder", f"{preset}:name={Path(folder).resolve()}"]
+
+
+def _dry_run(
+    workspace: Workspace,
+    table: Experiments,
+    rows: Sequence[str],
+    seeds: Sequence[int],
+    settings: Sequence[str],
+    options: argparse.Namespace,
+) -> list[str]:
+    """The rows with what they would do and need; nothing is run, fetched or asked of a GPU."""
+    device = None if options.scale == "small" else dry_run.DEVICES[options.device]
+    previews = {
+        row: dry_run.preview(
+            workspace.resolved(table.changes(row, seeds[0], settings, options.scale)), table.stage, device
+        )
+        for row in rows
+    }
+    head = f"{table.name}: {len(rows)} rows, each with seeds {', '.join(map(str, seeds))}, up to stage {table.stage}"
+    left_out = [row for row in table.rows if row not in rows and not options.rows]
+    changes = {row: [*table.rows[row], *(table.small.get(row, ()) if options.scale == "small" else ())] for row in rows}
+    return [head, "", *dry_run.lines(previews, changes, left_out)]
+
+
+def _weights(workspace: Workspace, plans: Mapping[str, Sequence[PlannedRun]]) -> dict[str, list[pl.DataFrame]]:
+    """Of every row and seed that ran, what its edits change in the weights."""
+    return {
+        row: [pl.read_csv(BytesIO(content)) for run in runs if (content := _output(workspace, run.name, WEIGHTS))]
+        for row, runs in plans.items()
+    }
+
+
+def _output(workspace: Workspace, name: str, path: str) -> bytes | None:
+    """The content of an output of HEAD's experiment of this name, from DVC's cache; None where HEAD has none."""
+    if (commit := experiments(workspace.root, name).get(workspace.commit)) is None:
+        return None
+    with fetched(workspace.root, commit, path) as local:
+        return local.read_bytes()
 
 
 def _failure(names: Sequence[str], runs: int) -> str:
@@ -78,7 +140,7 @@ def _queue(workspace: Workspace, runs: Sequence[PlannedRun], stage: str) -> None
 def _evaluated(workspace: Workspace, planned: PlannedRun, stage: str) -> dict[str, Any] | None:
     """metrics/evaluate.json of this run, which is made if HEAD has none of its name; None where it fails."""
     if metrics := _metrics(workspace, planned.name):
-        return metrics
+        return metrics | _texts(workspace, planned)
     for commit in experiments(workspace.root, planned.name):
         _logger.info("%s: only commit %s has it, HEAD has not; it is run", planned.name, commit[:_SHORT])
     # --temp: in a folder of its own, so that nothing is left in the workspace.
@@ -89,7 +151,18 @@ def _evaluated(workspace: Workspace, planned: PlannedRun, stage: str) -> dict[st
         reason = f"`dvc exp run` ended with status {code}" if code else f"it left no {EVALUATE}"
         _logger.error("%s failed: %s", planned.name, reason)
         return None
-    return metrics
+    return metrics | _texts(workspace, planned)
+
+
+def _texts(workspace: Workspace, planned: PlannedRun) -> dict[str, float]:
+    """Fluency and consistency of a run that samples texts; nothing of another."""
+    limit = planned.values[PARAMS]["score"].get("generations", {}).get("limit", 0)
+    if limit == 0 or (content := _output(workspace, planned.name, DETAILS)) is None:
+        return {}
+    measured = json.loads(content)["after"].get("generation", {})
+    summaries = {column.name: measured.get(column.name) for column in TEXT_COLUMNS}
+    values = {name: summary["mean"] for name, summary in summaries.items() if summary}
+    return values | {f"{name}_ci95": summary["ci95"] for name, summary in summaries.items() if summary}
 
 
 def _settings(changes: Sequence[str]) -> list[str]:
@@ -103,31 +176,32 @@ def _metrics(workspace: Workspace, name: str) -> dict[str, Any] | None:
     return None if text is None else dict(json.loads(text))
 
 
-def _published(workspace: Workspace, table: Experiments, settings: Sequence[str]) -> published.Table:
-    """The published table that is nearest to what is run here."""
+def _published(workspace: Workspace, table: Experiments, settings: Sequence[str], scale: Scale) -> published.Beside:
+    """The published values that the file names, or those that are nearest to what is run here."""
+    if table.published:
+        return published.named(table.published)
     values = workspace.resolved([*table.common, *settings])
     dataset = values[PARAMS]["dataset"]
     measure = values[f"configs/datasets/{dataset}.yaml"]["metric"]
-    return published.table(dataset, values[PARAMS]["protocol"]["kind"], measure)
+    return published.beside(published.table(dataset, values[PARAMS]["protocol"]["kind"], measure))
 
 
-def rendered(results: Mapping[str, Sequence[Mapping[str, Any]]], beside: published.Table) -> str:
+def rendered(results: Mapping[str, Sequence[Mapping[str, Any]]], beside: published.Beside) -> str:
     """A Markdown table: for each row the verdict and the headline, over seeds their mean and spread.
 
     Args:
         results: For each row the metrics of every seed that ran; a row without any has failed.
         beside: Published results, which are teacher-forced, in the last column.
     """
-    papers = {result.method: result for result in beside.results}
-    title = f"published, teacher-forced: {beside.dataset}, {beside.model}, {beside.edits} (eff. / gen. / loc. / score)"
-    columns = shown(chain.from_iterable(results.values()))
+    title = f"published, teacher-forced: {beside.title} ({' / '.join(beside.measures)})"
+    runs = [*chain.from_iterable(results.values())]
+    columns = (*shown(runs), *(column for column in TEXT_COLUMNS if any(column.name in run for run in runs)))
     lines = [
         f"| row | seeds | N | verdict | {' | '.join(map(table_title, columns))} | {title} |",
         f"|---|---|---|---|{'---|' * len(columns)}---|",
     ]
     for row, metrics in results.items():
-        paper = papers.get(row)
-        published_cell = " / ".join(str(getattr(paper, measure)) for measure in PUBLISHED) if paper else "-"
+        published_cell = " / ".join(map(str, beside.values.get(row, ("-",))))
         edits = metrics[0]["n"] if metrics else "-"
         numbers = [verdicts(metrics), *cells(metrics, columns)] if metrics else ["failed"] * (1 + len(columns))
         lines.append(f"| {row} | {len(metrics)} | {edits} | {' | '.join(numbers)} | {published_cell} |")
@@ -140,6 +214,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, nargs="+", help="instead of the table's own")
     parser.add_argument("--rows", nargs="+", default=[], help="only these rows")
     parser.add_argument("--queue", action="store_true", help="only queue what is missing, for `dvc queue start`")
+    parser.add_argument("--dry-run", action="store_true", help="run nothing: print what the rows would do and need")
+    parser.add_argument("--scale", choices=get_args(Scale), default="paper", help="small: what a CPU takes in hours")
+    parser.add_argument("--device", choices=list(dry_run.DEVICES), default="h100", help="of --dry-run's hours")
+    parser.add_argument(
+        "--model-folder", nargs=2, metavar=("PRESET", "FOLDER"), help="a model's own copy in place of the hub's"
+    )
     parser.add_argument("-S", "--set-param", action="append", default=[], help="for every row, as with dvc exp run")
     return parser.parse_args()
 

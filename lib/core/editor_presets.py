@@ -79,8 +79,12 @@ def explained(name: str, shape: str) -> list[str]:
     return [f"editor {name}: {', '.join(settings)}: {source}" for source, settings in sources.items()]
 
 
-def _resolved(name: str, shape: str | None) -> tuple[dict[str, Any], list[Choice]]:
-    values, models, otherwise = _parts(name)
+def resolved(content: Values, name: str, shape: str | None) -> tuple[dict[str, Any], list[Choice]]:
+    """The settings that the preset `content` of editor `name` has for a model of this shape, and where each is from.
+
+    Raises InputError naming a key that is wrong, or one that is left open where nothing is published.
+    """
+    values, models, otherwise = _split(content, name)
     entry = entry_for(models, shape)
     own = models[entry] if entry else {}
     choices = list(_choices(values, own or {}, otherwise, name, entry or shape))
@@ -99,14 +103,27 @@ def _refuse_rules(choices: Sequence[Choice], name: str, entry: str) -> None:
         )
 
 
+def _resolved(name: str, shape: str | None) -> tuple[dict[str, Any], list[Choice]]:
+    return resolved(_content(name), name, shape)
+
+
 def _parts(name: str) -> tuple[dict[str, Any], dict[str, Values | None], Values]:
-    """The preset's own keys, its entries by shape (None: nothing published), and what it has for every other shape."""
+    return _split(_content(name), name)
+
+
+def _content(name: str) -> dict[str, Any]:
+    """What the preset's file holds. Raises InputError with the nearest name where there is none."""
     path = PRESETS / "editors" / f"{name}.yaml"
     if not path.is_file():
         available = params.presets("editors")
         near = did_you_mean(name, available)
         raise InputError(f"editor: wanted one of {', '.join(available)}; found {name!r}{near}")
-    values = dict(params.read_params(path))
+    return dict(params.read_params(path))
+
+
+def _split(content: Values, name: str) -> tuple[dict[str, Any], dict[str, Values | None], Values]:
+    """The preset's own keys, its entries by shape (None: nothing published), and what it has for every other shape."""
+    values = dict(content)
     models, otherwise = values.pop(MODELS, {}) or {}, values.pop(OTHERWISE, {}) or {}
     for shape in models:
         if not _SHAPE.fullmatch(str(shape)):

@@ -57,7 +57,14 @@ def read_root() -> Params:
     """
     root = check(params.read_params(), Params, params.PARAMS_FILE.name)
     model = params.preset("models", root.model, Model)
-    dataset = params.preset("datasets", root.dataset, Dataset)
+    return checked_root(root, model, params.preset("datasets", root.dataset, Dataset))
+
+
+def checked_root(root: Params, model: Model, dataset: Dataset) -> Params:
+    """`root` with the values that `auto` stands for, given the presets that it names.
+
+    Raises InputError as `read_root` does.
+    """
     root = root.model_copy(
         update={
             "facts": params.with_limit(root.facts, dataset),

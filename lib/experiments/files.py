@@ -4,10 +4,18 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from ruamel.yaml import YAML
 
 from lib.core.errors import InputError
+from lib.core.section import did_you_mean
+
+Scale = Literal["paper", "small"]
+"""Of the rows: as the paper has them, or as far as a CPU takes them in hours."""
+SET = "set"
+_KEYS = ("stage", "seeds", "seed_params", "published", "show", SET, "rows", "small")
+_FOLDER = "experiments"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,34 +31,69 @@ class Experiments:
     common: Sequence[str]
     """Changes of every row."""
     rows: Mapping[str, Sequence[str]]
+    published: str | None
+    """The name in lib/metrics/published.py of what stands beside the rows; None: what is nearest to the run."""
+    show: Literal["headline", "weights"]
+    """What the table prints: the headline of every row, or what its edits change in the weights."""
+    small: Mapping[str, Sequence[str]]
+    """Changes of `--scale small`, over a row's own: `set` of every row, and of rows by their names."""
+    skipped: Sequence[str]
+    """Rows that `--scale small` leaves out."""
 
-    def changes(self, row: str, seed: int, settings: Sequence[str]) -> list[str]:
-        """All changes of one run; `settings` are put over the common ones, and a row's own over both."""
-        seeds = (f"{param}={seed}" for param in self.seed_params)
-        return [*self.common, *settings, *self.rows[row], *seeds]
+    def changes(self, row: str, seed: int, settings: Sequence[str], scale: Scale = "paper") -> list[str]:
+        """All changes of one run; `settings` are put over the common ones, and a row's own over both.
+
+        At scale `small` its changes go over the row's, and settings over those of its changes that they name.
+        """
+        seeds = [f"{param}={seed}" for param in self.seed_params]
+        changes = [*self.common, *settings, *self.rows[row]]
+        if scale == "small":
+            smaller = [*self.small.get(SET, ()), *self.small.get(row, ())]
+            keys = {_key(change) for change in smaller}
+            changes += [*smaller, *(setting for setting in settings if _key(setting) in keys)]
+        return [*changes, *seeds]
 
     def slug(self, row: str, seed: int) -> str:
         """File, row and seed in letters that git allows in a name: `rows-ft-mask-s0`."""
         return re.sub(r"[^a-z0-9]+", "-", f"{self.name}-{row}-s{seed}".lower()).strip("-")
 
-    def selected(self, names: Sequence[str]) -> list[str]:
-        """The rows of these names in the file's order; all of them where `names` is empty.
+    def selected(self, names: Sequence[str], scale: Scale = "paper") -> list[str]:
+        """The rows of these names in the file's order; where `names` is empty, all but those that the scale leaves out.
 
         Raises InputError for a name that no row has.
         """
+        if not names:
+            return [row for row in self.rows if scale == "paper" or row not in self.skipped]
         if unknown := [name for name in names if name not in self.rows]:
             raise InputError(f"{self.name}: wanted rows among {', '.join(self.rows)}; found {unknown[0]!r}")
-        return [row for row in self.rows if not names or row in names]
+        return [row for row in self.rows if row in names]
+
+
+def _key(change: str) -> str:
+    """What a change sets: `a.b=1` sets a.b."""
+    return change.partition("=")[0].lstrip("+~")
 
 
 def read_experiments(path: Path) -> Experiments:
-    """The file at `path`. Raises FileNotFoundError where there is none."""
+    """The file at `path`. Raises FileNotFoundError where there is none, InputError for a key that no file has."""
     values = YAML(typ="safe").load(path)
+    if unknown := [key for key in values if key not in _KEYS]:
+        near = did_you_mean(unknown[0], _KEYS)
+        raise InputError(f"{path}: wanted the keys {', '.join(_KEYS)}; found {unknown[0]!r}{near}")
+    small = dict(values.get("small") or {})
+    skipped = small.pop("skip", [])
+    if wrong := [row for row in (*small, *skipped) if row not in (*values["rows"], SET)]:
+        raise InputError(f"{path}: small: wanted set, skip and rows of the table; found {wrong[0]!r}")
+    folder = path.resolve().parent
     return Experiments(
-        name=path.stem,
+        name=f"{folder.name}-{path.stem}" if folder.parent.name == _FOLDER else path.stem,
         stage=values.get("stage", "evaluate"),
         seeds=values["seeds"],
         seed_params=values["seed_params"],
         common=values.get("set", []),
         rows=values["rows"],
+        published=values.get("published"),
+        show=values.get("show", "headline"),
+        small=small,
+        skipped=skipped,
     )

@@ -22,16 +22,16 @@ from lib.models.likelihood import hidden_states
 from lib.models.packing import ROW_TOKENS, Item, pack
 
 _DTYPE = torch.bfloat16
-_BYTES = 2
+BYTES = 2
 """Of a weight and of an activation in it."""
-_TRAINED_BYTES = 20
+TRAINED_BYTES = 20
 """Of a trained value in float32: itself, its gradient, two moments, and its place in the exchange of gradients."""
-_RUNTIME_GIB = 1.0
+RUNTIME_GIB = 1.0
 """Of a CUDA context and its libraries' workspaces."""
 _COUNTED_ROWS = 4
 _LONGEST_TEXT = 100
 """Tokens of a text of stage score, about."""
-_HOUR = 3600
+HOUR = 3600
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +138,7 @@ def shape_of_model(config: PretrainedConfig, lora: Lora) -> Shape:
         vocabulary=int(config.vocab_size),
         adapter=_count(adapter.parameters()),
         saved=_saved(model, adapter),
-        cache=2 * layers * int(getattr(config, "num_key_value_heads", heads)) * head_size * _BYTES,
+        cache=2 * layers * int(getattr(config, "num_key_value_heads", heads)) * head_size * BYTES,
     )
 
 
@@ -156,7 +156,7 @@ def _saved(model: nn.Module, adapter: Adapter) -> float:
     own = {parameter.untyped_storage()._cdata for parameter in (*model.parameters(), *adapter.parameters())}
     # The adapter in the model's dtype is kept as well, once a pass: 2 bytes a value, not a token.
     size = sum(tensor.untyped_storage().nbytes() for storage, tensor in saved.items() if storage not in own)
-    return (size - _BYTES * _count(adapter.parameters())) / (_COUNTED_ROWS * ROW_TOKENS)
+    return (size - BYTES * _count(adapter.parameters())) / (_COUNTED_ROWS * ROW_TOKENS)
 
 
 def _count(tensors: Iterable[Tensor]) -> int:
@@ -166,43 +166,43 @@ def _count(tensors: Iterable[Tensor]) -> int:
 
 def edit_need(shape: Shape, work: Work, device: Device, processes: int = 1, sharded: bool = False) -> Need:
     """Conditional fine-tuning: frozen weights, an adapter in training, what one pass keeps, logits of its targets."""
-    held, gathered = _weights(shape, processes, sharded)
+    held, gathered = held_weights(shape, processes, sharded)
     tokens = work.batch_size * work.pair_tokens / processes  # of a step, in one process
     passes = max(1, math.ceil(tokens / work.micro_batch_tokens))
     predicted = tokens / passes * work.target_tokens / work.pair_tokens
     operations = 4 * shape.matrix_weights * tokens / passes + 4 * shape.hidden * shape.vocabulary * predicted
     exchange = 2 * (1 - 1 / processes) * 4 * shape.adapter / device.link
-    update = 2 * _TRAINED_BYTES * shape.adapter / device.memory
-    seconds = passes * _pass(shape, device, operations, 2, gathered) + exchange + update
+    update = 2 * TRAINED_BYTES * shape.adapter / device.memory
+    seconds = passes * pass_seconds(shape, device, operations, 2, gathered) + exchange + update
     logits = 3 * 4 * predicted * shape.vocabulary
     activations = min(tokens, work.micro_batch_tokens) * shape.saved
-    memory = held + shape.adapter * (_TRAINED_BYTES + _BYTES) + activations + logits
+    memory = held + shape.adapter * (TRAINED_BYTES + BYTES) + activations + logits
     steps = work.epochs * math.ceil(work.pairs / work.batch_size)
-    return Need(gib=memory / 2**30 + _RUNTIME_GIB, hours=steps * seconds / _HOUR)
+    return Need(gib=memory / 2**30 + RUNTIME_GIB, hours=steps * seconds / HOUR)
 
 
 def score_need(shape: Shape, work: Work, device: Device, processes: int = 1, sharded: bool = False) -> Need:
     """Every evaluation prompt with its targets, before and after; prompts are computed once for all their targets."""
-    held, gathered = _weights(shape, processes, sharded)
+    held, gathered = held_weights(shape, processes, sharded)
     tokens = 2 * work.edits * work.prompts * (work.pair_tokens + (work.targets - 1) * work.target_tokens)
     heads = 2 * work.edits * work.prompts * work.targets * work.target_tokens
     passes = math.ceil(tokens / work.micro_batch_tokens)
     operations = (2 * shape.matrix_weights * tokens + 2 * shape.hidden * shape.vocabulary * heads) / passes
-    seconds = math.ceil(passes / processes) * _pass(shape, device, operations, 1, gathered)
+    seconds = math.ceil(passes / processes) * pass_seconds(shape, device, operations, 1, gathered)
     logits = 2 * 4 * heads / passes * shape.vocabulary
-    memory = held + work.micro_batch_tokens * 6 * shape.inner * _BYTES + logits
-    return Need(gib=memory / 2**30 + _RUNTIME_GIB, hours=seconds / _HOUR)
+    memory = held + work.micro_batch_tokens * 6 * shape.inner * BYTES + logits
+    return Need(gib=memory / 2**30 + RUNTIME_GIB, hours=seconds / HOUR)
 
 
 def text_need(shape: Shape, work: Work, device: Device, processes: int = 1, sharded: bool = False) -> Need:
     """What stage score writes, before and after: a step reads all weights for one token of every row of a batch."""
-    held, gathered = _weights(shape, processes, sharded)
+    held, gathered = held_weights(shape, processes, sharded)
     steps = 2 * work.edits * (work.greedy_tokens + work.passage_tokens) / work.text_rows / processes
     operations = 2 * shape.weights * work.text_rows
     longest = work.text_rows * _LONGEST_TEXT * shape.cache
     memory = held + longest + 4 * 8 * work.text_rows * shape.vocabulary
-    seconds = steps * _pass(shape, device, operations, 1, gathered)
-    return Need(gib=memory / 2**30 + _RUNTIME_GIB, hours=seconds / _HOUR)
+    seconds = steps * pass_seconds(shape, device, operations, 1, gathered)
+    return Need(gib=memory / 2**30 + RUNTIME_GIB, hours=seconds / HOUR)
 
 
 def paraphrase_need(shape: Shape, work: Work, device: Device, processes: int = 1) -> Need:
@@ -210,28 +210,28 @@ def paraphrase_need(shape: Shape, work: Work, device: Device, processes: int = 1
     steps = math.ceil(work.edits * work.paraphrase_tokens / work.paraphrase_batch / processes)
     held = work.paraphrase_batch * work.paraphrase_context * shape.cache
     arithmetic = 2 * shape.weights * work.paraphrase_batch / (device.peak * device.share)
-    seconds = max(arithmetic, (shape.weights * _BYTES + held) / device.memory)
-    return Need(gib=(shape.weights * _BYTES + held) / 2**30 + _RUNTIME_GIB, hours=steps * seconds / _HOUR)
+    seconds = max(arithmetic, (shape.weights * BYTES + held) / device.memory)
+    return Need(gib=(shape.weights * BYTES + held) / 2**30 + RUNTIME_GIB, hours=steps * seconds / HOUR)
 
 
-def _weights(shape: Shape, processes: int, sharded: bool) -> tuple[float, float]:
+def held_weights(shape: Shape, processes: int, sharded: bool) -> tuple[float, float]:
     """Bytes of weights that a process holds, and those that it gathers from the others for every pass.
 
     Spread blocks are whole two at a time: the one in use and the next.
     """
-    blocks = shape.block_weights * _BYTES
+    blocks = shape.block_weights * BYTES
     if not sharded:
-        return shape.weights * _BYTES, 0.0
-    unsharded = shape.weights * _BYTES - blocks
+        return shape.weights * BYTES, 0.0
+    unsharded = shape.weights * BYTES - blocks
     return unsharded + blocks / processes + 2 * blocks / shape.layers, blocks * (1 - 1 / processes)
 
 
-def _pass(shape: Shape, device: Device, operations: float, directions: int, gathered: float) -> float:
+def pass_seconds(shape: Shape, device: Device, operations: float, directions: int, gathered: float) -> float:
     """Seconds of one pass: forward (1 direction), or forward and backward (2). Gathering goes on beside it."""
     return max(
         directions * gathered / device.link,
         operations / (device.peak * device.share),
-        directions * shape.weights * _BYTES / device.memory,
+        directions * shape.weights * BYTES / device.memory,
         directions * shape.layers * device.layer_seconds,
     )
 

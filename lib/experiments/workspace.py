@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.core.errors import InputError
-from lib.experiments.files import Experiments
+from lib.experiments.files import Experiments, Scale
 from lib.experiments.overrides import PARAMS, by_file, differing, overridden, reset, values_of
 from lib.experiments.repository import changed, committed, head, untracked
 
@@ -64,16 +64,18 @@ class Workspace:
         overrides = by_file(changes)
         params = overridden(self._text(PARAMS) or "{}", overrides.pop(PARAMS, []), PARAMS)
         values = {PARAMS: params}
-        for path in sorted({*overrides, *_presets(self.dag, params)}):
+        for path in sorted({*overrides, *_presets(self.dag, params)} - {PARAMS}):  # report depends on all of it
             if (text := self._text(path)) is not None:
                 values[path] = overridden(text, overrides.get(path, []), path)
             elif path in overrides:
                 raise InputError(f"-S {path}:{overrides[path][0]}: wanted a file of the repository; found none")
         return values
 
-    def plan(self, table: Experiments, row: str, seed: int, settings: Sequence[str]) -> PlannedRun:
+    def plan(
+        self, table: Experiments, row: str, seed: int, settings: Sequence[str], scale: Scale = "paper"
+    ) -> PlannedRun:
         """One run of the table's row. Raises InputError where a change is none that the files take."""
-        changes = table.changes(row, seed, settings)
+        changes = table.changes(row, seed, settings, scale)
         values = self.resolved(changes)
         code = {path: self._content(path) for path in self.uncommitted_code(values)}
         content = json.dumps([values, table.stage, code], sort_keys=True)

@@ -1,9 +1,9 @@
 """The table of docs/sizing.md is what the app prints."""
 
-from apps.sizing import CONFIGS, DEVICES, needs
+from apps.sizing import DEVICES, MODELS, needs
 from lib.core.params import ROOT
 
 
 def test_the_documented_table_is_computed() -> None:
-    printed = needs(list(CONFIGS), DEVICES["h100"], edits=10_000, paraphrases=15, neighbors=20, rows=256)
+    printed = needs(list(MODELS), DEVICES["h100"], edits=10_000, paraphrases=15, neighbors=20, rows=256)
     assert printed in (ROOT / "docs" / "sizing.md").read_text()

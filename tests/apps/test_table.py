@@ -8,10 +8,6 @@ from typing import Any
 import pytest
 
 from apps import table
-from lib import editors
-from lib.core import params
-from lib.experiments.files import read_experiments
-from lib.experiments.workspace import Workspace
 from lib.metrics import published
 from tests.helpers import pages
 from tests.helpers.repositories import EVALUATE, PARAMS, PYTHON_FIRST, commit, dvc, experiments, git, small_repository
@@ -22,7 +18,7 @@ def metrics(exact_match: float) -> dict[str, Any]:
 
 
 def test_one_seed_shows_its_interval_and_several_their_spread() -> None:
-    beside = published.table("counterfact", "mass", "success")
+    beside = published.named("counterfact-mass")
     printed = table.rendered({"MEMIT": [metrics(98.0)], "new": [metrics(70.0), metrics(72.0)]}, beside).splitlines()
     assert printed[2] == (
         "| MEMIT | 1 | 4 | safe | 98.0 ± 2.5 | 95.0 ± 2.5 | 95.0 ± 2.5 | 1.020 ± 2.500 | 0.123 ± 2.500 | 5.0 ± 2.5 | "
@@ -33,7 +29,7 @@ def test_one_seed_shows_its_interval_and_several_their_spread() -> None:
 
 
 def test_a_row_without_any_run_is_in_the_table_as_failed() -> None:
-    beside = published.table("counterfact", "mass", "success")
+    beside = published.named("counterfact-mass")
     printed = table.rendered({"MEMIT": [], "new": [metrics(70.0)]}, beside).splitlines()
     assert printed[2] == f"| MEMIT | 0 | - | {'failed | ' * 11}98.9 / 88.6 / 73.7 / 85.8 |"
 
@@ -155,33 +151,3 @@ def test_the_users_facts_are_in_no_commit_where_git_ignores_them(clone: Path, mo
     files = {name: git(clone, "ls-tree", "-r", "--name-only", *refs) for name, refs in experiments(clone).items()}
     assert "own/facts.csv" not in files["own"]
     assert "seen.csv" in files["seen"]
-
-
-FILES = sorted((params.ROOT / "experiments").glob("*.yaml"))
-SWITCHES = {
-    "editor": (), "protocol.kind": (), "regularize.method": (), "train.objective": (), "train.mask_prompt": (),
-    "train.dpo": (), "train.text": (), "para.method": ("para.n",), "neighbors.kind": ("neighbors.n",),
-}  # fmt: skip
-"""What makes a row what it is, and what else must be said where that is not `none`."""
-
-
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_every_change_of_an_experiment_names_a_param_and_every_editor_exists(file: Path) -> None:
-    workspace, file_of_rows = Workspace.of(params.ROOT), read_experiments(file)
-    for row in file_of_rows.rows:
-        values = workspace.resolved(file_of_rows.changes(row, 0, []))
-        assert values["params.yaml"]["editor"] in editors.names()
-
-
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_every_row_spells_out_what_it_is_and_asks_for_the_texts_that_the_headline_is_of_and_no_others(
-    file: Path,
-) -> None:
-    """None of it is left to params.yaml, in which another default would make it another row."""
-    file_of_rows = read_experiments(file)
-    for row in file_of_rows.rows:
-        spelled = dict(change.split("=", 1) for change in file_of_rows.changes(row, 0, []))
-        for switch, numbers in SWITCHES.items():
-            assert switch in spelled, f"{row}: {switch}"
-            assert spelled[switch] == "none" or not {*numbers} - {*spelled}, f"{row}: {numbers}"
-        assert (spelled["score.greedy.limit"], spelled["score.generations.limit"]) == ("null", "0")

@@ -22,6 +22,7 @@ from lib.edits.edit import Edit
 from lib.edits.updates import Dense, Update, Vector, check_finite
 from lib.methods.context import Context
 from lib.methods.training.loop import Step
+from lib.methods.training.pairs import unmasked
 from lib.models.architecture import architecture
 from lib.models.likelihood import token_nll
 from lib.models.packing import Item, Packed, batches, pack
@@ -39,9 +40,10 @@ class Tuning(Section):
     )
     layers: list[int] | Auto = Field(description="layers, counted from 0; auto: one, by depth")
     depth: float = Field(ge=0, lt=1, description="which layer auto takes: this share of the layers lies before it")
-    objective: Literal["corrected", "published"] = Field(
+    objective: Literal["corrected", "published", "sentence"] = Field(
         description="corrected: teacher-forced likelihood of the target; published: every target token is predicted "
-        "from the last prompt token, as in the releases of ROME and MEMIT"
+        "from the last prompt token, as in the releases of ROME and MEMIT; sentence: likelihood of prompt and target, "
+        "equation 1 of arXiv 2402.11078"
     )
     epochs: int = Field(ge=1, description="passes over all requests, at most")
     lr: float = Field(gt=0, description="of Adam, constant")
@@ -92,11 +94,14 @@ def copies(model: PreTrainedModel, settings: Tuning) -> Values:
 
 
 def training_items(tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], settings: Tuning) -> list[Item]:
-    """One item a request; as published, every target token is a target of its own right after the prompt."""
+    """One item a request; as published, every target token is a target of its own right after the prompt.
+
+    Of the objective `sentence` every token after the first is a target token.
+    """
     items = encode(tokenizer, [request.prompt for request in requests], [(request.target_new,) for request in requests])
     if settings.objective == "published":
         return [Item(prompt=item.prompt, targets=tuple((token,) for token in item.targets[0])) for item in items]
-    return items
+    return [unmasked(item) for item in items] if settings.objective == "sentence" else items
 
 
 def token_weights(items: Sequence[Item], batch: int, like: Tensor) -> Tensor:

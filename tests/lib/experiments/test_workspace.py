@@ -25,6 +25,10 @@ def plan(root: Path, *settings: str, row: list[str] = ROW_A, stage: str = "evalu
         seed_params=["train.seed"],
         common=["neighbors.kind=random"],
         rows={"A": row},
+        published=None,
+        show="headline",
+        small={},
+        skipped=[],
     )
     return Workspace.of(root).plan(table, "A", 5, settings)
 
@@ -93,3 +97,12 @@ def test_a_preset_that_is_not_there_is_named(repository: Path) -> None:
     (repository / "params.yaml").unlink()
     with pytest.raises(InputError, match=r"params\.yaml is deleted here.*`git checkout params\.yaml`"):
         plan(repository)
+
+
+def test_a_dag_that_depends_on_all_of_params_yaml_leaves_the_changes_in_values_and_name(repository: Path) -> None:
+    """The fault: a stage with `params.yaml:` among its params set its values back, so all rows had one hash."""
+    (repository / "dvc.yaml").write_text(FILES["dvc.yaml"].replace("      - dataset\n", "      - params.yaml:\n"))
+    commit(repository, "all params")
+    planned = plan(repository)
+    assert planned.values["params.yaml"]["para"] == {"n": 3}
+    assert planned.name[-6:] != plan(repository, row=["para.n=4"]).name[-6:]
