@@ -16,8 +16,10 @@ from lib.core.records import Request
 from lib.edits.edit import Edit
 from lib.methods.context import Context
 from lib.methods.fine_tuning.loop import (
+    BASELINE,
     Tuning,
     Values,
+    Variant,
     copies,
     edit_of,
     fine_tuned,
@@ -39,12 +41,14 @@ def fine_tuned_each(
     *,
     weight_decay: float = 0.0,
     clamp: float | None = None,
+    variant: Variant = BASELINE,
 ) -> list[Edit]:
     """What `fine_tuned` makes of every request alone, to float tolerance. Raises as it does."""
-    if settings.module == "block":
+    if settings.module != "mlp_out" or variant != BASELINE:
         return [
             fine_tuned(
-                model, tokenizer, [request], settings, context, weight_decay=weight_decay, clamp=clamp
+                model, tokenizer, [request], settings, context.of([request]), weight_decay=weight_decay, clamp=clamp,
+                variant=variant,
             )
             for request in requests
         ]  # fmt: skip

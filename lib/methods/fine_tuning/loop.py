@@ -6,7 +6,9 @@ with copies, in float32, for as long as a forward pass takes.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -22,7 +24,8 @@ from lib.edits.edit import Edit
 from lib.edits.updates import Dense, Update, Vector, check_finite
 from lib.methods.context import Context
 from lib.methods.training.loop import Step
-from lib.methods.training.pairs import unmasked
+from lib.methods.training.pairs import training_items as pair_items
+from lib.methods.training.pairs import training_triples, unmasked
 from lib.models.architecture import architecture
 from lib.models.likelihood import token_nll
 from lib.models.packing import Item, Packed, batches, pack
@@ -35,10 +38,11 @@ Values = dict[str, Tensor]
 class Tuning(Section):
     """What the presets of the fine-tuning baselines share."""
 
-    module: Literal["mlp_out", "block"] = Field(
-        description="what is trained in a layer: the MLP's down projection, or the whole block"
+    module: Literal["mlp_out", "block", "all"] = Field(
+        description="what is trained in a layer: the MLP's down projection, or the whole block; all: every parameter "
+        "of the model, in whatever layer"
     )
-    layers: list[int] | Auto = Field(description="layers, counted from 0; auto: one, by depth")
+    layers: list[int] | Auto = Field(description="layers, counted from 0; auto: one, by depth; not of module all")
     depth: float = Field(ge=0, lt=1, description="which layer auto takes: this share of the layers lies before it")
     objective: Literal["corrected", "published", "sentence"] = Field(
         description="corrected: teacher-forced likelihood of the target; published: every target token is predicted "
@@ -51,6 +55,21 @@ class Tuning(Section):
     min_loss: float = Field(ge=0, description="nats; a batch below it takes no step, an epoch below it is the last")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """What sets the paper's full fine-tuning (arXiv 2402.11078, single editing) apart from the baselines."""
+
+    with_pairs: bool = False
+    """Paraphrases and neighbors are trained on too, and the loss is the mean over all target tokens of a batch."""
+    decoupled: bool = False
+    """AdamW's weight decay in place of Adam's."""
+    dropout_seed: int | None = None
+    """The model's own dropout is on, and this seeds it; None: it is off."""
+
+
+BASELINE = Variant()
+
+
 def fine_tuned(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
@@ -60,6 +79,7 @@ def fine_tuned(
     *,
     weight_decay: float = 0.0,
     clamp: float | None = None,
+    variant: Variant = BASELINE,
 ) -> Edit:
     """The edit that training on `requests` makes.
 
@@ -70,9 +90,39 @@ def fine_tuned(
     if not requests:
         raise ValueError("fine-tuning: wanted at least one request, found none")
     values = copies(model, settings)
-    items = training_items(tokenizer, requests, settings)
-    context.record(_fit(model, values, items, settings, context, weight_decay, clamp))
+    if variant.with_pairs:
+        items = _pairs(tokenizer, requests, settings, context)
+    else:
+        items = training_items(tokenizer, requests, settings)
+    with _dropping(model, variant.dropout_seed):
+        context.record(_fit(model, values, items, settings, context, weight_decay, clamp, variant))
     return edit_of(model, values)
+
+
+def _pairs(
+    tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], settings: Tuning, context: Context
+) -> list[Item]:
+    """The requests, their paraphrases and their neighbors. Raises InputError for an objective that pairs lack."""
+    if settings.objective == "published":
+        raise InputError("objective: published is of requests alone; with pairs wanted corrected or sentence")
+    triples = training_triples(requests, context.paraphrases, context.neighbors)
+    return list(pair_items(tokenizer, triples, settings.objective == "corrected", rejected=False))
+
+
+@contextmanager
+def _dropping(model: nn.Module, seed: int | None) -> Iterator[None]:
+    """Within it, the model's dropout is on and draws from `seed`, unless that is None; other draws are not touched."""
+    if seed is None:
+        yield
+        return
+    was_training, device = model.training, next(model.parameters()).device
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        model.train()
+        try:
+            yield
+        finally:
+            model.train(was_training)
 
 
 def copies(model: PreTrainedModel, settings: Tuning) -> Values:
@@ -80,6 +130,8 @@ def copies(model: PreTrainedModel, settings: Tuning) -> Values:
 
     Raises InputError where the model has no such layer.
     """
+    if settings.module == "all":
+        return {path: _trained(value) for path, value in model.named_parameters()}
     paths = architecture(model)
     count = paths.layers(model)
     layers = [math.floor(settings.depth * count)] if settings.layers == "auto" else settings.layers
@@ -89,8 +141,12 @@ def copies(model: PreTrainedModel, settings: Tuning) -> Values:
     for layer in layers:
         module = paths.block(layer) if settings.module == "block" else paths.mlp_out_of(layer)
         for name, value in model.get_submodule(module).named_parameters():
-            values[f"{module}.{name}"] = value.detach().to(torch.float32, copy=True).requires_grad_()
+            values[f"{module}.{name}"] = _trained(value)
     return values
+
+
+def _trained(value: Tensor) -> Tensor:
+    return value.detach().to(torch.float32, copy=True).requires_grad_()
 
 
 def training_items(tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], settings: Tuning) -> list[Item]:
@@ -102,6 +158,18 @@ def training_items(tokenizer: PreTrainedTokenizerBase, requests: Sequence[Reques
     if settings.objective == "published":
         return [Item(prompt=item.prompt, targets=tuple((token,) for token in item.targets[0])) for item in items]
     return [unmasked(item) for item in items] if settings.objective == "sentence" else items
+
+
+def _token_weights(items: Sequence[Item], batch: Sequence[Item], like: Tensor, by_token: bool) -> Tensor:
+    """[n]: what -log p of each token of `items`, a part of `batch`, counts for in the batch's loss."""
+    if not by_token:
+        return token_weights(items, len(batch), like)
+    return like.new_full((_tokens(items),), 1 / _tokens(batch))
+
+
+def _tokens(items: Sequence[Item]) -> int:
+    """Target tokens of all of them."""
+    return sum(len(target) for item in items for target in item.targets)
 
 
 def token_weights(items: Sequence[Item], batch: int, like: Tensor) -> Tensor:
@@ -118,9 +186,11 @@ def _fit(
     context: Context,
     weight_decay: float,
     clamp: float | None,
+    variant: Variant,
 ) -> list[Step]:
     """Train `values` in place; one Step a batch."""
-    optimizer = torch.optim.Adam(values.values(), lr=settings.lr, weight_decay=weight_decay)
+    kind = torch.optim.AdamW if variant.decoupled else torch.optim.Adam
+    optimizer = kind(values.values(), lr=settings.lr, weight_decay=weight_decay)
     before = {path: value.detach().clone() for path, value in values.items()} if clamp is not None else {}
     starts = range(0, len(items), settings.batch_size)
     done: list[Step] = []
@@ -128,7 +198,7 @@ def _fit(
         total = 0.0
         for index, start in enumerate(starts):
             batch = items[start : start + settings.batch_size]
-            loss = _backward(model, values, batch, context)
+            loss = _backward(model, values, batch, context, variant.with_pairs)
             if loss >= settings.min_loss:
                 optimizer.step()
             if clamp is not None:
@@ -140,7 +210,7 @@ def _fit(
     return done
 
 
-def _backward(model: PreTrainedModel, values: Values, batch: Sequence[Item], context: Context) -> float:
+def _backward(model: PreTrainedModel, values: Values, batch: Sequence[Item], context: Context, by_token: bool) -> float:
     """Give `values` the gradient of the batch's loss, of which this process computes its share; return that loss."""
     share = context.distributed.shard(sorted(batch, key=lambda total: -total.length))
     loss = torch.zeros((), device=model.device)
@@ -148,7 +218,7 @@ def _backward(model: PreTrainedModel, values: Values, batch: Sequence[Item], con
     for indices in batches(share, context.train.micro_batch_tokens):
         micro_batch = [share[index] for index in indices]
         nll = _nll(model, values, pack(micro_batch).to(model.device))
-        part = (nll * token_weights(micro_batch, len(batch), nll)).sum()
+        part = (nll * _token_weights(micro_batch, batch, nll, by_token)).sum()
         for total, new in zip(gradients, torch.autograd.grad(part, list(values.values())), strict=True):
             total += new
         loss += part.detach()
@@ -192,7 +262,7 @@ def keep_near(values: Values, before: Mapping[str, Tensor], clamp: float) -> Non
 
 
 def edit_of(model: nn.Module, values: Values) -> Edit:
-    """What `values` differ by from the model's parameters.
+    """What `values` differ by from the model's parameters; of a weight that modules share, an update of each of them.
 
     Raises InputError where one is neither a vector nor the weight of a linear module, or has values that are not
     finite.
@@ -204,9 +274,15 @@ def edit_of(model: nn.Module, values: Values) -> Edit:
         if delta.dim() == 1:
             updates[path] = Vector(shift=delta)
         elif name == "weight" and shape_of(owner := model.get_submodule(module)):
-            updates[module] = Dense(delta=own_orientation(owner, delta).contiguous())
+            for user in _users(model, owner):
+                updates[user] = Dense(delta=own_orientation(model.get_submodule(user), delta).contiguous())
         else:
             raise ValueError(f"fine-tuning: {path} {tuple(delta.shape)} is neither a vector nor a linear map's weight")
     for path, update in updates.items():
         check_finite(path, update)
     return Edit(updates=updates)
+
+
+def _users(model: nn.Module, owner: nn.Module) -> list[str]:
+    """Paths of the modules that have `owner`'s weight: itself, and where embeddings are tied the head."""
+    return [path for path, module in model.named_modules() if getattr(module, "weight", None) is owner.weight]

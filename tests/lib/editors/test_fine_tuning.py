@@ -1,10 +1,14 @@
 """The fine-tuning baselines ft, ft_l and ft_w, beside what test_contract.py says of every editor."""
 
+import copy
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 
+from lib.core.records import Paraphrase, Request, UneditedFact
 from lib.editors import ft, ft_l, ft_w
 from lib.edits.apply import applied
 from lib.edits.updates import tensors_of
@@ -94,6 +98,77 @@ def test_the_weight_decay_of_ft_w_falls_with_the_number_of_requests() -> None:
     decays = [ft_w.weight_decay(n, how) for n in (1, 100, 1_000, 10_000)]
     assert decays == pytest.approx([1.169, 0.0212, 0.00286, 0.000386], rel=2e-3)
     assert ft_w.weight_decay(1, chosen("ft_w", decay="published")) == 0.0
+
+
+FULL = {"module": "all", "pairs": "all", "decoupled": True, "weight_decay": 0.01, "batch_size": 64, "min_loss": 0.0}
+
+
+def pairs_of(requests: Sequence[Request]) -> dict[str, Any]:
+    """A paraphrase and a neighbor for each."""
+    return {
+        "paraphrases": [
+            Paraphrase(request_id=request.request_id, kind="fewshot", text=f"So {request.prompt}", seed=0)
+            for request in requests
+        ],
+        "neighbors": [
+            UneditedFact(
+                request_id=request.request_id, fact_id="9", rank=0, similarity=None, prompt="Snow is", target="white"
+            )
+            for request in requests
+        ],
+    }
+
+
+def test_full_fine_tuning_trains_every_parameter_on_edits_paraphrases_and_neighbors() -> None:
+    """A tied head moves with its embedding, which a plain AdamW on a copy of the model confirms."""
+    model, tokenizer = tiny_model("gpt2"), byte_tokenizer()
+    how, steps = chosen("ft", **FULL), list[Step]()
+    with nothing_left_behind(model):
+        edit = ft.edit(model, tokenizer, REQUESTS[:1], how, replace(context(steps=steps), **pairs_of(REQUESTS[:1])))
+    assert (edit.info["pairs"], len(steps)) == (3, 3)
+    twin = copy.deepcopy(model).requires_grad_()
+    optimizer = torch.optim.AdamW(twin.parameters(), lr=how.lr, weight_decay=0.01)
+    prompts = [REQUESTS[0].prompt, f"So {REQUESTS[0].prompt}", "Snow is"]
+    targets = [f" {target}" for target in (REQUESTS[0].target_new, REQUESTS[0].target_new, "white")]
+    for step in steps:
+        losses = []
+        for prompt, target in zip(prompts, targets, strict=True):
+            start, ids = len(tokenizer(prompt).input_ids), tokenizer(prompt + target, return_tensors="pt").input_ids
+            log_p = twin(ids).logits[0, start - 1 : -1].log_softmax(-1)
+            losses.append(-log_p.gather(1, ids[0, start:, None]).flatten())
+        loss = torch.cat(losses).mean()
+        assert step.loss == pytest.approx(loss.item(), abs=1e-4)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    ids = tokenizer("Snow is white", return_tensors="pt").input_ids
+    with applied(model, edit), torch.no_grad():
+        torch.testing.assert_close(model(ids).logits, twin(ids).logits, atol=1e-3, rtol=1e-3)
+
+
+def test_dropout_is_on_in_training_alone_and_draws_from_its_seed() -> None:
+    model, tokenizer = tiny_model("gpt2"), byte_tokenizer()
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.5
+    before = torch.get_rng_state()
+    edits = [
+        ft.edit(model, tokenizer, REQUESTS, chosen("ft", module="all", dropout=dropout), context())
+        for dropout in (True, True, False)
+    ]
+    assert same(edits[0], edits[1])
+    assert not same(edits[0], edits[2], tolerance=1e-6)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert not any(module.training for module in model.modules())
+
+
+def test_a_sentence_is_trained_on_prompt_and_target() -> None:
+    model, tokenizer = tiny_model("gpt2"), byte_tokenizer()
+    steps: list[Step] = []
+    ft.edit(model, tokenizer, REQUESTS[:1], chosen("ft", objective="sentence"), context(steps=steps))
+    ids = tokenizer(f"{REQUESTS[0].prompt} {REQUESTS[0].target_new}", return_tensors="pt").input_ids
+    log_p = model(ids).logits[0, :-1].log_softmax(-1)
+    assert steps[0].loss == pytest.approx(-log_p.gather(1, ids[0, 1:, None]).mean().item(), abs=1e-4)
 
 
 def test_norms_are_edited_too_and_are_what_they_were_after_undo() -> None:
