@@ -88,16 +88,15 @@ def _shape(name: str, lora: str) -> Shape:
 def _task(root: Params) -> list[str]:
     facts, protocol = root.facts, root.protocol
     count = "all edits" if facts.edits is None else f"{facts.edits:,} edit{'s' * (facts.edits != 1)}"
-    drawn = "the first ones" if facts.draw == "first" else f"drawn with seed {facts.seed}"
+    draw = "the first ones" if facts.draw == "first" else f"drawn with seed {facts.seed}"
     applied = {"mass": "all at once", "single": "each alone"}.get(protocol.kind, f"batches of {protocol.batch_size}")
     checkpoints = f", scored after {', '.join(map(str, protocol.checkpoints))}" if protocol.checkpoints else ""
-    regularized = root.regularize.method
-    if regularized not in ("none", "prune"):
-        regularized += f" {root.regularize.keep:g} %"
+    method = root.regularize.method
+    share = "" if method == "prune" else f" {root.regularize.keep:g} %"
     return [
-        f"{root.editor} on {root.model}; {root.dataset}, {count} ({drawn}), {applied}"
+        f"{root.editor} on {root.model}; {root.dataset}, {count} ({draw}), {applied}"
         f"{checkpoints if protocol.kind == 'sequential' else ''}"
-        f"{'' if regularized == 'none' else f'; each update regularized: {regularized}'}"
+        f"{'' if method == 'none' else f'; each update regularized: {method}{share}'}"
     ]
 
 

@@ -18,7 +18,15 @@ from lib.datasets import counterfact, easyedit, own, zsre
 from tests.helpers.datasets import dataset_preset
 
 FACTS = Facts(
-    split="test", limit=None, pool_limit=None, extras=[], text_limit=None, folder="", max_reject_share=0.05, seed=0
+    split="test",
+    limit=None,
+    draw="first",
+    pool_limit=None,
+    extras=[],
+    text_limit=None,
+    folder="",
+    max_reject_share=0.05,
+    seed=0,
 )
 NO_POOL = Own(path="", pool="none")
 PROMPT = "The capital of X is"
