@@ -1,5 +1,6 @@
 """The presets under configs/: what a model, a dataset and a sentence encoder are made of."""
 
+from pathlib import PurePath
 from typing import Any, Literal
 
 from pydantic import Field
@@ -131,6 +132,11 @@ class Model(Section):
     lora: Lora
     train: Recipe
     tiny: Tiny | None
+
+    @property
+    def public_name(self) -> str:
+        """What an edit that is passed on calls its base: never a path of this machine."""
+        return PurePath(self.name).name if self.source in ("folder", "gguf") else self.name
 
 
 class SourceFile(Section):

@@ -112,7 +112,14 @@ def target_modules(model: nn.Module, lora: Lora) -> dict[str, nn.Module]:
     return {path: module for path, module in adapted.items() if path.startswith(blocks)}
 
 
-def save_adapter(folder: Path, updates: Mapping[str, Update], model: nn.Module, lora: Lora, base_name: str) -> None:
+def save_adapter(
+    folder: Path,
+    updates: Mapping[str, Update],
+    model: nn.Module,
+    lora: Lora,
+    base_name: str,
+    revision: str | None = None,
+) -> None:
     """Write a LoRA edit as a PEFT adapter: adapter_config.json and adapter_model.safetensors.
 
     Edits on top of each other have a multiple of lora.r as their rank; the scale alpha / r stays. Raises InputError
@@ -142,6 +149,7 @@ def save_adapter(folder: Path, updates: Mapping[str, Update], model: nn.Module, 
         task_type=TaskType.CAUSAL_LM,
         inference_mode=True,
         base_model_name_or_path=base_name,
+        revision=revision,
     ).save_pretrained(folder)
     # peft holds target_modules as a set, whose order follows PYTHONHASHSEED
     values = read_json(folder / CONFIG)

@@ -44,9 +44,9 @@ def save_edit(edit: Edit, folder: Path, model: PreTrainedModel, preset: Model) -
     """
     for path, update in edit.updates.items():
         check_finite(path, update)
-    edit = replace(edit, info={**edit.info, "model": preset.name, "revision": preset.revision})
+    edit = replace(edit, info={**edit.info, "model": preset.public_name, "revision": preset.revision})
     if _is_adapter(edit):
-        save_adapter(folder, edit.updates, model, preset.lora, preset.name)
+        save_adapter(folder, edit.updates, model, preset.lora, preset.public_name, preset.revision)
         edit = replace(edit, updates={})
     write_edit(edit, folder)
 

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 import torch
@@ -124,7 +124,8 @@ def written(model: PreTrainedModel, edit: Edit, base: Path, folder: Path, form: 
         for file in _beside_the_weights(weights_folder(base)):
             shutil.copy2(file, unfinished / file.name)
         manifest = read_json(base / MANIFEST)
-        origin = {name: manifest[name] for name in ("name", "revision", "source")}
+        origin = {name: manifest[name] for name in ("revision", "source")}
+        origin["name"] = PurePath(manifest["name"]).name if origin["source"] in ("folder", "gguf") else manifest["name"]
         write_json(unfinished / PROVENANCE, {"base": origin, "edit": dict(edit.info), "weights": form.described()})
         yield unfinished
         put_in_place(unfinished, folder)

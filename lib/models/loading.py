@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from lib.core.errors import InputError, reading
 from lib.core.files import read_json
 from lib.models.architecture import shape
-from lib.models.manifest import MANIFEST, weights_folder
+from lib.models.manifest import MANIFEST, check_files, weights_folder
 from lib.models.sharding import sharded
 from lib.runtime.distributed import SINGLE_PROCESS, Distributed
 from lib.runtime.threads import use_threads
@@ -34,6 +34,7 @@ def load_tokenizer(base: Path) -> PreTrainedTokenizerBase:
 
     It is only ever asked for input ids: token_type_ids would change GPT-2's answers.
     """
+    check_files(base, weights=False)
     tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(weights_folder(base), local_files_only=True)
     if read_json(base / MANIFEST).get("template") == "none":
         tokenizer.chat_template = None
@@ -48,9 +49,12 @@ def load_shape(base: Path) -> str:
 def load_model(base: Path, where: torch.device, distributed: Distributed = SINGLE_PROCESS) -> PreTrainedModel:
     """The model in evaluation mode on `where`, every parameter frozen; spread over the processes that are sharded.
 
-    Raises InputError where it does not split into a decoder and an output embedding as the library needs.
+    Raises InputError where it does not split into a decoder and an output embedding as the library needs, or where a
+    file of it is another one than its manifest notes.
     """
     folder = weights_folder(base)
+    if distributed.is_main:
+        check_files(base, weights=True)
     dtype = dtype_on(where, read_json(base / MANIFEST)["dtype"])
     model = (
         sharded(lambda: _read(folder, dtype), where, distributed)

@@ -5,13 +5,14 @@ local folder where it is; what had to be converted (GGUF, *.bin) is in the cache
 `conversion` of the manifest.
 """
 
+from fnmatch import fnmatch
 from pathlib import Path
 
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError
 
 from lib.core import cache
-from lib.core.files import read_json
+from lib.core.files import read_json, refuse_changed
 
 MANIFEST = "manifest.json"
 HUB_FILES = ("*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "tokenizer*",
@@ -40,6 +41,30 @@ def weights_folder(base: Path) -> Path:
         raise FileNotFoundError(
             f"{manifest['name']} at {manifest['revision']} is not in the local hub cache; {remedy}"
         ) from None
+
+
+def check_files(base: Path, *, weights: bool) -> None:
+    """Raise InputError where a file of the model in `base` is absent, or another one than its manifest notes.
+
+    What a hub's cache holds is not looked at: its revision is pinned, and the hub checks what it fetches.
+
+    Args:
+        base: the folder of stage `base`.
+        weights: whether to look at *.safetensors too, which takes about a second a gigabyte.
+    """
+    manifest = read_json(base / MANIFEST)
+    if manifest["source"] == "hub" and not manifest.get("conversion"):
+        return
+    hashes = {
+        name: digest
+        for name, digest in manifest.get("files", {}).items()
+        if any(fnmatch(name, pattern) for pattern in HUB_FILES) and (weights or not name.endswith(".safetensors"))
+    }
+    refuse_changed(
+        weights_folder(base),
+        hashes,
+        "Put the file back; or, where the model was changed on purpose, run `dvc repro --force --single-item base`.",
+    )
 
 
 def conversion_folder(key: str) -> Path:
