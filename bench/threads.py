@@ -30,15 +30,15 @@ def main() -> None:
     if options.side:
         print(" ".join(str(_milliseconds_a_step(shape, options.seconds)) for shape in SHAPES.values()))
         return
-    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(options.busy)]
+    loads = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(options.busy)]
     turns: dict[str, list[list[float]]] = {name: [] for name in SIDES}
     try:
         for _ in range(options.repeats):
             for name in SIDES:
                 turns[name].append(_child(name, options))
     finally:
-        for other in others:
-            other.kill()
+        for load in loads:
+            load.kill()
     print(f"Milliseconds a step of 10 rows of 64 tokens, float32, beside {options.busy} busy processes:\n")
     print("\n".join([f"| threads | {' | '.join(SHAPES)} |", "|---|" + "---|" * len(SHAPES)]))
     for name, measured in turns.items():

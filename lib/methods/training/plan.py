@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from pydantic import Field
@@ -99,11 +98,12 @@ def _held(
     ordinary = held_data.items(tokenizer, held.moment_texts, held.text_tokens, seed)
     inputs = f"inputs of {', '.join(context.lora.targets)}"
     _tell(context, "%s at %d ordinary texts, and at the subjects", inputs, len(ordinary))
-    at_texts, at_subjects = (partial(context.show, name=f"{inputs} at {what}") for what in ("texts", "subjects"))
-    moments = input_moments(model, ordinary, list(target_modules(model, context.lora)), tokens, at_texts)
+    paths = list(target_modules(model, context.lora))
+    moments = input_moments(model, ordinary, paths, tokens, lambda batches: context.show(batches, f"{inputs} at texts"))
     located = located_tokens(tokenizer, of_each(trained, FORMS_LOCATED))
     rank = rank_for(requests, context.lora.r, model)
-    directions = subject_directions(model, located, whitening(moments, held.ridge), rank, tokens, at_subjects)
+    directions = subject_directions(model, located, whitening(moments, held.ridge), rank, tokens,
+                                    lambda batches: context.show(batches, f"{inputs} at subjects"))  # fmt: skip
     return Plan(
         examples=examples,
         schedule=FormSchedule(

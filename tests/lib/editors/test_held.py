@@ -47,16 +47,16 @@ def test_the_edits_are_learned() -> None:
 
 
 def test_what_comes_before_the_first_step_tells_how_far_it_is() -> None:
-    shown: dict[str, int] = {}
+    lengths: dict[str, int] = {}
 
     def show(items: Iterable[Any], name: str) -> Iterable[Any]:
-        shown[name] = len(list(items))
+        lengths[name] = len(list(items))
         return items
 
     edited(held_context(show=show))
     module = TARGETS["llama"][-1]
-    assert shown.keys() == {f"inputs of {module} at texts", f"inputs of {module} at subjects"}
-    assert min(shown.values()) > 0
+    assert lengths.keys() == {f"inputs of {module} at texts", f"inputs of {module} at subjects"}
+    assert min(lengths.values()) > 0
 
 
 @pytest.mark.parametrize(("pool", "warned"), [(POOL, 0), ([], 1)])
