@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -118,6 +117,11 @@ def run(loaded: LoadedTasks, model: MemoryModel) -> Results:
     return results
 
 
+def _appended(context: str, continuation: str, _: object) -> str:
+    """The harness's continuations begin with what parts them from their context."""
+    return context + continuation
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Within it, the harness logs errors only and draws no bars.
@@ -164,7 +168,7 @@ class MemoryModel(LM):  # type: ignore[misc]  # lm_eval is untyped
         for position, request in enumerate(requests):
             positions.setdefault(request.args[0], []).append(position)
         continuations_of = [[requests[position].args[1] for position in group] for group in positions.values()]
-        items = encode(self.tokenizer, list(positions), continuations_of, operator.add)
+        items = encode(self.tokenizer, list(positions), continuations_of, together=_appended)
         shortened = [self._shortened(item, context) for item, context in zip(items, positions, strict=True)]
         groups = list(positions.values())
         answers: list[tuple[float, bool]] = [(0.0, False)] * len(requests)

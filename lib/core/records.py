@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from lib.core.joins import Separator
+
 When = Literal["before", "after"]
 Kind = Literal["efficacy", "generalization", "locality", "pool", "chat"]
 
@@ -34,6 +36,8 @@ class Request:
     """The prompt with {} in place of the subject, where the dataset gives it."""
     target_new: str
     target_true: str | None
+    separator: Separator | None = None
+    """What stands between its prompts and its targets, where the file says it; else the texts do (lib.core.joins)."""
     paraphrases: tuple[str, ...] = ()
     """Evaluation paraphrases (generalization): never trained on."""
     train_paraphrases: tuple[str, ...] = ()

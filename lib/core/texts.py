@@ -1,21 +1,34 @@
-"""How texts are compared, and how prompts and targets are joined: one convention for the whole project."""
+"""How texts are compared, and how prompts and targets are joined (joins.py): one convention for the whole project."""
 
 import re
 import unicodedata
+from collections.abc import Iterator
 
 from lib.core.errors import InputError
+from lib.core.joins import join as join
+from lib.core.words import continues_word as continues_word
+from lib.core.words import words as words
 
-_NOT_WORD = re.compile(r"[^\w]+", re.UNICODE)
-
-
-def words(text: str) -> tuple[str, ...]:
-    """The words of `text` for comparison: compatibility-normalised, casefolded, punctuation dropped."""
-    return tuple(_NOT_WORD.sub(" ", unicodedata.normalize("NFKC", text).casefold()).split())
+_NUMBER_GOES_ON = re.compile(r"[.,/:\u066b\u066c\u2044\u2215]\d|['\u2019\u00a0\u202f\u2009]\d{3}(?!\d)|[%\u2030]")
+_SIGN_GOES_ON = re.compile(r"\+{2}|[+#\u266f\u266d](?!\w)")
+_MINUS_GOES_ON = re.compile(r"[-\u2212](?!\w)")
+_GRADE_LETTERS = 2
+"""A word so short may have a minus: A-, AB-."""
 
 
 def normalize(text: str) -> str:
     """The words of `text` joined by single spaces; two texts are "the same" where these are equal."""
     return " ".join(words(text))
+
+
+def same(first: str, second: str) -> bool:
+    """Whether two texts have the same words or, where they have none, the same letters."""
+    return identity(first) == identity(second)
+
+
+def identity(text: str) -> str:
+    """Equal for texts that are the same: their words or, where there are none, the text without its spaces."""
+    return normalize(text) or "".join(text.split())
 
 
 def contains(text: str, part: str) -> bool:
@@ -24,12 +37,47 @@ def contains(text: str, part: str) -> bool:
     return bool(needle) and f" {needle} " in f" {normalize(text)} "
 
 
-def continues_word(letter: str) -> bool:
-    """Whether a letter or digit right after a word makes it longer.
+def says(text: str, target: str) -> bool:
+    """Whether a continuation begins with the target, to the letter, and the word or the number ends there.
 
-    A letter of a script without cases (Chinese, Thai, Hebrew) never does: many of these scripts write no spaces.
+    White space before the target is ignored.
     """
-    return letter.isalnum() and unicodedata.category(letter) != "Lo"
+    text, target = (unicodedata.normalize("NFC", part) for part in (text.lstrip(), target.strip()))
+    return text.startswith(target) and not _goes_on(target, text[len(target) :])
+
+
+def _goes_on(target: str, following: str) -> bool:
+    """Whether what follows the target makes its last word another one."""
+    if not (target[-1:].isalnum() or unicodedata.category(target[-1:] or " ").startswith("M")):
+        return False
+    if continues_word(following, target) or _SIGN_GOES_ON.match(following):
+        return True
+    if target[-1].isdigit():
+        return bool(_NUMBER_GOES_ON.match(following))
+    is_short = len(target.split()[-1]) <= _GRADE_LETTERS
+    return is_short and bool(_MINUS_GOES_ON.match(following))
+
+
+def occurrences(text: str, part: str) -> list[int]:
+    """Where `part` stands in `text`, letter by letter: the places where it is whole words, if there are any.
+
+    Else those where it begins a word that an ending makes longer, else those inside words.
+    """
+    everywhere = list(_everywhere(text, part))
+    begins = [start for start in everywhere if not (start and _is_joined(text[:start], text[start:]))]
+    apart = [start for start in begins if not _goes_on(part, text[start + len(part) :])]
+    return apart or begins or everywhere
+
+
+def _everywhere(text: str, part: str) -> Iterator[int]:
+    start = text.find(part) if part else -1
+    while start >= 0:
+        yield start
+        start = text.find(part, start + 1)
+
+
+def _is_joined(before: str, following: str) -> bool:
+    return (before[-1].isalnum() or before[-1] == "_") and continues_word(following, before)
 
 
 def fill(template: str, subject: str) -> str:
@@ -42,9 +90,3 @@ def fill(template: str, subject: str) -> str:
             f"template {template!r}: wanted exactly one {{}} for the subject, found {template.count('{}')}"
         )
     return template.replace("{}", subject)
-
-
-def join(prompt: str, target: str) -> str:
-    """Prompt and target as one text: a single space between them unless the prompt ends in white space."""
-    target = target.strip()
-    return prompt + target if prompt[-1:].isspace() else f"{prompt} {target}"

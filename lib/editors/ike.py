@@ -205,7 +205,7 @@ class _Writer:
             random.shuffle(kinds)
             return nearest_last(fact_texts, kinds, random.choice)
         texts = bank(fact_texts)
-        looked_up = demonstration(join(request.prompt, request.target_new), request.prompt)
+        looked_up = demonstration(join(request.prompt, request.target_new, request.separator), request.prompt)
         vectors = self.encoder.encode([looked_up, *texts]).astype(np.float64)
         order = np.argsort(-(vectors[1:] * vectors[0]).sum(axis=1), kind="stable")[: len(kinds)]
         return [texts[row] for row in order]
@@ -261,7 +261,7 @@ def _fitted(
     where that takes more than leaving out every demonstration.
     """
     original = settings.convention == "original"
-    fact = join(request.prompt, request.target_new)
+    fact = join(request.prompt, request.target_new, request.separator)
     targets = [request.target_new, request.target_true or "", *(prompt.target for prompt in request.locality)]
     longest = f"{max(request.evaluation_prompts, key=len)} {max(targets, key=len)}"
     room = getattr(model.config, "max_position_embeddings", None)

@@ -128,7 +128,7 @@ def direction(
 
 
 def _answers(tokenizer: PreTrainedTokenizerBase, request: Request, targets: Sequence[str]) -> Item:
-    return encode(tokenizer, [request.prompt], [targets])[0]
+    return encode(tokenizer, [request.prompt], [targets], [request.separator])[0]
 
 
 def _bare(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:

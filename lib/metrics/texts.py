@@ -4,13 +4,14 @@ Each function returns one row for every edit, time and session that it has rows 
 records, to which its `joined` adds them. A value is a mean over the edit's prompts of a kind.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
+import regex
 
-from lib.core.texts import contains, continues_word
+from lib.core.inflection import mentions
+from lib.core.texts import says
 from lib.metrics.consistency import WordWeights, consistency
 from lib.metrics.fluency import cleaned, fluency
 from lib.metrics.repetition import is_sane_after, repeats
@@ -24,22 +25,12 @@ def of_run(
     return [of_greedy(generations, edits), of_passages(generations, edits, frequencies), kl(divergences)]
 
 
-def says(text: str, target: str) -> bool:
-    """Whether a continuation begins with the target, to the letter, and the word ends there.
-
-    White space before the target is ignored.
-    """
-    text, target = text.lstrip(), target.strip()
-    follows = text[len(target) : len(target) + 1]
-    return text.startswith(target) and not (target[-1:].isalnum() and continues_word(follows))
-
-
-_SENTENCE_END = re.compile(r"[.!?](?=\s|$)|\n|[\u3002\uff01\uff1f]")
+_SENTENCE_END = regex.compile(r"(?V1)[.!?](?=\s|$)|\n|[\p{Sentence_Terminal}--[.!?]]")
 
 
 def answers(text: str, target: str) -> bool:
-    """Whether the first sentence of a chat answer has the target, word for word: chat models answer in sentences."""
-    return contains(_SENTENCE_END.split(text.strip(), maxsplit=1)[0], target)
+    """Whether the first sentence of a chat answer has the target, word for word or inflected: chat models answer in sentences."""
+    return mentions(_SENTENCE_END.split(text.strip(), maxsplit=1)[0], target)
 
 
 def took(text: str, target: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,8 @@ import torch
 from torch import Tensor
 
 from lib.core.errors import InputError
+from lib.core.joins import Separator
+from lib.core.records import Request
 from lib.core.texts import continues_word, join
 from lib.models.packing import Item
 
@@ -23,16 +26,22 @@ def encode(
     tokenizer: PreTrainedTokenizerBase,
     prompts: Sequence[str],
     targets: Sequence[Sequence[str]],
-    together: Callable[[str, str], str] = join,
+    separators: Sequence[Separator | None] | None = None,
+    together: Callable[[str, str, Separator | None], str] = join,
 ) -> list[Item]:
     """One item a prompt, with that prompt's targets.
 
-    A target's tokens are those that follow the prompt's in the tokenization of both `together` (with a space between).
+    A target's tokens are those that follow the prompt's in the tokenization of both `together`, which has between them
+    what the prompt's separator says, else what the texts do.
     So a beginning-of-text token stays with the prompt, and where a tokenizer merges the end of the prompt with the
     beginning of the target, the merged token counts as the target's. A prompt that gives no token at all starts with
     the end-of-text token. Raises InputError naming prompt and target where no token is left to the target.
     """
-    joined = [together(prompt, target) for prompt, answers in zip(prompts, targets, strict=True) for target in answers]
+    joined = [
+        together(prompt, target, separator)
+        for prompt, answers, separator in zip(prompts, targets, separators or [None] * len(prompts), strict=True)
+        for target in answers
+    ]
     encoded = iter(_ids(tokenizer, joined))
     items = []
     for prompt, alone, answers in zip(prompts, _ids(tokenizer, prompts), targets, strict=True):
@@ -46,18 +55,33 @@ def encode(
     return items
 
 
+def encode_edits(tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request]) -> list[Item]:
+    """Prompt and new object of every request."""
+    prompts = [request.prompt for request in requests]
+    targets = [(request.target_new,) for request in requests]
+    return encode(tokenizer, prompts, targets, [request.separator for request in requests])
+
+
 def prompt_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     """The tokens of a text to be continued: never none, an empty one is the end-of-text token."""
     return list(tokenizer(text).input_ids) or [tokenizer.eos_token_id]
 
 
 def word_parts(tokenizer: PreTrainedTokenizerBase, size: int) -> Tensor:
-    """Which tokens go on with the word that is before them: [size] bool."""
+    """Which tokens go on with the word that is before them: [size] bool.
+
+    The anchor before them is a letter with cases, so that only such letters and digits do.
+    """
     anchor = tokenizer("a", add_special_tokens=False).input_ids[0]
     before = tokenizer.decode([anchor])
     pairs = tokenizer.batch_decode([[anchor, token] for token in range(min(size, len(tokenizer)))])
-    flags = [continues_word(pair.removeprefix(before)[:1]) for pair in pairs]
+    followings = [pair.removeprefix(before)[:1] for pair in pairs]
+    flags = [_has_cases(following) and continues_word(following) for following in followings]
     return torch.tensor(flags + [False] * (size - len(flags)))
+
+
+def _has_cases(letter: str) -> bool:
+    return letter.isalnum() and unicodedata.category(letter) != "Lo"
 
 
 def _ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:

@@ -5,11 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+import regex
+
 from lib.core.records import Paraphrase, Request
-from lib.core.texts import contains, normalize, words
+from lib.core.inflection import mentions
+from lib.core.texts import normalize, words
 
 DropReason = Literal["copy", "prefix", "subject", "target", "evaluation", "duplicate", "sentence", "far"]
 
+_ENDED = regex.compile(r"(?V1)[\p{Sentence_Terminal}--[?？؟՞፧⸮]]\s*$")
+"""The end of a statement, in any script."""
 REWRITTEN = ("rules", "chat")
 """Kinds of paraphrases that say the prompt in other words, and are measured (lib/paraphrases/nearness.py)."""
 
@@ -74,17 +79,21 @@ def _reason_to_drop(
         return "copy"
     if candidate.kind in REWRITTEN and normalized.endswith(f" {normalize(request.prompt)}"):
         return "prefix"
-    if not normalized or (request.subject and not contains(text, request.subject)):
+    if not normalized or (request.subject and not mentions(text, request.subject, request.prompt)):
         return "subject"
-    if any(contains(text, target) and not contains(request.prompt, target) for target in _targets(request)):
+    if any(_gives_away(text, target, request.prompt) for target in _targets(request)):
         return "target"
     if any(f" {prompt} " in f" {normalized} " or f" {normalized} " in f" {prompt} " for prompt in guarded):
         return "evaluation"
     if normalized in seen:
         return "duplicate"
-    if text.rstrip().endswith((".", "!")) and not request.prompt.rstrip().endswith((".", "!")):
+    if _ENDED.search(text) and not _ENDED.search(request.prompt):
         return "sentence"
     return None
+
+
+def _gives_away(text: str, target: str, prompt: str) -> bool:
+    return mentions(text, target, prompt) and not mentions(prompt, target)
 
 
 def _targets(request: Request) -> list[str]:

@@ -5,10 +5,12 @@ as candidates its own beginnings that could stand right before an object, too; w
 (lib/paraphrases/nearness.py).
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 
+from lib.core.inflection import FUNCTION_WORDS, mentions
 from lib.core.records import Request
-from lib.core.texts import contains, words
+from lib.core.texts import words
+from lib.core.words import is_unspaced
 from lib.models.templates import Turn
 
 _NOUN, _OTHER = (
@@ -23,12 +25,6 @@ _NOUN, _OTHER = (
 )  # fmt: skip
 INSTRUCTIONS = (_NOUN, _OTHER)
 """What is asked for, and worked examples."""
-FUNCTION_WORDS = frozenset(
-    """
-    a an the is are was were be been has have had by in of on at to for from with as into since until than about between
-    under over near after and which who that whose it its his her their named called year
-    """.split()  # noqa: SIM905 - read as words
-)
 _BEFORE_OBJECT = FUNCTION_WORDS - {"and", "which", "who", "whose", "it", "been", "be"}
 _NEW_WORDS, _NEW_WORDS_CUT = 3, 1
 """Content words that a rewriting may have beyond the prompt's; one that was cut has been going astray."""
@@ -61,7 +57,7 @@ def rewritings(answer: str, request: Request) -> Iterator[str]:
 def is_plausible(text: str, request: Request, new_words: int) -> bool:
     """Whether a text has the subject as the prompt has it, and beyond the prompt no name or number and few words."""
     if request.subject and (
-        not contains(text, request.subject)
+        not mentions(text, request.subject, request.prompt)
         or _article(text, request.subject) != _article(request.prompt, request.subject)
     ):
         return False
@@ -69,7 +65,14 @@ def is_plausible(text: str, request: Request, new_words: int) -> bool:
     novel = [part for part in text.split()[1:] if not familiar.issuperset(words(part))]
     if any(part[:1].isupper() or any(letter.isdigit() for letter in part) for part in novel):
         return False
-    return len({*words(text)} - familiar) <= new_words
+    return _new_words(words(text), familiar) <= new_words
+
+
+def _new_words(of_text: Sequence[str], familiar: Collection[str]) -> int:
+    """How many different words of a text are new; in a script without spaces letters in a row are one."""
+    new = {word for word in of_text if word not in familiar and not is_unspaced(word)}
+    flags = [is_unspaced(word) and word not in familiar for word in of_text]
+    return len(new) + sum(flag and not before for flag, before in zip(flags, [False, *flags], strict=False))
 
 
 def _article(text: str, subject: str) -> str | None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from lib.core.joins import Separator
 from lib.core.records import Kind, Request, Score, When
 from lib.data.questions import scored_question
 
@@ -34,6 +35,8 @@ class ScoredPrompt:
     prompt_index: int
     prompt: str
     targets: tuple[tuple[Role, str], ...]
+    separator: Separator | None = None
+    """Between the prompt and its targets, where the request's file says it."""
 
     def rows(self, scores: Sequence[TargetScore], when: When, session: int) -> list[Score]:
         """A row of scores.parquet for each target; `scores` are this prompt's own, in the order of its targets.
@@ -87,6 +90,7 @@ def scored_prompts(
                     prompt_index=index,
                     prompt=template(context + prompt) if template and kind == "chat" else context + prompt,
                     targets=tuple(objects),
+                    separator=None if kind == "chat" else request.separator,
                 )
         for index, locality in enumerate(request.locality):
             yield ScoredPrompt(

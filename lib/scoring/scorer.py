@@ -94,6 +94,7 @@ class Scorer:
             self.tokenizer,
             [prompt.prompt for prompt in prompts],
             [[target for _, target in prompt.targets] for prompt in prompts],
+            [prompt.separator for prompt in prompts],
         )
         order = sorted(range(len(items)), key=lambda index: -items[index].length)
 

@@ -91,7 +91,7 @@ class ContinuationBuilder:
         context = self.contexts.get(request.request_id, "")
         for kind, prompts in kinds:
             for index, prompt in enumerate(prompts):
-                (item,) = encode(self.tokenizer, [context + prompt], [[request.target_new]])
+                (item,) = encode(self.tokenizer, [context + prompt], [[request.target_new]], [request.separator])
                 tokens = max(settings.tokens, len(item.targets[0]) + 1)
                 yield self._continuation(request, kind, index, prompt, tokens, end=self.tokenizer.eos_token_id)
         if has_template(self.tokenizer):

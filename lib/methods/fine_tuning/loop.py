@@ -29,7 +29,7 @@ from lib.methods.training.pairs import training_triples, unmasked
 from lib.models.architecture import architecture
 from lib.models.likelihood import token_nll
 from lib.models.packing import Item, Packed, batches, pack
-from lib.models.tokens import encode
+from lib.models.tokens import encode_edits
 
 Values = dict[str, Tensor]
 """Parameters being trained, by parameter path, each in the orientation that its module stores it in; float32."""
@@ -154,7 +154,7 @@ def training_items(tokenizer: PreTrainedTokenizerBase, requests: Sequence[Reques
 
     Of the objective `sentence` every token after the first is a target token.
     """
-    items = encode(tokenizer, [request.prompt for request in requests], [(request.target_new,) for request in requests])
+    items = encode_edits(tokenizer, requests)
     if settings.objective == "published":
         return [Item(prompt=item.prompt, targets=tuple((token,) for token in item.targets[0])) for item in items]
     return [unmasked(item) for item in items] if settings.objective == "sentence" else items

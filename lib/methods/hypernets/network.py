@@ -26,7 +26,7 @@ from lib.edits.updates import Dense, LowRank, check_finite
 from lib.models.architecture import architecture
 from lib.models.likelihood import token_nll
 from lib.models.packing import Item, Packed, batches, pack, side_by_side
-from lib.models.tokens import encode
+from lib.models.tokens import encode_edits
 from lib.runtime.tensors import load_tensors, save_tensors
 
 WEIGHTS = "hypernet.safetensors"
@@ -132,7 +132,7 @@ def new_targets(tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request])
     """Prompt and new target of every request. Raises ValueError where there is no request."""
     if not requests:
         raise ValueError("hyper-network: wanted at least one request, found none")
-    return encode(tokenizer, [request.prompt for request in requests], [(request.target_new,) for request in requests])
+    return encode_edits(tokenizer, requests)
 
 
 def edit_together(

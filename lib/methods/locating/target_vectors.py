@@ -152,7 +152,8 @@ def _rows(
     kl_row: list[int] = []
     for index, request in enumerate(requests):
         for context in contexts:
-            (item,) = encode(tokenizer, [fill(context, request.prompt)], [(request.target_new,)])
+            prompt = fill(context, request.prompt)
+            (item,) = encode(tokenizer, [prompt], [(request.target_new,)], [request.separator])
             (target,) = item.targets
             weight = 1 / (len(contexts) * len(target))
             targets += [(len(rows), len(item.prompt) - 1 + k, label, weight) for k, label in enumerate(target)]

@@ -4,7 +4,6 @@ What comes after the object is what the unedited model writes there: it is held 
 that the model goes on as it would have, or ends where it would have ended.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
@@ -13,9 +12,11 @@ from typing import Literal
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from lib.core.joins import Separator
 from lib.core.records import Paraphrase, Request
 from lib.core.seeds import seed as seed_of
-from lib.core.texts import join, normalize
+from lib.core.texts import continues_word, join, normalize, occurrences
+from lib.core.words import is_hangul, is_unspaced
 from lib.data.questions import trained_questions
 from lib.generation.engine import Prompt, Sampling
 from lib.generation.mixed_length import MixedLengthGenerator
@@ -27,7 +28,6 @@ from lib.models.tokens import encode
 
 TOP_K = 20
 """Continuations are drawn from so many likeliest tokens."""
-_WORD_PART = re.compile(r"^\w+")
 KEPT_WORDS = 0.5
 """Chance of a word to stay in a form with words left out."""
 
@@ -46,12 +46,26 @@ def continuations(
     if not tokens:
         return {request.request_id: "" for request in requests}
     prompts = [
-        Prompt(text=join(request.prompt, request.target_new), seed=seed_of(seed, "after", request.request_id))
+        Prompt(
+            text=join(request.prompt, request.target_new, request.separator),
+            seed=seed_of(seed, "after", request.request_id),
+        )
         for request in requests
     ]
     sampling = Sampling(max_tokens=tokens, temperature=1.0, top_k=TOP_K)
     texts = MixedLengthGenerator(model, tokenizer).generate("", prompts, sampling)
-    return {request.request_id: _WORD_PART.sub("", text) for request, text in zip(requests, texts, strict=True)}
+    return {
+        request.request_id: _without_word_part(request.target_new, text)
+        for request, text in zip(requests, texts, strict=True)
+    }
+
+
+def _without_word_part(target: str, text: str) -> str:
+    """`text` without the letters at its beginning that make the target's last word longer."""
+    end = 0
+    while end < len(text) and (text[end] == "_" or continues_word(text[end:], target + text[:end])):
+        end += 1
+    return text[end:]
 
 
 FormKind = Literal["plain", "paraphrase", "after text", "words left out", "question", "chat"]
@@ -131,12 +145,23 @@ def without_words(prompt: str, subject: str | None, random: Random) -> str | Non
 
     None where the prompt does not name the subject, or has no other words.
     """
-    before, _, after = prompt.rpartition(subject) if subject and subject in prompt else ("", "", "")
-    if not subject or not (before + after).strip():
+    starts = occurrences(prompt, subject) if subject else []
+    if not subject or not starts:
         return None
-    parts = [word for word in before.split() if random.random() < KEPT_WORDS]
-    parts += [subject, *(word for word in after.split() if random.random() < KEPT_WORDS)]
-    return " ".join(parts)
+    before, after = prompt[: starts[-1]], prompt[starts[-1] + len(subject) :]
+    if not (before + after).strip():
+        return None
+    left = [word for word in before.split() if random.random() < KEPT_WORDS]
+    right = [word for word in after.split() if random.random() < KEPT_WORDS]
+    is_tied_left = bool(left) and before.split()[-1] == left[-1] and _is_tied(before[-1:], subject[:1])
+    is_tied_right = bool(right) and after.split()[0] == right[0] and _is_tied(subject[-1:], after[:1])
+    start = " ".join(left) + ("" if is_tied_left or not left else " ")
+    return start + subject + ("" if is_tied_right or not right else " ") + " ".join(right)
+
+
+def _is_tied(last: str, first: str) -> bool:
+    """Whether two characters that follow each other have no space between them and need none."""
+    return not (last.isspace() or first.isspace()) and any(is_unspaced(side) or is_hangul(side) for side in last + first)
 
 
 def form_examples(
@@ -150,10 +175,12 @@ def form_examples(
     for form in trained:
         request = form.request
         if form.kind == "chat":
-            sentence = join(request.prompt, request.target_new)
+            sentence = join(request.prompt, request.target_new, request.separator)
             item, held = with_continuation(tokenizer, form.prompt, sentence, "")
         else:
-            item, held = with_continuation(tokenizer, form.prompt, request.target_new, after[request.request_id])
+            continuation = after[request.request_id]
+            separator = None if form.kind == "question" else request.separator
+            item, held = with_continuation(tokenizer, form.prompt, request.target_new, continuation, separator)
         yield Example(item=item, held_tokens=held)
 
 
@@ -197,16 +224,16 @@ def grouped(trained: Sequence[Form]) -> list[list[list[int]]]:
 
 
 def with_continuation(
-    tokenizer: PreTrainedTokenizerBase, prompt: str, target: str, continuation: str
+    tokenizer: PreTrainedTokenizerBase, prompt: str, target: str, continuation: str, separator: Separator | None = None
 ) -> tuple[Item, int]:
     """Prompt, target and continuation as token ids, and how many of the last tokens are not the target's.
 
     The last token is the end of text, which stands for whatever the unedited model would write there. Where the
     tokenizer merges the end of the target with the continuation, the continuation is left out.
     """
-    (item,) = encode(tokenizer, [prompt], [[target]])
+    (item,) = encode(tokenizer, [prompt], [[target]], [separator])
     (learned,) = item.targets
-    (longer,) = encode(tokenizer, [prompt], [[target + continuation]])
+    (longer,) = encode(tokenizer, [prompt], [[target + continuation]], [separator])
     tail = longer.targets[0][len(learned) :]
     if longer.prompt != item.prompt or longer.targets[0][: len(learned)] != learned:
         tail = ()
@@ -219,12 +246,13 @@ def subject_span(
 ) -> tuple[int, int] | None:
     """First position of the subject's last occurrence in the prompt and the one after its end, in tokens.
 
-    None where the prompt does not have it, or the tokenizer does not tell where its tokens stand in the text.
+    Whole words go before parts of others. None where the prompt does not have it, or the tokenizer does not tell where
+    its tokens stand in the text.
     """
-    start = prompt.rfind(subject) if subject else -1
-    if start < 0 or not subject or not tokenizer.is_fast:
+    starts = occurrences(prompt, subject) if subject else []
+    if not starts or not subject or not tokenizer.is_fast:
         return None
-    end = start + len(subject)
+    start, end = starts[-1], starts[-1] + len(subject)
     offsets = tokenizer(prompt, return_offsets_mapping=True)["offset_mapping"][:prompt_tokens]
     inside = [
         position for position, (first, last) in enumerate(offsets) if first < end and last > start and first < last

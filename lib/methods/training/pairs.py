@@ -12,35 +12,38 @@ import numpy.typing as npt
 
 from lib.core.errors import InputError
 from lib.core.files import read_json, write_json
+from lib.core.joins import Separator
 from lib.core.records import Paraphrase, Request, UneditedFact
 from lib.methods.training.example import Example
 from lib.models.packing import Item
 from lib.models.tokens import encode
 
-Triple = tuple[str, str, str | None]
+Row = tuple[str, str, str | None, Separator | None]
 _PART = 1_024
-"""Triples tokenized at a time: bounds memory, not the result."""
+"""Rows tokenized at a time: bounds memory, not the result."""
 
 
-def training_triples(
+def training_rows(
     requests: Sequence[Request], paraphrases: Iterable[Paraphrase], neighbors: Iterable[UneditedFact]
-) -> Iterator[Triple]:
-    """(prompt, target, rejected) of every edit, then of its paraphrases, then of its neighbors, as they are read.
+) -> Iterator[Row]:
+    """(prompt, target, rejected, separator) of every edit, then of its paraphrases, then of its neighbors, as they are read.
 
     A paraphrase has the edit's targets, a neighbor its own; the rejected target is the edit's true object, None for
     neighbors.
 
     Raises InputError where a paraphrase or neighbor belongs to no edit: the files are not of the same run.
     """
-    targets = {request.request_id: (request.target_new, request.target_true) for request in requests}
+    targets = {
+        request.request_id: (request.target_new, request.target_true, request.separator) for request in requests
+    }
     for request in requests:
-        yield request.prompt, request.target_new, request.target_true
+        yield request.prompt, request.target_new, request.target_true, request.separator
     for paraphrase in paraphrases:
         _check_known(paraphrase, targets)
         yield paraphrase.text, *targets[paraphrase.request_id]
     for neighbor in neighbors:
         _check_known(neighbor, targets)
-        yield neighbor.prompt, neighbor.target, None
+        yield neighbor.prompt, neighbor.target, None, None
 
 
 def _check_known(row: Paraphrase | UneditedFact, edits: Container[str]) -> None:
@@ -51,15 +54,16 @@ def _check_known(row: Paraphrase | UneditedFact, edits: Container[str]) -> None:
         )
 
 
-def training_items(tokenizer: Any, triples: Iterable[Triple], mask_prompt: bool, rejected: bool) -> Iterator[Item]:
-    """Every triple as token ids, a part at a time; with its rejected target second, where that is asked for.
+def training_items(tokenizer: Any, rows: Iterable[Row], mask_prompt: bool, rejected: bool) -> Iterator[Item]:
+    """Every row as token ids, a part at a time; with its rejected target second, where that is asked for.
 
     Without `mask_prompt` the prompt is trained on as well.
     """
-    triples = iter(triples)
-    while part := list(itertools.islice(triples, _PART)):
-        targets = [(new, true) if rejected and true else (new,) for _, new, true in part]
-        for item in encode(tokenizer, [prompt for prompt, _, _ in part], targets):
+    rows = iter(rows)
+    while part := list(itertools.islice(rows, _PART)):
+        targets = [(new, true) if rejected and true else (new,) for _, new, true, _ in part]
+        separators = [separator for *_, separator in part]
+        for item in encode(tokenizer, [prompt for prompt, *_ in part], targets, separators):
             yield item if mask_prompt else unmasked(item)
 
 

@@ -21,7 +21,7 @@ from lib.methods.training.forms import Forms, FormSchedule, continuations, form_
 from lib.methods.training.kept import Kept, Subjects, chat_answers, chat_prompts, in_turns, kept_prompts
 from lib.methods.training.loop import Schedule
 from lib.methods.training.objective import Objective, references, with_reference
-from lib.methods.training.pairs import StoredExamples, is_whole, training_items, training_triples, write_examples
+from lib.methods.training.pairs import StoredExamples, is_whole, training_items, training_rows, write_examples
 from lib.methods.training.questions import QUESTIONS
 from lib.methods.training.sentences import sentences
 from lib.methods.training.whitening import input_moments, whitening
@@ -167,8 +167,8 @@ def published_pairs(
         raise InputError("train.dpo: wanted train.mask_prompt=true, since the prompt is no answer to prefer")
     if train.dpo and not any(request.target_true for request in requests):
         raise InputError("train.dpo: wanted edits with target_true (the rejected answer); none has one")
-    triples = training_triples(requests, context.paraphrases, context.neighbors)
-    items = training_items(tokenizer, triples, train.mask_prompt, rejected=train.dpo > 0)
+    rows = training_rows(requests, context.paraphrases, context.neighbors)
+    items = training_items(tokenizer, rows, train.mask_prompt, rejected=train.dpo > 0)
     examples = _stored((Example(item=item) for item in items), context)
     if not train.dpo:
         return examples
