@@ -10,7 +10,7 @@ from lib.core.records import Fact, Reject, Request, Text
 from lib.core.root import read_root
 from lib.core.run import file_options, run_stage
 from lib.core.tables import write
-from lib.data import dataset
+from lib.data import dataset, edits
 
 
 def main(options: argparse.Namespace) -> None:
@@ -23,6 +23,8 @@ def main(options: argparse.Namespace) -> None:
     loaded = datasets.load(preset.loader, {role: file.path for role, file in files.items()}, facts, preset, own)
 
     dataset.tell(loaded)
+    check = edits.checked(loaded)
+    loaded = check.loaded
     write(options.rejects, Reject, loaded.rejects)
     dataset.check(loaded, facts.max_reject_share, options.rejects)
     dataset.check_pool(loaded, root.dataset, facts.edits, own.pool, root.neighbors)
@@ -45,6 +47,8 @@ def main(options: argparse.Namespace) -> None:
         "text_heldout": sum(piece.split == "heldout" for piece in loaded.text),
         "text_source": datasets.text_source(preset, own, files),
         "rejects": len(loaded.rejects),
+        **check.faults,
+        "subjects_repeated": check.subjects_repeated,
         "rows": loaded.rows,
     }
     write_json(options.metrics, counts)

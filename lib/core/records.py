@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from lib.core.joins import Separator
+from lib.core.texts import fill, occurrences
 
 When = Literal["before", "after"]
 Kind = Literal["efficacy", "generalization", "locality", "pool", "chat"]
@@ -51,6 +52,18 @@ class Request:
     def evaluation_prompts(self) -> tuple[str, ...]:
         """Every prompt that this edit is scored on: the edit itself, its paraphrases, its locality prompts."""
         return (self.prompt, *self.paraphrases, *(neighbor.prompt for neighbor in self.locality))
+
+    @property
+    def subject_start(self) -> int | None:
+        """Where the subject begins in the prompt; None where there is none, or the prompt does not have it.
+
+        At the template's {}, else where it first stands as whole words, else where it first stands at all.
+        """
+        if not self.subject:
+            return None
+        if self.template is not None and fill(self.template, self.subject) == self.prompt:
+            return self.template.index("{}")
+        return next(iter(occurrences(self.prompt, self.subject)), None)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,8 +11,11 @@ from lib.core import pool
 from lib.core.errors import InputError
 from lib.core.params import Facts, Neighbors
 from lib.core.records import FOUND, Fact, Reject, Request, Text
+from lib.core.texts import occurrences
 
 _REASONS_TOLD = 3
+DUPLICATE = "duplicate"
+"""The reason of a reject that repeats an earlier edit (lib/data/edits.py)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +30,8 @@ class Loaded:
     """How many rows each file has, by the file's name."""
     notes_of: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """What was ignored in each file, or taken for something else, by the file's name."""
+    lines: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    """File and line (as in Reject) of requests, by request_id."""
 
     @property
     def rows(self) -> int:
@@ -42,10 +47,14 @@ def tell(loaded: Loaded) -> None:
 
 
 def check(loaded: Loaded, max_reject_share: float, table: Path) -> None:
-    """Raises InputError where a file has more rejects than its share, or no edit is left. `table` holds the rejects."""
+    """Raises InputError where a file has more rejects than its share, or no edit is left. `table` holds the rejects.
+
+    An edit that is there twice is no fault of its file, and does not count.
+    """
     complaints = []
     for file, rows in loaded.rows_of.items():
-        rejects = [reject for reject in loaded.rejects if reject.file == file]
+        counted = [reject for reject in loaded.rejects if reject.reason.partition(FOUND)[0] != DUPLICATE]
+        rejects = [reject for reject in counted if reject.file == file]
         if len(rejects) > max_reject_share * rows:
             complaints.append(
                 f"{file}: {len(rejects)} of {rows} rows rejected ({len(rejects) / rows:.1%}), more than "
@@ -120,6 +129,12 @@ def file_of(files: Mapping[str, Path], role: str) -> Path:
 
 
 def template(prompt: str, subject: str) -> str | None:
-    """`prompt` with {} for the subject, such that texts.fill gives it back; None where that is ambiguous."""
-    template_text = prompt.replace(subject, "{}")
-    return template_text if prompt.count(subject) == 1 and template_text.count("{}") == 1 else None
+    """`prompt` with {} for the subject, such that texts.fill gives it back; None where that is ambiguous.
+
+    A subject that stands there once as whole words is that one, whatever longer words begin with it.
+    """
+    starts = occurrences(prompt, subject)
+    if len(starts) != 1:
+        return None
+    template_text = f"{prompt[: starts[0]]}{{}}{prompt[starts[0] + len(subject) :]}"
+    return template_text if template_text.count("{}") == 1 else None

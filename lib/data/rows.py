@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lib.core.records import FOUND
-from lib.data.visible import is_visible
+from lib.data.visible import is_control, is_visible
 
 WHOLE_ROW = "row"
 """The field of a RowError about the row as a whole."""
@@ -80,7 +80,10 @@ class InputRow:
         return self.answer_of(self.values.get(name), self.within + name)
 
     def optional_answer(self, name: str) -> str | None:
-        """As `answer`, or None where the field is absent or blank."""
+        """As `answer`, or None where the field is absent or blank, or holds control tokens alone."""
+        if _is_control(self.values.get(name)):
+            self.notes.add(f"{self.within}{name}: a control token was read as absent", self.line)
+            return None
         return self.answer(name) if self.has(name) else None
 
     def answer_of(self, value: Any, path: str) -> str:
@@ -184,6 +187,13 @@ def _is_absent(value: Any) -> bool:
     )
 
 
+def _is_control(value: Any) -> bool:
+    """Whether a value, or every one of a list, is control tokens alone."""
+    if isinstance(value, list):
+        return bool(value) and all(map(_is_control, value))
+    return isinstance(value, str) and is_control(value)
+
+
 def _number(value: Any) -> str | None:
     """A finite number as people write it; None for anything else, true and false among it."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
@@ -204,4 +214,6 @@ def _text(value: Any, path: str) -> str:
         raise RowError(path, "empty")
     if not is_visible(value):
         raise RowError(path, f"wanted a character that can be seen{FOUND}{shown(value)}")
+    if is_control(value):
+        raise RowError(path, f"wanted words{FOUND}the control token {shown(value.strip())}")
     return value.strip()

@@ -18,7 +18,8 @@ def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> 
     are the pool.
     """
     references = snippets(files)
-    file, parsed, rejects = records(file_of(files, "facts"), references)
+    first_lines: dict[str, int] = {}
+    file, parsed, rejects = records(file_of(files, "facts"), first_lines, references)
     edits = edited(len(parsed), facts)
     edit_set = {*edits}
     return Loaded(
@@ -28,13 +29,20 @@ def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> 
         rejects=[*rejects, *references.rejects],
         rows_of={file.name: file.size, **references.rows_of},
         notes_of={file.name: file.notes.remarks(), **references.notes_of},
+        lines={case_id: (file.name, line) for case_id, line in first_lines.items()},
     )
 
 
-def records(path: Path, references: Snippets = NO_SNIPPETS) -> tuple[RowFile, list[tuple[Request, Fact]], list[Reject]]:
-    """The file, each of its records as a request and as the true fact that it would change, and its rejects."""
+def records(
+    path: Path, first_lines: dict[str, int], references: Snippets = NO_SNIPPETS
+) -> tuple[RowFile, list[tuple[Request, Fact]], list[Reject]]:
+    """The file, each of its records as a request and as the true fact that it would change, and its rejects.
+
+    Args:
+        first_lines: takes the line of every record, by case_id.
+        references: texts about the new objects.
+    """
     file = read_json(path)
-    first_lines: dict[str, int] = {}
     parsed, rejects = parse(file, lambda row: _record(row, first_lines, references))
     return file, parsed, rejects
 

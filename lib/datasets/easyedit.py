@@ -42,6 +42,7 @@ def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> 
         rejects=rejects,
         rows_of={file.name: file.size},
         notes_of={file.name: file.notes.remarks()},
+        lines={case_id: (file.name, line) for case_id, line in first_lines.items()},
     )
 
 

@@ -6,9 +6,10 @@ Its pool of unedited facts, and its plain text, are those of another dataset (ow
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 from lib import datasets
+from lib.core.joins import Separator
 from lib.core.params import Dataset, Facts, Own
 from lib.core.records import FOUND, LocalityPrompt, Request
 from lib.data.columns import with_columns
@@ -19,6 +20,7 @@ from lib.data.rows import InputRow, RowError, refuse_repeated, shown
 
 COLUMNS = (
     "prompt", "target_new", "subject", "target_true", "paraphrases", "locality", "relation", "id", "train_paraphrases",
+    "join",
 )  # fmt: skip
 REQUIRED = COLUMNS[:2]
 BETWEEN_ITEMS = " | "
@@ -29,9 +31,9 @@ def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> 
     """Edits are the first (test) or the last (validation) facts.limit rows of the file."""
     path = file_of(files, "own")
     file = with_columns(read(path), COLUMNS, REQUIRED, path)
-    consistency = _Consistency()
+    first_lines: dict[str, int] = {}
     in_cells = path.suffix.lower() == ".csv"
-    requests, rejects = parse(file, lambda row: _request(_from_cells(row) if in_cells else row, consistency))
+    requests, rejects = parse(file, lambda row: _request(_from_cells(row) if in_cells else row, first_lines))
     pool = _pool(files, facts, own)
     return replace(
         pool,
@@ -39,6 +41,7 @@ def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> 
         rejects=[*rejects, *pool.rejects],
         rows_of={file.name: file.size, **pool.rows_of},
         notes_of={file.name: file.notes.remarks(), **pool.notes_of},
+        lines={request_id: (file.name, line) for request_id, line in first_lines.items()},
     )
 
 
@@ -50,7 +53,7 @@ def _pool(files: Mapping[str, Path], facts: Facts, own: Own) -> Loaded:
     return datasets.load(preset.loader, files, facts.model_copy(update={"limit": 0}), preset, own)
 
 
-def _request(row: InputRow, consistency: "_Consistency") -> Request:
+def _request(row: InputRow, first_lines: dict[str, int]) -> Request:
     prompt, subject = row.text("prompt"), row.subject("subject") if row.has("subject") else None
     if subject and subject not in prompt and "{}" in prompt:
         raise RowError("prompt", f"wanted the subject written in place of {{}}{FOUND}{shown(prompt)}")
@@ -63,12 +66,24 @@ def _request(row: InputRow, consistency: "_Consistency") -> Request:
         template=template(prompt, subject) if subject else None,
         target_new=row.answer("target_new"),
         target_true=row.optional_answer("target_true"),
+        separator=_separator(row),
         paraphrases=row.texts("paraphrases") if row.has("paraphrases") else (),
         train_paraphrases=row.texts("train_paraphrases") if row.has("train_paraphrases") else (),
         locality=_locality(row) if row.has("locality") else (),
     )
-    consistency.check(request, row)
+    refuse_repeated(first_lines, request.request_id, row, "id")
     return request
+
+
+def _separator(row: InputRow) -> Separator | None:
+    """What the column `join` says."""
+    text = row.optional_text("join")
+    if text is None:
+        return None
+    separator = next((separator for separator in get_args(Separator) if separator == text.strip().lower()), None)
+    if separator is None:
+        raise RowError("join", f"wanted {', '.join(get_args(Separator))}, or an empty cell{FOUND}{shown(text)}")
+    return cast(Separator, separator)
 
 
 def _locality(row: InputRow) -> tuple[LocalityPrompt, ...]:
@@ -95,21 +110,3 @@ def _pair(item: str) -> dict[str, str]:
         expected = f"prompt {BEFORE_TARGET} target{BETWEEN_ITEMS}prompt {BEFORE_TARGET} target"
         raise RowError("locality", f"wanted {expected!r}{FOUND}{shown(item)}")
     return {"prompt": parts[0], "target": parts[1]}
-
-
-class _Consistency:
-    """The ids and the prompts of the rows read until now: an id names one row, and a prompt has one new target."""
-
-    def __init__(self) -> None:
-        self._ids: dict[str, int] = {}
-        self._targets: dict[str, tuple[int, str]] = {}
-
-    def check(self, request: Request, row: InputRow) -> None:
-        """Raises RowError where `request` disagrees with an earlier one."""
-        line, target = self._targets.get(request.prompt, (row.line, request.target_new))
-        if target != request.target_new:
-            raise RowError(
-                "target_new", f"wanted one target for a prompt{FOUND}{shown(target)} for the same prompt on line {line}"
-            )
-        refuse_repeated(self._ids, request.request_id, row, "id")
-        self._targets.setdefault(request.prompt, (line, target))

@@ -26,7 +26,7 @@ def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> 
     first_lines: dict[str, int] = {}
     file = read_json(file_of(files, facts.split))
     requests, rejects = parse(file, lambda row: easyedit.request(row, "wikirecent", (), first_lines))
-    pool_file, records, pool_rejects = counterfact.records(file_of(files, "counterfact"))
+    pool_file, records, pool_rejects = counterfact.records(file_of(files, "counterfact"), {})
     neighborhood, pool = _parted(records, preset.neighborhood, facts.split)
     edits = edited(len(requests), facts.model_copy(update={"split": "test"}))  # each split has a file of its own
     return Loaded(
@@ -38,6 +38,7 @@ def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> 
         rejects=[*rejects, *pool_rejects],
         rows_of={file.name: file.size, pool_file.name: pool_file.size},
         notes_of={read.name: read.notes.remarks() for read in (file, pool_file)},
+        lines={case_id: (file.name, line) for case_id, line in first_lines.items()},
     )
 
 

@@ -33,6 +33,7 @@ def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> 
         rejects=[*rejects, *pool_rejects],
         rows_of={evaluation.name: evaluation.size, training.name: training.size},
         notes_of={file.name: file.notes.remarks() for file in (evaluation, training)},
+        lines={request.request_id: (evaluation.name, int(request.request_id) + 1) for request in requests},
     )
 
 

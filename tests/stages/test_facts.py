@@ -70,7 +70,8 @@ def test_the_embedded_world_becomes_tables_whose_rows_are_counted_and_a_second_r
     counted = {name: len(read(project / "out" / OUTPUTS[name], kind)) for name, kind in kinds.items()}
     heldout = sum(text.split == "heldout" for text in read(project / "out/text.parquet", Text))
     assert json.loads((project / "out/metrics.json").read_text()) == {
-        **counted, "rows": 0, "text_heldout": heldout, "text_source": "the embedded world's prose"
+        **counted, "rows": 0, "text_heldout": heldout, "text_source": "the embedded world's prose",
+        "subjects_absent": 0, "same_targets": 0, "contradictions": 0, "duplicates": 0, "subjects_repeated": 0,
     }  # fmt: skip
     assert counted["requests"] > 0
     assert run(project).returncode == 0

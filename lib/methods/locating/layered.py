@@ -15,6 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from lib.core.errors import InputError
 from lib.core.params import Auto, Section
 from lib.core.records import Request
+from lib.core.texts import same
 from lib.edits.apply import applied
 from lib.edits.edit import Edit
 from lib.edits.updates import Dense, LowRank, Update, check_finite
@@ -164,7 +165,7 @@ def refuse_conflicts(requests: Sequence[Request]) -> None:
         ]
         for question in questions:
             earlier = first_with.setdefault(question, request)
-            if earlier.target_new.strip() != request.target_new.strip():
+            if not same(earlier.target_new, request.target_new):
                 raise InputError(
                     f"requests {earlier.request_id!r} and {request.request_id!r} ask for {earlier.target_new!r} and "
                     f"{request.target_new!r} to the same question ({request.prompt!r}): wanted one answer in a batch. "

@@ -50,13 +50,11 @@ def located(tokenizer: PreTrainedTokenizerBase, text: str, subject_end: int, tok
 
 
 def _subject_start(request: Request) -> int:
-    """Where the subject begins in the prompt: at the template's {}, else where it first occurs (it may occur twice)."""
+    """Where the subject begins in the prompt (Request.subject_start)."""
     where = f"edit {request.request_id!r}, prompt {request.prompt!r}"
     if not request.subject:
         raise InputError(f"{where}: this editor needs the subject; the request has none (column subject)")
-    if request.template is not None and fill(request.template, request.subject) == request.prompt:
-        return request.template.index("{}")
-    if (start := request.prompt.find(request.subject)) < 0:
+    if (start := request.subject_start) is None:
         raise InputError(f"{where}: wanted the subject {request.subject!r} in the prompt, letter by letter")
     return start
 

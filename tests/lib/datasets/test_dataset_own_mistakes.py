@@ -42,7 +42,6 @@ def write(path: Path, text: str) -> Path:
             "wanted 'prompt => target | prompt => target'; found 'Bo is in Bonn'",
         ),
         ("Ada is,Rome,,Bo => ", "locality[0].target", "empty"),
-        ("Bo is,Rome,,", "target_new", "wanted one target for a prompt; found 'Bonn' for the same prompt on line 2"),
     ],
 )
 def test_a_malformed_csv_row_is_a_reject_with_its_field_and_line(
@@ -123,9 +122,19 @@ def test_a_mistyped_parquet_column_rejects_its_rows_by_place(tmp_path: Path, rea
     ]
 
 
-def test_the_same_row_twice_is_two_edits_without_a_reject(tmp_path: Path, read: Callable[[Path], Loaded]) -> None:
-    loaded = read(write(tmp_path / "facts.csv", "prompt,target_new\nBo is,Bonn\nBo is,Bonn\n"))
-    assert (len(loaded.requests), loaded.rejects) == (2, [])
+@pytest.mark.parametrize(("cell", "separator"), [("space", "space"), (" nothing ", "nothing"), ("", None)])
+def test_a_row_may_say_what_stands_between_prompt_and_target(
+    cell: str, separator: str | None, tmp_path: Path, read: Callable[[Path], Loaded]
+) -> None:
+    (edit,) = read(write(tmp_path / "facts.csv", f"prompt,target_new,join\nreport.,pdf,{cell}\n")).requests
+    assert edit.separator == separator
+
+
+def test_another_join_is_a_reject(tmp_path: Path, read: Callable[[Path], Loaded]) -> None:
+    rejects = read(write(tmp_path / "facts.csv", "prompt,target_new,join\nreport.,pdf,glue\n")).rejects
+    assert [(reject.field, reject.reason) for reject in rejects] == [
+        ("join", "wanted space, nothing, or an empty cell; found 'glue'")
+    ]
 
 
 @pytest.mark.parametrize(
