@@ -25,8 +25,11 @@ _SHORTEST, _LONG_STEM = 3, 5
 """Letters of a name that an ending is added to, and of a stem after which endings may be longer."""
 _FEW_WORDS = 4
 _LATIN = regex.compile(r"\p{Latin}")
-_ENDINGS_ADDED = regex.compile(r"[\p{Latin}\p{Cyrillic}\p{Greek}\p{Armenian}\p{Georgian}\p{Devanagari}\p{Bengali}"
-                               r"\p{Gujarati}\p{Gurmukhi}\p{Tamil}\p{Telugu}\p{Kannada}\p{Malayalam}\p{Ethiopic}]")  # fmt: skip
+_ENDINGS_ADDED = regex.compile(
+    r"[\p{Latin}\p{Cyrillic}\p{Greek}\p{Armenian}\p{Georgian}\p{Devanagari}\p{Bengali}\p{Gujarati}\p{Gurmukhi}"
+    r"\p{Tamil}\p{Telugu}\p{Kannada}\p{Malayalam}\p{Ethiopic}]"
+)
+"""Letters of scripts in which names take endings."""
 
 
 def mentions(text: str, name: str, beside: str = "") -> bool:

@@ -22,25 +22,23 @@ _KATAKANA = r"[[\p{scx=Kana}--\p{scx=Hani}]&&\p{L}]"
 _SPACED = rf"[[{_WORD}]--[{_UNSPACED}]--\p{{Hangul}}--{_KATAKANA}]"
 _SILENT = r"\p{L}[\u0e4c\u0ecc\u103a]\p{M}*"
 """A letter under a sign that takes its vowel (Thai, Lao, Burmese): it ends the syllable before it."""
-_NUMBER = (
-    r"(?<!\d[.,/])(?:\d{1,3}(?:[,'’٬]\d{3})+(?:[.٫]\d+)?(?![.,]?\d)|\d+[.,٫]\d+(?![.,/]?\d)|\d{1,3}[/⁄]\d{1,3}(?![/\d]))"
-)
+_NUMBER = r"(?<!\d[.,/])(?:\d{1,3}(?:[,'\u2019\u066c]\d{3})+(?:[.\u066b]\d+)?(?![.,]?\d)|\d+[.,\u066b]\d+(?![.,/]?\d)|\d{1,3}[/\u2044]\d{1,3}(?![/\d]))"
 """A number that is written in parts: 1,000, 5.3 and 1/2, but no date and no version."""
-_SIGN = rf"(?<![{_WORD})\]+\-−])[+\-−](?=\d)"
+_SIGN = rf"(?<![{_WORD})\]+\-\u2212])[+\-\u2212](?=\d)"
 """Of a number; a hyphen between words is none."""
-_SUFFIX = rf"(?:\+{{2,}}|[+#♯♭](?![{_WORD}])|(?<=\p{{L}})(?<!\p{{L}}{{3}})[-−](?![{_WORD}]))?"
+_SUFFIX = rf"(?:\+{{2,}}|[+#♯♭](?![{_WORD}])|(?<=\p{{L}})(?<!\p{{L}}{{3}})[-\u2212](?![{_WORD}]))?"
 """Makes another name of a word: C++, C#, A+, A-."""
 _TOKEN = regex.compile(
     rf"(?V1)(?:{_SIGN})?(?:{_NUMBER}|\d+{_SPACED}*)|{_SPACED}+{_SUFFIX}|{_KATAKANA}[{_KATAKANA}\p{{M}}]*"
     rf"|(?P<inside>(?<=\p{{Hangul}}\p{{M}}*)\p{{Hangul}}\p{{M}}*)|\p{{Hangul}}\p{{M}}*"
-    rf"|[[{_UNSPACED}]&&[{_WORD}]]\p{{M}}*(?:{_SILENT})*|[-−](?=\p{{Sc}}\d)|[[\p{{Sm}}\p{{Sc}}\p{{So}}%‰]--[©®]]"
+    rf"|[[{_UNSPACED}]&&[{_WORD}]]\p{{M}}*(?:{_SILENT})*|[-\u2212](?=\p{{Sc}}\d)|[[\p{{Sm}}\p{{Sc}}\p{{So}}%‰]--[©®]]"
 )
 _IGNORABLE = regex.compile(r"\p{Default_Ignorable_Code_Point}+")
 _NOT_WORD = re.compile(r"[^\w]+")
 _PLAIN = re.compile(r"[+#$%<=>|~]|-(?![A-Za-z])|(?<![A-Za-z0-9])-|\d[.,'/]\d")
 """What an ASCII text must not have to be taken apart at everything that is no letter."""
 _INSIDE = "\N{CHARACTER TIE}"
-_SAME = str.maketrans("−⁄’٬", "-/',")
+_SAME = str.maketrans("\u2212\u2044\u2019\u066c", "-/',")
 
 
 def words(text: str) -> tuple[str, ...]:

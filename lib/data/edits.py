@@ -135,7 +135,9 @@ def _without_duplicates(requests: Sequence[Request], check: _Check) -> list[Requ
     for request in requests:
         earlier = first.setdefault(identity(request.prompt), request)
         if earlier is not request:
-            check.reject(request, "duplicates", "prompt", f"{DUPLICATE}{FOUND}the edit of line {check.where(earlier)[1]}")
+            check.reject(
+                request, "duplicates", "prompt", f"{DUPLICATE}{FOUND}the edit of line {check.where(earlier)[1]}"
+            )
     return list(first.values())
 
 

@@ -29,7 +29,7 @@ _SENTENCE_END = regex.compile(r"(?V1)[.!?](?=\s|$)|\n|[\p{Sentence_Terminal}--[.
 
 
 def answers(text: str, target: str) -> bool:
-    """Whether the first sentence of a chat answer has the target, word for word or inflected: chat models answer in sentences."""
+    """Whether the first sentence of a chat answer, which chat models answer in, has the target or a form of it."""
     return mentions(_SENTENCE_END.split(text.strip(), maxsplit=1)[0], target)
 
 

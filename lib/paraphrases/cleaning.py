@@ -7,13 +7,13 @@ from typing import Literal
 
 import regex
 
-from lib.core.records import Paraphrase, Request
 from lib.core.inflection import mentions
+from lib.core.records import Paraphrase, Request
 from lib.core.texts import normalize, words
 
 DropReason = Literal["copy", "prefix", "subject", "target", "evaluation", "duplicate", "sentence", "far"]
 
-_ENDED = regex.compile(r"(?V1)[\p{Sentence_Terminal}--[?？؟՞፧⸮]]\s*$")
+_ENDED = regex.compile(r"(?V1)[\p{Sentence_Terminal}--[?\uff1f\u061f\u055e\u1367\u2e2e]]\s*$")
 """The end of a statement, in any script."""
 REWRITTEN = ("rules", "chat")
 """Kinds of paraphrases that say the prompt in other words, and are measured (lib/paraphrases/nearness.py)."""

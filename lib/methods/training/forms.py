@@ -161,7 +161,9 @@ def without_words(prompt: str, subject: str | None, random: Random) -> str | Non
 
 def _is_tied(last: str, first: str) -> bool:
     """Whether two characters that follow each other have no space between them and need none."""
-    return not (last.isspace() or first.isspace()) and any(is_unspaced(side) or is_hangul(side) for side in last + first)
+    return not (last.isspace() or first.isspace()) and any(
+        is_unspaced(side) or is_hangul(side) for side in last + first
+    )
 
 
 def form_examples(

@@ -26,16 +26,14 @@ _PART = 1_024
 def training_rows(
     requests: Sequence[Request], paraphrases: Iterable[Paraphrase], neighbors: Iterable[UneditedFact]
 ) -> Iterator[Row]:
-    """(prompt, target, rejected, separator) of every edit, then of its paraphrases, then of its neighbors, as they are read.
+    """(prompt, target, rejected, separator) of every edit, then of its paraphrases, then of its neighbors, in order.
 
     A paraphrase has the edit's targets, a neighbor its own; the rejected target is the edit's true object, None for
     neighbors.
 
     Raises InputError where a paraphrase or neighbor belongs to no edit: the files are not of the same run.
     """
-    targets = {
-        request.request_id: (request.target_new, request.target_true, request.separator) for request in requests
-    }
+    targets = {request.request_id: (request.target_new, request.target_true, request.separator) for request in requests}
     for request in requests:
         yield request.prompt, request.target_new, request.target_true, request.separator
     for paraphrase in paraphrases:

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 - texts in many scripts
 """Names with endings."""
 
 import pytest

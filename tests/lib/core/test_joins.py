@@ -1,3 +1,4 @@
+# ruff: noqa: E501, RUF001 - texts in many scripts
 """What stands between a prompt and its target."""
 
 import pytest

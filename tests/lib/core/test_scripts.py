@@ -1,3 +1,4 @@
+# ruff: noqa: E501, RUF001 - texts in many scripts
 """Words in scripts with and without spaces, and the marks and signs that make another word."""
 
 import pytest

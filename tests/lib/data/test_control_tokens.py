@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 - texts in many scripts
 """Control tokens in files: an unknown truth that is written as one is absent, and no target is one."""
 
 import pytest
@@ -16,9 +17,7 @@ def test_a_truth_of_control_tokens_is_absent_and_noted(text: str) -> None:
     for value in (text, [text], [[text]]):
         row = InputRow(line=7, values={"ground_truth": value})
         assert row.optional_answer("ground_truth") is None
-        assert row.notes.remarks() == [
-            "ground_truth: a control token was read as absent (1 row, the first on line 7)"
-        ]
+        assert row.notes.remarks() == ["ground_truth: a control token was read as absent (1 row, the first on line 7)"]
 
 
 @pytest.mark.parametrize("text", CONTROL)

@@ -1,3 +1,4 @@
+# ruff: noqa: E501, RUF001 - texts in many scripts
 """Cleaning keeps sound paraphrases of facts in any script, and drops those that are not."""
 
 import pytest
