@@ -25,7 +25,7 @@ from lib.edits.updates import Dense, Update, Vector, check_finite
 from lib.methods.context import Context
 from lib.methods.training.loop import Step
 from lib.methods.training.pairs import training_items as pair_items
-from lib.methods.training.pairs import training_triples, unmasked
+from lib.methods.training.pairs import training_rows, unmasked
 from lib.models.architecture import architecture
 from lib.models.likelihood import token_nll
 from lib.models.packing import Item, Packed, batches, pack
@@ -105,8 +105,8 @@ def _pairs(
     """The requests, their paraphrases and their neighbors. Raises InputError for an objective that pairs lack."""
     if settings.objective == "published":
         raise InputError("objective: published is of requests alone; with pairs wanted corrected or sentence")
-    triples = training_triples(requests, context.paraphrases, context.neighbors)
-    return list(pair_items(tokenizer, triples, settings.objective == "corrected", rejected=False))
+    rows = training_rows(requests, context.paraphrases, context.neighbors)
+    return list(pair_items(tokenizer, rows, settings.objective == "corrected", rejected=False))
 
 
 @contextmanager
