@@ -33,6 +33,8 @@ def main(options: argparse.Namespace) -> None:
 
 def _trained(options: argparse.Namespace, root: Params) -> dict[str, float | None]:
     # Imported here: most editors have no network and need not wait for these.
+    import torch
+
     from lib.editors import editor
     from lib.methods.contract import trains_hypernet
     from lib.models.architecture import shape
@@ -43,7 +45,7 @@ def _trained(options: argparse.Namespace, root: Params) -> dict[str, float | Non
 
     module = editor(root.editor)
     assert trains_hypernet(module)
-    model = load_model(options.model, device())
+    model = load_model(options.model, device(), dtype=torch.float32)
     settings = editor_preset(root.editor, shape(model.config), module.Settings)
     for line in explained(root.editor, shape(model.config)):
         logging.getLogger(__name__).info(line)

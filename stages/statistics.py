@@ -25,6 +25,8 @@ def main(options: argparse.Namespace) -> None:
 
 def _gathered(options: argparse.Namespace, root: Params) -> dict[str, int]:
     # Imported here: most editors read no statistics and need not wait for these.
+    import torch
+
     from lib.editors import editor
     from lib.methods.contract import reads_moments
     from lib.methods.locating.second_moments import drawn_texts, save_moment, second_moments
@@ -35,7 +37,7 @@ def _gathered(options: argparse.Namespace, root: Params) -> dict[str, int]:
 
     module, settings = editor(root.editor), root.statistics
     assert reads_moments(module)
-    model = load_model(options.model, device())
+    model = load_model(options.model, device(), dtype=torch.float32)
     layers = module.moment_layers(model, editor_preset(root.editor, shape(model.config), module.Settings))
     for line in explained(root.editor, shape(model.config)):
         _logger.info(line)

@@ -13,17 +13,20 @@ from lib.edits.edit import Edit
 from lib.edits.updates import LowRank, Update, Vector, check_finite
 from lib.models.sharding import is_sharded, whole
 
+_HALF = (torch.bfloat16, torch.float16)
+
 
 @contextmanager
 def applied(model: nn.Module, edit: Edit) -> Iterator[nn.Module]:
     """Within it, `model` computes with the edit; on every exit it is what it was, to the bit.
 
     Low-rank updates run beside the frozen weight and leave it alone. Others are added to the weight, which is put
-    back from a copy; where it is spread over processes (lib/models/sharding.py) they run beside it too, so that
-    processes need not apply them at the same time. An update of any kind changes the module at its path only: one that
-    shares its weight with another (a tied embedding) has a weight of its own meanwhile. Contexts are text: whoever asks
-    the model puts them before the prompt. Raises InputError where a path or a shape does not fit the model, a value is
-    not finite, or a vector is spread; the model is then untouched.
+    back from a copy; in half precision, where adding would round a small update away, they run beside it too, and where
+    it is spread over processes (lib/models/sharding.py), so that processes need not apply them at the same time. An
+    update of any kind changes the module at its path only: one that shares its weight with another (a tied embedding)
+    has a weight of its own meanwhile. Contexts are text: whoever asks the model puts them before the prompt. Raises
+    InputError where a path or a shape does not fit the model, a value is not finite, or a vector is spread; the model
+    is then untouched.
     """
     modules, parameters = dict(model.named_modules()), dict(model.named_parameters(remove_duplicate=False))
     shared = tied(model)
@@ -33,8 +36,12 @@ def applied(model: nn.Module, edit: Edit) -> Iterator[nn.Module]:
             if isinstance(update, LowRank):
                 stack.enter_context(low_rank_branch(modules[path], update))
             elif isinstance(update, Vector):
-                stack.enter_context(_added(parameters[path], update.shift))
-            elif is_sharded(modules[path].weight):
+                owner, _, name = path.rpartition(".")
+                if name == "bias" and parameters[path].dtype in _HALF:
+                    stack.enter_context(_beside_bias(modules[owner], update.shift))
+                else:
+                    stack.enter_context(_added(parameters[path], update.shift))
+            elif is_sharded(modules[path].weight) or modules[path].weight.dtype in _HALF:
                 stack.enter_context(_beside(modules[path], update.dense()))
             else:
                 if path in shared:
@@ -118,7 +125,22 @@ def low_rank_branch(
 def _beside(module: nn.Module, delta: Tensor) -> Iterator[None]:
     weight: Tensor = module.weight  # type: ignore[assignment]
     delta = delta.to(weight.device, weight.dtype)
-    handle = module.register_forward_hook(lambda _, inputs, output: output + inputs[0] @ delta.mT)
+
+    def add(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        if isinstance(module, nn.Embedding):
+            return output + nn.functional.embedding(inputs[0], delta.T)
+        return output + inputs[0] @ delta.mT
+
+    handle = module.register_forward_hook(add)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@contextmanager
+def _beside_bias(module: nn.Module, shift: Tensor) -> Iterator[None]:
+    handle = module.register_forward_hook(lambda _, inputs, output: output + shift.to(output))
     try:
         yield
     finally:

@@ -46,8 +46,12 @@ def load_shape(base: Path) -> str:
     return shape(AutoConfig.from_pretrained(weights_folder(base), local_files_only=True))
 
 
-def load_model(base: Path, where: torch.device, distributed: Distributed = SINGLE_PROCESS) -> PreTrainedModel:
+def load_model(
+    base: Path, where: torch.device, distributed: Distributed = SINGLE_PROCESS, dtype: torch.dtype | None = None
+) -> PreTrainedModel:
     """The model in evaluation mode on `where`, every parameter frozen; spread over the processes that are sharded.
+
+    It computes in `dtype`; None is the preset's on a GPU, and float32 on a CPU.
 
     Raises InputError where it does not split into a decoder and an output embedding as the library needs, or where a
     file of it is another one than its manifest notes.
@@ -55,7 +59,7 @@ def load_model(base: Path, where: torch.device, distributed: Distributed = SINGL
     folder = weights_folder(base)
     if distributed.is_main:
         check_files(base, weights=True)
-    dtype = dtype_on(where, read_json(base / MANIFEST)["dtype"])
+    dtype = dtype or dtype_on(where, read_json(base / MANIFEST)["dtype"])
     model = (
         sharded(lambda: _read(folder, dtype), where, distributed)
         if distributed.sharded

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
+import torch
+
 from lib.core import params
 from lib.core.editor_presets import editor_preset, explained
 from lib.core.errors import InputError
@@ -37,7 +39,8 @@ def editing(
     preset = params.preset("models", root.model, params.Model)
     train = params.with_recipe(root.train, preset.train)
     module = editor(root.editor)
-    if stage == "edit" or root.protocol.kind == "single":
+    makes = stage == "edit" or root.protocol.kind == "single"
+    if makes:
         check_sharded(root.editor, distributed)
     shape = loading.load_shape(inputs.model)
     settings = editor_preset(root.editor, shape, module.Settings)
@@ -69,7 +72,7 @@ def editing(
             hypernet=inputs.hypernet,
         )
         job = Job(
-            model=loading.load_model(inputs.model, device(), distributed),
+            model=loading.load_model(inputs.model, device(), distributed, making_dtype(root.editor) if makes else None),
             tokenizer=loading.load_tokenizer(inputs.model),
             editor=module,
             settings=settings,
@@ -100,6 +103,14 @@ def model_preset(root: Params) -> params.Model:
     """The preset of the model that `root` names, with the adapter that is trained."""
     preset = params.preset("models", root.model, params.Model)
     return params.with_held_lora(preset, params.with_recipe(root.train, preset.train))
+
+
+def making_dtype(name: str) -> torch.dtype | None:
+    """What a model computes in while this editor works on it: float32 where it reads or writes weights, as published.
+
+    None is the model preset's own, for editors that only work beside the weights (lora, ike, none).
+    """
+    return None if needs(name).sharded else torch.float32
 
 
 def check_sharded(name: str, distributed: Distributed) -> None:

@@ -28,7 +28,7 @@ def run_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         monkeypatch.setenv("DVC_ROOT", str(tmp_path))
         change_params(monkeypatch, editor=name)
         monkeypatch.setattr(stage, "editor_preset", lambda name, shape, kind: settings)
-        monkeypatch.setattr(loading, "load_model", lambda folder, where: tiny_model("llama"))
+        monkeypatch.setattr(loading, "load_model", lambda folder, where, dtype: tiny_model("llama"))
         monkeypatch.setattr(loading, "load_tokenizer", lambda folder: byte_tokenizer())
         paths = {option: tmp_path / option for option in ("requests", "pool", "model", "hypernet", "metrics")}
         paths["model"].mkdir(exist_ok=True)

@@ -15,6 +15,7 @@ from transformers.pytorch_utils import Conv1D
 from lib.core.records import Request
 from lib.edits.edit import Edit
 from lib.methods.context import Context
+from lib.methods.fine_tuning.clamp import check_clamp
 from lib.methods.fine_tuning.loop import (
     BASELINE,
     Tuning,
@@ -54,6 +55,7 @@ def fine_tuned_each(
         ]  # fmt: skip
     values = [copies(model, settings) for _ in requests]
     before = copies(model, settings)
+    check_clamp(model, before, clamp)
     optimizers = [torch.optim.Adam(value.values(), lr=settings.lr, weight_decay=weight_decay) for value in values]
     items = training_items(tokenizer, requests, settings)
     active = list(range(len(requests)))

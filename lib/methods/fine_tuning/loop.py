@@ -23,6 +23,7 @@ from lib.edits.apply import own_orientation, shape_of
 from lib.edits.edit import Edit
 from lib.edits.updates import Dense, Update, Vector, check_finite
 from lib.methods.context import Context
+from lib.methods.fine_tuning.clamp import check_clamp
 from lib.methods.training.loop import Step
 from lib.methods.training.pairs import training_items as pair_items
 from lib.methods.training.pairs import training_rows, unmasked
@@ -90,6 +91,7 @@ def fine_tuned(
     if not requests:
         raise ValueError("fine-tuning: wanted at least one request, found none")
     values = copies(model, settings)
+    check_clamp(model, values, clamp)
     if variant.with_pairs:
         items = _pairs(tokenizer, requests, settings, context)
     else:

@@ -191,3 +191,13 @@ def test_mistakes_are_errors() -> None:
         ft.edit(model, tokenizer, REQUESTS, chosen("ft", lr=1e30), context())
     with nothing_left_behind(model), pytest.raises((FloatingPointError, ValueError), match=r"nan|not finite"):
         ft.edit_each(model, tokenizer, REQUESTS, chosen("ft", lr=1e30), context())
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_a_clamp_below_the_spacing_of_the_models_dtype_is_refused_by_name(together: bool) -> None:
+    model = tiny_model("llama")
+    how = chosen("ft_l", layers=[0], clamp=1e-5)
+    edit = ft_l.edit_each if together else ft_l.edit
+    edit(model, byte_tokenizer(), REQUESTS, how, context())
+    with pytest.raises(ValueError, match=r"clamp: wanted a bound above the spacing of bfloat16 at .*found 1e-05"):
+        edit(model.to(torch.bfloat16), byte_tokenizer(), REQUESTS, how, context())

@@ -102,9 +102,24 @@ def test_undoing_is_exact_in_half_precision_too(half: torch.dtype) -> None:
     model = tiny_model("llama").to(half)
     before = snapshot(model)
     edit = Edit(updates={"model.layers.1.mlp.down_proj": update("dense", 32, 48, scale=100.0)})
+    logits = model(IDS).logits
     with applied(model, edit):
-        assert not unchanged(model, before)
+        assert not torch.equal(model(IDS).logits, logits)
     assert unchanged(model, before)
+    assert torch.equal(model(IDS).logits, logits)
+
+
+@pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("kind", ["dense", "sparse", "vector"])
+def test_in_half_precision_an_update_below_the_spacing_of_the_weights_is_in_force(kind: str, half: torch.dtype) -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(6, 4)).to(half)
+    model[0].weight.data.fill_(1.0)
+    model[0].bias.data.fill_(1.0)
+    inputs = torch.tensor([[1.0, -1.0, 1.0, -1.0, 0.0, -1.0]]).to(half)  # the outputs are 0
+    small = update(kind, 4, 6, scale=torch.finfo(half).eps / 20)
+    added = small.shift if kind == "vector" else small.dense() @ inputs[0].float()
+    with applied(model, Edit(updates={"0.bias" if kind == "vector" else "0": small})):
+        torch.testing.assert_close(model(inputs)[0].float(), added, rtol=2e-2, atol=1e-7)
 
 
 @given(seed=st.integers(0, 99), scale=st.sampled_from([1e-6, 1.0, 1e6]), kind=st.sampled_from(KINDS))
