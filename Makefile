@@ -37,12 +37,18 @@ $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("Errata needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: requirements.txt | $(VENV)/bin/python
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+# What is pinned, then the command `errata`, which fetches nothing more.
+PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check install
+COMMAND := $(PIP) --no-deps --no-build-isolation -e .
+
+$(VENV)/.installed: requirements.txt pyproject.toml | $(VENV)/bin/python
+	$(PIP) -r requirements.txt
+	$(COMMAND)
 	touch $@
 
-$(VENV)/.installed-dev: requirements.txt requirements-dev.txt requirements-ray.txt | $(VENV)/bin/python
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+$(VENV)/.installed-dev: requirements.txt requirements-dev.txt requirements-ray.txt pyproject.toml | $(VENV)/bin/python
+	$(PIP) -r requirements-dev.txt
+	$(COMMAND)
 	touch $@ $(VENV)/.installed
 
 clean:                            ## remove what the pipeline made (the environment stays)

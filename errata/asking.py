@@ -1,0 +1,87 @@
+"""The subcommands that ask a model: ask, chat, serve."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from errata.frame import EditFolder, Folder, Json, act, app, example
+
+Model = Annotated[
+    str | None, typer.Option("--model", help="a model alone (preset, folder, GGUF), or where the edited model lies")
+]
+
+
+@app.command(
+    epilog=example('errata ask "The capital of France is"', 'errata ask --chat "Who are you?" --model smollm2-135m')
+)
+def ask(
+    prompts: Annotated[list[str], typer.Argument(help="beginnings of sentences; with --chat, questions")],
+    model: Model = None,
+    edit: EditFolder = None,
+    chat: Annotated[bool, typer.Option("--chat", help="ask in the model's chat template")] = False,
+    tokens: Annotated[int | None, typer.Option(help="length of the text, in tokens", min=1)] = None,
+    as_json: Json = False,
+) -> None:
+    """What the model writes, greedily: before and after the edit, side by side. Works before any edit, too."""
+
+    def action(console: Console) -> Mapping[str, Any]:
+        from apps.ask import side_by_side
+        from apps.speaking import CHAT_TOKENS, TOKENS, opened
+
+        speaker = opened(model, edit)
+        questions = speaker.questions(prompts) if chat else prompts
+        texts = speaker.before_and_after(questions, tokens or (CHAT_TOKENS if chat else TOKENS))
+        console.print(speaker.name, style="dim", markup=False, highlight=False, soft_wrap=True)
+        for prompt, (before, after) in zip(prompts, texts, strict=True) if not as_json else ():
+            plain = f"{prompt}\n{before.strip() or '(nothing)'}\n"
+            printed = plain if after is None else side_by_side(prompt, before, after, min(120, console.width))
+            console.print(printed, markup=False, highlight=False, soft_wrap=True)
+        rows = [
+            {"prompt": prompt, "before": before, "after": after}
+            for prompt, (before, after) in zip(prompts, texts, strict=True)
+        ]
+        return {"asked": speaker.name, "texts": rows}
+
+    act(action, as_json)
+
+
+@app.command(epilog=example("errata chat", "errata chat --model smollm2-135m"))
+def chat(model: Model = None, edit: EditFolder = None) -> None:
+    """A conversation before and after the edit, side by side: each side remembers its own answers."""
+
+    def action(console: Console) -> None:
+        from apps.chat import chat as converse
+        from apps.speaking import opened
+
+        converse(opened(model, edit), console)
+
+    act(action)
+
+
+@app.command(epilog=example("errata serve corrected --port 8000"))
+def serve(
+    folder: Folder = None,
+    model: Model = None,
+    port: Annotated[int, typer.Option(help="on 127.0.0.1; 0 takes a free one", min=0, max=65535)] = 8000,
+) -> None:
+    """Serve the edited model behind the OpenAI protocol on 127.0.0.1, and beside it the model before the edit.
+
+    Models `edited` and `before`; /v1/models, /v1/completions, /v1/chat/completions. Ends with Ctrl-C.
+    """
+
+    def action(console: Console) -> None:
+        from apps.serve import HOST, server
+        from apps.speaking import opened
+
+        speaker = opened(model, folder)
+        with server(speaker, port) as running:
+            address = f"http://{HOST}:{running.server_port}/v1"
+            console.print(f"{speaker.name}: {address} (models: edited, before); Ctrl-C ends", soft_wrap=True)
+            try:
+                running.serve_forever()
+            except KeyboardInterrupt:
+                console.print("ended")
+
+    act(action)

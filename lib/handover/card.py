@@ -1,0 +1,119 @@
+"""The model card that goes with an adapter, in the form of PEFT's own: front matter, then sections in Markdown."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lib.handover.bundle import RunInfo
+from lib.metrics.examples import AnswerExample
+from lib.metrics.verdict import verdict
+from lib.report.headline import markdown
+
+_TOLD = 5
+"""Edits in the card: failures first."""
+
+
+def card(info: RunInfo, facts: int, examples: Sequence[AnswerExample], manifest: Mapping[str, Any]) -> str:
+    """The card of an edit.
+
+    Args:
+        info: what it was made with, and what was measured.
+        facts: how many there are.
+        examples: edits with what the model writes before and after, failures first.
+        manifest: that of stage base: which model was edited, file by file.
+    """
+    return "\n".join(
+        [
+            *_front_matter(info),
+            f"# {facts:,} {'fact' if facts == 1 else 'facts'} corrected in {info.preset.name}",
+            "",
+            f"Made by `errata {info.made_by}` on {info.date}. **Verdict: {verdict(info.headline).word}.**",
+            *(f"- {reason}" for reason in verdict(info.headline).reasons),
+            *(f"- not measured: {words}" for words in verdict(info.headline).unmeasured),
+            "",
+            "## What it does",
+            "",
+            *_examples(examples),
+            "",
+            "## What was measured",
+            "",
+            *markdown({f"{info.made_by}, {info.date}": info.headline}),
+            "",
+            "In percent unless the unit is named. Rows of every number: errata/scores/. Another machine computes them "
+            "again with `errata verify FOLDER`.",
+            "",
+            "## How to load it",
+            "",
+            *_loading(info),
+            "",
+            "## How to undo it",
+            "",
+            "Leave it away: the model's own weights were never changed (`model.disable_adapter()` in PEFT). A copy of "
+            "the model that it was merged into has no way back but the model itself.",
+            "",
+            "## What it was made from",
+            "",
+            *_origin(info, manifest),
+            "",
+        ]
+    )
+
+
+def _front_matter(info: RunInfo) -> list[str]:
+    """As huggingface_hub reads it; the licence is the base's, word for word, where its preset names one."""
+    values: dict[str, Any] = {"library_name": "peft", "pipeline_tag": "text-generation"}
+    if info.preset.source == "hub":
+        values |= {"base_model": info.preset.name, "base_model_relation": "adapter"}
+    if info.preset.terms:
+        values |= {"license": "other", "license_name": info.preset.terms}
+    values["tags"] = ["lora", "knowledge-editing", "errata"]
+    return ["---", *(f"{name}: {json.dumps(value)}" for name, value in values.items()), "---", ""]
+
+
+def _examples(examples: Sequence[AnswerExample]) -> list[str]:
+    rows = [
+        f"| {_cell(example.prompt)} | {_cell(example.target_new)} | {_cell(example.before)} | {_cell(example.after)} |"
+        for example in examples[:_TOLD]
+    ]
+    return [
+        f"{min(_TOLD, len(examples))} of {len(examples)} texts, failures first:",
+        "",
+        "| prompt | wanted | before | after |",
+        "|---|---|---|---|",
+        *rows,
+    ]
+
+
+def _loading(info: RunInfo) -> list[str]:
+    name, revision = info.preset.name, info.preset.revision
+    pinned = f', revision="{revision}"' if revision else ""
+    lines = [
+        "```python",
+        "from peft import PeftModel",
+        "from transformers import AutoModelForCausalLM",
+        "",
+        f'model = AutoModelForCausalLM.from_pretrained("{name}"{pinned})',
+        'model = PeftModel.from_pretrained(model, "FOLDER")  # this folder, or its name on the hub',
+        "```",
+    ]
+    if info.preset.source in ("wheel", "gguf", "tiny"):
+        lines += [
+            "",
+            f"{name} is converted out of another form: `errata ask` and `errata serve` do that; or write a plain "
+            "checkpoint with `errata export FOLDER --to OTHER`, which transformers and vLLM load.",
+        ]
+    return lines
+
+
+def _origin(info: RunInfo, manifest: Mapping[str, Any]) -> list[str]:
+    preset = info.preset
+    lines = [f"- base model: {preset.name} ({preset.source}), revision {preset.revision or 'none: pinned by content'}"]
+    lines += [f"  - {name}: sha256 {digest}" for name, digest in manifest["files"].items() if name.endswith("tensors")]
+    lines += [f"- terms of the base model: {preset.terms or 'none named in its preset'}"]
+    lines += [f"- facts: facts.jsonl; trained in {len(info.sessions)} session(s)"]
+    lines += [f"- versions: {', '.join(f'{name} {version}' for name, version in sorted(info.versions.items()))}"]
+    return [*lines, "- settings, unabridged: errata/run.json"]
+
+
+def _cell(text: str | None) -> str:
+    return " ".join((text or "").split()).replace("|", "\\|") or "(nothing)"

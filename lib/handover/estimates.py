@@ -1,0 +1,128 @@
+"""How long a run will take, and how much memory it needs, before it begins.
+
+Memory follows from the model's shapes (lib/experiments/sizing.py). Seconds are those of the last run of the same model
+on this machine, where there was one; else a measured run, scaled by the weights of the matrices that a token passes
+and by how fast this machine multiplies: good to a factor of two or three, which is said.
+"""
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig
+
+from lib.core import cache, params
+from lib.core.files import read_json, write_json
+from lib.core.params import Model
+from lib.experiments.sizing import Device, Shape, Work, edit_need, shape_of_model
+from lib.models.manifest import weights_folder
+
+_MEASURED = {
+    "recall": (358.0, 0.0), "paraphrase": (6.0, 0.4), "edit": (794.0, 0.0), "baseline": (45.0, 2.0),
+    "score": (50.0, 2.2), "abilities": (228.0, 0.0), "base": (14.0, 0.0), "facts": (15.0, 0.0), "report": (18.0, 0.0),
+    "statistics": (0.1, 0.0), "hypernet": (0.1, 0.0), "encoder": (0.1, 0.0), "neighbors": (1.0, 0.0),
+    "frequencies": (1.0, 0.0), "evaluate": (1.4, 0.0),
+}  # fmt: skip
+"""Seconds of every stage and seconds a fact, of the default on SmolLM2-135M: two cores of a server, 4,450 facts asked
+for in recall (docs/benchmarks.md)."""
+_WITH_MODEL = ("recall", "paraphrase", "edit", "baseline", "score", "abilities")
+_MEASURED_FACTS = 30
+"""Up to so many facts training takes the same number of steps."""
+_MEASURED_WEIGHTS = 106_168_320
+_MEASURED_SPEED = 60e9
+"""Floating-point operations a second of a product of matrices there."""
+_TIMINGS = "timings.json"
+_SIDE = 1024
+_GIB = 2**30
+_FLOAT32 = 2
+"""Times the bytes that sizing counts, where the model computes in float32."""
+
+
+def model_shape(base: Path, preset: Model) -> Shape:
+    """The shape of the model in `base`, with the adapter that its preset trains; no weights are loaded."""
+    train = params.section("train", params.Train)
+    lora = params.with_held_lora(preset, params.with_recipe(train, preset.train)).lora
+    return shape_of_model(AutoConfig.from_pretrained(weights_folder(base), local_files_only=True), lora)
+
+
+def memory_gib(shape: Shape, where: torch.device) -> float:
+    """GiB that stage edit holds at most, about, on this device."""
+    train = params.section("train", params.Train)
+    work = Work(
+        edits=1, pairs=1, pair_tokens=15, target_tokens=2, epochs=1, batch_size=32,
+        micro_batch_tokens=train.micro_batch_tokens, prompts=1, targets=2, greedy_tokens=0, passage_tokens=0,
+        text_rows=1, paraphrase_tokens=0, paraphrase_batch=1, paraphrase_context=0,
+    )  # fmt: skip
+    device = Device(name="", peak=1.0, share=1.0, memory=1.0, link=1.0, layer_seconds=0.0)
+    return edit_need(shape, work, device).gib * (_FLOAT32 if where.type == "cpu" else 1)
+
+
+def memory_available_gib(where: torch.device) -> float:
+    """GiB that are free on the device: of a GPU's own memory, else of the host's."""
+    if where.type == "cuda":
+        return float(torch.cuda.mem_get_info(where)[0]) / _GIB
+    about = Path("/proc/meminfo")
+    lines = about.read_text().splitlines() if about.is_file() else []
+    kilobytes = [int(line.split()[1]) for line in lines if line.startswith("MemAvailable")]
+    pages = "SC_AVPHYS_PAGES" if "SC_AVPHYS_PAGES" in os.sysconf_names else "SC_PHYS_PAGES"
+    return (kilobytes[0] * 2**10 if kilobytes else os.sysconf("SC_PAGE_SIZE") * os.sysconf(pages)) / _GIB
+
+
+def stage_seconds(model: str, facts: int, shape: Shape | None, where: torch.device) -> tuple[dict[str, float], str]:
+    """Seconds of every stage, and in words what they are taken from.
+
+    Args:
+        model: the preset's name, under which earlier runs are kept.
+        shape: of the model; None = not known yet, and then stages that run it have no estimate unless one ran before.
+    """
+    factor = _factor(shape, where) if shape else None
+    training = max(1.0, facts / _MEASURED_FACTS)
+    seconds = {}
+    for name, (fixed, each) in _MEASURED.items():
+        value = fixed * (training if name == "edit" else 1.0) + each * facts
+        if name not in _WITH_MODEL:
+            seconds[name] = value
+        elif factor is not None:
+            seconds[name] = value * factor
+    if earlier := _timings().get(_key(model, where)):
+        scale = max(1.0, facts / earlier["facts"])
+        for name, value in earlier["seconds"].items():
+            seconds[name] = value * (scale if name in _WITH_MODEL else 1.0)
+        return seconds, f"from the last run here, of {earlier['facts']} facts"
+    return seconds, "the first run of this model here: scaled from another machine's, good to a factor of three"
+
+
+def keep_timings(model: str, facts: int, seconds: Mapping[str, float], where: torch.device) -> None:
+    """Remember how long the stages that ran have taken, for the next estimate."""
+    timings = _timings()
+    earlier = timings.get(_key(model, where), {"seconds": {}})
+    timings[_key(model, where)] = {"facts": facts, "seconds": {**earlier["seconds"], **seconds}}
+    write_json(cache.cache_folder() / _TIMINGS, timings)
+
+
+def _timings() -> dict[str, Any]:
+    path = cache.cache_folder() / _TIMINGS
+    return dict(read_json(path)) if path.is_file() else {}
+
+
+def _key(model: str, where: torch.device) -> str:
+    return f"{model}/{where.type}"
+
+
+def _factor(shape: Shape, where: torch.device) -> float:
+    return shape.matrix_weights / _MEASURED_WEIGHTS * _MEASURED_SPEED / _speed(where)
+
+
+def _speed(where: torch.device) -> float:
+    """Floating-point operations a second of a product of matrices on this device, over a tenth of a second."""
+    matrix = torch.ones(_SIDE, _SIDE, device=where)
+    product = (matrix @ matrix).sum().item()  # the first product starts what the others use
+    began, count = time.perf_counter(), 0
+    while (seconds := time.perf_counter() - began) < 0.1:
+        product = (matrix @ matrix)[0, 0].item()  # waits for the device
+        count += 1
+    assert product == _SIDE
+    return 2 * _SIDE**3 * count / seconds

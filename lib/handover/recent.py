@@ -1,0 +1,40 @@
+"""The folders that `errata` has written for this user, so that a command without a folder takes the latest."""
+
+from pathlib import Path
+
+from lib.core import cache
+from lib.core.errors import InputError
+from lib.core.files import read_json, write_json
+from lib.handover.bundle import Bundle
+
+_FILE = "edits.json"
+
+
+def bundles() -> list[Bundle]:
+    """Those that are still there, the latest last."""
+    path = cache.cache_folder() / _FILE
+    folders = read_json(path)["folders"] if path.is_file() else []
+    return [bundle for folder in folders if (bundle := Bundle(folder=Path(folder))).exists()]
+
+
+def remember(bundle: Bundle) -> None:
+    """Make it the latest."""
+    folder = str(bundle.folder.resolve())
+    earlier_folders = [str(earlier.folder) for earlier in bundles() if str(earlier.folder) != folder]
+    write_json(cache.cache_folder() / _FILE, {"folders": [*earlier_folders, folder]})
+
+
+def latest() -> Bundle | None:
+    """The last that was written and is still there."""
+    return next(reversed(bundles()), None)
+
+
+def bundle_at(folder: Path | None) -> Bundle:
+    """The bundle of a folder; without one, the latest. Raises InputError where there is none."""
+    bundle = latest() if folder is None else Bundle(folder=folder)
+    if bundle is None:
+        raise InputError(
+            "wanted an edit; found none of yours on this machine. Make one: errata fix FACTS --model NAME --to FOLDER"
+        )
+    bundle.check()
+    return bundle

@@ -1,0 +1,130 @@
+"""What `dvc repro` prints, as the states of its stages: which one runs, how far it is, how long the rest will take."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+State = Literal["waiting", "running", "done", "unchanged", "failed"]
+_RUNS = re.compile(r"Running stage '(?P<stage>[\w-]+)'")
+_UNCHANGED = re.compile(r"Stage '(?P<stage>[\w-]+)' (?:is cached|didn't change)")
+_FAILED = re.compile(r"ERROR: failed to reproduce '(?P<stage>[\w-]+)'")
+_COUNT = re.compile(r"(?P<work>[^:]+: .*?): (?P<done>[\d,]+) of (?P<total>[\d,]+)")
+_MESSAGE = re.compile(r"error: .*")
+_DVC = re.compile(r"> |Updating lock|Generating lock|Use `dvc|To track|git add|\s*$")
+
+
+@dataclass
+class StageState:
+    """How far a stage is."""
+
+    name: str
+    estimate: float | None = None
+    """Seconds that it takes, about; None: not known."""
+    state: State = "waiting"
+    started: float | None = None
+    ended: float = 0.0
+    work: str = ""
+    """What it is at, in its own words."""
+    share: float | None = None
+    """Of that work, 0 to 1."""
+
+    def seconds(self, clock: float) -> float:
+        """How long it has run."""
+        if self.started is None:
+            return 0.0
+        return (clock if self.state == "running" else self.ended) - self.started
+
+    def is_late(self, clock: float) -> bool:
+        """Whether it runs longer than was estimated."""
+        return self.estimate is not None and self.seconds(clock) > self.estimate
+
+    def left(self, clock: float) -> float | None:
+        """Seconds that are left of it, about; None: not known."""
+        if self.state not in ("waiting", "running"):
+            return 0.0
+        if self.estimate is not None and not self.is_late(clock):
+            return self.estimate - self.seconds(clock)
+        if self.state == "running" and self.share:
+            return self.seconds(clock) * (1 - self.share) / self.share
+        return None
+
+
+@dataclass
+class PipelineState:
+    """The stages of one `dvc repro`, in the order of dvc.yaml, kept up with what it prints."""
+
+    stages: Mapping[str, StageState]
+    messages: list[str] = field(default_factory=list)
+    """What a stage has said to its user, the last line last."""
+    errors: list[str] = field(default_factory=list)
+    """The lines of the error that ended it."""
+
+    @classmethod
+    def of(cls, names: Sequence[str], estimates: Mapping[str, float]) -> "PipelineState":
+        """Of a run that has not begun."""
+        return cls(stages={name: StageState(name=name, estimate=estimates.get(name)) for name in names})
+
+    def read(self, line: str, clock: float) -> list[StageState]:
+        """Take in a line; the stages whose state it has changed."""
+        line = line.rstrip()
+        if match := _RUNS.search(line):
+            return self._begin(match["stage"], clock)
+        if match := _UNCHANGED.search(line):
+            return self._end(match["stage"], "unchanged", clock)
+        if match := _FAILED.search(line):
+            return self._end(match["stage"], "failed", clock)
+        if self.errors or _MESSAGE.fullmatch(line):
+            self.errors += [] if _DVC.match(line) else [line]
+            return []
+        if (running := self.running()) and (match := _COUNT.fullmatch(line)):
+            running.work = match["work"]
+            running.share = _number(match["done"]) / max(1, _number(match["total"]))
+            return [running]
+        self.messages += [] if _DVC.match(line) else [line]
+        return []
+
+    def finish(self, succeeded: bool, clock: float) -> list[StageState]:
+        """The run has ended: the stage that ran is done, or has failed."""
+        running = self.running()
+        return self._end(running.name, "done" if succeeded else "failed", clock) if running else []
+
+    def running(self) -> StageState | None:
+        """The stage that runs."""
+        return next((stage for stage in self.stages.values() if stage.state == "running"), None)
+
+    def left(self, clock: float) -> float | None:
+        """Seconds that are left of all, about; None where a stage has no estimate, or runs longer than its own."""
+        parts = [stage.left(clock) for stage in self.stages.values()]
+        return None if None in parts else sum(part for part in parts if part is not None)
+
+    def _begin(self, name: str, clock: float) -> list[StageState]:
+        changed = self.finish(True, clock)
+        if stage := self.stages.get(name):
+            stage.state, stage.started = "running", clock
+            changed.append(stage)
+        return changed
+
+    def _end(self, name: str, state: State, clock: float) -> list[StageState]:
+        changed = []
+        if running := self.running():
+            running.state, running.ended = ("done" if running.name != name else state), clock
+            changed.append(running)
+        if (stage := self.stages.get(name)) and stage is not running:
+            stage.state = state
+            changed.append(stage)
+        return changed
+
+
+def in_words(seconds: float | None) -> str:
+    """A length of time as people say it: `40 s`, `3 min`, `2 h 5 min`; `?` where it is not known."""
+    if seconds is None:
+        return "?"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _number(text: str) -> int:
+    return int(text.replace(",", ""))

@@ -1,0 +1,37 @@
+"""The sum of two edits, in a form that PEFT holds where it can."""
+
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from lib.core.errors import InputError
+from lib.edits.edit import Edit, compose
+from lib.edits.updates import LowRank
+
+
+def summed(first: Edit, second: Edit) -> Edit:
+    """One edit that does what both do. Raises InputError where one of them is text before the prompts."""
+    for edit in (first, second):
+        if edit.contexts:
+            raise InputError("wanted edits of weights; found one in context, which belongs to one fact each")
+    return of_one_rank(compose(first, second))
+
+
+def of_one_rank(edit: Edit) -> Edit:
+    """The same edit, its low-rank updates filled up with zeros to one rank, as a PEFT adapter has it."""
+    ranks = [update.left.shape[1] for update in edit.updates.values() if isinstance(update, LowRank)]
+    widest = max(ranks, default=0)
+    updates = {
+        path: _widened(update, widest) if isinstance(update, LowRank) else update
+        for path, update in edit.updates.items()
+    }
+    return replace(edit, updates=updates)
+
+
+def _widened(update: LowRank, rank: int) -> LowRank:
+    more = rank - update.left.shape[1]
+    if not more:
+        return update
+    left = nn.functional.pad(update.left, (0, more))
+    return LowRank(left=left, right=torch.cat([update.right, update.right.new_zeros(more, update.right.shape[1])]))
