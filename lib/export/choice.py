@@ -17,7 +17,7 @@ from transformers import AutoModelForCausalLM
 from lib.core.records import Request
 from lib.edits.apply import applied
 from lib.edits.edit import Edit
-from lib.export.merge import Form, check_new, merged, stored_model, written
+from lib.export.merge import StoredForm, check_new, merged, stored_model, written
 from lib.models.loading import load_tokenizer, quiet_transformers
 from lib.models.manifest import weights_folder
 from lib.models.tokens import encode
@@ -45,18 +45,18 @@ class Likelihoods:
         true = [value for value in self.true if value is not None]
         return sum(self.new) / len(self.new), sum(true) / len(true) if true else None
 
-    def difference(self, other: Likelihoods) -> float:
-        """The larger one of the mean absolute differences from `other` of the new and of the true objects."""
-        new = [abs(a - b) for a, b in zip(self.new, other.new, strict=True)]
+    def difference(self, reference: Likelihoods) -> float:
+        """The larger one of the mean absolute differences from `reference` of the new and of the true objects."""
+        new = [abs(a - b) for a, b in zip(self.new, reference.new, strict=True)]
         true = [
-            abs(a - b) for a, b in zip(self.true, other.true, strict=True) if a is not None and b is not None
+            abs(a - b) for a, b in zip(self.true, reference.true, strict=True) if a is not None and b is not None
         ]  # fmt: skip
         return max(sum(new) / len(new), sum(true) / len(true) if true else 0.0)
 
 
 def export(
     base: Path, edit: Edit, folder: Path, dtype: str, requests: Sequence[Request], tell: Callable[[str], None]
-) -> Form:
+) -> StoredForm:
     """Write the model of `base` with `edit` merged to `folder`, and return the form in which it is stored.
 
     Args:
@@ -79,7 +79,7 @@ def export(
     adapter = _adapter(base, tokenizer, edit, requests)
     tell(f"mean -log p in nats over {len(requests)} edited prompts, computed in float32:")
     tell(_line("the edit beside the weights", adapter))
-    differences: dict[Form, float] = {}
+    differences: dict[StoredForm, float] = {}
     for form in forms:
         try:
             with written(stored_model(base), edit, base, folder, form) as unfinished:
@@ -100,18 +100,20 @@ class _TooFarError(Exception):
     """The merged weights do not say what the adapter says."""
 
 
-def _forms(stored: torch.dtype, dtype: str, is_measured: bool) -> list[Form]:
+def _forms(stored: torch.dtype, dtype: str, is_measured: bool) -> list[StoredForm]:
     """The forms to try, in order."""
-    chosen = stored if dtype == AUTO else getattr(torch, dtype)
+    target_dtype = stored if dtype == AUTO else getattr(torch, dtype)
     roundings = (
-        [Form(dtype=chosen)] if chosen == torch.float32 else [Form(dtype=chosen), Form(dtype=chosen, seed=_SEED)]
+        [StoredForm(dtype=target_dtype)]
+        if target_dtype == torch.float32
+        else [StoredForm(dtype=target_dtype), StoredForm(dtype=target_dtype, seed=_SEED)]
     )
-    if dtype != AUTO or chosen == torch.float32:
+    if dtype != AUTO or target_dtype == torch.float32:
         return roundings
-    return [*roundings, Form(dtype=torch.float32)] if is_measured else [Form(dtype=torch.float32)]
+    return [*roundings, StoredForm(dtype=torch.float32)] if is_measured else [StoredForm(dtype=torch.float32)]
 
 
-def _write(base: Path, edit: Edit, folder: Path, form: Form) -> Form:
+def _write(base: Path, edit: Edit, folder: Path, form: StoredForm) -> StoredForm:
     with written(stored_model(base), edit, base, folder, form):
         return form
 
@@ -150,9 +152,9 @@ def _nll(model: PreTrainedModel, prompt: Sequence[int], target: Sequence[int]) -
     return float(torch.nn.functional.cross_entropy(logits, torch.tensor(target), reduction="sum"))
 
 
-def _line(what: str, likelihoods: Likelihoods, difference: float | None = None) -> str:
+def _line(label: str, likelihoods: Likelihoods, difference: float | None = None) -> str:
     new, true = likelihoods.means()
-    columns = f"  {what:<44} new {new:6.2f}   true {'     -' if true is None else f'{true:6.2f}'}"
+    columns = f"  {label:<44} new {new:6.2f}   true {'     -' if true is None else f'{true:6.2f}'}"
     if difference is None:
         return columns
     return f"{columns}   {difference:.2f} off{': not kept' if difference > TOLERANCE else ''}"

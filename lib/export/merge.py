@@ -33,7 +33,7 @@ _WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "config.json")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Form:
+class StoredForm:
     """How merged weights are stored."""
 
     dtype: torch.dtype
@@ -73,7 +73,7 @@ def stored_model(base: Path) -> PreTrainedModel:
 
 
 @torch.no_grad()
-def merged(model: PreTrainedModel, edit: Edit, form: Form | None = None) -> PreTrainedModel:
+def merged(model: PreTrainedModel, edit: Edit, form: StoredForm | None = None) -> PreTrainedModel:
     """Another model with the edit in its weights, as `form` has it (None: the stored dtype, rounded to nearest).
 
     Sums are made in float32 and rounded once. In the stored dtype the result shares every weight that the edit leaves
@@ -87,7 +87,7 @@ def merged(model: PreTrainedModel, edit: Edit, form: Form | None = None) -> PreT
             "contexts), which no weight can hold; wanted an edit that changes weights. Its texts are in contexts.json"
         )
     check_fits(model, edit)
-    form = form or Form(dtype=model.dtype)
+    form = form or StoredForm(dtype=model.dtype)
     generator = torch.Generator().manual_seed(form.seed) if form.seed is not None else None
     # Only the modules are copied: what is already in the memo of deepcopy is taken as it is.
     result = copy.deepcopy(model, {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())})
@@ -106,7 +106,9 @@ def merged(model: PreTrainedModel, edit: Edit, form: Form | None = None) -> PreT
 
 
 @contextmanager
-def written(model: PreTrainedModel, edit: Edit, base: Path, folder: Path, form: Form | None = None) -> Iterator[Path]:
+def written(
+    model: PreTrainedModel, edit: Edit, base: Path, folder: Path, form: StoredForm | None = None
+) -> Iterator[Path]:
     """Within it, a folder with `model` and `edit` merged, and tokenizer and generation config of the base.
 
     `model` is that of the manifest in `base`. The folder becomes `folder` at the end, or is gone where an error ends
@@ -114,7 +116,7 @@ def written(model: PreTrainedModel, edit: Edit, base: Path, folder: Path, form: 
     something already.
     """
     check_new(folder)
-    form = form or Form(dtype=model.dtype)
+    form = form or StoredForm(dtype=model.dtype)
     merged_model = merged(model, edit, form)
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -133,7 +135,7 @@ def written(model: PreTrainedModel, edit: Edit, base: Path, folder: Path, form: 
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def write_merged(model: PreTrainedModel, edit: Edit, base: Path, folder: Path, form: Form | None = None) -> None:
+def write_merged(model: PreTrainedModel, edit: Edit, base: Path, folder: Path, form: StoredForm | None = None) -> None:
     """Write `model` with `edit` merged to `folder`: whole or not. Raises as `written` does."""
     with written(model, edit, base, folder, form):
         pass

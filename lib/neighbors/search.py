@@ -4,7 +4,6 @@ Whatever searches, the similarities that decide are inner products in float64, r
 the device nor the size of the parts changes a result of an exact search.
 """
 
-import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from lib.core.errors import InputError
 from lib.core.files import put_in_place
 from lib.core.tables import RowNumbers
 from lib.neighbors.encoders import SentenceEncoder, Vectors
+from lib.neighbors.stored import is_sound
 
 FLAT = "Flat"
 
@@ -97,22 +97,13 @@ def embed(texts: Iterable[Sequence[str]], encoder: SentenceEncoder, folder: Path
     files = []
     for number, part in enumerate(texts):
         file = folder / f"vectors-{number:05d}.npy"
-        if not _is_sound(file):
+        if not is_sound(file):
             unfinished = folder / f".{file.name}.unfinished"
             with unfinished.open("wb") as stream:
                 np.save(stream, encoder.encode(part))
             put_in_place(unfinished, file)
         files.append(file)
     return VectorFiles(tuple(files))
-
-
-def _is_sound(file: Path) -> bool:
-    """Whether the file holds vectors, whole; one that is damaged is told."""
-    try:
-        return file.is_file() and np.load(file, mmap_mode="r").ndim == 2
-    except (ValueError, OSError, EOFError) as error:
-        logging.getLogger(__name__).warning("%s: damaged (%s); its texts are encoded again", file, error)
-        return False
 
 
 def nearest(vectors: VectorFiles, queries: Vectors, n: int, index: str) -> Nearest:
