@@ -1,7 +1,7 @@
 """Where a dataset's files come from: the user's folder, else the cache of downloads, else a mirror.
 
-A file whose published sha256 is not known is noted with its sha256 beside the cache when it is first used
-(<name>.sha256, as sha256sum writes it), and held to that from then on.
+A file whose published sha256 is not known is noted with its sha256 beside the cache when it is first used and parsed as
+what it should be (<name>.sha256, as sha256sum writes it), and held to that from then on; a warning says so.
 """
 
 import logging
@@ -18,6 +18,7 @@ from lib.core.errors import InputError
 from lib.core.files import check_regular, put_in_place, sha256
 from lib.core.params import SourceFile
 from lib.data.download import Downloader, OtherContentError, refuse_other_content
+from lib.data.whole import unfinished
 
 RETRIES = 2
 """Further attempts at each mirror."""
@@ -80,16 +81,26 @@ def _find(file: SourceFile, folder: Path) -> Source:
         expected = file.sha256 or _noted(cached)
         if cached.is_file():
             source = Source(path=cached, sha256=sha256(cached), size=cached.stat().st_size)
-            if expected in (None, source.sha256):
-                return _note(source)
-            _log().warning("%s: wanted sha256 %s; found %s; downloading it again", cached, expected, source.sha256)
-        return _note(_source(_download(file, folder, expected)))
+            reason = _refusal(source, file, expected)
+            if reason is None:
+                return _note(source, file)
+            _log().warning("%s: %s; downloading it again", cached, reason)
+        return _note(_source(_download(file, folder, expected)), file)
+
+
+def _refusal(source: Source, file: SourceFile, expected: str | None) -> str | None:
+    """Why a cached file is not taken; None where it is."""
+    if expected is None:
+        return unfinished(source.path, file.name)
+    return None if expected == source.sha256 else f"wanted sha256 {expected}; found {source.sha256}"
 
 
 def _download(file: SourceFile, folder: Path, expected: str | None) -> Path:
     """The file from the first mirror that has it, with the sha256 `expected` where that is known."""
     if os.environ.get("ERRATA_OFFLINE") == "1":
         raise FileNotFoundError(_absent(file, folder, "ERRATA_OFFLINE=1 forbids to download it"))
+    if expected is None:
+        (cache_folder() / file.name).unlink(missing_ok=True)  # one that is there was refused; pooch would take it
     failures = []
     for url in file.urls:
         store = pooch.create(
@@ -100,7 +111,12 @@ def _download(file: SourceFile, folder: Path, expected: str | None) -> Path:
             retry_if_failed=RETRIES,
         )
         try:
-            return Path(store.fetch(file.name, downloader=Downloader(file.name, cache_folder() / ".partial")))
+            return Path(
+                store.fetch(
+                    file.name,
+                    downloader=Downloader(file.name, cache_folder() / ".partial", is_pinned=expected is not None),
+                )
+            )
         except (OSError, ValueError) as error:  # requests' own errors are OSErrors, another sha256 is a ValueError
             failures.append(f"{url}: {error}")
             _log().info("no %s from %s: %s", file.name, url, error)
@@ -117,7 +133,13 @@ def _noted(cached: Path) -> str | None:
     return _note_of(cached).read_text().split()[0] if _note_of(cached).is_file() else None
 
 
-def _note(source: Source) -> Source:
+def _note(source: Source, file: SourceFile) -> Source:
+    if file.sha256 is None:
+        _log().warning(
+            "%s: not pinned, the dataset's preset has no published sha256 of it; held to that of its first use, %s",
+            file.name,
+            source.sha256,
+        )
     unfinished = _note_of(source.path).with_name(f".{source.path.name}.sha256.unfinished")
     unfinished.write_text(f"{source.sha256}  {source.path.name}\n")
     put_in_place(unfinished, _note_of(source.path))

@@ -9,12 +9,11 @@ import logging
 import os
 import re
 import shutil
-import stat
 import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO
 
@@ -24,10 +23,9 @@ from lib.core import cache
 from lib.core.errors import InputError
 from lib.core.files import put_in_place, sha256
 from lib.core.params import Wheel, Wheels
+from lib.data.archives import check_bounds, relative
 
 _CHUNK_BYTES = 1 << 20
-_LARGEST_BYTES = 64 << 30
-"""What is taken out of one archive is refused beyond this."""
 _LINES_SHOWN = 6
 """Of what pip says when it fails, the last ones."""
 
@@ -85,9 +83,9 @@ def unpack(archive: Path, folder: Path) -> None:
     try:
         with zipfile.ZipFile(archive) as packed:
             files = [entry for entry in packed.infolist() if not entry.is_dir()]
-            _check_size(archive, sum(entry.file_size for entry in files))
+            check_bounds(archive, files)
             for entry in files:
-                target = unfinished / _relative(archive, entry)
+                target = unfinished / relative(archive, entry)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with packed.open(entry) as source, target.open("wb") as stream:
                     shutil.copyfileobj(source, stream, _CHUNK_BYTES)
@@ -104,7 +102,7 @@ def _member(archive: Path, member: str) -> Iterator[bytes]:
         if member not in names:
             members = ", ".join(name for name in names if ".dist-info/" not in name)
             raise InputError(f"{archive.name}: wanted {member!r} in it; found {members}. Correct the preset's member.")
-        _check_size(archive, packed.getinfo(member).file_size)
+        check_bounds(archive, [packed.getinfo(member)])
         with packed.open(member) as stream:
             yield from _chunks(stream)
 
@@ -112,20 +110,6 @@ def _member(archive: Path, member: str) -> Iterator[bytes]:
 def _chunks(stream: IO[bytes]) -> Iterator[bytes]:
     while chunk := stream.read(_CHUNK_BYTES):
         yield chunk
-
-
-def _check_size(archive: Path, size: int) -> None:
-    if size > _LARGEST_BYTES:
-        raise InputError(f"{archive}: wanted at most {_LARGEST_BYTES} bytes in it; found {size}")
-
-
-def _relative(archive: Path, entry: zipfile.ZipInfo) -> PurePosixPath:
-    """Where an entry goes, relative to the folder that it stays in."""
-    path = PurePosixPath(entry.filename)
-    outside = path.is_absolute() or ".." in path.parts or "\\" in entry.filename or ":" in entry.filename
-    if outside or stat.S_ISLNK(entry.external_attr >> 16):
-        raise InputError(f"{archive}: wanted files inside of one folder; found {entry.filename!r}. It is not unpacked.")
-    return path
 
 
 def _is_of(path: Path, wheel: Wheel) -> bool:

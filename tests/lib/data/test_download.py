@@ -123,8 +123,8 @@ def test_a_file_that_changed_since_the_cut_is_fetched_whole(server: Server, monk
     server.cut["/good"] = 70_000
     with pytest.raises(FileNotFoundError):
         fetch(server, "/good")
-    server.files["/good"], server.etag = b"[2]" * 50_000, '"two"'
-    assert fetch(server, "/good") == b"[2]" * 50_000
+    server.files["/good"], server.etag = b"[" + b"2," * 70_000 + b"2]", '"two"'
+    assert fetch(server, "/good") == b"[" + b"2," * 70_000 + b"2]"
 
 
 @pytest.mark.parametrize("etag", [None, 'W/"weak"'])

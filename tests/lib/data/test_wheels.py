@@ -132,6 +132,6 @@ def test_an_archive_that_is_none_or_too_large_is_refused(tmp_path: Path, monkeyp
     (tmp_path / "text.zip").write_text("no archive")
     with pytest.raises(ValueError, match="wanted a zip archive"):
         wheels.unpack(tmp_path / "text.zip", tmp_path / "unpacked")
-    monkeypatch.setattr(wheels, "_LARGEST_BYTES", 6)
+    monkeypatch.setattr("lib.data.archives.LARGEST_BYTES", 6)
     with pytest.raises(ValueError, match="wanted at most 6 bytes in it; found 7"):
         wheels.unpack(archive(tmp_path / "a.zip", "a"), tmp_path / "unpacked")
