@@ -1,6 +1,8 @@
 """The command `errata`: its subcommands, by module; what they do is in apps/."""
 
 import os
+import signal
+import sys
 
 from errata import asking, doors, making
 from errata.frame import app
@@ -18,4 +20,5 @@ app.registered_commands.sort(key=lambda command: NAMES.index(command.name or get
 def main() -> None:
     """The entry point."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what it has started ends with it
     app(prog_name="errata")
