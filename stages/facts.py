@@ -1,6 +1,7 @@
 """Stage `facts`: a dataset's files, or the embedded world, become edits, a pool of unedited facts, and plain text."""
 
 import argparse
+import logging
 from importlib import import_module
 
 from lib import datasets
@@ -17,6 +18,8 @@ def main(options: argparse.Namespace) -> None:
     """Read params.yaml and the dataset's files; write what was read, and the rows that could not be used."""
     root = read_root()
     _check_editor_preset(root.editor)
+    for line in root.score.left_out:
+        logging.getLogger(__name__).warning(line)
     facts, own = root.facts, params.with_pool(root.own, params.preset("models", root.model, params.Model))
     preset = params.preset("datasets", root.dataset, params.Dataset)
     files = datasets.find(preset, facts, own)

@@ -115,7 +115,7 @@ PRESET_GROUPS = ("dataset", "model", "editor")
 
 def read_params(path: Path = PARAMS_FILE) -> dict[str, Any]:
     """params.yaml, or a preset, as plain values (YAML 1.2, so 5e-05 is a number)."""
-    with reading(path, "YAML", "Correct it at that line.", YAMLError, UnicodeDecodeError, RecursionError):
+    with reading(path, "YAML", "Correct it at that line.", YAMLError, ValueError, RecursionError):
         values = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     if not isinstance(values, dict):
         raise InputError(f"{path}: wanted keys with values; found {type(values).__name__}")

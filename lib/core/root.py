@@ -32,7 +32,7 @@ class Params(Section):
     dataset: str = Field(description="which facts: a preset in configs/datasets/")
     model: str = Field(description="which model: a preset in configs/models/")
     editor: str = Field(description="what edits it: a module in lib/editors/ with a preset in configs/editors/")
-    seed: int = Field(description="of the tiny model's training; the other stages have seeds of their own")
+    seed: int = Field(ge=0, description="of the tiny model's training; the other stages have seeds of their own")
     facts: Facts
     own: Own
     recall: Recall

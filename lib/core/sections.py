@@ -26,7 +26,7 @@ class Facts(Section):
     extras: list[str] = Field(description="further files of the dataset's preset to use (its `extras`): snippets, text")
     text_limit: int | None = Field(ge=1, description="pieces of plain text, drawn at random; null = all")
     max_reject_share: float = Field(ge=0, le=1, description="more rejected rows than this share stop the stage")
-    seed: int = Field(description="draws the world, the edits (draw: random), and which prose is held out")
+    seed: int = Field(ge=0, description="draws the world, the edits (draw: random), and which prose is held out")
 
     @property
     def edits(self) -> int | None:
@@ -51,7 +51,7 @@ class Recall(Section):
 
     sample: int = Field(ge=1, description="facts asked for where the dataset's preset has known: none; else all are")
     micro_batch_tokens: int = Field(ge=16, description="tokens per forward pass: bounds memory, not the result")
-    seed: int = Field(description="draws the sample")
+    seed: int = Field(ge=0, description="draws the sample")
 
 
 class Para(Section):
@@ -73,11 +73,11 @@ class Para(Section):
         description="what writes the texts; auto: vllm on a GPU where it is installed, else transformers"
     )
     tensor_parallel: int = Field(ge=1, description="vllm: GPUs that one engine's model is spread over")
-    seed: int = Field(description="of everything that this section draws")
+    seed: int = Field(ge=0, description="of everything that this section draws")
     temperature: float = Field(gt=0, description="of few-shot continuations")
     samples: int = Field(ge=1, description="few-shot continuations drawn per edit")
     max_tokens: int = Field(ge=8, description="longest few-shot continuation, in tokens")
-    prefix_tokens: list[Count] = Field(description="longest prefixes z, in tokens, used in turn")
+    prefix_tokens: list[Count] = Field(min_length=1, description="longest prefixes z, in tokens, used in turn")
     prefix_top_k: int = Field(ge=1, description="top-k of prefix sampling")
     chat_temperature: float = Field(gt=0, description="of chat answers; samples are drawn for each of two instructions")
     chat_tokens: int = Field(ge=8, description="longest chat answer, in tokens")
@@ -102,7 +102,7 @@ class Neighbors(Section):
         "auto = hashing for the model that is trained from scratch, else minilm"
     )
     index: str = Field(description="FAISS index factory string")
-    seed: int = Field(description="of everything that this section draws")
+    seed: int = Field(ge=0, description="of everything that this section draws")
 
     @property
     def are_requested(self) -> bool:
@@ -133,7 +133,7 @@ class Train(Section):
     dpo_beta: float = Field(gt=0, description="DPO's beta")
     text: float = Field(ge=0, lt=1, description="share g of the loss on plain text (the dataset's, or Wikipedia)")
     text_examples: int = Field(ge=1, description="pieces of plain text per step, where text is not 0")
-    seed: int = Field(description="of everything that this section draws")
+    seed: int = Field(ge=0, description="of everything that this section draws")
 
 
 class Protocol(Section):
@@ -156,7 +156,7 @@ class Regularize(Section):
         description="rect, random, pca: of what every session adds; prune: of the sum of all sessions"
     )
     keep: float = Field(gt=0, le=100, description="percent of every weight matrix's update that is kept; not prune's")
-    seed: int = Field(description="of method random")
+    seed: int = Field(ge=0, description="of method random")
 
 
 class Weights(Section):
@@ -183,7 +183,7 @@ class Generations(Section):
 
     tokens: int = Field(ge=1, description="length of a text, its prompt included; published: 100")
     top_k: int = Field(ge=1, description="each token is drawn from so many likeliest; published: 5")
-    seed: int = Field(description="with edit and prompt it determines a text's random stream")
+    seed: int = Field(ge=0, description="with edit and prompt it determines a text's random stream")
     limit: int | None = Field(ge=0, description="edits they are made for, the first ones; null = all")
 
 
@@ -192,7 +192,7 @@ class PlainTexts(Section):
 
     limit: int | None = Field(ge=0, description="texts, drawn at random; null = all")
     tokens: int = Field(ge=2, description="the first tokens of each")
-    seed: int = Field(description="draws the texts")
+    seed: int = Field(ge=0, description="draws the texts")
 
 
 class Scoring(Section):
@@ -204,6 +204,19 @@ class Scoring(Section):
     greedy: Greedy
     generations: Generations
     plain_texts: PlainTexts
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """What is not measured, since its limit is 0: a line each."""
+        effects = {
+            "greedy": (self.greedy.limit, "no text is written, so neither exact match nor a verdict is measured"),
+            "generations": (self.generations.limit, "neither fluency nor consistency is measured"),
+            "plain_texts": (
+                self.plain_texts.limit,
+                "neither the perplexity ratio nor whether the edit is safe is measured",
+            ),
+        }
+        return tuple(f"score.{name}.limit=0: {effect}" for name, (limit, effect) in effects.items() if limit == 0)
 
 
 class Frequencies(Section):
@@ -224,7 +237,7 @@ class Abilities(Section):
         description="corrected: what the paper says is measured; published: what its released code computes"
     )
     limit: int | None = Field(ge=1, description="examples of each task, drawn at random; null = all")
-    seed: int = Field(description="draws the examples, the world's questions, and the intervals' resamples")
+    seed: int = Field(ge=0, description="draws the examples, the world's questions, and the intervals' resamples")
     folder: str | None = Field(description="folder with the tasks' data files; null = the hub, at pinned revisions")
     text_tokens: int = Field(ge=2, description="perplexity: the first tokens of each held-out text")
     checkpoints: bool = Field(description="sequential: true measures at every checkpoint; false at the end only")
@@ -238,4 +251,4 @@ class Statistics(Section):
 
     n_samples: int = Field(ge=1, description="texts, at most; the papers take 100,000 of Wikipedia")
     micro_batch_tokens: int = Field(ge=16, description="tokens per forward pass: bounds memory")
-    seed: int = Field(description="draws the texts")
+    seed: int = Field(ge=0, description="draws the texts")

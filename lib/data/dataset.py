@@ -70,7 +70,7 @@ def check(loaded: Loaded, max_reject_share: float, table: Path) -> None:
 
 
 def check_pool(loaded: Loaded, dataset: str, limit: int | None, own_pool: str, neighbors: Neighbors) -> None:
-    """Raises InputError where neighbors are asked for and no unedited fact is left for them.
+    """Raises InputError where more neighbors are asked for than unedited facts are left for them.
 
     Args:
         loaded: the dataset.
@@ -86,6 +86,11 @@ def check_pool(loaded: Loaded, dataset: str, limit: int | None, own_pool: str, n
         reason = f"facts.limit={value} makes all {len(loaded.requests):,} records of {dataset} edits"
         remedy = "facts.limit to fewer"
     pool.check_pool(neighbors, len(loaded.pool), reason, remedy)
+    if neighbors.are_requested and neighbors.n > len(loaded.pool):
+        raise InputError(
+            f"neighbors.n: wanted at most the number of unedited facts of the pool, {len(loaded.pool):,}; found "
+            f"{neighbors.n:,}. Set it to that or fewer, or {remedy}"
+        )
 
 
 def _most_often(rejects: list[Reject]) -> Iterator[str]:

@@ -68,3 +68,18 @@ def test_a_file_that_is_no_yaml_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "params.yaml").write_text(text)
     with pytest.raises(InputError, match=r"params\.yaml: wanted "):
         params.read_params(tmp_path / "params.yaml")
+
+
+def test_what_a_limit_of_0_leaves_unmeasured_is_told() -> None:
+    scoring = params.section("score", params.Scoring)
+    assert scoring.left_out == ()
+    nothing = scoring.model_copy(update={"greedy": scoring.greedy.model_copy(update={"limit": 0})})
+    assert nothing.left_out == (
+        "score.greedy.limit=0: no text is written, so neither exact match nor a verdict is measured",
+    )
+
+
+def test_a_number_of_more_digits_than_python_reads_is_an_error_that_names_the_file(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text(f"seed: {'9' * 5000}\n")
+    with pytest.raises(InputError, match=r"params\.yaml: wanted YAML"):
+        params.read_params(tmp_path / "params.yaml")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from lib.core.errors import InputError
 from lib.core.params import Facts, Neighbors
 from lib.core.records import Fact, Reject, Request
 from lib.data.dataset import Loaded, check, check_pool, edited
@@ -92,7 +93,10 @@ def test_an_empty_pool_is_no_error_where_nothing_asks_for_it() -> None:
     for changed in ({"kind": "none"}, {"n": 0}):
         check_pool(loaded([]), "counterfact", None, "almanac", NEIGHBORS.model_copy(update=changed))
     fact = Fact(fact_id="1", subject=None, relation=None, prompt="Bo is in", target="Oslo")
-    check_pool(replace(loaded([]), pool=[fact]), "counterfact", None, "almanac", NEIGHBORS)
+    one_fact, one_neighbor = replace(loaded([]), pool=[fact]), NEIGHBORS.model_copy(update={"n": 1})
+    check_pool(one_fact, "counterfact", None, "almanac", one_neighbor)
+    with pytest.raises(InputError, match=r"neighbors\.n: wanted at most .* of the pool, 1; found 2"):
+        check_pool(one_fact, "counterfact", None, "almanac", NEIGHBORS.model_copy(update={"n": 2}))
 
 
 def facts(**changed: object) -> Facts:
