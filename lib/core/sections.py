@@ -79,6 +79,10 @@ class Para(Section):
     max_tokens: int = Field(ge=8, description="longest few-shot continuation, in tokens")
     prefix_tokens: list[Count] = Field(min_length=1, description="longest prefixes z, in tokens, used in turn")
     prefix_top_k: int = Field(ge=1, description="top-k of prefix sampling")
+    prefixes: Literal["each", "shared"] = Field(
+        description="each: prefixes z are drawn anew for every edit, as the paper's formula says; shared: all edits "
+        "have the same ones, as in its released code"
+    )
     chat_temperature: float = Field(gt=0, description="of chat answers; samples are drawn for each of two instructions")
     chat_tokens: int = Field(ge=8, description="longest chat answer, in tokens")
     chat_distance: float = Field(

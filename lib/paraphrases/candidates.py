@@ -2,8 +2,9 @@
 
 Two kinds are published ("Model Editing by Standard Fine-Tuning", arXiv 2402.11078): `fewshot`, lines that the model
 adds to a list of worked examples; `prefix`, the prompt after a sentence z that the model samples from nothing, drawn
-anew for every request as the paper's formula says (its released code draws the same z for all edits). Two more say the
-prompt in other words: `rules`, by rules of English grammar, and `chat`, by a chat model that is told to.
+anew for every request as the paper's formula says (para.prefixes=shared: the same z for all, as its released code).
+Two more say the prompt in other words: `rules`, by rules of English grammar, and `chat`, by a chat model that is told
+to.
 """
 
 from collections import Counter

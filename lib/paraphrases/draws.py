@@ -5,7 +5,7 @@ request, or for more requests, contains the texts of a smaller one.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 from lib.core.params import Para
@@ -40,6 +40,8 @@ class SamplingPlan:
     seed: int
     samplings: tuple[Sampling, ...]
     """Draw `number` of a request uses samplings[number % len(samplings)]."""
+    is_shared: bool = False
+    """Whether all requests have the same draws, which then must not depend on their prompts."""
 
     def shared_prefix(self, turn: int) -> str:
         """The text that all prompts begin with; of a chat the earlier turns."""
@@ -70,7 +72,10 @@ def sampling_plans(para: Para) -> list[tuple[SamplingPlan, int]]:
         samplings = tuple(
             Sampling(max_tokens=longest, temperature=1.0, top_k=para.prefix_top_k) for longest in para.prefix_tokens
         )
-        plans.append((SamplingPlan(kind="prefix", seed=para.seed, samplings=samplings), para.n + _SPARE_PREFIXES))
+        plan = SamplingPlan(
+            kind="prefix", seed=para.seed, samplings=samplings, is_shared=para.prefixes == "shared"
+        )  # fmt: skip
+        plans.append((plan, para.n + _SPARE_PREFIXES))
     if para.method in ("chat", "rewrite"):
         answer = Sampling(max_tokens=para.chat_tokens, temperature=para.chat_temperature, top_k=0)
         instructions = len(rewriting.INSTRUCTIONS)
@@ -83,10 +88,19 @@ def draw(
     requests: Sequence[Request], generator: Generator, plan: SamplingPlan, numbers: Sequence[int]
 ) -> list[SampledText]:
     """The continuations with these numbers of every request; one call of the generator for each of plan.samplings."""
+    if plan.is_shared:
+        own = _draw(requests[:1], generator, plan, numbers)
+        return [replace(text, request_id=request.request_id) for text in own for request in requests]
+    return _draw(requests, generator, plan, numbers)
+
+
+def _draw(
+    requests: Sequence[Request], generator: Generator, plan: SamplingPlan, numbers: Sequence[int]
+) -> list[SampledText]:
     continuations = []
     for turn, sampling in enumerate(plan.samplings):
         draws = [
-            (request, number, seed(plan.seed, request.request_id, plan.kind, number))
+            (request, number, seed(plan.seed, "" if plan.is_shared else request.request_id, plan.kind, number))
             for request in requests
             for number in numbers
             if number % len(plan.samplings) == turn

@@ -116,3 +116,17 @@ def test_nothing_is_to_be_drawn_without_a_method(tmp_path: Path) -> None:
         chunks_of(REQUESTS, PARA.model_copy(update=changes), tmp_path) for changes in ({"method": "none"}, {"n": 0})
     ]
     assert without == [[], []]
+
+
+def test_shared_prefixes_are_drawn_once_a_chunk_and_are_those_of_every_request(tmp_path: Path) -> None:
+    shared = BOTH.model_copy(update={"method": "prefix", "prefixes": "shared"})
+    generator = RecordingGenerator()
+    requested = chunks_of(REQUESTS, shared, tmp_path)
+    complete(requested, generator, list)
+    prefixes: dict[str, list[str]] = {}
+    for paraphrase in contents(requested):
+        prefixes.setdefault(paraphrase.request_id, []).append(paraphrase.text.partition(". ")[0])
+    assert {*prefixes} == {request.request_id for request in REQUESTS}
+    assert len({tuple(texts) for texts in prefixes.values()}) == 1
+    assert len({*generator.seeds}) == shared.n + 4
+    assert len(generator.seeds) == len(requested) * (shared.n + 4)
