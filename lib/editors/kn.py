@@ -133,7 +133,7 @@ def _answers(tokenizer: PreTrainedTokenizerBase, request: Request, targets: Sequ
 
 def _bare(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     """The tokens of a text by itself. Raises InputError where there are none."""
-    if not (ids := list(tokenizer(text, add_special_tokens=False).input_ids)):
+    if not (ids := list(tokenizer(text, add_special_tokens=False, split_special_tokens=True).input_ids)):
         raise InputError(f"target {text!r}: the tokenizer makes no token of it")
     return ids
 

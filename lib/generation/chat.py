@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from lib.core.errors import InputError
 from lib.generation.engine import Generator, Prompt, Sampling
+from lib.models.control import apart
 from lib.models.templates import Turn, around_question
 
 if TYPE_CHECKING:
@@ -46,7 +47,9 @@ class TemplateGenerator:
     def generate(self, shared_prefix: str, prompts: Sequence[Prompt], sampling: Sampling) -> list[str]:
         """The answer to each prompt's text as the next message after the turns of `shared_prefix`."""
         before, after = around_question(self._tokenizer, _turns(shared_prefix))
-        messages = [Prompt(text=prompt.text.strip() + after, seed=prompt.seed) for prompt in prompts]
+        messages = [
+            Prompt(text=apart(self._tokenizer, prompt.text.strip()) + after, seed=prompt.seed) for prompt in prompts
+        ]
         return self._engine.generate(before, messages, sampling)
 
     def prefix_cache_hit_rate(self) -> float | None:

@@ -47,7 +47,7 @@ class TransformersGenerator:
         """How many leading tokens all prompts have in common, at least one token being left to each."""
         if not shared_prefix or not encoded:
             return 0
-        prefix = self._tokenizer(shared_prefix).input_ids
+        prefix = prompt_ids(self._tokenizer, shared_prefix)
         shared = min(len(prefix), *(len(ids) - 1 for ids in encoded))
         while shared and any(list(ids[:shared]) != prefix[:shared] for ids in encoded):
             shared -= 1

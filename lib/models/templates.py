@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from lib.models.control import Rendered, apart
 from lib.models.packing import Item
-from lib.models.tokens import encode
+from lib.models.tokens import encode, text_ids
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -26,24 +27,24 @@ def has_template(tokenizer: PreTrainedTokenizerBase) -> bool:
     return bool(getattr(tokenizer, "chat_template", None))
 
 
-def chat_prompt(tokenizer: PreTrainedTokenizerBase, question: str, turns: Sequence[Turn] = ()) -> str:
+def chat_prompt(tokenizer: PreTrainedTokenizerBase, question: str, turns: Sequence[Turn] = ()) -> Rendered:
     """A user's question in the chat template after earlier turns, up to where the answer begins.
 
     A beginning-of-text token that the tokenizer puts before every text is left to it, so that the result is tokenized
-    like any other text. An answer follows as lib.core.texts.join puts it there. Raises ValueError where the tokenizer
-    has no template.
+    like any other text. An answer follows as lib.core.texts.join puts it there. Control tokens in the question are none
+    (lib.models.control.apart). Raises ValueError where the tokenizer has no template.
     """
     messages = [
-        {"role": role, "content": text}
+        {"role": role, "content": apart(tokenizer, text)}
         for turn in turns
         for role, text in zip(("user", "assistant"), turn, strict=True)
     ]
-    messages.append({"role": "user", "content": question})
+    messages.append({"role": "user", "content": apart(tokenizer, question)})
     if not has_template(tokenizer):
         raise ValueError("chat_prompt: the tokenizer has no chat template")
     text = str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
-    adds_bos = tokenizer.bos_token is not None and list(tokenizer("").input_ids) == [tokenizer.bos_token_id]
-    return text.removeprefix(str(tokenizer.bos_token)) if adds_bos else text
+    adds_bos = tokenizer.bos_token is not None and text_ids(tokenizer, [""])[0] == [tokenizer.bos_token_id]
+    return Rendered(text.removeprefix(str(tokenizer.bos_token)) if adds_bos else text)
 
 
 def chat_item(tokenizer: PreTrainedTokenizerBase, question: str, answers: Sequence[str]) -> Item:
@@ -52,7 +53,7 @@ def chat_item(tokenizer: PreTrainedTokenizerBase, question: str, answers: Sequen
     return item
 
 
-def around_question(tokenizer: PreTrainedTokenizerBase, turns: Sequence[Turn] = ()) -> tuple[str, str]:
+def around_question(tokenizer: PreTrainedTokenizerBase, turns: Sequence[Turn] = ()) -> tuple[Rendered, Rendered]:
     """What chat_prompt puts before and after a question without white space at its ends."""
     before, _, after = chat_prompt(tokenizer, _CONTENT, turns).partition(_CONTENT)
-    return before, after
+    return Rendered(before), Rendered(after)

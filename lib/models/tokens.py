@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor
@@ -13,11 +14,13 @@ from lib.core.errors import InputError
 from lib.core.joins import Separator
 from lib.core.records import Request
 from lib.core.texts import continues_word, join
+from lib.models.control import apart, has_control, rendered_like
 from lib.models.packing import Item
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+T = TypeVar("T")
 _TEXTS = 1024
 """Tokenized in one call: beside the ids a tokenizer makes offsets, masks and more of each text, which take memory."""
 
@@ -32,19 +35,19 @@ def encode(
     """One item a prompt, with that prompt's targets.
 
     A target's tokens are those that follow the prompt's in the tokenization of both `together`, which has between them
-    what the prompt's separator says, else what the texts do.
-    So a beginning-of-text token stays with the prompt, and where a tokenizer merges the end of the prompt with the
-    beginning of the target, the merged token counts as the target's. A prompt that gives no token at all starts with
-    the end-of-text token. Raises InputError naming prompt and target where no token is left to the target.
+    what the prompt's separator says, else what the texts do. So a beginning-of-text token stays with the prompt, and
+    where a tokenizer merges the end of the prompt with the beginning of the target, the merged token counts as the
+    target's. A prompt that gives no token at all starts with the end-of-text token; none ends with one that the
+    tokenizer appends. Raises InputError naming prompt and target where no token is left to the target.
     """
     joined = [
-        together(prompt, target, separator)
+        rendered_like(prompt, together(prompt, apart(tokenizer, target, prompt), separator))
         for prompt, answers, separator in zip(prompts, targets, separators or [None] * len(prompts), strict=True)
         for target in answers
     ]
-    encoded = iter(_ids(tokenizer, joined))
+    encoded = iter(text_ids(tokenizer, joined))
     items = []
-    for prompt, alone, answers in zip(prompts, _ids(tokenizer, prompts), targets, strict=True):
+    for prompt, alone, answers in zip(prompts, text_ids(tokenizer, prompts), targets, strict=True):
         sequences = [next(encoded) for _ in answers]
         shared = min([len(alone), *(_common(alone, ids) for ids in sequences)])
         for target, ids in zip(answers, sequences, strict=True):
@@ -64,7 +67,24 @@ def encode_edits(tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request]
 
 def prompt_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     """The tokens of a text to be continued: never none, an empty one is the end-of-text token."""
-    return list(tokenizer(text).input_ids) or [tokenizer.eos_token_id]
+    return text_ids(tokenizer, [text])[0] or [tokenizer.eos_token_id]
+
+
+def text_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
+    """The tokens of every text, without an end of text that the tokenizer appends to each.
+
+    Control tokens that stand in a text are letters, but in a Rendered one.
+    """
+    return [_without_end(tokenizer, ids) for ids in _ids(tokenizer, texts)]
+
+
+def with_offsets(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+    """The tokens of a text as `text_ids` gives them, and the characters that each stands for (first, last + 1)."""
+    encoded = tokenizer(str(text), return_offsets_mapping=True, split_special_tokens=has_control(tokenizer, text))
+    return (
+        _without_end(tokenizer, list(encoded.input_ids)),
+        _without_end(tokenizer, list(encoded["offset_mapping"])),
+    )
 
 
 def word_parts(tokenizer: PreTrainedTokenizerBase, size: int) -> Tensor:
@@ -85,8 +105,24 @@ def _has_cases(letter: str) -> bool:
 
 
 def _ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
-    parts = (list(texts[start : start + _TEXTS]) for start in range(0, len(texts), _TEXTS))
-    return [ids for part in parts for ids in tokenizer(part).input_ids]
+    parts = (list(map(str, texts[start : start + _TEXTS])) for start in range(0, len(texts), _TEXTS))
+    encoded = [list(ids) for part in parts for ids in tokenizer(part).input_ids]
+    for index, text in enumerate(texts):
+        if has_control(tokenizer, text):
+            encoded[index] = list(tokenizer(str(text), split_special_tokens=True).input_ids)
+    return encoded
+
+
+def _without_end(tokenizer: PreTrainedTokenizerBase, tokens: list[T]) -> list[T]:
+    return tokens[: len(tokens) - _appended(tokenizer)]
+
+
+@lru_cache(maxsize=8)
+def _appended(tokenizer: PreTrainedTokenizerBase) -> int:
+    """How many tokens the tokenizer puts behind every text."""
+    ids, bare = list(tokenizer("a").input_ids), list(tokenizer("a", add_special_tokens=False).input_ids)
+    behind = (len(ids) - start - len(bare) for start in range(len(ids) - len(bare), -1, -1))
+    return next((count for count in behind if ids[len(ids) - count - len(bare) : len(ids) - count] == bare), 0)
 
 
 def _common(first: Sequence[int], second: Sequence[int]) -> int:

@@ -8,6 +8,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.generation.engine import Prompt, Sampling
 from lib.generation.equal_length import TransformersGenerator
+from lib.models.control import Rendered
 
 OPENINGS = ("The", "Therefore", "Because", "I", "You")
 _TOP_K = 5
@@ -20,7 +21,7 @@ def rome_contexts(
 
     As released, the end-of-text token that a text continues counts: length 5 draws four tokens.
     """
-    prompt = tokenizer.decode([tokenizer.eos_token_id])
+    prompt = Rendered(tokenizer.decode([tokenizer.eos_token_id]))
     texts = [""] * len(lengths)
     for length in sorted(set(lengths)):
         positions = [position for position, size in enumerate(lengths) if size == length]

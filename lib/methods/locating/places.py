@@ -18,6 +18,7 @@ from lib.core.errors import InputError
 from lib.core.records import Request
 from lib.core.texts import fill
 from lib.models.architecture import architecture, hidden_of
+from lib.models.tokens import with_offsets
 
 Side = Literal["input", "output"]
 Token = Literal["subject_last", "prompt_last"]
@@ -43,10 +44,10 @@ def place(tokenizer: PreTrainedTokenizerBase, request: Request, token: Token, co
 
 def located(tokenizer: PreTrainedTokenizerBase, text: str, subject_end: int, token: Token) -> Place:
     """`text` as tokens, and the last token that begins before character `subject_end`, or the last of all."""
-    encoded = tokenizer(text, return_offsets_mapping=True)
+    ids, offsets = with_offsets(tokenizer, text)
     end = subject_end if token == "subject_last" else len(text)
-    inside = [k for k, (first, last) in enumerate(encoded.offset_mapping) if first < end and last > first]
-    return Place(ids=tuple(encoded.input_ids), position=inside[-1])
+    inside = [k for k, (first, last) in enumerate(offsets) if first < end and last > first]
+    return Place(ids=tuple(ids), position=inside[-1])
 
 
 def _subject_start(request: Request) -> int:

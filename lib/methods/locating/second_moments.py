@@ -22,6 +22,7 @@ from lib.core.errors import InputError
 from lib.core.files import newest_sound
 from lib.core.records import Text
 from lib.core.tables import read
+from lib.models.tokens import text_ids
 from lib.runtime.checkpoints import load_checkpoint, save_checkpoint
 from lib.runtime.tensors import open_tensors, save_tensors
 
@@ -61,7 +62,7 @@ def second_moments(
     longest = getattr(model.config, "max_position_embeddings", None) or model.config.n_positions
     for part in progress(range(done, -(-len(texts) // _TEXTS_A_PART))):
         part_texts = texts[part * _TEXTS_A_PART : (part + 1) * _TEXTS_A_PART]
-        encoded = [ids for ids in tokenizer(list(part_texts), truncation=True, max_length=longest).input_ids if ids]
+        encoded = [ids[:longest] for ids in text_ids(tokenizer, part_texts) if ids]
         for batch in _batches(sorted(encoded, key=len), micro_batch_tokens):
             for path, keys in _keys(model, batch, paths).items():
                 products = (keys.T @ keys).double().cpu()

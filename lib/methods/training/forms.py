@@ -24,7 +24,7 @@ from lib.methods.training.example import Example
 from lib.methods.training.loop import Schedule
 from lib.models.packing import Item
 from lib.models.templates import chat_prompt, has_template
-from lib.models.tokens import encode
+from lib.models.tokens import encode, with_offsets
 
 TOP_K = 20
 """Continuations are drawn from so many likeliest tokens."""
@@ -255,7 +255,7 @@ def subject_span(
     if not starts or not subject or not tokenizer.is_fast:
         return None
     start, end = starts[-1], starts[-1] + len(subject)
-    offsets = tokenizer(prompt, return_offsets_mapping=True)["offset_mapping"][:prompt_tokens]
+    offsets = with_offsets(tokenizer, prompt)[1][:prompt_tokens]
     inside = [
         position for position, (first, last) in enumerate(offsets) if first < end and last > start and first < last
     ]

@@ -26,7 +26,7 @@ from lib.methods.training.questions import QUESTIONS
 from lib.methods.training.sentences import sentences
 from lib.methods.training.whitening import input_moments, whitening
 from lib.models.packing import Item
-from lib.models.tokens import word_parts
+from lib.models.tokens import text_ids, word_parts
 
 FORMS_LOCATED = 8
 """Forms of an edit in which the subject's tokens are looked at: the first ones, its own prompt among them."""
@@ -204,7 +204,7 @@ def _texts(tokenizer: PreTrainedTokenizerBase, settings: Settings, context: Cont
         return lambda step: []
     if not context.texts:
         raise InputError("train.text: wanted plain text to train on; the dataset has none (data/facts/text.parquet)")
-    pieces = [tokenizer(text, truncation=True, max_length=settings.text_tokens).input_ids for text in context.texts]
+    pieces = [ids[: settings.text_tokens] for ids in text_ids(tokenizer, context.texts)]
     items = [Item(prompt=(ids[0],), targets=(tuple(ids[1:]),)) for ids in pieces if len(ids) > 1]
     draw = in_turns(items, context.train.text_examples, f"{context.train.seed}/text")
     return lambda step: [Example(item=item, text=True) for item in draw(step)]
