@@ -139,7 +139,7 @@ def _scored(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests
     new, true = [], []
     for request in requests:
         targets = [target for target in (request.target_new, request.target_true) if target is not None]
-        (item,) = encode(tokenizer, [request.prompt], [targets])
+        (item,) = encode(tokenizer, [request.prompt], [targets], [request.separator])
         values = [_nll(model, item.prompt, target) for target in item.targets]
         new.append(values[0])
         true.append(values[1] if len(values) > 1 else None)
