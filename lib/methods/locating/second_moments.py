@@ -62,7 +62,7 @@ def second_moments(
     longest = getattr(model.config, "max_position_embeddings", None) or model.config.n_positions
     for part in progress(range(done, -(-len(texts) // _TEXTS_A_PART))):
         part_texts = texts[part * _TEXTS_A_PART : (part + 1) * _TEXTS_A_PART]
-        encoded = [ids[:longest] for ids in text_ids(tokenizer, part_texts) if ids]
+        encoded = [ids[:longest] for ids in text_ids(tokenizer, list(part_texts)) if ids]
         for batch in _batches(sorted(encoded, key=len), micro_batch_tokens):
             for path, keys in _keys(model, batch, paths).items():
                 products = (keys.T @ keys).double().cpu()

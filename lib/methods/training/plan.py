@@ -204,7 +204,7 @@ def _texts(tokenizer: PreTrainedTokenizerBase, settings: Settings, context: Cont
         return lambda step: []
     if not context.texts:
         raise InputError("train.text: wanted plain text to train on; the dataset has none (data/facts/text.parquet)")
-    pieces = [ids[: settings.text_tokens] for ids in text_ids(tokenizer, context.texts)]
+    pieces = [ids[: settings.text_tokens] for ids in text_ids(tokenizer, list(context.texts))]
     items = [Item(prompt=(ids[0],), targets=(tuple(ids[1:]),)) for ids in pieces if len(ids) > 1]
     draw = in_turns(items, context.train.text_examples, f"{context.train.seed}/text")
     return lambda step: [Example(item=item, text=True) for item in draw(step)]

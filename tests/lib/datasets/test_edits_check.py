@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,9 +21,9 @@ EDIT = Request(
 )  # fmt: skip
 
 
-def loaded(*changes: dict[str, str | None]) -> Loaded:
+def loaded(*changes: dict[str, Any]) -> Loaded:
     """Edits that differ from EDIT in `changes`, one a line from line 2 on."""
-    edits = [replace(EDIT, request_id=str(number), **values) for number, values in enumerate(changes)]  # type: ignore[arg-type]
+    edits = [replace(EDIT, request_id=str(number), **values) for number, values in enumerate(changes)]
     lines = {edit.request_id: ("facts.csv", number) for number, edit in enumerate(edits, start=2)}
     return Loaded(requests=edits, pool=[], text=[], rejects=[], rows_of={"facts.csv": len(edits)}, lines=lines)
 

@@ -1,18 +1,20 @@
-# ruff: noqa: RUF001 - texts in many scripts
+# ruff: noqa: E501, RUF001 - texts in many scripts
 """Forms and continuations in scripts without spaces, and of facts whose file says how they are joined."""
 
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 import pytest
 
+from lib.core.joins import Separator
 from lib.core.records import Paraphrase, Request
 from lib.generation.mixed_length import MixedLengthGenerator
 from lib.methods.training.forms import continuations, subject_span, without_words
 from lib.methods.training.pairs import training_items, training_rows
 from lib.models.tokens import encode_edits
 from lib.scoring.prompts import scored_prompts
-from tests.helpers.models import byte_tokenizer, tiny_model
+from tests.helpers.models import byte_tokenizer
 
 TOKENIZER = byte_tokenizer()
 REQUEST = Request(
@@ -34,7 +36,8 @@ def test_a_continuation_keeps_its_words_where_no_spaces_stand(
 ) -> None:
     monkeypatch.setattr(MixedLengthGenerator, "generate", lambda self, *rest: [text])
     request = replace(REQUEST, target_new=target)
-    assert continuations(tiny_model("llama"), TOKENIZER, [request], 4, seed=1) == {"1": left}
+    model: Any = None  # what it would write is given
+    assert continuations(model, TOKENIZER, [request], 4, seed=1) == {"1": left}
 
 
 def test_leaving_words_out_puts_no_space_where_none_is_written() -> None:
@@ -51,7 +54,7 @@ def test_a_subjects_span_is_that_of_whole_words() -> None:
 
 
 @pytest.mark.parametrize(("separator", "between"), [(None, ""), ("space", " "), ("nothing", "")])
-def test_training_and_scoring_join_as_the_file_says(separator: str | None, between: str) -> None:
+def test_training_and_scoring_join_as_the_file_says(separator: Separator | None, between: str) -> None:
     request = replace(REQUEST, separator=separator)
     paraphrase = Paraphrase(request_id="1", kind="given", text="谁设计了北塔：", seed=0)
     rows = list(training_rows([request], [paraphrase], []))

@@ -1,5 +1,7 @@
 """Control tokens in data are letters, a template's are meant, and no text ends with an end that the tokenizer adds."""
 
+import json
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -61,6 +63,12 @@ def test_an_end_that_the_tokenizer_appends_is_behind_no_prompt_and_no_target(pro
     (item,) = encode(tokenizer, ["It is"], [["Rome", "in Oslo"]])
     assert item.prompt == (*first, *plain("It is").input_ids)
     assert [plain.decode(list(target)) for target in item.targets] == [" Rome", " in Oslo"]
+
+
+def test_a_rendered_text_is_stored_and_sent_as_any_text() -> None:
+    text = Rendered("<end>")
+    assert [type(part) for part in (deepcopy(text), text + "a", "a" + text)] == [Rendered] * 3
+    assert ("" + text + "a", json.dumps(text)) == ("<end>a", '"<end>"')
 
 
 def test_a_subjects_place_is_found_where_control_tokens_stand_before_it() -> None:
