@@ -11,10 +11,13 @@ from lib.core.run import file_options, progress, run_stage
 
 def main(options: argparse.Namespace) -> None:
     """Read params.yaml and the facts; write the model's folder with its manifest."""
+    from lib.core.records import Fact, Request
+    from lib.core.tables import read
     from lib.models import loading
     from lib.runtime.distributed import process_group, wants_shards
     from lib.runtime.launch import launched, relaunch
     from lib.runtime.machine import device
+    from lib.scoring.limits import check_texts
 
     shards = wants_shards()
     if not launched():
@@ -23,6 +26,8 @@ def main(options: argparse.Namespace) -> None:
         relaunch("stages.base", sys.argv[1:])
     with process_group() as processes:
         model = loading.load_model(options.model, device(), processes)
+        requests, pool = read(options.requests, Request), read(options.pool, Fact)
+        check_texts(model, loading.load_tokenizer(options.model), requests, pool)
         if processes.is_main:
             write_json(options.metrics, {"parameters": sum(parameter.numel() for parameter in model.parameters())})
 

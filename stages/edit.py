@@ -96,6 +96,7 @@ def _summary(edit: Edit, steps: Sequence[Step], edits: int) -> Mapping[str, Any]
     return {
         "edits": edits,
         "pairs": edit.info.get("pairs"),
+        "linear_left_out": edit.info.get("linear_left_out"),
         "steps": len(steps),
         "loss": rounded(steps[-1].loss) if steps else None,
     }

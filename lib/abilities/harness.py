@@ -27,8 +27,9 @@ from lib.core.errors import InputError
 from lib.core.params import PRESETS, did_you_mean
 from lib.core.run import progress
 from lib.generation.padded import GreedyPrompt, continuations
+from lib.models.check import packed_for
 from lib.models.likelihood import score_targets
-from lib.models.packing import Item, batches, pack
+from lib.models.packing import Item, batches
 from lib.models.tokens import encode, prompt_ids
 
 if TYPE_CHECKING:
@@ -252,7 +253,7 @@ class MemoryModel(LM):  # type: ignore[misc]  # lm_eval is untyped
         order = sorted(range(len(items)), key=lambda index: -items[index].length)
         cut = batches(items, self.micro_batch_tokens, order)
         for batch in self._shown(cut, label, len(cut)):
-            scores = score_targets(self.model, pack([items[index] for index in batch]).to(self.model.device))
+            scores = score_targets(self.model, packed_for(self.model, [items[index] for index in batch]))
             values = zip(scores.nll.tolist(), (scores.correct == scores.tokens).tolist(), strict=True)
             for index in batch:
                 yield index, [(-nll, greedy) for nll, greedy in (next(values) for _ in items[index].targets)]

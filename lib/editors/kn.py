@@ -30,8 +30,9 @@ from lib.methods.context import Context
 from lib.methods.contract import Needs
 from lib.methods.locating.attribution import attributions
 from lib.models.architecture import architecture
+from lib.models.check import packed_for
 from lib.models.likelihood import score_targets
-from lib.models.packing import Item, pack
+from lib.models.packing import Item
 from lib.models.tokens import encode, prompt_ids
 
 NEEDS = Needs()
@@ -120,7 +121,7 @@ def direction(
         )
     else:
         item = Item(prompt=tuple(prompt_ids(tokenizer, request.prompt)), targets=((0,),))
-        erased = score_targets(model, pack([item]).to(model.device)).argmax.tolist()
+        erased = score_targets(model, packed_for(model, [item])).argmax.tolist()
         written, table = _bare(tokenizer, request.target_new), model.get_submodule(paths.embedding).weight
     rows: Tensor = table.detach().float()
     change: Tensor = settings.write * rows[written].sum(0) - settings.erase * rows[erased].sum(0)

@@ -15,6 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from lib.core.errors import InputError
 from lib.core.records import Request
 from lib.edits.adapter import Adapter, new_adapter
+from lib.edits.coverage import coverage
 from lib.edits.edit import Edit
 from lib.methods.context import Context
 from lib.methods.contract import Needs
@@ -58,6 +59,8 @@ def _edit(
     plan = plan_of(model, tokenizer, requests, settings, context, chats)
     _tell(plan, len(requests), context)
     adapter = new_adapter(model, context.lora, context.train.seed, plan.directions)
+    left_out = coverage(model, adapter.a)
+    logging.getLogger(__name__).log(logging.WARNING if left_out.experts else logging.INFO, "lora: %s", left_out)
     dtype = _dtype(model, context)
     with computing_in(model, dtype), adapter.attached(model):
         steps = train(
@@ -70,6 +73,7 @@ def _edit(
         "objective": context.train.objective,
         "pairs": len(plan.examples),
         "steps": len(steps),
+        "linear_left_out": round(left_out.share_left_out, 4),
         "trained_in": str(dtype or model.dtype).removeprefix("torch."),
     }
     return Edit(updates=adapter.updates(), info=info)

@@ -4,6 +4,7 @@ An engine draws each prompt's text from a random stream of its own, whatever els
 
     equal_length.py    sampled texts: the same bits in every batch (stage paraphrase, on transformers)
     token_by_token.py  texts of mixed lengths: the same bits in every batch (stage score)
+    plain.py           texts of a model that no shared batch is right for, one at a time: what the others turn to for it
     padded.py          greedy texts, left-padded: fast, equal up to rounding (stage abilities)
     vllm.py            sampled texts on a GPU or a large CPU: equal up to rounding
 """
@@ -39,6 +40,10 @@ class Sampling:
     stop: tuple[str, ...] = ()
     """Texts that end a continuation; they are not part of it."""
     greedy: bool = False
+
+
+GREEDY = Sampling(max_tokens=0, temperature=1.0, top_k=0, greedy=True)
+"""The likeliest token, as many as the prompt asks for."""
 
 
 class Generator(Protocol):

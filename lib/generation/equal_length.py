@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.generation.engine import Prompt, Sampling, choose, stream
+from lib.generation.plain import continue_plain, needs_plain
 from lib.models.tokens import prompt_ids
 
 BATCH_ROWS = 16
@@ -28,6 +29,8 @@ class TransformersGenerator:
     def generate(self, shared_prefix: str, prompts: Sequence[Prompt], sampling: Sampling) -> list[str]:
         """The continuation of `shared_prefix` + each prompt's text, in the order of the prompts."""
         encoded = [prompt_ids(self._tokenizer, shared_prefix + prompt.text) for prompt in prompts]
+        if needs_plain(self._model):
+            return [self._plain(ids, prompt, sampling) for ids, prompt in zip(encoded, prompts, strict=True)]
         shared = self._shared_tokens(shared_prefix, encoded)
         prefix_cache = self._prefill(encoded[0][:shared]) if shared else None
         texts = [""] * len(prompts)
@@ -42,6 +45,13 @@ class TransformersGenerator:
     def prefix_cache_hit_rate(self) -> float | None:
         """None: the shared prefix is computed once a call, as the code says."""
         return None
+
+    def _plain(self, ids: Sequence[int], prompt: Prompt, sampling: Sampling) -> str:
+        end = self._tokenizer.eos_token_id
+        tokens = continue_plain(
+            self._model, ids, sampling, tokens=sampling.max_tokens, seed=prompt.seed, end=end
+        )  # fmt: skip
+        return self._text(tokens, sampling)
 
     def _shared_tokens(self, shared_prefix: str, encoded: Sequence[Sequence[int]]) -> int:
         """How many leading tokens all prompts have in common, at least one token being left to each."""

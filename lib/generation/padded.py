@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
+from lib.generation.engine import GREEDY
+from lib.generation.plain import continue_plain, needs_plain
 from lib.models.packing import batches
 
 _TAIL = 8
@@ -56,6 +58,11 @@ def continuations(
 def _continue(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[GreedyPrompt], stop: Sequence[str]
 ) -> list[list[int]]:
+    if needs_plain(model):
+        end = tokenizer.eos_token_id
+        return [
+            continue_plain(model, prompt.ids, GREEDY, tokens=prompt.max_tokens, seed=0, end=end) for prompt in prompts
+        ]
     ids, mask = _padded([prompt.ids for prompt in prompts], model.device)
     positions = (mask.cumsum(-1) - 1).clamp(min=0)  # [b, t]
     cache = DynamicCache()

@@ -13,6 +13,7 @@ import torch
 from transformers import DynamicCache, PreTrainedModel
 
 from lib.generation.engine import Sampling, choose, stream
+from lib.generation.plain import continue_plain, needs_plain
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,6 +50,11 @@ def continue_batch(
     `sampling` says how a token is drawn; lengths and ends are each prompt's own. The first `shared_tokens` tokens,
     which must be the same in all prompts and leave at least one token of each, are read in one forward pass.
     """
+    if needs_plain(model):
+        return [
+            continue_plain(model, prompt.ids, sampling, tokens=prompt.tokens, seed=prompt.seed, end=prompt.end)
+            for prompt in prompts
+        ]
     batch = [*prompts, *[prompts[-1]] * (rows - len(prompts))]
     streams = [stream(prompt.seed) for prompt in batch]
     continuations: list[list[int]] = [[] for _ in batch]

@@ -5,11 +5,13 @@ section 3: train on the target given the prompt). Prompt tokens carry no loss, b
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lib.models.packing import Packed
+from lib.models.reading import recorded
 
 HEAD_CHUNK = 2_048
 """Rows of hidden states that meet the output embedding at a time: bounds memory at chunk x vocabulary."""
@@ -26,16 +28,20 @@ class TargetScores:
 
 
 def hidden_states(model: nn.Module, packed: Packed) -> Tensor:
-    """The final hidden states where target tokens are predicted: [n, d]. No logits are computed."""
+    """The final hidden states where target tokens are predicted: [n, d]. No logits are computed.
+
+    Raises ValueError where the model is known to need isolated rows (lib/models/check.py) and `packed` has others.
+    """
     decoder: nn.Module = model.base_model  # type: ignore[assignment]
-    dtype = next(decoder.parameters()).dtype
-    output = decoder(
-        input_ids=packed.input_ids,
-        position_ids=packed.position_ids,
-        attention_mask=packed.attention_mask(dtype, decoder.config),
-        use_cache=False,
-    )
-    hidden: Tensor = output.last_hidden_state
+    reading = recorded(model)
+    if reading is not None and reading.rows == "isolated" and not packed.isolated:
+        raise ValueError(f"{type(model).__name__} needs isolated rows; pack with lib.models.check.packed_for")
+    inputs: dict[str, Any] = {"input_ids": packed.input_ids, "use_cache": False}
+    if not packed.isolated:
+        dtype = next(decoder.parameters()).dtype
+        inputs["position_ids"] = packed.position_ids
+        inputs["attention_mask"] = packed.attention_mask(dtype, decoder.config)
+    hidden: Tensor = decoder(**inputs).last_hidden_state
     return hidden.flatten(0, 1)[packed.query]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,9 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from lib.core.errors import InputError, reading
 from lib.core.files import read_json
 from lib.models.architecture import shape
+from lib.models.check import reading_of
 from lib.models.manifest import MANIFEST, check_files, weights_folder
+from lib.models.reading import Reading
 from lib.models.sharding import sharded
 from lib.runtime.distributed import SINGLE_PROCESS, Distributed
 from lib.runtime.threads import use_threads
@@ -21,6 +24,7 @@ from lib.runtime.threads import use_threads
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+_logger = logging.getLogger(__name__)
 REMEDY = "Make or fetch it again (dvc repro --force --single-item base), or put the whole model in its place."
 
 
@@ -35,7 +39,7 @@ def load_tokenizer(base: Path) -> PreTrainedTokenizerBase:
     It is only ever asked for input ids: token_type_ids would change GPT-2's answers.
     """
     check_files(base, weights=False)
-    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(weights_folder(base), local_files_only=True)
+    tokenizer = _read_tokenizer(weights_folder(base))
     if read_json(base / MANIFEST).get("template") == "none":
         tokenizer.chat_template = None
     return tokenizer
@@ -51,10 +55,11 @@ def load_model(
 ) -> PreTrainedModel:
     """The model in evaluation mode on `where`, every parameter frozen; spread over the processes that are sharded.
 
-    It computes in `dtype`; None is the preset's on a GPU, and float32 on a CPU.
+    It computes in `dtype`; None is the preset's on a GPU, and float32 on a CPU. How it has to be read is checked and
+    kept with it (lib/models/check.py).
 
-    Raises InputError where it does not split into a decoder and an output embedding as the library needs, or where a
-    file of it is another one than its manifest notes.
+    Raises InputError where it does not split into a decoder and an output embedding as the library needs, where no way
+    of reading it is right, or where a file of it is another one than its manifest notes.
     """
     folder = weights_folder(base)
     if distributed.is_main:
@@ -68,7 +73,15 @@ def load_model(
     if where.type == "cpu":
         use_threads(model.num_parameters())
     check_split(model)
+    ways = reading_of(model)
+    if distributed.is_main and (ways.rows, ways.texts) != ("shared", "batched"):
+        _logger.info("%s: scored and trained in %s rows, texts %s", type(model).__name__, *_named(ways))
     return model
+
+
+def _named(ways: Reading) -> tuple[str, str]:
+    texts = {"batched": "in batches", "single": "one at a time", "recomputed": "one at a time, without a cache"}
+    return ways.rows, texts[ways.texts]
 
 
 def load_writer(folder: Path, where: torch.device) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -83,7 +96,18 @@ def load_writer(folder: Path, where: torch.device) -> tuple[PreTrainedModel, Pre
             f"para.model: wanted a folder with a model as transformers stores it, or an address; found {folder}"
         )
     model = _read(folder, dtype_on(where, "bfloat16")).to(where)
-    return model, AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    return model, _read_tokenizer(folder)
+
+
+def _read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """A tokenizer out of a folder. Raises InputError where it has no end-of-text token: texts are ended with it."""
+    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    if tokenizer.eos_token_id is None:
+        raise InputError(
+            f"{folder}: wanted a tokenizer with an end-of-text token, which ends what is trained and written; found "
+            "none. Set eos_token in its tokenizer_config.json to the token that the model was trained with"
+        )
+    return tokenizer
 
 
 def _read(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
@@ -95,18 +119,25 @@ def _read(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
     return model.eval().requires_grad_(False)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def check_split(model: PreTrainedModel) -> None:
-    """Raise InputError unless output embedding(decoder(x)) are the model's own logits.
+    """Raise InputError unless the model splits in two and output embedding(decoder(x)) are its own logits.
 
     Everything here computes logits only where they are needed, so a model that does more between the two (a scale, a
     soft cap) would be scored wrongly without a word.
     """
     ids = torch.arange(1, 5, device=model.device)[None]
-    own = model(ids).logits.float()
-    split = model.get_output_embeddings()(model.base_model(ids).last_hidden_state).float()
+    own = model(ids, use_cache=False).logits.float()
+    try:
+        split = model.get_output_embeddings()(model.base_model(ids, use_cache=False).last_hidden_state).float()
+    except (AttributeError, TypeError) as error:
+        raise InputError(
+            f"{type(model).__name__}: wanted a model that splits into a decoder with a last hidden state and an output "
+            f"embedding; this one does not split as transformers stores it ({error}). Use another model"
+        ) from error
     difference = (own - split).abs().max().item()
-    if not difference <= 1e-2 * own.abs().max().clamp(min=1).item():
+    rounding = 1e-4 if model.dtype in {torch.float32, torch.float64} else 1e-2
+    if not difference <= rounding * own.abs().max().clamp(min=1).item():
         raise InputError(
             f"{type(model).__name__}: its logits differ from output_embedding(decoder(x)) by {difference:.3g}; "
             "the model scales or caps them, which is not supported"

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from lib.models.check import packed_for
 from lib.models.likelihood import HEAD_CHUNK, hidden_states
-from lib.models.packing import Item, batches, pack
+from lib.models.packing import Item, batches
 from lib.models.tokens import prompt_ids
 
 
@@ -30,6 +31,6 @@ def prompt_batches(items: Sequence[Item], micro_batch_tokens: int) -> list[list[
 @torch.inference_mode()
 def next_token(model: PreTrainedModel, items: Sequence[Item]) -> Tensor:
     """Log-probabilities [n, v] of the token after each of prompt_items' items, float32, computed in one pass."""
-    hidden = hidden_states(model, pack(items).to(model.device))  # [n, d]
+    hidden = hidden_states(model, packed_for(model, items))  # [n, d]
     log_p: Tensor = model.get_output_embeddings()(hidden).float().log_softmax(-1)
     return log_p

@@ -6,11 +6,15 @@ share a row do not see each other; positions start anew in every item and contin
 So the result is that of one forward pass a pair, at a fraction of the tokens: no padding to speak of, no prompt twice,
 and logits only where a target token is predicted.
 
+That holds for models that obey a mask and position ids. For others (a state or a convolution that runs along the row,
+ALiBi counted by row) items are packed isolated: one pair of prompt and target a row from its first column, padded
+behind, read without mask and position ids. lib/models/check.py finds out at load which of the two a model needs.
+
 Shapes: b rows, t tokens a row, d hidden size, v vocabulary, n predicted target tokens.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
@@ -52,6 +56,8 @@ class Packed:
     query: Tensor  # [n]: flat position (row * t + column) whose hidden state predicts the label
     label: Tensor  # [n]
     owner: Tensor  # [n]: which target, counted over all items in order
+    isolated: bool = False
+    """Whether every row is one pair; of an item's rows the first alone has its prompt's tokens, the others item -1."""
 
     @property
     def targets(self) -> int:
@@ -60,7 +66,10 @@ class Packed:
 
     def to(self, device: torch.device | str) -> "Packed":
         """The same rows on another device."""
-        return Packed(**{name: getattr(self, name).to(device) for name in self.__dataclass_fields__})
+        tensors: dict[str, Any] = {
+            name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)
+        }
+        return replace(self, **tensors)
 
     def attention_mask(self, dtype: torch.dtype, config: Any) -> Tensor | dict[str, Tensor]:
         """The mask of a model of this config; where its layers differ (Gemma), one for every kind of layer."""
@@ -90,13 +99,15 @@ def _additive(visible: Tensor, dtype: torch.dtype) -> Tensor:
     return mask.masked_fill_(~visible, torch.finfo(dtype).min)[:, None]
 
 
-def pack(items: Sequence[Item]) -> Packed:
-    """Pack `items` into rows, longest first into the first row with room.
+def pack(items: Sequence[Item], *, isolated: bool = False) -> Packed:
+    """Pack `items` into rows, longest first into the first row with room; isolated: a row a target, in their order.
 
     The number of tokens is about the sum of the items' lengths; the order of the targets is that of `items`.
     """
     if not items:
         raise ValueError("pack: wanted at least one item, found none")
+    if isolated:
+        return _pack_isolated(items)
     t = max(ROW_TOKENS, max(item.length for item in items))
     if sum(item.length for item in items) < t:
         t = max(sum(item.length for item in items), max(item.length for item in items))
@@ -130,6 +141,34 @@ def pack(items: Sequence[Item]) -> Packed:
         label=torch.tensor(label),
         owner=torch.tensor(owner),
     )
+
+
+def _pack_isolated(items: Sequence[Item]) -> Packed:
+    """A row for every pair of prompt and target."""
+    pairs = [
+        (index, branch, item.prompt, target)
+        for index, item in enumerate(items)
+        for branch, target in enumerate(item.targets, start=1)
+    ]
+    t = max(len(prompt) + len(target) - 1 for _, _, prompt, target in pairs)
+    grid = torch.zeros(4, len(pairs), t, dtype=torch.long)  # ids, positions, item, branch
+    grid[2] = -1
+    query: list[int] = []
+    label: list[int] = []
+    owner: list[int] = []
+    for row, (index, branch, prompt, target) in enumerate(pairs):
+        p, length = len(prompt), len(prompt) + len(target) - 1
+        grid[0, row, :length] = torch.tensor([*prompt, *target[:-1]])
+        grid[1, row, :length] = torch.arange(length)
+        grid[2, row, (0 if branch == 1 else p) : length] = index
+        grid[3, row, p:length] = branch
+        query += range(row * t + p - 1, row * t + length)
+        label += target
+        owner += [row] * len(target)
+    return Packed(
+        input_ids=grid[0], position_ids=grid[1], item=grid[2], branch=grid[3], query=torch.tensor(query),
+        label=torch.tensor(label), owner=torch.tensor(owner), isolated=True,
+    )  # fmt: skip
 
 
 def _first_fit(lengths: Sequence[int], capacity: int) -> tuple[list[tuple[int, int]], int]:
@@ -170,6 +209,7 @@ def side_by_side(parts: Sequence[Packed]) -> Packed:
         query=torch.cat(query),
         label=torch.cat([packed.label for packed in parts]),
         owner=torch.cat(owner),
+        isolated=parts[0].isolated,
     )
 
 

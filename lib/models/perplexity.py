@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lib.models.check import packed_for
 from lib.models.likelihood import score_targets
-from lib.models.packing import Item, batches, pack
+from lib.models.packing import Item, batches
 from lib.models.tokens import prompt_ids
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def text_scores(
     scores: list[TextScore | None] = [None] * len(texts)
     order = sorted(range(len(items)), key=lambda index: -items[index].length)
     for batch in batches(items, micro_batch_tokens, order):
-        scored = score_targets(model, pack([items[index] for index in batch]).to(model.device))
+        scored = score_targets(model, packed_for(model, [items[index] for index in batch]))
         for index, nll, predicted in zip(batch, scored.nll.tolist(), scored.tokens.tolist(), strict=True):
             scores[indices[index]] = TextScore(nll=nll, predicted=predicted, tokens=predicted + 1)
     return scores

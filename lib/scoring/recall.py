@@ -10,8 +10,9 @@ from dataclasses import replace
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.core.records import Fact, Request
+from lib.models.check import packed_for
 from lib.models.likelihood import score_targets
-from lib.models.packing import batches, pack
+from lib.models.packing import batches
 from lib.models.tokens import encode
 
 Pair = tuple[str, str]
@@ -43,7 +44,7 @@ def recalled(
         items = encode(tokenizer, [prompt for prompt, _ in part], [(target,) for _, target in part])
         recalled = [False] * len(items)
         for batch in batches(items, micro_batch_tokens, sorted(range(len(items)), key=lambda row: -items[row].length)):
-            scores = score_targets(model, pack([items[row] for row in batch]).to(model.device))
+            scores = score_targets(model, packed_for(model, [items[row] for row in batch]))
             for row, is_known in zip(batch, (scores.correct == scores.tokens).tolist(), strict=True):
                 recalled[row] = is_known
         answers += recalled

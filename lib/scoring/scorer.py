@@ -16,9 +16,10 @@ from lib.core.records import Divergence, Generation, Request, Score, When
 from lib.core.tables import write
 from lib.edits.apply import applied
 from lib.edits.edit import Edit
+from lib.models.check import packed_for
 from lib.models.likelihood import TargetScores, score_targets
 from lib.models.next_token import prompt_batches, prompt_items
-from lib.models.packing import Item, batches, pack
+from lib.models.packing import Item, batches
 from lib.models.sharding import join_uneven
 from lib.models.templates import chat_prompt, has_template
 from lib.models.tokens import encode
@@ -100,7 +101,7 @@ class Scorer:
 
         def score(batch: list[int]) -> list[list[Score]]:
             batch_items = [items[index] for index in batch]
-            scores = score_targets(self.model, pack(batch_items).to(self.model.device))
+            scores = score_targets(self.model, packed_for(self.model, batch_items))
             return [
                 prompts[index].rows(prompt_scores, when, session)
                 for index, prompt_scores in zip(batch, scores_by_item(batch_items, scores), strict=True)

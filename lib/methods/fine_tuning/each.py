@@ -29,8 +29,9 @@ from lib.methods.fine_tuning.loop import (
     token_weights,
     training_items,
 )
+from lib.models.check import packed_for
 from lib.models.likelihood import token_nll
-from lib.models.packing import Item, batches, pack, side_by_side
+from lib.models.packing import Item, batches, side_by_side
 
 
 def fine_tuned_each(
@@ -78,8 +79,9 @@ def fine_tuned_each(
 
 def _backward(model: PreTrainedModel, values: Sequence[Values], items: Sequence[Item]) -> list[float]:
     """Give every edit's values the gradient of its own loss; return the losses."""
-    packings = [pack([item]).to(model.device) for item in items]  # one row each
-    with _computing_with(model, values):
+    packings = [packed_for(model, [item]) for item in items]
+    rows = [number for number, packed in enumerate(packings) for _ in range(len(packed.item))]
+    with _computing_with(model, [values[number] for number in rows]):
         nll = token_nll(model, side_by_side(packings))
     weighted = nll * torch.cat([token_weights([item], 1, nll) for item in items])
     losses = [part.sum() for part in torch.split(weighted, [len(packed.label) for packed in packings])]

@@ -28,8 +28,9 @@ from lib.methods.training.loop import Step
 from lib.methods.training.pairs import training_items as pair_items
 from lib.methods.training.pairs import training_rows, unmasked
 from lib.models.architecture import architecture
+from lib.models.check import packed_for
 from lib.models.likelihood import token_nll
-from lib.models.packing import Item, Packed, batches, pack
+from lib.models.packing import Item, Packed, batches
 from lib.models.tokens import encode_edits
 
 Values = dict[str, Tensor]
@@ -219,7 +220,7 @@ def _backward(model: PreTrainedModel, values: Values, batch: Sequence[Item], con
     gradients = [torch.zeros_like(value) for value in values.values()]
     for indices in batches(share, context.train.micro_batch_tokens):
         micro_batch = [share[index] for index in indices]
-        nll = _nll(model, values, pack(micro_batch).to(model.device))
+        nll = _nll(model, values, packed_for(model, micro_batch))
         part = (nll * _token_weights(micro_batch, batch, nll, by_token)).sum()
         for total, new in zip(gradients, torch.autograd.grad(part, list(values.values())), strict=True):
             total += new

@@ -30,8 +30,9 @@ from lib.methods.context import Context
 from lib.methods.hypernets.cases import CaseSource, TrainingCase, split
 from lib.methods.hypernets.network import Hypernet, attached, save_hypernet, signals_of, together
 from lib.methods.training.loop import Checkpoints
+from lib.models.check import packed_for
 from lib.models.likelihood import hidden_states
-from lib.models.packing import Packed, batches, pack
+from lib.models.packing import Packed, batches
 from lib.runtime.checkpoints import load_checkpoint, save_checkpoint
 
 _LOG = logging.getLogger(__name__)
@@ -152,8 +153,8 @@ def losses(model: PreTrainedModel, network: Hypernet, cases: Sequence[TrainingCa
     """The two losses of these cases, each edited alone; gradients reach the network."""
     weights = [1 / len(case.edit.targets[0]) for case in cases]
     updates = network(signals_of(model, [case.edit for case in cases], network.paths, weights))
-    moved, moved_rows = together([pack([case.rephrased]).to(model.device) for case in cases])
-    unrelated, unrelated_rows = together([pack(case.locality).to(model.device) for case in cases])
+    moved, moved_rows = together([packed_for(model, [case.rephrased]) for case in cases])
+    unrelated, unrelated_rows = together([packed_for(model, case.locality) for case in cases])
     with torch.no_grad():
         before = _log_p(model, unrelated)
     with attached(model, updates, moved_rows):

@@ -24,8 +24,9 @@ from lib.edits.apply import low_rank_branch
 from lib.edits.edit import Edit, compose
 from lib.edits.updates import Dense, LowRank, check_finite
 from lib.models.architecture import architecture
+from lib.models.check import packed_for
 from lib.models.likelihood import token_nll
-from lib.models.packing import Item, Packed, batches, pack, side_by_side
+from lib.models.packing import Item, Packed, batches, side_by_side
 from lib.models.tokens import encode_edits
 from lib.runtime.tensors import load_tensors, save_tensors
 
@@ -78,7 +79,7 @@ def signals_of(
 
     Raises NotFiniteError where a gradient is not finite.
     """
-    packed = side_by_side([pack([item]) for item in items]).to(model.device)
+    packed = side_by_side([packed_for(model, [item]) for item in items])
     with torch.enable_grad(), _tapped(model, paths) as (inputs, outputs):
         nll = token_nll(model, packed)
         loss = (nll * nll.new_tensor(weights)[packed.owner]).sum()

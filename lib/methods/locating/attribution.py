@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from lib.models.architecture import architecture
+from lib.models.check import packed_for
 from lib.models.likelihood import token_nll
-from lib.models.packing import Item, pack, side_by_side
+from lib.models.packing import Item, side_by_side
 
 Place = Literal["corrected", "published"]
 """Where a neuron is read. corrected: what enters the MLP's down projection; published: what leaves the up projection,
@@ -31,12 +32,13 @@ def attributions(model: PreTrainedModel, item: Item, mode: Place, steps: int, pr
     of = paths.mlp_out_of if mode == "corrected" else paths.mlp_in_of
     modules = {layer: model.get_submodule(of(layer)) for layer in range(paths.layers(model))}
     column = len(item.prompt) - 1
-    packed = side_by_side([pack([item]).to(model.device)] * steps)  # a row a step
+    packed = side_by_side([packed_for(model, [item])] * steps)
+    rows_a_step = len(packed.item) // steps  # more than one where the model needs isolated rows
     scales = torch.linspace(0, 1, steps, device=model.device)[:, None]
     rows = []
     for layer, activation in _activations(model, item, modules, mode, column).items():
         scaled = (scales * activation.float()).requires_grad_()  # [steps, inner]
-        with _replaced(modules[layer], mode, column, scaled), torch.enable_grad():
+        with torch.enable_grad(), _replaced(modules[layer], mode, column, scaled.repeat_interleave(rows_a_step, dim=0)):
             log_p = -token_nll(model, packed).view(steps, -1)
             if product:
                 total = log_p.sum(1)
@@ -64,7 +66,7 @@ def _activations(
     with ExitStack() as stack, torch.no_grad():
         for layer, module in modules.items():
             stack.enter_context(_seen_by(module, mode, reader(layer)))
-        token_nll(model, pack([item]).to(model.device))
+        token_nll(model, packed_for(model, [item]))
     return seen
 
 

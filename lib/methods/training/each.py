@@ -18,8 +18,9 @@ from lib.methods.training.example import Example
 from lib.methods.training.holding import token_losses
 from lib.methods.training.loop import Schedule, descend
 from lib.methods.training.objective import Objective, holds
+from lib.models.check import packed_for
 from lib.models.likelihood import token_nll
-from lib.models.packing import Packed, batches, pack, side_by_side
+from lib.models.packing import Packed, batches, side_by_side
 
 
 def train_each(
@@ -71,8 +72,7 @@ def _parts(batch: Share, micro_batch_tokens: int) -> Iterator[Share]:
 
 def _loss(model: nn.Module, adapters: Sequence[Adapter], part: Share, batch: Share, objective: Objective) -> Tensor:
     """The sum of every adapter's own loss: the gradient of each is that of its own."""
-    device = next(model.parameters()).device
-    packings = [pack([example.item for example in share]).to(device) for share in part.values()]
+    packings = [packed_for(model, [example.item for example in share]) for share in part.values()]
     together, gate = side_by_side(packings), Gate()
     with _attached_by_row(model, [adapters[index] for index in part], packings, gate):
         if any(holds(examples) for examples in batch.values()):

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lib.models.check import packed_for
 from lib.models.likelihood import hidden_states
-from lib.models.packing import Item, Packed, batches, pack
+from lib.models.packing import Item, Packed, batches
 
 See = Callable[[str, Tensor], None]
 """Takes a module's path and its inputs in one forward pass, [b, t, d_in]."""
@@ -27,9 +28,8 @@ def read_inputs(
         show: passes the batches on, and tells how far they are.
     """
     order = sorted(range(len(items)), key=lambda index: -items[index].length)
-    device = next(model.parameters()).device
     for batch in show(list(batches(items, micro_batch_tokens, order))):
-        packed = pack([items[index] for index in batch]).to(device)
+        packed = packed_for(model, [items[index] for index in batch])
         with _seen(model, paths, see(packed, batch)):
             hidden_states(model, packed)
 

@@ -25,8 +25,9 @@ from torch import Tensor, nn
 from lib.edits.apply import Gate
 from lib.methods.training.example import Example, Group
 from lib.methods.training.holding import token_losses
+from lib.models.check import packed_for
 from lib.models.likelihood import score_targets, token_nll
-from lib.models.packing import Packed, batches, pack
+from lib.models.packing import Packed, batches
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +51,7 @@ class Objective:
 
         `gate` is the adapter's; without one nothing can be held.
         """
-        packed = pack([example.item for example in share]).to(next(model.parameters()).device)
+        packed = packed_for(model, [example.item for example in share])
         if gate is None or not holds(batch):  # of the whole batch: all processes take the same passes
             return self.weigh(token_nll(model, packed), packed, share, batch)
         nll, divergence = token_losses(model, packed, share, gate, self.word_parts)
@@ -116,9 +117,8 @@ def references(model: nn.Module, examples: Sequence[Example], micro_batch_tokens
     """
     log_p = np.full((len(examples), 2), np.nan)
     two = [index for index, example in enumerate(examples) if len(example.item.targets) == 2]
-    device = next(model.parameters()).device
     for batch in batches(_Chosen(examples, two), micro_batch_tokens):
-        packed = pack([examples[two[number]].item for number in batch]).to(device)
+        packed = packed_for(model, [examples[two[number]].item for number in batch])
         log_p[[two[number] for number in batch]] = (
             -score_targets(model, packed).nll.double().cpu().numpy().reshape(-1, 2)
         )

@@ -9,6 +9,7 @@ from lib.editors import kn
 from lib.edits.updates import Dense, Sparse
 from lib.methods.locating.attribution import attributions
 from lib.models.architecture import architecture
+from lib.models.check import reading_of
 from lib.models.packing import Item
 from tests.helpers.baselines import REQUESTS, context, nothing_left_behind, same, settings
 from tests.helpers.models import CONFIGS, byte_tokenizer, tiny_model
@@ -101,6 +102,7 @@ def test_mistakes_are_errors() -> None:
     model, tokenizer = tiny_model("gpt2"), byte_tokenizer()
     with pytest.raises(ValueError, match=r"request 'edit1'.*needs target_true; 1 of 2"):
         kn.edit(model, tokenizer, [REQUESTS[0], replace(REQUESTS[1], target_true=None)], settings(kn, "kn"), context())
+    reading_of(model)  # as a loaded model is checked
     with torch.no_grad():
         model.lm_head.weight.fill_(float("nan"))
     with pytest.raises(ValueError, match=r"request 'edit0'.*no neuron"):

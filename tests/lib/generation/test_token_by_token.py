@@ -8,6 +8,7 @@ from transformers import PreTrainedModel
 
 from lib.generation.engine import Sampling
 from lib.generation.token_by_token import EncodedPrompt, continue_batch, length_sorted_batches
+from lib.models.check import reading_of
 from tests.helpers.models import byte_tokenizer, tiny_model
 
 GREEDY = Sampling(max_tokens=0, temperature=1.0, top_k=0, greedy=True)
@@ -98,6 +99,7 @@ def test_batches_hold_every_prompt_once_the_longest_first() -> None:
 
 def test_every_step_has_the_same_shape_so_that_other_prompts_do_not_move_the_last_bit() -> None:
     model, shapes = tiny_model("gpt2"), set()
+    reading_of(model)  # as a loaded model is checked
     handle = model.register_forward_pre_hook(lambda _, inputs: shapes.add(tuple(inputs[0].shape)))
     for count in (1, 3, 5):
         continue_batch(model, [encode(prompt) for prompt in PROMPTS[:count]], GREEDY, rows=5)

@@ -1,12 +1,16 @@
 """Packed rows against one plain forward pass for every pair, for every supported family."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lib.models.check import reading_of
 from lib.models.likelihood import score_targets, token_nll
-from lib.models.packing import Item, batches, pack
+from lib.models.packing import Item, batches, pack, side_by_side
+from lib.models.reading import record
 from tests.helpers.models import CONFIGS, VOCABULARY, tiny_model
 
 tokens = st.integers(0, VOCABULARY - 1)
@@ -49,6 +53,36 @@ def test_rows_hold_every_token_once_and_little_padding(items: list[Item]) -> Non
     assert int((packed.item >= 0).sum()) == used
     # First-fit fills all rows but one more than half, so waste is bounded by half plus a row.
     assert packed.item.numel() <= 2 * used + packed.item.shape[1]
+
+
+@given(st.lists(items, min_size=1, max_size=9))
+def test_isolated_rows_are_one_pair_each_and_count_every_token_once(items: list[Item]) -> None:
+    packed = pack(items, isolated=True)
+    assert len(packed.item) == packed.targets == sum(len(item.targets) for item in items)
+    assert int((packed.item >= 0).sum()) == sum(item.length for item in items)
+    shared = pack(items)
+    assert torch.equal(packed.label, shared.label)
+    assert torch.equal(packed.owner, shared.owner)
+    assert torch.equal(packed.position_ids.flatten()[packed.query], shared.position_ids.flatten()[shared.query])
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+def test_isolated_rows_score_as_shared_ones_do(family: str) -> None:
+    model = tiny_model(family)
+    several = [Item(prompt=(1, 2, 3), targets=((4, 5), (6,))), Item(prompt=(7,), targets=((8, 9, 10),))]
+    together = side_by_side([pack([item], isolated=True) for item in several])
+    assert together.isolated
+    for packed in (pack(several, isolated=True), together):
+        assert score_targets(model, packed).nll.tolist() == pytest.approx(
+            score_targets(model, pack(several)).nll.tolist(), abs=1e-4
+        )
+
+
+def test_shared_rows_of_a_model_that_needs_isolated_ones_are_refused() -> None:
+    model = tiny_model("llama")
+    record(model, replace(reading_of(model), rows="isolated"))
+    with pytest.raises(ValueError, match="needs isolated rows"):
+        score_targets(model, pack([Item(prompt=(1,), targets=((2,),))]))
 
 
 @given(st.lists(items, min_size=1, max_size=30), st.integers(1, 60))

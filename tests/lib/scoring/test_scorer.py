@@ -18,6 +18,7 @@ from lib.edits.apply import applied
 from lib.edits.edit import Edit
 from lib.edits.updates import Dense, LowRank
 from lib.models import likelihood
+from lib.models.check import reading_of
 from lib.models.likelihood import TargetScores
 from lib.models.packing import Item
 from lib.runtime.distributed import Distributed
@@ -164,6 +165,7 @@ def test_no_tensor_as_wide_as_the_vocabulary_is_longer_than_a_batch(
 ) -> None:
     small_scorer = scorer(scored_requests=requests(7), micro_batch_tokens=micro_batch_tokens)
     longest = max(map(len, _prompts(small_scorer.requests)))
+    reading_of(small_scorer.model)  # as a loaded model is checked
     seen = _Widest()  # type: ignore[no-untyped-call]
     with seen:
         small_scorer.before()
