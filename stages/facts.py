@@ -2,7 +2,9 @@
 
 import argparse
 import logging
+from collections.abc import Sequence
 from importlib import import_module
+from typing import Any
 
 from lib import datasets
 from lib.core import params
@@ -12,6 +14,7 @@ from lib.core.root import read_root
 from lib.core.run import file_options, run_stage
 from lib.core.tables import write
 from lib.data import dataset, edits
+from lib.data.sources import Source
 
 
 def main(options: argparse.Namespace) -> None:
@@ -33,15 +36,7 @@ def main(options: argparse.Namespace) -> None:
     dataset.check_pool(loaded, root.dataset, facts.edits, own.pool, root.neighbors)
     write_json(
         options.sources,
-        {
-            role: {
-                "file": file.path.name,
-                "sha256": file.sha256,
-                "bytes": file.size,
-                "notes": list(loaded.notes_of.get(file.path.name, ())),
-            }
-            for role, file in files.items()
-        },
+        {role: _described(file, loaded.notes_of.get(file.path.name, ())) for role, file in files.items()},
     )
     counts = {
         "requests": write(options.requests, Request, loaded.requests),
@@ -55,6 +50,11 @@ def main(options: argparse.Namespace) -> None:
         "rows": loaded.rows,
     }
     write_json(options.metrics, counts)
+
+
+def _described(file: Source, notes: Sequence[str]) -> dict[str, Any]:
+    """What sources.json says of a file: its name, its hash, its size, and what was ignored in it or taken otherwise."""
+    return {"file": file.path.name, "sha256": file.sha256, "bytes": file.size, "notes": list(notes)}
 
 
 def _check_editor_preset(editor: str) -> None:
