@@ -38,7 +38,7 @@ def main(options: argparse.Namespace) -> None:
         options.sources,
         {role: _described(file, loaded.notes_of.get(file.path.name, ())) for role, file in files.items()},
     )
-    counts = {
+    counts: dict[str, Any] = {
         "requests": write(options.requests, Request, loaded.requests),
         "pool": write(options.pool, Fact, loaded.pool),
         "text": write(options.text, Text, loaded.text),
