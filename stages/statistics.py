@@ -5,6 +5,7 @@ For an editor that reads none it writes an empty marker and loads no model.
 
 import argparse
 import logging
+from dataclasses import replace
 
 from lib.core.editor_presets import editor_preset, explained
 from lib.core.files import write_json
@@ -28,7 +29,7 @@ def _gathered(options: argparse.Namespace, root: Params) -> dict[str, int]:
     import torch
 
     from lib.editors import editor
-    from lib.methods.contract import reads_moments
+    from lib.methods.contract import derives, reads_moments
     from lib.methods.locating.second_moments import drawn_texts, save_moment, second_moments
     from lib.models.architecture import architecture, shape
     from lib.models.loading import load_model, load_tokenizer
@@ -38,7 +39,8 @@ def _gathered(options: argparse.Namespace, root: Params) -> dict[str, int]:
     module, settings = editor(root.editor), root.statistics
     assert reads_moments(module)
     model = load_model(options.model, device(), dtype=torch.float32)
-    layers = module.moment_layers(model, editor_preset(root.editor, shape(model.config), module.Settings))
+    preset = editor_preset(root.editor, shape(model.config), module.Settings)
+    layers = module.moment_layers(model, preset)
     for line in explained(root.editor, shape(model.config)):
         _logger.info(line)
     _logger.info("statistics: second moments of layers %s", ", ".join(map(str, layers)) or "none")
@@ -51,7 +53,8 @@ def _gathered(options: argparse.Namespace, root: Params) -> dict[str, int]:
             lambda parts: progress(parts, "statistics: parts of the text"),
         )  # fmt: skip
         for path, moment in moments.items():
-            save_moment(options.statistics, path, moment)
+            derived = module.derive(moment.moment.to(model.device), preset) if derives(module) else {}
+            save_moment(options.statistics, path, replace(moment, derived=derived))
         forget(folder)
     if len(texts) < settings.n_samples:
         _logger.warning(

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from pydantic import Field
+from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.core.records import Request
@@ -15,11 +16,13 @@ from lib.edits.apply import applied
 from lib.edits.edit import Edit
 from lib.methods.context import Context
 from lib.methods.contract import Needs
+from lib.methods.locating import layered
 from lib.methods.locating.layered import Layered, alphaedit_keys, layers_of, null_space, request_keys, solve
 from lib.methods.locating.second_moments import load_moment
 from lib.models.architecture import architecture
 
-NEEDS = Needs(second_moments=True)
+NEEDS = Needs(second_moments=True, prepares=True, derived=True)
+_PROJECTION = "null_space"
 
 
 class Settings(Layered):
@@ -41,20 +44,35 @@ def edit(
 
     def earlier(layer: int, size: int) -> Any:
         products = context.state.get(arch.mlp_out_of(layer))
-        return torch.zeros(size, size, dtype=torch.float64) if products is None else products.double()
+        if products is None:
+            return torch.zeros(size, size, dtype=torch.float64, device=model.device)
+        return products.to(model.device).double()
 
     def adjusted(layer: int, keys: Any) -> Any:
-        moment = load_moment(context.statistics, arch.mlp_out_of(layer)).moment.double()
-        projection = null_space(moment, settings.threshold)
+        second_moment = load_moment(context.statistics, arch.mlp_out_of(layer))
+        derived = second_moment.derived or derive(second_moment.moment.to(keys.device), settings)
+        projection = derived[_PROJECTION].to(keys.device).double()
         return alphaedit_keys(projection, keys, earlier(layer, len(keys)), settings.ridge)
 
-    solved = solve(model, tokenizer, requests, settings, adjusted, "alphaedit")
+    solved = solve(model, tokenizer, requests, settings, adjusted, "alphaedit", context.prepared)
     state = {}
     with applied(model, solved.edit):  # as released: the cached keys are those of the edited model
         for layer in solved.layers:
             keys = request_keys(model, tokenizer, requests, arch, layer, solved.contexts, settings)
-            state[arch.mlp_out_of(layer)] = (earlier(layer, len(keys)) + keys @ keys.T).float()
+            state[arch.mlp_out_of(layer)] = (earlier(layer, len(keys)) + keys @ keys.T).float().cpu()
     return Edit(updates=solved.edit.updates, state=state, info=solved.edit.info)
+
+
+def prepare(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, settings: Settings, context: Context
+) -> Sequence[Sequence[str]]:
+    """The contexts of all edits of a run."""
+    return layered.prepare(model, tokenizer, settings)
+
+
+def derive(moment: Tensor, settings: Settings) -> dict[str, Tensor]:
+    """The projection onto the null space, once a model: an eigendecomposition, which grows as d_in^3."""
+    return {_PROJECTION: null_space(moment.double(), settings.threshold).float()}
 
 
 def moment_layers(model: PreTrainedModel, settings: Settings) -> list[int]:

@@ -10,11 +10,12 @@ from lib.core.records import Request
 from lib.edits.edit import Edit
 from lib.methods.context import Context
 from lib.methods.contract import Needs
+from lib.methods.locating import layered
 from lib.methods.locating.layered import Layered, layers_of, memit_keys, solve
 from lib.methods.locating.second_moments import load_moment
 from lib.models.architecture import architecture
 
-NEEDS = Needs(second_moments=True)
+NEEDS = Needs(second_moments=True, prepares=True)
 
 
 class Settings(Layered):
@@ -34,10 +35,17 @@ def edit(
     arch = architecture(model)
 
     def adjusted(layer: int, keys: Any) -> Any:
-        moment = load_moment(context.statistics, arch.mlp_out_of(layer)).moment.double()
+        moment = load_moment(context.statistics, arch.mlp_out_of(layer)).moment.to(keys.device).double()
         return memit_keys(moment, keys, settings.moment_weight)
 
-    return solve(model, tokenizer, requests, settings, adjusted, "memit").edit
+    return solve(model, tokenizer, requests, settings, adjusted, "memit", context.prepared).edit
+
+
+def prepare(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, settings: Settings, context: Context
+) -> Sequence[Sequence[str]]:
+    """The contexts of all edits of a run."""
+    return layered.prepare(model, tokenizer, settings)
 
 
 def moment_layers(model: PreTrainedModel, settings: Settings) -> list[int]:

@@ -10,7 +10,7 @@ from lib.methods.context import Context
 from lib.methods.contract import Needs
 from lib.methods.locating import rank_one
 
-NEEDS = Needs(second_moments=True, edit_each=True)
+NEEDS = Needs(second_moments=True, edit_each=True, prepares=True)
 
 
 class Settings(rank_one.RankOne):
@@ -37,6 +37,13 @@ def edit_each(
 ) -> list[Edit]:
     """Every request alone on the model as it is; raises as `edit` does."""
     return rank_one.edit_each(model, tokenizer, requests, settings, context, keys="rome", name="rome")
+
+
+def prepare(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, settings: Settings, context: Context
+) -> rank_one.Prepared:
+    """The factored second moment and the contexts, for all edits of a run."""
+    return rank_one.prepare(model, tokenizer, settings, context)
 
 
 def moment_layers(model: PreTrainedModel, settings: Settings) -> list[int]:

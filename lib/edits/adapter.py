@@ -4,12 +4,15 @@ h = W x + (alpha / r) B A x, with A [r, d_in] drawn at random and B [d_out, r] z
 other way round ("LoRA", arXiv 2106.09685; the initial values are PEFT's). The weights W are never written.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import torch
 from peft import LoraConfig, TaskType
@@ -18,11 +21,13 @@ from transformers.pytorch_utils import Conv1D
 
 from lib.core.errors import InputError
 from lib.core.files import read_json, write_json
-from lib.core.params import Lora
 from lib.edits.apply import Gate, low_rank_branch, shape_of
 from lib.edits.updates import LowRank, Update
 from lib.models.architecture import architecture
 from lib.runtime.tensors import load_tensors, save_tensors
+
+if TYPE_CHECKING:
+    from lib.core.params import Lora
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"

@@ -46,6 +46,8 @@ class Context:
     """What stage `statistics` made."""
     hypernet: Path | None = None
     """What stage `hypernet` made."""
+    prepared: Any = None
+    """What the editor's `prepare` made, once for all edits of a run; None where nothing was prepared."""
     state: Mapping[str, Tensor] = field(default_factory=dict)
     """Edit.state of the edit before this one in a sequential run."""
 

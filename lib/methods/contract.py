@@ -16,6 +16,7 @@ from lib.core.params import Section
 from lib.core.records import Fact, Request
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from lib.edits.edit import Edit
@@ -34,6 +35,10 @@ class Needs:
     """Independent edits share forward passes; the module has `edit_each`."""
     size_each: bool = False
     """The memory of an edit limits how many edits `edit_each` makes together; the module has `size_each`."""
+    prepares: bool = False
+    """What all edits of a run share is made once, of the unedited model; the module has `prepare`."""
+    derived: bool = False
+    """Stage `statistics` also stores what it derives from each second moment; the module has `derive`."""
     sharded: bool = False
     """It neither reads nor writes a weight of the model, so that the model may be spread over processes."""
 
@@ -84,6 +89,22 @@ class ReadsMoments(Editor, Protocol):
         """List the layers whose second moments (lib/methods/locating/second_moments.py) it reads."""
 
 
+class Prepares(Editor, Protocol):
+    """An editor whose edits share what `context.prepared` then holds: NEEDS.prepares."""
+
+    def prepare(
+        self, model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", settings: Any, context: "Context"
+    ) -> Any:
+        """Make it; the model has no edit applied."""
+
+
+class Derives(Editor, Protocol):
+    """An editor that reads what was derived from a second moment: NEEDS.derived."""
+
+    def derive(self, moment: "Tensor", settings: Any) -> "dict[str, Tensor]":
+        """Make tensors of one second moment [d_in, d_in] float32; stage `statistics` stores them beside it."""
+
+
 class TrainsHypernet(Editor, Protocol):
     """An editor that reads a trained network from context.hypernet: NEEDS.hypernet."""
 
@@ -100,6 +121,8 @@ _FUNCTIONS: dict[str, tuple[str, type]] = {
     "hypernet": ("train_hypernet", TrainsHypernet),
     "edit_each": ("edit_each", EditsEach),
     "size_each": ("size_each", SizesEach),
+    "prepares": ("prepare", Prepares),
+    "derived": ("derive", Derives),
 }
 """The function that a module has if and only if it declares the need, and the Protocol that gives its parameters."""
 _NAMES = [*_REQUIRED, *(function for function, _ in _FUNCTIONS.values())]
@@ -118,6 +141,16 @@ def sizes_each(editor: Editor) -> TypeGuard[SizesEach]:
 def reads_moments(editor: Editor) -> TypeGuard[ReadsMoments]:
     """Whether the editor has `moment_layers`."""
     return editor.NEEDS.second_moments
+
+
+def prepares(editor: Editor) -> TypeGuard[Prepares]:
+    """Whether the editor has `prepare`."""
+    return editor.NEEDS.prepares
+
+
+def derives(editor: Editor) -> TypeGuard[Derives]:
+    """Whether the editor has `derive`."""
+    return editor.NEEDS.derived
 
 
 def trains_hypernet(editor: Editor) -> TypeGuard[TrainsHypernet]:

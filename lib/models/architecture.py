@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from lib.core.editor_presets import shape_name
 from lib.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -85,6 +84,8 @@ def shape(config: PretrainedConfig) -> str:
 
     Then the MLP's inner size, where the config names it: Llama 2 7B (llama-32-4096-11008) is not Llama 3 8B.
     """
+    from lib.core.editor_presets import shape_name  # reads presets, which a GPU machine for bench.gpu need not
+
     text = config.get_text_config()
     inner = getattr(text, "intermediate_size", None)
     return shape_name(text.model_type, text.num_hidden_layers, text.hidden_size, inner)

@@ -73,16 +73,8 @@ class Packed:
 
     def attention_mask(self, dtype: torch.dtype, config: Any) -> Tensor | dict[str, Tensor]:
         """The mask of a model of this config; where its layers differ (Gemma), one for every kind of layer."""
-        visible = self._visible()
-        window = getattr(config, "sliding_window", None)
-        if window is None:
-            return _additive(visible, dtype)
         distance = self.position_ids[:, :, None] - self.position_ids[:, None, :]
-        masks = {"sliding_attention": visible & (distance < window), "full_attention": visible}
-        kinds = set(getattr(config, "layer_types", None) or ["sliding_attention"])
-        if len(kinds) == 1:
-            return _additive(masks[kinds.pop()], dtype)
-        return {kind: _additive(masks[kind], dtype) for kind in kinds}
+        return layer_masks(self._visible(), distance, dtype, config)
 
     def _visible(self) -> Tensor:
         """Whether a query (row) may see a key (column): [b, t, t]."""
@@ -93,8 +85,23 @@ class Packed:
         return causal & same_item & (same_branch | (self.branch[:, None, :] == 0))
 
 
+def layer_masks(visible: Tensor, distance: Tensor, dtype: torch.dtype, config: Any) -> Tensor | dict[str, Tensor]:
+    """The additive mask of a model of this config; where its layers differ (Gemma), one for every kind of layer.
+
+    [b, q, k]: whether a query may see a key, and how many positions the key is before it (sliding windows limit it).
+    """
+    window = getattr(config, "sliding_window", None)
+    if window is None:
+        return _additive(visible, dtype)
+    masks = {"sliding_attention": visible & (distance < window), "full_attention": visible}
+    kinds = set(getattr(config, "layer_types", None) or ["sliding_attention"])
+    if len(kinds) == 1:
+        return _additive(masks[kinds.pop()], dtype)
+    return {kind: _additive(masks[kind], dtype) for kind in kinds}
+
+
 def _additive(visible: Tensor, dtype: torch.dtype) -> Tensor:
-    """[b, 1, t, t]: 0 where a query sees a key, the dtype's minimum elsewhere."""
+    """[b, 1, q, k]: 0 where a query sees a key, the dtype's minimum elsewhere."""
     mask = torch.zeros(visible.shape, dtype=dtype, device=visible.device)
     return mask.masked_fill_(~visible, torch.finfo(dtype).min)[:, None]
 

@@ -13,7 +13,7 @@ from lib.edits.apply import applied
 from lib.edits.edit import Edit
 from lib.edits.regularize import accumulated, regularized
 from lib.methods.context import Context
-from lib.methods.contract import Editor
+from lib.methods.contract import Editor, prepares
 from lib.methods.training.loop import Checkpoints
 
 
@@ -49,7 +49,16 @@ class Job:
 UNEDITED = Edit(updates={})
 
 
+def prepared(job: Job) -> Job:
+    """The job with what its editor makes once a run, of the unedited model; itself where that is nothing or made."""
+    if not prepares(job.editor) or job.context.prepared is not None:
+        return job
+    shared = job.editor.prepare(job.model, job.tokenizer, job.settings, job.context)
+    return replace(job, context=replace(job.context, prepared=shared))
+
+
 def mass(job: Job, requests: Sequence[Request]) -> Edit:
     """All requests in one session."""
+    job = prepared(job)
     checkpoints = job.checkpoints(job.folder)
     return job.finished(job.made(requests, replace(job.context, checkpoints=checkpoints), UNEDITED))

@@ -16,7 +16,7 @@ from lib.core.params import Protocol
 from lib.core.records import Request
 from lib.edits.edit import Edit, compose
 from lib.edits.store import read_edit, write_edit
-from lib.protocols.job import UNEDITED, Job
+from lib.protocols.job import UNEDITED, Job, prepared
 
 _SECONDS_BETWEEN_SAVES = 60
 _COUNTS = ("pairs", "neurons", "left_out")
@@ -35,6 +35,7 @@ def sequential(
     of a batch.
     """
     marks = {*checkpoint_numbers(protocol, len(requests))}
+    job = prepared(job)
     done, total = _stored(job.folder, marks)
     finished: Edit | None = None
     for mark in sorted(mark for mark in marks if mark <= done):

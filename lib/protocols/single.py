@@ -11,7 +11,7 @@ from lib.core.records import Request
 from lib.edits.edit import Edit
 from lib.edits.regularize import regularized
 from lib.methods.contract import edits_each, sizes_each
-from lib.protocols.job import UNEDITED, Job
+from lib.protocols.job import UNEDITED, Job, prepared
 
 _MOST_TOGETHER = 16
 _MEMORY_SHARE = 1 / 8
@@ -20,6 +20,7 @@ _MEMORY_SHARE = 1 / 8
 
 def single(job: Job, requests: Sequence[Request], together: int) -> Iterator[tuple[Request, Edit]]:
     """Every request alone on the unedited model; `together` of them share forward passes where the editor can."""
+    job = prepared(job)
     for start in range(0, len(requests), together):
         batch = requests[start : start + together]
         context = replace(job.context.of(batch).quiet(), checkpoints=None)

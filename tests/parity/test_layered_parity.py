@@ -14,8 +14,9 @@ from lib.editors import alphaedit
 from lib.edits.apply import applied
 from lib.edits.edit import Edit, compose
 from lib.methods.locating import layered as locate_then_edit
+from lib.methods.locating.optimisation import Optimisation
 from lib.methods.locating.second_moments import load_moment, save_moment, second_moments
-from lib.methods.locating.target_vectors import Optimisation, target_values
+from lib.methods.locating.target_vectors import target_values
 from lib.models.architecture import architecture
 from tests.helpers.models import golden_model
 from tests.parity.editing import requests

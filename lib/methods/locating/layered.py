@@ -20,12 +20,13 @@ from lib.edits.apply import applied
 from lib.edits.edit import Edit
 from lib.edits.updates import Dense, LowRank, Update, check_finite
 from lib.methods.locating.contexts import group_means, memit_contexts
+from lib.methods.locating.optimisation import Optimisation
 from lib.methods.locating.places import Place, Token, known_layers, place, states
-from lib.methods.locating.target_vectors import Optimisation, target_values
+from lib.methods.locating.target_vectors import target_values
 from lib.models.architecture import Architecture, architecture
 
 Adjusted = Callable[[int, Tensor], Tensor]
-"""(layer, keys K [d_in, n] float64) -> adjusted keys A [d_in, n] float64"""
+"""(layer, keys K [d_in, n] float64) -> adjusted keys A [d_in, n] float64, both on the model's device"""
 _FIRST_SHARE, _LAST_SHARE = 0.1, 0.3
 """`auto`: the layers from this share of the depth to that, as the papers' for GPT-J (3 to 8 of 28)."""
 
@@ -60,6 +61,11 @@ def layers_of(model: PreTrainedModel, settings: Layered) -> list[int]:
     return list(range(first, last + 1))
 
 
+def prepare(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, settings: Layered) -> Sequence[Sequence[str]]:
+    """The contexts of all edits of a run: drawn once, of the unedited model, as the released code does."""
+    return memit_contexts(model, tokenizer, settings.context_tokens, settings.seed)
+
+
 def solve(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
@@ -67,15 +73,16 @@ def solve(
     settings: Layered,
     adjusted: Adjusted,
     name: str,
+    drawn_contexts: Sequence[Sequence[str]] | None = None,
 ) -> Solved:
-    """The edit for `requests`.
+    """The edit for `requests`, in contexts that were drawn before (`prepare`), or are now.
 
     Raises InputError where there is none, two of them ask for different answers to the same question, or a solution is
     not finite.
     """
     refuse_conflicts(requests)
     arch, layers = architecture(model), layers_of(model, settings)
-    contexts = memit_contexts(model, tokenizer, settings.context_tokens, settings.seed)
+    contexts = drawn_contexts or prepare(model, tokenizer, settings)
     flat = [context for group in contexts for context in group]
     last = arch.block(layers[-1])
     values = target_values(model, tokenizer, requests, last, settings.token, flat, settings.optimisation)
@@ -87,7 +94,7 @@ def solve(
         with applied(model, Edit(updates=updates)):
             keys = request_keys(model, tokenizer, requests, arch, layer, contexts, settings)
             current = states(model, bare, [(last, "output")], settings.optimisation.tokens)[last, "output"]
-        left = (values.target - current).T.double().cpu() / (len(layers) - done)  # [d, n]
+        left = (values.target - current).T.double() / (len(layers) - done)  # [d, n]
         updates[path], norm = _update(left, adjusted(layer, keys), f"{path} ({name})")
         norms.append(norm)
     info = {"editor": name, "layers": layers, "templates": contexts, "norm": norms, **values.report()}
@@ -99,11 +106,11 @@ def _update(residual: Tensor, adjusted: Tensor, where: str) -> tuple[Update, flo
     d, n = residual.shape
     update: Update
     if n < min(d, len(adjusted)):
-        update = LowRank(left=residual.float().contiguous(), right=adjusted.T.float().contiguous())
+        update = LowRank(left=residual.float().contiguous().cpu(), right=adjusted.T.float().contiguous().cpu())
         squared = ((residual.T @ residual) * (adjusted.T @ adjusted)).sum()
     else:
         delta = residual @ adjusted.T
-        update, squared = Dense(delta=delta.float()), (delta**2).sum()
+        update, squared = Dense(delta=delta.float().cpu()), (delta**2).sum()
     check_finite(f"{where}; its second moment may be singular", update)
     return update, float(squared.clamp(min=0).sqrt())
 
@@ -119,7 +126,7 @@ def request_keys(
     ]  # fmt: skip
     path = arch.mlp_out_of(layer)
     keys = states(model, locations, [(path, "input")], settings.optimisation.tokens)[path, "input"]
-    return group_means(keys, len(requests), contexts).T.double().cpu()
+    return group_means(keys, len(requests), contexts).T.double()
 
 
 def memit_keys(moment: Tensor, keys: Tensor, weight: float) -> Tensor:
@@ -131,7 +138,7 @@ def memit_keys(moment: Tensor, keys: Tensor, weight: float) -> Tensor:
 def emmet_keys(moment: Tensor, keys: Tensor, ridge: float) -> Tensor:
     """C^-1 K (K^T C^-1 K + ridge I)^-1 (arXiv 2403.14236)"""
     solved = torch.linalg.solve(moment, keys)
-    inner = keys.T @ solved + ridge * torch.eye(keys.shape[1], dtype=keys.dtype)
+    inner = keys.T @ solved + ridge * torch.eye(keys.shape[1], dtype=keys.dtype, device=keys.device)
     adjusted: Tensor = torch.linalg.solve(inner, solved.T).T
     return adjusted
 
@@ -145,7 +152,7 @@ def null_space(moment: Tensor, threshold: float) -> Tensor:
 
 def alphaedit_keys(projection: Tensor, keys: Tensor, earlier: Tensor, ridge: float) -> Tensor:
     """[P (K K^T + Kp Kp^T) + ridge I]^-1 P K, with Kp Kp^T of the batches before (arXiv 2410.02355)"""
-    left = projection @ (keys @ keys.T + earlier) + ridge * torch.eye(len(keys), dtype=keys.dtype)
+    left = projection @ (keys @ keys.T + earlier) + ridge * torch.eye(len(keys), dtype=keys.dtype, device=keys.device)
     adjusted: Tensor = torch.linalg.solve(left, projection @ keys)
     return adjusted
 

@@ -5,8 +5,8 @@ subject, in the request's prompt by itself and behind sampled contexts; the rele
 the prompt.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -66,28 +66,43 @@ def states(
 ) -> dict[tuple[str, Side], Tensor]:
     """What goes into or comes out of modules at every place's position: [places, d] float32 for each of `parts`.
 
-    Forward passes hold at most `tokens` tokens.
+    Forward passes hold at most `tokens` tokens, and end where the last of the modules has computed.
     """
     collected: dict[tuple[str, Side], list[Tensor]] = {part: [] for part in parts}
     for batch in _batches(locations, tokens):
         ids, mask = padded([location.ids for location in batch], model.device)
         at = torch.tensor([location.position for location in batch], device=model.device)
-        with ExitStack() as stack:
-            for path, side in parts:
-                stack.enter_context(_collecting(collected[path, side], model.get_submodule(path), side, at))
+        rows = torch.arange(len(at), device=at.device)
+        remaining = {*parts}
+
+        def keep(part: tuple[str, Side], values: Tensor, remaining: set[tuple[str, Side]] = remaining,
+                 cells: tuple[Tensor, Tensor] = (rows, at)) -> None:  # fmt: skip
+            collected[part].append(values[cells].float())
+            remaining.discard(part)
+            if not remaining:
+                raise Complete
+
+        with suppress(Complete), ExitStack() as stack:
+            for part in parts:
+                stack.enter_context(_read(model.get_submodule(part[0]), part, keep))
             model.base_model(input_ids=ids, attention_mask=mask, use_cache=False)
     return {part: torch.cat(pieces) for part, pieces in collected.items()}
 
 
+class Complete(Exception):  # noqa: N818 - ends a forward pass that has nothing more to give
+    """All that is wanted of a forward pass is read."""
+
+
 @contextmanager
-def _collecting(collected: list[Tensor], module: nn.Module, side: Side, at: Tensor) -> Iterator[None]:
-    rows = torch.arange(len(at), device=at.device)
+def _read(
+    module: nn.Module, part: tuple[str, Side], keep: Callable[[tuple[str, Side], Tensor], None]
+) -> Iterator[None]:
+    """Within it, `keep` gets what goes into or comes out of the module in every pass."""
 
-    def keep(module: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:
-        value = inputs[0] if side == "input" else hidden_of(output)
-        collected.append(value[rows, at].float())
+    def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:
+        keep(part, inputs[0] if part[1] == "input" else hidden_of(output))
 
-    handle = module.register_forward_hook(keep)
+    handle = module.register_forward_hook(hook)
     try:
         yield
     finally:

@@ -16,9 +16,10 @@ from lib.edits.edit import Edit, compose
 from lib.edits.updates import LowRank, check_finite
 from lib.methods.context import Context
 from lib.methods.locating.contexts import rome_contexts
+from lib.methods.locating.optimisation import Optimisation
 from lib.methods.locating.places import Side, Token, known_layers, place, states
 from lib.methods.locating.second_moments import load_moment
-from lib.methods.locating.target_vectors import Optimisation, target_values
+from lib.methods.locating.target_vectors import target_values
 from lib.models.architecture import architecture
 
 Keys = Literal["rome", "averaged", "prompt"]
@@ -41,15 +42,13 @@ class RankOne(Section):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Common:
-    """What all edits of a run share."""
+class Prepared:
+    """What all edits of a run share: made once, of the unedited model, as the released code does."""
 
-    name: str
-    keys: Keys
     layer: int
     contexts: list[str]
     factored: tuple[Tensor, Tensor] | None
-    """LU factors of the second moment [d_in, d_in], float64; None without."""
+    """LU factors of the second moment [d_in, d_in], float64, on the model's device; None without."""
 
     def directions(self, keys: Tensor) -> Tensor:
         """C^-1 k, normalised: [n, d_in] -> [n, d_in] float64"""
@@ -64,6 +63,19 @@ def layer_of(model: PreTrainedModel, settings: RankOne) -> int:
     return known_layers(model, [round(_DEPTH_SHARE * depth) if settings.layer == "auto" else int(settings.layer)])[0]
 
 
+def prepare(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, settings: RankOne, context: Context
+) -> Prepared:
+    """Factor the second moment and draw the contexts. Raises FileNotFoundError where there is no second moment."""
+    layer = layer_of(model, settings)
+    factored = None
+    if settings.moments:
+        moment = load_moment(context.statistics, architecture(model).mlp_out_of(layer)).moment
+        factored = torch.linalg.lu_factor(moment.to(model.device).double())
+    (contexts,) = rome_contexts(model, tokenizer, settings.context_tokens, settings.seed)
+    return Prepared(layer=layer, contexts=contexts, factored=factored)
+
+
 def edit_each(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request],
     settings: RankOne, context: Context, keys: Keys, name: str,
@@ -73,7 +85,8 @@ def edit_each(
     The direction comes from the key averaged over contexts and the divisor from the bare prompt's (rome), or both from
     the averaged key (averaged) or from the bare prompt's (prompt). Raises InputError where an update is not finite.
     """
-    return _edits(model, tokenizer, requests, settings, _common(model, tokenizer, settings, context, keys, name))
+    prepared = context.prepared or prepare(model, tokenizer, settings, context)
+    return _edits(model, tokenizer, requests, settings, prepared, keys, name)
 
 
 def edit_all(
@@ -84,11 +97,11 @@ def edit_all(
 
     What `info` says of requests are lists in their order.
     """
-    common = _common(model, tokenizer, settings, context, keys, name)
+    prepared = context.prepared or prepare(model, tokenizer, settings, context)
     total = Edit(updates={})
     for index in context.progress(range(len(requests))):
         with applied(model, total):
-            (step,) = _edits(model, tokenizer, [requests[index]], settings, common)
+            (step,) = _edits(model, tokenizer, [requests[index]], settings, prepared, keys, name)
         lists = {key: [*total.info.get(key, []), *step.info[key]] for key in _OF_REQUESTS}
         total = compose(total, Edit(updates=step.updates, info={**step.info, **lists}))
     return total
@@ -97,54 +110,38 @@ def edit_all(
 _OF_REQUESTS = ("loss", "iterations", "divisor", "norm")
 
 
-def _common(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    settings: RankOne,
-    context: Context,
-    keys: Keys,
-    name: str,
-) -> _Common:
-    layer = layer_of(model, settings)
-    factored = None
-    if settings.moments:
-        moment = load_moment(context.statistics, architecture(model).mlp_out_of(layer)).moment
-        factored = torch.linalg.lu_factor(moment.double())
-    (contexts,) = rome_contexts(model, tokenizer, settings.context_tokens, settings.seed)
-    return _Common(name=name, keys=keys, layer=layer, contexts=contexts, factored=factored)
-
-
 def _edits(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    requests: Sequence[Request],
-    settings: RankOne,
-    common: _Common,
-) -> list[Edit]:
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request],
+    settings: RankOne, prepared: Prepared, keys: Keys, name: str,
+) -> list[Edit]:  # fmt: skip
     arch = architecture(model)
-    path = arch.mlp_out_of(common.layer)
-    locations = [
-        place(tokenizer, request, settings.token, context) for request in requests for context in common.contexts
-    ]
-    # Outputs, not weight times input: an earlier low-rank edit runs beside the weight.
-    inputs_and_outputs = states(model, locations, [(path, side) for side in _SIDES], settings.optimisation.tokens)
-    seen, outputs = (
-        inputs_and_outputs[path, side].view(len(requests), len(common.contexts), -1).double().cpu() for side in _SIDES
-    )
+    path = arch.mlp_out_of(prepared.layer)
+    parts = [(path, side) for side in _SIDES]
+    module = arch.mlp_of(prepared.layer)
     values = target_values(
-        model, tokenizer, requests, arch.mlp_of(common.layer), settings.token, common.contexts, settings.optimisation
+        model, tokenizer, requests, module, settings.token, prepared.contexts, settings.optimisation, parts
     )
-    directions = common.directions(seen[:, 0] if common.keys == "prompt" else seen.mean(dim=1))  # [n, d_in]
-    key, output = (vectors.mean(dim=1) if common.keys == "averaged" else vectors[:, 0] for vectors in (seen, outputs))
+    # Outputs, not weight times input: an earlier low-rank edit runs beside the weight.
+    inputs_and_outputs = values.states or states(
+        model,
+        [place(tokenizer, request, settings.token, context) for request in requests for context in prepared.contexts],
+        parts,
+        settings.optimisation.tokens,
+    )
+    seen, outputs = (
+        inputs_and_outputs[part].view(len(requests), len(prepared.contexts), -1).double() for part in parts
+    )
+    directions = prepared.directions(seen[:, 0] if keys == "prompt" else seen.mean(dim=1))  # [n, d_in]
+    key, output = (vectors.mean(dim=1) if keys == "averaged" else vectors[:, 0] for vectors in (seen, outputs))
     divisor = (key * directions).sum(dim=1)  # [n]
-    left = (values.target.double().cpu() - output) / divisor[:, None]
+    left = (values.target.double() - output) / divisor[:, None]
     report = values.report()
     edits = []
     for index, request in enumerate(requests):
-        update = LowRank(left=left[index][:, None].float(), right=directions[index][None].float())
-        check_finite(f"{path} ({common.name} of edit {request.request_id!r}, divisor {divisor[index]:.3g})", update)
+        update = LowRank(left=left[index][:, None].float().cpu(), right=directions[index][None].float().cpu())
+        check_finite(f"{path} ({name} of edit {request.request_id!r}, divisor {divisor[index]:.3g})", update)
         info = {
-            "editor": common.name, "layers": [common.layer], "templates": [common.contexts],
+            "editor": name, "layers": [prepared.layer], "templates": [prepared.contexts],
             **{key: [per_request[index]] for key, per_request in report.items()},
             "divisor": [float(divisor[index])], "norm": [float(left[index].norm())],
         }  # fmt: skip

@@ -1,15 +1,17 @@
 """Uncentred second moments C = mean of k k^T of the keys k that enter an MLP's down projection.
 
 Locate-then-edit methods weigh a new key against those of ordinary text with it (ROME, arXiv 2202.05262, equation 6).
-Streaming: memory is one batch and one float64 sum a layer, whatever the number of texts.
+Streaming: memory is one batch and one float64 sum a layer, on the model's device, whatever the number of texts.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
@@ -17,11 +19,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from lib.core import params
 from lib.core.errors import InputError
 from lib.core.files import newest_sound
 from lib.core.records import Text
-from lib.core.tables import read
+from lib.methods.locating.places import Complete, padded
 from lib.models.tokens import text_ids
 from lib.runtime.checkpoints import load_checkpoint, save_checkpoint
 from lib.runtime.tensors import open_tensors, save_tensors
@@ -29,8 +30,12 @@ from lib.runtime.tensors import open_tensors, save_tensors
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from lib.core import params
+
 _TEXTS_A_PART = 64
-"""Texts that are batched by length together, and between two saves."""
+"""Texts that are batched by length together."""
+_SECONDS_BETWEEN_SAVES = 300
+"""Sums are d_in^2 values of 8 bytes a layer: 13 GB for GPT-J, too much to write after every part."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +45,8 @@ class SecondMoment:
     moment: Tensor  # [d_in, d_in] float32
     count: int
     """Number of tokens that it is the mean over."""
+    derived: Mapping[str, Tensor] = field(default_factory=dict)
+    """What an editor makes of it once (`Needs.derived`), by name; empty where nothing was stored."""
 
 
 def second_moments(
@@ -58,18 +65,20 @@ def second_moments(
     """
     if not texts:
         raise InputError("second moments: wanted plain text (data/facts/text.parquet), found none")
-    sums, count, done = _resumed(scratch)
+    stored_sums, count, done = _resumed(scratch)
+    sums = {path: moment.to(model.device) for path, moment in stored_sums.items()}
     longest = getattr(model.config, "max_position_embeddings", None) or model.config.n_positions
+    saved = time.monotonic()
     for part in progress(range(done, -(-len(texts) // _TEXTS_A_PART))):
         part_texts = texts[part * _TEXTS_A_PART : (part + 1) * _TEXTS_A_PART]
         encoded = [ids[:longest] for ids in text_ids(tokenizer, list(part_texts)) if ids]
         for batch in _batches(sorted(encoded, key=len), micro_batch_tokens):
-            for path, keys in _keys(model, batch, paths).items():
-                products = (keys.T @ keys).double().cpu()
-                sums[path] = sums[path] + products if path in sums else products
+            _add(sums, model, batch, paths)
             count += sum(map(len, batch))
-        _save(scratch, sums, count, part + 1)
-    return {path: SecondMoment(moment=(sums[path] / count).float(), count=count) for path in paths}
+        if time.monotonic() - saved >= _SECONDS_BETWEEN_SAVES:
+            _save(scratch, {path: moment.cpu() for path, moment in sums.items()}, count, part + 1)
+            saved = time.monotonic()
+    return {path: SecondMoment(moment=(sums[path] / count).float().cpu(), count=count) for path in paths}
 
 
 def _batches(texts: Sequence[list[int]], tokens: int) -> Iterator[list[list[int]]]:
@@ -84,26 +93,30 @@ def _batches(texts: Sequence[list[int]], tokens: int) -> Iterator[list[list[int]
         yield batch
 
 
-@torch.inference_mode()
-def _keys(model: PreTrainedModel, batch: Sequence[list[int]], paths: Sequence[str]) -> dict[str, Tensor]:
-    """The inputs [tokens, d_in] of each module at all tokens of the batch, padding left out, float32."""
-    t = max(map(len, batch))
-    ids = torch.tensor([[*row, *[0] * (t - len(row))] for row in batch], device=model.device)
-    mask = torch.tensor([[1] * len(row) + [0] * (t - len(row)) for row in batch], device=model.device)
-    keys: dict[str, Tensor] = {}
-    with ExitStack() as stack:
+@torch.no_grad()
+def _add(sums: dict[str, Tensor], model: PreTrainedModel, batch: Sequence[list[int]], paths: Sequence[str]) -> None:
+    """Add k k^T of each module's inputs k at all tokens of the batch to its float64 sum [d_in, d_in]."""
+    ids, mask = padded(batch, model.device)
+    remaining = {*paths}
+
+    def add(path: str, inputs: Tensor) -> None:
+        keys = inputs[mask.bool()].float()
+        product = keys.T @ keys
+        sums[path] = sums[path].add_(product) if path in sums else product.double()
+        remaining.discard(path)
+        if not remaining:
+            raise Complete
+
+    with suppress(Complete), ExitStack() as stack:
         for path in paths:
-            stack.enter_context(_inputs_into(keys, path, model.get_submodule(path), mask.bool()))
+            stack.enter_context(_inputs_into(model.get_submodule(path), partial(add, path)))
         model.base_model(input_ids=ids, attention_mask=mask, use_cache=False)
-    return keys
 
 
 @contextmanager
-def _inputs_into(collected: dict[str, Tensor], path: str, module: nn.Module, mask: Tensor) -> Iterator[None]:
-    def keep(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        collected[path] = inputs[0][mask].float()
-
-    handle = module.register_forward_pre_hook(keep)
+def _inputs_into(module: nn.Module, read: Callable[[Tensor], None]) -> Iterator[None]:
+    """Within it, `read` gets what goes into the module in every pass."""
+    handle = module.register_forward_pre_hook(lambda module, inputs: read(inputs[0]))
     try:
         yield
     finally:
@@ -113,9 +126,8 @@ def _inputs_into(collected: dict[str, Tensor], path: str, module: nn.Module, mas
 def save_moment(folder: Path, path: str, second_moment: SecondMoment) -> None:
     """Write a module's second moment into the statistics folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    save_tensors(
-        {"moment": second_moment.moment}, folder / f"{path}.safetensors", metadata={"count": str(second_moment.count)}
-    )
+    tensors = {"moment": second_moment.moment, **second_moment.derived}
+    save_tensors(tensors, folder / f"{path}.safetensors", metadata={"count": str(second_moment.count)})
 
 
 def load_moment(folder: Path | None, path: str) -> SecondMoment:
@@ -124,7 +136,8 @@ def load_moment(folder: Path | None, path: str) -> SecondMoment:
     if not file.is_file():
         raise FileNotFoundError(f"{file}: wanted the second moment of {path}'s inputs; run `dvc repro statistics`")
     with open_tensors(file) as stored:
-        return SecondMoment(moment=stored.get_tensor("moment"), count=int(stored.metadata()["count"]))
+        tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - not a mapping
+        return SecondMoment(moment=tensors.pop("moment"), count=int(stored.metadata()["count"]), derived=tensors)
 
 
 def _save(scratch: Path, sums: dict[str, Tensor], count: int, parts: int) -> None:
@@ -143,5 +156,7 @@ def _resumed(scratch: Path) -> tuple[dict[str, Tensor], int, int]:
 
 def drawn_texts(settings: params.Statistics, text: Path) -> list[str]:
     """At most n_samples texts, drawn with the seed, in the order drawn."""
+    from lib.core.tables import read  # Parquet, which gathering itself does not need
+
     texts = [row.text for row in read(text, Text) if row.split == "train"]
     return Random(settings.seed).sample(texts, min(settings.n_samples, len(texts)))

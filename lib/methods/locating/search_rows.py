@@ -1,0 +1,111 @@
+"""The token rows of a value search: each request's contexts with its target, and its prompt of the KL term.
+
+Shapes: b rows, t tokens a row, n requests, k target tokens over all rows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from lib.core.records import Request
+from lib.core.texts import fill
+from lib.methods.locating.places import Token, located, padded, place
+from lib.models.tokens import encode
+
+_ESSENCE = "{} is a"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """For each request a row a context, then the row of its KL prompt, which ends where its distribution is read."""
+
+    ids: Tensor  # [b, t], padded on the right
+    length: Tensor  # [b]
+    position: Tensor  # [b]: of the token whose state is shifted
+    owner: Tensor  # [b]: which request, ascending
+    target_row: Tensor  # [k]: row, position and label of every target token, and 1 / (contexts * tokens of the target)
+    target_position: Tensor  # [k]
+    label: Tensor  # [k]
+    weight: Tensor  # [k]
+    kl_row: Tensor  # [n]
+    as_placed: bool
+    """Whether every context's tokens up to its position are those of the prompt tokenized without a target."""
+
+    @property
+    def mask(self) -> Tensor:
+        """[b, t]: 1 where a row has a token, 0 where it is padded."""
+        return (torch.arange(self.ids.shape[1], device=self.ids.device) < self.length[:, None]).long()
+
+    def of(self, requests: Tensor) -> tuple["Rows", Tensor]:
+        """The rows of the requests that are true in `requests` [n], and their numbers among all [rows left]."""
+        numbers = requests[self.owner].nonzero()[:, 0]
+        row_number = torch.full_like(self.owner, -1)
+        row_number[numbers] = torch.arange(len(numbers), device=numbers.device)
+        request_number = requests.long().cumsum(0) - 1
+        targets = requests[self.owner[self.target_row]]
+        rows = Rows(
+            ids=self.ids[numbers],
+            length=self.length[numbers],
+            position=self.position[numbers],
+            owner=request_number[self.owner[numbers]],
+            target_row=row_number[self.target_row[targets]],
+            target_position=self.target_position[targets],
+            label=self.label[targets],
+            weight=self.weight[targets],
+            kl_row=row_number[self.kl_row[requests]],
+            as_placed=self.as_placed,
+        )
+        return rows, numbers
+
+
+def search_rows(
+    tokenizer: PreTrainedTokenizerBase,
+    requests: Sequence[Request],
+    token: Token,
+    contexts: Sequence[str],
+    device: torch.device,
+) -> Rows:
+    """Raises InputError naming a request that cannot be placed (`places.place`)."""
+    rows: list[tuple[int, ...]] = []
+    position: list[int] = []
+    owner: list[int] = []
+    targets: list[tuple[int, int, int, float]] = []
+    kl_row: list[int] = []
+    as_placed = True
+    for index, request in enumerate(requests):
+        prompts = [fill(context, request.prompt) for context in contexts]
+        items = encode(tokenizer, prompts, [(request.target_new,)] * len(prompts), [request.separator] * len(prompts))
+        for context, item in zip(contexts, items, strict=True):
+            (target,) = item.targets
+            weight = 1 / (len(contexts) * len(target))
+            targets += [(len(rows), len(item.prompt) - 1 + k, label, weight) for k, label in enumerate(target)]
+            ids = (*item.prompt, *target[:-1])
+            alone = place(tokenizer, request, token, context)
+            # A tokenizer that merges the prompt's last token with the target's first leaves the prompt one token less.
+            shifted = min(alone.position, len(item.prompt) - 1)
+            as_placed &= shifted == alone.position and ids[: shifted + 1] == alone.ids[: shifted + 1]
+            rows.append(ids)
+            position.append(shifted)
+            owner.append(index)
+        essence = located(tokenizer, fill(_ESSENCE, request.subject or ""), len(request.subject or ""), token)
+        kl_row.append(len(rows))
+        rows.append(essence.ids[: essence.position + 1])
+        position.append(essence.position)
+        owner.append(index)
+    ids_of_rows, _ = padded(rows, device)
+    target_row, target_position, labels, weights = zip(*targets, strict=True)
+    return Rows(
+        ids=ids_of_rows,
+        length=torch.tensor([len(row) for row in rows], device=device),
+        position=torch.tensor(position, device=device),
+        owner=torch.tensor(owner, device=device),
+        target_row=torch.tensor(target_row, device=device),
+        target_position=torch.tensor(target_position, device=device),
+        label=torch.tensor(labels, device=device),
+        weight=torch.tensor(weights, device=device),
+        kl_row=torch.tensor(kl_row, device=device),
+        as_placed=as_placed,
+    )
