@@ -10,13 +10,9 @@ import argparse
 import tempfile
 from pathlib import Path
 
-import torch
-from peft import PeftModel
-from torch import Tensor
-from transformers import Trainer, TrainerCallback, TrainingArguments
-
 from bench.shapes import gpt2_small, training_pairs
 from bench.side_by_side import Benchmark, Measurement, compare, timed
+from bench.trainer_side import run_trainer
 from lib.core.params import Lora
 from lib.edits.adapter import new_adapter, save_adapter
 from lib.methods.training.example import Example
@@ -47,48 +43,8 @@ def trainer(options: argparse.Namespace) -> Measurement:
     with tempfile.TemporaryDirectory() as folder:
         adapter = new_adapter(model, LORA, seed=0)
         save_adapter(Path(folder), adapter.updates(), model, LORA, "random")
-        tuned = PeftModel.from_pretrained(model, folder, is_trainable=True)
-        arguments = TrainingArguments(
-            output_dir=folder, num_train_epochs=1, per_device_train_batch_size=options.batch_size,
-            learning_rate=schedule.lr, lr_scheduler_type="cosine", weight_decay=schedule.weight_decay,
-            max_grad_norm=schedule.max_grad_norm, logging_steps=1, save_strategy="no", report_to=[], disable_tqdm=True,
-            use_cpu=not torch.cuda.is_available(), remove_unused_columns=False, dataloader_pin_memory=False,
-        )  # fmt: skip
         ordered = [pairs[index] for step in range(options.steps) for index in schedule.batch(step, len(pairs))]
-        losses = _Losses()
-        user = _InOrder(model=tuned, args=arguments, train_dataset=ordered, data_collator=_padded, callbacks=[losses])
-
-        def work() -> list[float]:
-            user.train()
-            return losses.of_steps
-
-        return timed(work, len(pairs))
-
-
-class _InOrder(Trainer):  # type: ignore[misc]  # transformers is not typed here
-    def _get_train_sampler(self, *_: object) -> torch.utils.data.Sampler[int]:
-        return torch.utils.data.SequentialSampler(self.train_dataset)
-
-
-class _Losses(TrainerCallback):  # type: ignore[misc]
-    def __init__(self) -> None:
-        self.of_steps: list[float] = []
-
-    def on_log(self, args: object, state: object, control: object, logs: dict[str, float], **_: object) -> None:
-        """Keep the loss of every step."""
-        self.of_steps += [float(logs["loss"])] if "loss" in logs else []
-
-
-def _padded(pairs: list[Item]) -> dict[str, Tensor]:
-    """input_ids, attention_mask, labels [b, t], padded to the longest pair; no loss on prompt and padding."""
-    sequences = [(*pair.prompt, *pair.targets[0]) for pair in pairs]
-    t = max(map(len, sequences))
-    ids = torch.tensor([[*tokens, *[0] * (t - len(tokens))] for tokens in sequences])
-    labels = torch.full_like(ids, -100)
-    for row, pair in enumerate(pairs):
-        labels[row, len(pair.prompt) : len(sequences[row])] = torch.tensor(pair.targets[0])
-    mask = torch.tensor([[1] * len(tokens) + [0] * (t - len(tokens)) for tokens in sequences])
-    return {"input_ids": ids, "attention_mask": mask, "labels": labels}
+        return timed(lambda: run_trainer(model, Path(folder), ordered, schedule)[0], len(pairs))
 
 
 def _pairs(options: argparse.Namespace) -> list[Item]:

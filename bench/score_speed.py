@@ -39,17 +39,19 @@ def loop(options: argparse.Namespace) -> Measurement:
 
     def work() -> list[float]:
         with torch.no_grad():
-            return [value for record in counterfact_records for value in _record(model, record)]
+            return [value for record in counterfact_records for value in record_nll(model, record)]
 
     return timed(work, options.records)
 
 
-def _record(model: torch.nn.Module, record: list[Item]) -> list[float]:
+def record_nll(model: torch.nn.Module, record: list[Item]) -> list[float]:
+    """-log p of every target of a record: 26 padded sequences in one pass, all logits, token by token."""
     pairs = [(item.prompt, target) for item in record for target in item.targets]
     t = max(len(prompt) + len(target) for prompt, target in pairs)
     ids = torch.tensor([[*prompt, *target, *[0] * (t - len(prompt) - len(target))] for prompt, target in pairs])
     mask = torch.tensor([[1] * (len(p) + len(q)) + [0] * (t - len(p) - len(q)) for p, q in pairs])
-    logits = model(input_ids=ids, attention_mask=mask).logits  # [26, t, v]
+    where = next(model.parameters()).device
+    logits = model(input_ids=ids.to(where), attention_mask=mask.to(where)).logits  # [26, t, v]
     nll = []
     for row, (prompt, target) in enumerate(pairs):
         total = 0.0
