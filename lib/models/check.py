@@ -15,6 +15,7 @@ written (lib/generation): first in one batch padded in front, then a pair at a t
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-3}
 """Nats a target. Packed rows and single ones are computed by other kernels, so rounding differs."""
 TOLERANCE_16_BIT, SHARE_16_BIT = 0.1, 0.01
-"""In 16-bit dtypes: nats a target, and the share of its -log p (some 50 nats for random ids) that comes on top."""
+"""In 16-bit dtypes: nats a target, and the share of its -log p (some 50 nats for random ids) on top."""
 STEPS = 3
 """Tokens of each target that are read one by one."""
 LONGEST, WINDOW = 32, 8
@@ -77,8 +78,12 @@ def packed_for(model: nn.Module, items: Sequence[Item]) -> Packed:
 
 
 @torch.no_grad()
-def check(model: PreTrainedModel) -> Reading:
-    """Try the ways of reading `model` in turn. Raises InputError, which names its class, where no way is right."""
+def check(model: PreTrainedModel, scored: bool = True) -> Reading:
+    """Try the ways of reading `model` in turn. Raises InputError, which names its class, where no way is right.
+
+    Args:
+        scored: False for a model that only writes, with its own logits: its rows are not checked.
+    """
     config = model.base_model.config
     vocabulary = model.get_input_embeddings().weight.shape[0]
     with _without_dropout(model), _short_window(config) as window:
@@ -89,7 +94,7 @@ def check(model: PreTrainedModel) -> Reading:
         expected = torch.stack([nll[:length].sum() for nll, length in zip(plain, lengths, strict=True)])
         ways: tuple[Rows, ...] = ("isolated",) if _other_window(config) else ("shared", "isolated")
         ways_of_rows = {way: partial(_packed_nll, model, items, way) for way in ways}
-        rows, difference = _first_right(model, ways_of_rows, expected)
+        rows, difference = _first_right(model, ways_of_rows, expected) if scored else ("shared", math.nan)
         firsts = [(prompt, target[:STEPS]) for prompt, target in pairs[::2]]  # an item each
         expected_firsts = torch.stack([nll[:STEPS].sum() for nll in plain[::2]])
         ways_of_texts: dict[Texts, Callable[[], Tensor]] = {

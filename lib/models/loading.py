@@ -14,9 +14,9 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from lib.core.errors import InputError, reading
 from lib.core.files import read_json
 from lib.models.architecture import shape
-from lib.models.check import reading_of
+from lib.models.check import check, reading_of
 from lib.models.manifest import MANIFEST, check_files, weights_folder
-from lib.models.reading import Reading
+from lib.models.reading import Reading, record
 from lib.models.sharding import sharded
 from lib.runtime.distributed import SINGLE_PROCESS, Distributed
 from lib.runtime.threads import use_threads
@@ -96,6 +96,7 @@ def load_writer(folder: Path, where: torch.device) -> tuple[PreTrainedModel, Pre
             f"para.model: wanted a folder with a model as transformers stores it, or an address; found {folder}"
         )
     model = _read(folder, dtype_on(where, "bfloat16")).to(where)
+    record(model, check(model, scored=False))
     return model, _read_tokenizer(folder)
 
 

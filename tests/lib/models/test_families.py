@@ -86,5 +86,10 @@ def test_rows_that_drop_a_window_of_thousands_of_tokens_are_found_out(monkeypatc
     assert model.config.sliding_window == 4096
 
 
+@pytest.mark.parametrize(("name", "texts"), [("gemma2", "batched"), ("lfm2", "single")])
+def test_a_model_that_only_writes_may_cap_its_logits(name: str, texts: str) -> None:
+    assert check(family_model(name), scored=False).texts == texts
+
+
 def test_at_least_25_families_are_tried() -> None:
     assert len({name.partition(":")[0] for name in FAMILIES}) >= 25
