@@ -43,11 +43,12 @@ class StageState:
         """Seconds that are left of it, about; None: not known."""
         if self.state not in ("waiting", "running"):
             return 0.0
+        estimates = []
         if self.estimate is not None and not self.is_late(clock):
-            return self.estimate - self.seconds(clock)
+            estimates.append(self.estimate - self.seconds(clock))
         if self.state == "running" and self.share:
-            return self.seconds(clock) * (1 - self.share) / self.share
-        return None
+            estimates.append(self.seconds(clock) * (1 - self.share) / self.share)
+        return min(estimates, default=None)
 
 
 @dataclass

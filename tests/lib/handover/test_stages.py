@@ -20,7 +20,7 @@ def test_lines_of_dvc_become_states_with_share_and_time_left() -> None:
     assert state.stages["base"].seconds(99.0) == 5.0
     edit = state.stages["edit"]
     assert (edit.work, edit.share) == ("edit: editing", 0.25)
-    assert (edit.left(26.0), state.left(26.0)) == (80.0, 130.0)
+    assert (edit.left(26.0), state.left(26.0)) == (60.0, 110.0)
     assert state.messages == ["SmolLM2: terms of use"]
     state.finish(True, 90.0)
     assert edit.state == "done"
