@@ -76,6 +76,12 @@ class Fact:
     prompt: str
     target: str
     template: str | None = None
+    paraphrases: tuple[str, ...] = ()
+    """Other phrasings of the prompt, where the dataset has them."""
+    target_new: str | None = None
+    """An object that is not the fact's, where the dataset names one: what a network learns to edit to."""
+    locality: tuple[LocalityPrompt, ...] = ()
+    """Facts that an edit of this one must leave alone, where the dataset has them."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -75,5 +75,8 @@ def _record(row: InputRow, first_lines: dict[str, int], references: Snippets) ->
         prompt=request.prompt,
         target=target_true,
         template=template,
+        paraphrases=request.paraphrases,
+        target_new=request.target_new,
+        locality=request.locality,
     )
     return request, fact

@@ -6,12 +6,14 @@ answer to another one (RECT, arXiv 2401.04700).
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from lib.core.errors import InputError
 from lib.core.params import Dataset, Facts, Own
 from lib.core.records import Fact, LocalityPrompt, Request
+from lib.core.texts import normalize
 from lib.data.dataset import Loaded, edited, file_of, template
 from lib.data.files import parse, read_json
 from lib.data.plain_text import plain_text
@@ -25,7 +27,7 @@ def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> 
         raise InputError("dataset preset: target: wanted answers or alt for zsre; found null")
     evaluation, training = read_json(file_of(files, "edits")), read_json(file_of(files, "pool"))
     requests, rejects = parse(evaluation, lambda row: _request(row, target))
-    pool, pool_rejects = parse(training, _fact)
+    pool, pool_rejects = parse(training, _pool_fact)
     return Loaded(
         requests=[requests[index] for index in edited(len(requests), facts)],
         pool=pool,
@@ -39,7 +41,6 @@ def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> 
 
 def _request(row: InputRow, target: Literal["answers", "alt"]) -> Request:
     fact = _fact(row)
-    question = row.text("loc")
     return Request(
         request_id=fact.fact_id,
         dataset="zsre",
@@ -50,8 +51,23 @@ def _request(row: InputRow, target: Literal["answers", "alt"]) -> Request:
         target_new=fact.target if target == "answers" else row.answer("alt"),
         target_true=None if target == "answers" else fact.target,
         paraphrases=(row.text("rephrase"),),
-        # The releases ask loc + "?"; copies of the dataset exist in which the mark is there already.
-        locality=(LocalityPrompt(prompt=question.removesuffix("?") + "?", target=row.answer("loc_ans")),),
+        locality=(_locality(row),),
+    )
+
+
+def _locality(row: InputRow) -> LocalityPrompt:
+    """The releases ask loc + "?"; copies of the dataset exist in which the mark is there already."""
+    return LocalityPrompt(prompt=row.text("loc").removesuffix("?") + "?", target=row.answer("loc_ans"))
+
+
+def _pool_fact(row: InputRow) -> Fact:
+    """The true fact with what MEND trains on beside it, where the record has it: rephrase, alt and loc."""
+    fact, alternative = _fact(row), row.answer("alt") if row.has("alt") else None
+    return replace(
+        fact,
+        paraphrases=(row.text("rephrase"),) if row.has("rephrase") else (),
+        target_new=alternative if alternative and normalize(alternative) != normalize(fact.target) else None,
+        locality=(_locality(row),) if row.has("loc") and row.has("loc_ans") else (),
     )
 
 

@@ -6,8 +6,8 @@ The paper's rule is that a fact may not contain the subject-relation-object trip
 prompts are compared as well, so that the filter is stricter. Texts are compared by their words (lib.core.texts).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -156,7 +156,21 @@ def _down(rows: pl.DataFrame, edges: pl.DataFrame) -> pl.DataFrame:
 
 
 def usable_facts(pool: Path, requests: Path) -> tuple[list[Fact], int]:
-    """The facts of the pool that no request is scored on, and the number of all other facts."""
-    usable = without_overlap(read(requests, Request), Streamed(path=pool, kind=Fact))
+    """The facts of the pool that no request is scored on, and the number of all other facts.
+
+    Of a fact's paraphrases and locality prompts those are left out that a request is scored on.
+    """
+    edits = read(requests, Request)
+    usable = without_overlap(edits, Streamed(path=pool, kind=Fact))
+    scored = {normalize(prompt) for edit in edits for prompt in edit.evaluation_prompts}
     facts = read(pool, Fact)
-    return [facts[row] for row in usable.rows.tolist()], sum(usable.dropped.values())
+    return [_unscored(facts[row], scored) for row in usable.rows.tolist()], sum(usable.dropped.values())
+
+
+def _unscored(fact: Fact, scored: Container[str]) -> Fact:
+    """The fact without the paraphrases and locality prompts whose words are among `scored`."""
+    return replace(
+        fact,
+        paraphrases=tuple(prompt for prompt in fact.paraphrases if normalize(prompt) not in scored),
+        locality=tuple(statement for statement in fact.locality if normalize(statement.prompt) not in scored),
+    )

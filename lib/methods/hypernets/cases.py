@@ -53,26 +53,35 @@ class CaseSource:
         self._all_targets = sorted({fact.target for fact in facts})
 
     def draw(self, tokenizer: PreTrainedTokenizerBase, random: Random, locality: int) -> TrainingCase:
-        """A random case with `locality` facts beside it, all but the last of the edit's relation.
+        """A random case with `locality` facts beside it.
 
-        The new target is another object of the relation, or of the whole pool where the relation has only one.
+        What the dataset says of a fact (another object, other phrasings, what to leave alone) is taken first. Else the
+        new target is another object of the relation, or of the whole pool where the relation has only one; another
+        phrasing is another fact of the pool that says the same; and all but the last of what is left alone is of the
+        edit's relation.
         """
         fact = random.choice(self.facts)
-        rivals = [
-            candidate for candidate in self._targets[fact.relation] if normalize(candidate) != normalize(fact.target)
-        ]
-        new = random.choice(
-            rivals or [candidate for candidate in self._all_targets if normalize(candidate) != normalize(fact.target)]
-        )
-        phrasings = [candidate for candidate in self._phrasings[_key(fact)] if candidate.prompt != fact.prompt]
-        rephrased = random.choice(phrasings or [fact])
+        new = fact.target_new or random.choice(self._rivals(fact))
+        phrasings = [same.prompt for same in self._phrasings[_key(fact)] if same.prompt != fact.prompt]
+        rephrased = random.choice(fact.paraphrases or phrasings or [fact.prompt])
+        own = random.sample(fact.locality, min(locality, len(fact.locality)))
         beside = [
             self._beside(fact, self._of_relation[fact.relation] if index < locality - 1 else self.facts, random)
-            for index in range(locality)
+            for index in range(len(own), locality)
         ]
-        prompts = [fact.prompt, rephrased.prompt, *(candidate.prompt for candidate in beside)]
-        items = encode(tokenizer, prompts, [(new,), (new,), *((candidate.target,) for candidate in beside)])
+        left_alone = [*((statement.prompt, statement.target) for statement in own)]
+        left_alone += [(other_fact.prompt, other_fact.target) for other_fact in beside]
+        prompts = [fact.prompt, rephrased, *(prompt for prompt, _ in left_alone)]
+        items = encode(tokenizer, prompts, [(new,), (new,), *((target,) for _, target in left_alone)])
         return TrainingCase(edit=items[0], rephrased=items[1], locality=tuple(items[2:]))
+
+    def _rivals(self, fact: Fact) -> list[str]:
+        """Objects of the relation that are not the fact's; where there is none, of the whole pool."""
+        return next(
+            rivals
+            for targets in (self._targets[fact.relation], self._all_targets)
+            if (rivals := [target for target in targets if normalize(target) != normalize(fact.target)])
+        )
 
     def _beside(self, fact: Fact, among: Sequence[Fact], random: Random) -> Fact:
         """A fact that says something else; of another subject where chance gives one in a few tries."""

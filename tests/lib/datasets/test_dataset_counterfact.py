@@ -113,6 +113,9 @@ def test_edits_are_the_first_or_the_last_records_and_the_others_are_the_pool_of_
         prompt="The {mother} tongue of Ada {x} is",
         target="French",
         template="The {mother} tongue of {} is",
+        paraphrases=("It rains. Ada {x}, a native", "Ada {x} spoke the language"),
+        target_new="English",
+        locality=(LocalityPrompt(prompt="The mother tongue of Léon is", target="French"),),
     )
 
 

@@ -96,8 +96,17 @@ def test_the_pool_holds_the_true_facts_of_the_training_file(
     loaded = load(files, facts, ROME, own)
     assert [fact.target for fact in loaded.pool] == ["Corel", "here"]
     assert loaded.pool[1] == Fact(
-        fact_id="1", subject="Ada", relation=None, prompt="Where is Ada?", target="here", template="Where is {}?"
+        fact_id="1",
+        subject="Ada",
+        relation=None,
+        prompt="Where is Ada?",
+        target="here",
+        template="Where is {}?",
+        target_new="Miul",
+        locality=(LocalityPrompt(prompt="nq question: when does the museum open?", target="at nine"),),
     )
+    first = loaded.pool[0]
+    assert (first.paraphrases, first.target_new) == (("What is the city of birth of Yorzin Loyor?",), None)
 
 
 @pytest.mark.parametrize(

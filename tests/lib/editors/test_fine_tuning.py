@@ -139,7 +139,7 @@ def test_full_fine_tuning_trains_every_parameter_on_edits_paraphrases_and_neighb
         loss = torch.cat(losses).mean()
         assert step.loss == pytest.approx(loss.item(), abs=1e-4)
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     ids = tokenizer("Snow is white", return_tensors="pt").input_ids
     with applied(model, edit), torch.no_grad():

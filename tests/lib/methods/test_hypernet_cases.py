@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from lib.core.records import Fact
+from lib.core.records import Fact, LocalityPrompt
 from lib.methods.hypernets.cases import CaseSource, TrainingCase, split
 from tests.helpers.models import byte_tokenizer
 
@@ -59,3 +59,18 @@ def test_a_pool_without_two_targets_on_a_side_is_refused() -> None:
         split(POOL, 0.01, seed=0)
     with pytest.raises(ValueError, match="0 and 0 facts"):
         split([], 0.5, seed=0)
+
+
+def test_what_the_dataset_says_of_a_fact_is_taken_first() -> None:
+    """The fault: ZsRE's records have another phrasing, another object and a question to leave alone; none was used."""
+    ida = Fact(
+        fact_id="0", subject="Ida", relation=None, prompt="Where does Ida live?", target="Rome",
+        paraphrases=("Ida's home is where?",), target_new="Lima",
+        locality=(LocalityPrompt(prompt="nq question: who wrote it?", target="Bo"),),
+    )  # fmt: skip
+    cases = [drawn([ida, *POOL], seed) for seed in range(60)]
+    case = next(case for case in cases if text(case.edit.prompt) == ida.prompt)
+    assert text(case.rephrased.prompt) == "Ida's home is where?"
+    assert [text(item.targets[0]).strip() for item in (case.edit, case.rephrased)] == ["Lima", "Lima"]
+    assert text(case.locality[0].prompt) == "nq question: who wrote it?"
+    assert len(case.locality) == 3

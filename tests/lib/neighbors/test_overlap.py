@@ -2,6 +2,8 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from unittest.mock import patch
 
 import pytest
@@ -10,10 +12,11 @@ from hypothesis import strategies as st
 
 from lib.core import tables
 from lib.core.records import Fact, LocalityPrompt, Request
+from lib.core.tables import write
 from lib.core.texts import contains, normalize
 from lib.data import world
 from lib.neighbors.encoders import encoder
-from lib.neighbors.overlap import without_overlap
+from lib.neighbors.overlap import usable_facts, without_overlap
 from tests.helpers.pools import at_random, kept, pool_of, similar
 
 SPELLINGS = ("a", "A", "a,", "b", "ß", "SS", "\N{LATIN SMALL LIGATURE FI}", "fi", "é", "e\N{COMBINING ACUTE ACCENT}")
@@ -203,3 +206,17 @@ def _request(**changed: object) -> Request:
 def _fact(**changed: str | None) -> Fact:
     values = {"fact_id": "f", "subject": "Cy Fox", "relation": "profession", "prompt": "By trade a", "target": "baker"}
     return Fact(**{**values, **changed})  # type: ignore[arg-type]
+
+
+def test_of_a_usable_fact_the_prompts_that_an_edit_is_scored_on_are_left_out(tmp_path: Path) -> None:
+    request = Request(
+        request_id="1", dataset="own", subject="Ada", relation=None, prompt="Ada is in", template=None,
+        target_new="Rome", target_true=None, paraphrases=("Where is Ada?",),
+        locality=(LocalityPrompt(prompt="nq question: who?", target="Bo"),),
+    )  # fmt: skip
+    scored, unscored = (LocalityPrompt(prompt=prompt, target="Bo") for prompt in ("NQ question: who?", "why?"))
+    fact = replace(_fact(), paraphrases=("where is Ada", "His trade?"), locality=(scored, unscored))
+    write(tmp_path / "requests.parquet", Request, [request])
+    write(tmp_path / "pool.parquet", Fact, [fact])
+    facts, dropped = usable_facts(tmp_path / "pool.parquet", tmp_path / "requests.parquet")
+    assert (facts, dropped) == ([replace(fact, paraphrases=("His trade?",), locality=(unscored,))], 0)
