@@ -19,7 +19,7 @@ from lib.edits.apply import applied
 from lib.edits.edit import Edit
 from lib.edits.store import load_edit, was_dropped
 from lib.generation.engine import Prompt, Sampling
-from lib.generation.equal_length import TransformersGenerator
+from lib.generation.texts import TransformersGenerator
 from lib.models import loading
 from lib.models.templates import chat_prompt, has_template
 from lib.runtime.machine import device

@@ -13,7 +13,7 @@ from lib.core.params import Dataset, Facts, Own, preset, section
 from lib.core.records import Reject, Request
 from lib.core.texts import contains
 from lib.generation.engine import Prompt, Sampling
-from lib.generation.equal_length import TransformersGenerator
+from lib.generation.texts import TransformersGenerator
 
 _TOKENS = 12
 _WORDS = 5

@@ -12,7 +12,7 @@ from lib.edits.apply import applied
 from lib.edits.edit import Edit
 from lib.edits.store import INFO, load_edit, was_dropped
 from lib.generation.engine import Prompt, Sampling
-from lib.generation.equal_length import TransformersGenerator
+from lib.generation.texts import TransformersGenerator
 from lib.handover.bases import base_of, named_model, present_base
 from lib.handover.bundle import Bundle
 from lib.handover.recent import latest

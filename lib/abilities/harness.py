@@ -26,7 +26,9 @@ from lm_eval.utils import get_rolling_token_windows, handle_non_serializable, ma
 from lib.core.errors import InputError
 from lib.core.params import PRESETS, did_you_mean
 from lib.core.run import progress
-from lib.generation.padded import GreedyPrompt, continuations
+from lib.generation.decoding import continuations
+from lib.generation.engine import GREEDY, EncodedPrompt
+from lib.generation.texts import stopped, text_of
 from lib.models.check import packed_for
 from lib.models.likelihood import score_targets
 from lib.models.packing import Item, batches
@@ -227,16 +229,19 @@ class MemoryModel(LM):  # type: ignore[misc]  # lm_eval is untyped
     def _continued(self, prompts: Sequence[str], settings: Mapping[str, Any]) -> list[str]:
         tokens = int(settings.get("max_gen_toks", DEFAULT_MAX_GEN_TOKS))
         until = settings.get("until") or []
+        stop = [until] if isinstance(until, str) else until
         encoded = []
         for prompt in prompts:
             ids = prompt_ids(self.tokenizer, prompt)
             if len(ids) + tokens > self.longest:
                 self.truncated.add(prompt)
-            encoded.append(GreedyPrompt(ids=ids[-max(1, self.longest - tokens) :], max_tokens=tokens))
-        texts = continuations(
-            self.model, self.tokenizer, encoded, [until] if isinstance(until, str) else until, self.micro_batch_tokens
-        )
-        return [text for _, text in sorted(self._shown(texts, "abilities: answers", len(encoded)))]
+            ids = ids[-max(1, self.longest - tokens) :]
+            encoded.append(EncodedPrompt(ids=tuple(ids), tokens=tokens, end=self.tokenizer.eos_token_id))
+        token_ids = continuations(
+            self.model, encoded, GREEDY, ended=stopped(self.tokenizer, stop), cache_tokens=self.micro_batch_tokens,
+            show=lambda texts: self._shown(texts, "abilities: answers", len(encoded)),
+        )  # fmt: skip
+        return [text_of(self.tokenizer, ids, stop) for ids in token_ids]
 
     def _shown(self, items: Iterable[T], label: str, total: int) -> Iterable[T]:
         return progress(items, label, total) if self.show_progress else items

@@ -19,8 +19,8 @@ from lib.core.usage import in_words, peak_memory_mib
 
 T = TypeVar("T")
 _PR_SET_PDEATHSIG = 1
-_LINES_IN_A_LOG = 10
-"""Without a terminal, progress is a plain line about every tenth of the way."""
+_SECONDS_A_LINE = 5.0
+"""Without a terminal, progress is a plain line every few seconds, and one at the end of what took so long."""
 
 
 def run_stage(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> None:
@@ -75,14 +75,16 @@ def run(main: Callable[[], None], *, with_parent: bool = True) -> None:
 
 
 def progress(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
-    """Yield `items` with a bar on a terminal, or with a plain line now and then in a log."""
+    """Yield `items` with a bar on a terminal, or with a plain line every few seconds in a log, with the time left."""
     count = len(items) if total is None and isinstance(items, Sized) else total
     if sys.stderr.isatty():
         yield from tqdm(items, desc=description, total=count, leave=False)
         return
-    logged = 0
+    began, logged = time.monotonic(), 0.0
     for done, item in enumerate(items, start=1):
         yield item
-        if count and (part := done * _LINES_IN_A_LOG // count) > logged:
-            logged = part
-            logging.getLogger(__name__).info("%s: %d of %d", description, done, count)
+        seconds = time.monotonic() - began
+        if count and (seconds - logged >= _SECONDS_A_LINE or (done == count and logged)):
+            logged = seconds
+            left = seconds / done * (count - done)
+            logging.getLogger(__name__).info("%s: %d of %d, %.0f s left", description, done, count, left)

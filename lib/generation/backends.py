@@ -1,4 +1,4 @@
-"""Which engine writes paraphrases: vLLM where there is a GPU and the package, transformers everywhere else."""
+"""Which engine writes paraphrases: vLLM where the package is installed, transformers everywhere else."""
 
 import logging
 from collections.abc import Iterator
@@ -17,6 +17,7 @@ from lib.runtime.machine import device
 
 CHATS = ("chat", "rewrite")
 """para.method: those by which a chat model writes."""
+_LABEL = "paraphrase: texts of this chunk"
 _MAX_LENGTH = 512
 """Tokens of shared prefix, prompt and continuation together: room for the few-shot prompt in any tokenizer."""
 
@@ -24,9 +25,7 @@ _MAX_LENGTH = 512
 def backend_of(para: Para) -> Literal["vllm", "transformers"]:
     """The engine that para.backend names, with `auto` resolved."""
     if para.backend == "auto":
-        import torch
-
-        return "vllm" if torch.cuda.is_available() and vllm.available() else "transformers"
+        return "vllm" if vllm.available() else "transformers"
     return para.backend
 
 
@@ -39,6 +38,10 @@ def writer_of(para: Para) -> Literal["vllm", "transformers", "server"]:
 @contextmanager
 def generator(para: Para, base: Path) -> Iterator[Generator]:
     """The engine that para.backend names, with the model of `base`, or what writes chat answers; freed on exit."""
+    installed = "installed" if vllm.available() else "not installed"
+    logging.getLogger(__name__).info(
+        "paraphrase: %s writes (para.backend=%s; the vllm package is %s)", writer_of(para), para.backend, installed
+    )
     with (_chat if para.method in CHATS else _continuing)(para, base) as engine:
         yield engine
 
@@ -49,7 +52,7 @@ def _chat(para: Para, base: Path) -> Iterator[Generator]:
 
     Raises InputError where the model has no template.
     """
-    from lib.generation.mixed_length import MixedLengthGenerator
+    from lib.generation.texts import TransformersGenerator
     from lib.models import loading
     from lib.models.templates import has_template
 
@@ -66,20 +69,19 @@ def _chat(para: Para, base: Path) -> Iterator[Generator]:
             f"para.model: wanted a chat model, for para.method={para.method}; found {para.model or base}, whose "
             "tokenizer has no chat template"
         )
-    yield TemplateGenerator(MixedLengthGenerator(model, tokenizer), tokenizer)
+    yield TemplateGenerator(TransformersGenerator(model, tokenizer, _LABEL), tokenizer)
 
 
 @contextmanager
 def _continuing(para: Para, base: Path) -> Iterator[Generator]:
     """The engine that continues texts with the model of `base`."""
-    from lib.generation.equal_length import TransformersGenerator
+    from lib.generation.texts import TransformersGenerator
     from lib.models import loading
 
     backend = backend_of(para)
-    logging.getLogger(__name__).info("paraphrase: backend %s", backend)
     if backend == "transformers":
         model = loading.load_model(base, device())
-        yield TransformersGenerator(model, loading.load_tokenizer(base))
+        yield TransformersGenerator(model, loading.load_tokenizer(base), _LABEL)
         return
     dtype = str(loading.dtype_on(device(), read_json(base / MANIFEST)["dtype"]))
     with vllm.VllmGenerator(

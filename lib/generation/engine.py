@@ -1,12 +1,7 @@
 """Continuations of prompts: the interface of a generation engine, and how a token is drawn.
 
-An engine draws each prompt's text from a random stream of its own, whatever else is in the call. Which engine is right:
-
-    equal_length.py    sampled texts: the same bits in every batch (stage paraphrase, on transformers)
-    token_by_token.py  texts of mixed lengths: the same bits in every batch (stage score)
-    plain.py           texts of a model that no shared batch is right for, one at a time: what the others turn to for it
-    padded.py          greedy texts, left-padded: fast, equal up to rounding (stage abilities)
-    vllm.py            sampled texts on a GPU or a large CPU: equal up to rounding
+An engine draws each prompt's text from a random stream of its own, whatever else is in the call. There are two:
+decoding.py on transformers (as text: texts.py), whose texts are the same to the bit in any company, and vllm.py.
 """
 
 from collections.abc import Sequence
@@ -17,6 +12,9 @@ import torch
 from torch import Tensor
 
 from lib.core.errors import NotFiniteError
+
+_PLACES, _LONG, _LONG_PLACES = 64, 512, 256
+"""A cache has a multiple of so many places; above _LONG, of _LONG_PLACES."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +44,33 @@ GREEDY = Sampling(max_tokens=0, temperature=1.0, top_k=0, greedy=True)
 """The likeliest token, as many as the prompt asks for."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EncodedPrompt:
+    """One prompt as token ids, and how it is continued."""
+
+    ids: tuple[int, ...]
+    """At least one."""
+    tokens: int
+    """The most tokens to generate; none where it is below one."""
+    seed: int = 0
+    """Of this text's own random stream."""
+    end: int | None = None
+    """A token that ends the text and is kept as its last one. None: `tokens` tokens are generated."""
+    prefix: tuple[int, ...] = ()
+    """Tokens that are read once for all prompts that name them; what of `ids` begins with them is taken from there."""
+
+    @property
+    def length(self) -> int:
+        """The most tokens of prompt and continuation together."""
+        return len(self.ids) + max(self.tokens, 0)
+
+    @property
+    def cache_length(self) -> int:
+        """Length of the cache that it is continued in: a function of the prompt's own length."""
+        step = _PLACES if self.length <= _LONG else _LONG_PLACES
+        return -(-self.length // step) * step
+
+
 class Generator(Protocol):
     """An engine that continues prompts."""
 
@@ -58,13 +83,17 @@ class Generator(Protocol):
         ...
 
 
-def stream(seed: int) -> torch.Generator:
-    """A random stream that `seed` alone decides on."""
-    return torch.Generator().manual_seed(seed)
+def numbers(seed: int, first: int, count: int) -> Tensor:
+    """Uniform numbers [count] for the tokens at positions `first`, `first` + 1 and so on of a text, prompt included.
+
+    Position p has the p-th number of the stream that `seed` alone decides on, p from 1.
+    """
+    stream = torch.Generator().manual_seed(seed)
+    return torch.rand(first - 1 + count, generator=stream, dtype=torch.float64)[first - 1 :]
 
 
-def choose(logits: Tensor, streams: Sequence[torch.Generator], sampling: Sampling) -> list[int]:
-    """One token a row of `logits` [b, v], by inverse transform with one uniform number from the row's own stream.
+def choose(logits: Tensor, uniform: Sequence[float], sampling: Sampling) -> list[int]:
+    """One token a row of `logits` [b, v], by inverse transform with a uniform number in [0, 1) of its own.
 
     Raises NotFiniteError where there is nothing to draw from.
     """
@@ -77,7 +106,6 @@ def choose(logits: Tensor, streams: Sequence[torch.Generator], sampling: Samplin
     cumulative = (logits / sampling.temperature).softmax(-1).double().cumsum(-1)  # [b, v]
     if not bool(cumulative[:, -1].isfinite().all()):
         raise NotFiniteError("sampling: the model's logits are not finite; its weights, or an edit, have destroyed it")
-    uniform = torch.stack([torch.rand((), generator=row_stream, dtype=torch.float64) for row_stream in streams])
-    point = uniform.to(cumulative.device)[:, None] * cumulative[:, -1:]
+    point = torch.tensor(uniform, dtype=torch.float64, device=cumulative.device)[:, None] * cumulative[:, -1:]
     tokens: list[int] = torch.searchsorted(cumulative, point, right=True)[:, 0].tolist()
     return tokens

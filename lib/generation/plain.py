@@ -6,13 +6,13 @@ whether the cache that a model's config asks for gives what a plain pass gives; 
 read anew for every token. Slower, and right.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from lib.generation.engine import Sampling, choose, stream
+from lib.generation.engine import EncodedPrompt, Sampling, choose, numbers
 from lib.models.cached import own_cache
 from lib.models.check import reading_of
 
@@ -22,20 +22,21 @@ def needs_plain(model: PreTrainedModel) -> bool:
     return reading_of(model).texts != "batched"
 
 
-@torch.inference_mode()
 def continue_plain(
-    model: PreTrainedModel, ids: Sequence[int], sampling: Sampling, *, tokens: int, seed: int, end: int | None
+    model: PreTrainedModel, prompt: EncodedPrompt, sampling: Sampling, ended: Callable[[Sequence[int]], bool]
 ) -> list[int]:
-    """At most `tokens` tokens that follow the prompt `ids`, drawn from the stream of `seed`; `end` is kept as the last.
-
-    `sampling` says how a token is drawn; its max_tokens and stop texts are not looked at.
-    """
-    own_stream, continuation = stream(seed), list[int]()
+    """The tokens that follow a prompt; they end as the decoding engine's do (decoding.py)."""
+    continuation: list[int] = []
+    uniform = [0.0] * prompt.tokens
+    if not sampling.greedy and prompt.tokens > 0:
+        uniform = numbers(prompt.seed, len(prompt.ids), prompt.tokens).tolist()
     cached = reading_of(model).texts == "single"
-    cache, unread = (own_cache(model) if cached else {}), list(ids)
-    while len(continuation) < tokens and (not continuation or continuation[-1] != end):
-        (token,) = choose(_last_logits(model, unread, cache), [own_stream], sampling)
+    cache, unread = (own_cache(model) if cached else {}), list(prompt.ids)
+    for number in uniform:
+        (token,) = choose(_last_logits(model, unread, cache), [number], sampling)
         continuation.append(token)
+        if token == prompt.end or ended(continuation):
+            break
         unread = [token] if cached else [*unread, token]
     return continuation
 

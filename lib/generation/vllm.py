@@ -29,6 +29,10 @@ _SETTINGS = {
     "VLLM_LOGGING_LEVEL": "ERROR",
 }
 """Environment variables that vLLM reads while it is imported. What the user has set wins; ours stay set."""
+_INVARIANT = "VLLM_BATCH_INVARIANT"
+"""Environment variable that makes a text independent of the batch, where the GPU can."""
+_INVARIANT_FROM = (8, 0)
+"""Compute capability from which a GPU can (vLLM 0.32)."""
 _GIB = 2**30
 _CPU_BLOCK_TOKENS = 32
 """Tokens of one prefix-cache block on a CPU: vLLM's own 128 leave most of a short prefix out of the cache."""
@@ -82,7 +86,8 @@ class VllmGenerator:
         A prompt draws from a random stream of its own, whatever else is in the call. Its logits, though, hold only up
         to rounding: beyond tiny float32 models their last bits vary with the size of a batch and with what the prefix
         cache holds, and a text rarely with them (bfloat16: measured, 2 of 30; float32: 0 of 30, 12 heads of 64). The
-        same calls in the same order give the same texts. On a GPU that can, VLLM_BATCH_INVARIANT=1 is meant to fix it.
+        same calls in the same order give the same texts. On a GPU that can, VLLM_BATCH_INVARIANT=1, which is set here,
+        is meant to fix it.
 
         Raises InputError where a prompt leaves no room for `sampling.max_tokens` tokens.
         """
@@ -129,10 +134,16 @@ class VllmGenerator:
             torch.cuda.empty_cache()
 
 
+def environment() -> dict[str, str]:
+    """The environment that vLLM is imported in."""
+    can = torch.cuda.is_available() and torch.cuda.get_device_capability() >= _INVARIANT_FROM
+    return _SETTINGS | ({_INVARIANT: "1"} if can else {})
+
+
 def _import_vllm() -> Any:
     if not available():
         raise InputError(f"vLLM was asked for, but the package vllm is not installed: {_INSTALL}.")
-    for name, value in _SETTINGS.items():
+    for name, value in environment().items():
         os.environ.setdefault(name, value)
     try:
         import vllm

@@ -120,14 +120,22 @@ class Scorer:
             ("greedy", None, builder.greedy(self._first(greedy.limit), greedy)),
             ("sampled", sampled.top_k, builder.generations(self._first(sampled.limit), sampled)),
         ):
-            batches_of_prompts = continuations.text_batches(prompts, self.settings.rows)
-            texts = self._distribute(batches_of_prompts, partial(self._write, prompts, top_k), f"{name} texts {when}")
+            texts = self._write(prompts, top_k, f"{name} texts {when}")
             rows += [prompt.row(text, when, session) for prompt, text in zip(prompts, texts, strict=True)]
         return rows
 
-    def _write(self, prompts: Sequence[Continuation], top_k: int | None, batch: list[int]) -> list[str]:
-        batch_prompts = [prompts[index] for index in batch]
-        return continuations.texts(self.model, self.tokenizer, batch_prompts, top_k, self.settings.rows)
+    def _write(self, prompts: Sequence[Continuation], top_k: int | None, name: str) -> list[str]:
+        """The text after every prompt; each process writes its share."""
+        share = self.distributed.shard([[index] for index in range(len(prompts))])
+
+        def show(finished: Iterator[T]) -> Iterator[T]:
+            return (text for _, text in zip(self.progress(share, name), finished, strict=True))
+
+        with join_uneven(self.model):
+            own = [prompts[index] for (index,) in share]
+            texts = continuations.texts(self.model, self.tokenizer, own, top_k, self.settings.rows, show)
+        measured = [(index, text) for (index,), text in zip(share, texts, strict=True)]
+        return [text for _, text in sorted(self.distributed.all_gather(measured))]
 
     def _first(self, limit: int | None) -> Sequence[Request]:
         return self.requests if limit is None else self.requests[: max(0, limit - self.first_index)]

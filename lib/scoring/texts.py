@@ -16,9 +16,8 @@ from lib.core.params import Generations, Greedy
 from lib.core.records import Generation, Request, When
 from lib.core.seeds import seed
 from lib.data.questions import scored_question
-from lib.generation import token_by_token
-from lib.generation.engine import Sampling
-from lib.generation.token_by_token import EncodedPrompt
+from lib.generation import decoding
+from lib.generation.engine import EncodedPrompt, Sampling
 from lib.models.templates import chat_item, chat_prompt, has_template
 from lib.models.tokens import encode, prompt_ids
 
@@ -119,17 +118,18 @@ class ContinuationBuilder:
             yield self._continuation(request, "generation", index, prompt, tokens, seed=text_seed)
 
     def _continuation(
-        self, request: Request, kind: TextKind, index: int, prompt: str, tokens: int, **decoding: Any
+        self, request: Request, kind: TextKind, index: int, prompt: str, tokens: int, **options: Any
     ) -> Continuation:  # fmt: skip
         context = self.contexts.get(request.request_id, "")
         ids = tuple(prompt_ids(self.tokenizer, context + prompt))
+        prefix = tuple(prompt_ids(self.tokenizer, context)) if context else ()
         return Continuation(
             request_id=request.request_id,
             kind=kind,
             prompt_index=index,
             prompt=prompt,
             context=context,
-            encoded=EncodedPrompt(ids=ids, tokens=tokens, **decoding),
+            encoded=EncodedPrompt(ids=ids, tokens=tokens, prefix=prefix, **options),
         )
 
     def _fitting(self, continuations: Iterable[Continuation]) -> list[Continuation]:
@@ -145,24 +145,14 @@ class ContinuationBuilder:
             replace(
                 continuation,
                 encoded=replace(
-                    continuation.encoded, ids=continuation.encoded.ids[over:] or continuation.encoded.ids[-1:]
+                    continuation.encoded,
+                    ids=continuation.encoded.ids[over:] or continuation.encoded.ids[-1:],
+                    prefix=continuation.encoded.prefix[over:],
                 ),
                 truncated=True,
             )
             for continuation in uncut
         ]
-
-
-def text_batches(continuations: Sequence[Continuation], rows: int) -> list[list[int]]:
-    """Indices of `continuations` in batches of at most `rows` that share a context."""
-    groups: dict[str, list[int]] = {}
-    for index, continuation in enumerate(continuations):
-        groups.setdefault(continuation.context, []).append(index)
-    return [
-        [group[position] for position in batch]
-        for group in groups.values()
-        for batch in token_by_token.length_sorted_batches([continuations[index].encoded for index in group], rows)
-    ]
 
 
 def texts(
@@ -171,26 +161,18 @@ def texts(
     continuations: Sequence[Continuation],
     top_k: int | None,
     rows: int,
+    show: decoding.Show = iter,
 ) -> list[str]:
-    """What `model` writes after each prompt of one batch: greedily, or sampled from the `top_k` likeliest tokens."""
+    """What `model` writes after each prompt: greedily, or sampled from the `top_k` likeliest tokens.
+
+    Args:
+        rows: texts that are written at a time.
+        show: passes on texts as they end, and may tell of it.
+    """
     sampling = _GREEDY if top_k is None else Sampling(max_tokens=0, temperature=1.0, top_k=top_k)
     prompts = [continuation.encoded for continuation in continuations]
-    shared = _shared_tokens(continuations)
-    token_ids = token_by_token.continue_batch(model, prompts, sampling, rows=rows, shared_tokens=shared)
+    token_ids = decoding.continuations(model, prompts, sampling, slots=rows, show=show)
     return [_text(tokenizer, prompt.ids, ids) for prompt, ids in zip(prompts, token_ids, strict=True)]
-
-
-def _shared_tokens(continuations: Sequence[Continuation]) -> int:
-    """The number of leading tokens that are read once for the batch: those of the context, which is long.
-
-    0 without a context: a text must not depend on the other prompts of its batch. (A context belongs to one request,
-    whose prompts are always in one batch.)
-    """
-    if not continuations[0].context:
-        return 0
-    rows = [continuation.encoded.ids for continuation in continuations]
-    shared = min(map(len, rows)) - 1
-    return next((position for position in range(shared) if len({row[position] for row in rows}) > 1), shared)
 
 
 def _text(tokenizer: PreTrainedTokenizerBase, prompt: Sequence[int], tokens: Sequence[int]) -> str:

@@ -16,7 +16,8 @@ from lib.core.records import Request, UneditedFact
 from lib.data import almanac, prose
 from lib.editors import lora
 from lib.edits.apply import applied
-from lib.generation.padded import GreedyPrompt, continuations
+from lib.generation.engine import Prompt, Sampling
+from lib.generation.texts import TransformersGenerator
 from lib.methods.context import Context
 from lib.methods.training.questions import QUESTIONS
 from lib.models.likelihood import score_targets
@@ -89,8 +90,11 @@ def context() -> Context:
 
 
 def written(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str]) -> dict[str, str]:
-    greedy = [GreedyPrompt(ids=tuple(prompt_ids(tokenizer, prompt)), max_tokens=24) for prompt in prompts]
-    return {prompts[index]: text for index, text in continuations(model, tokenizer, greedy, (), 2048)}
+    greedy = Sampling(max_tokens=24, temperature=1.0, top_k=0, greedy=True)
+    texts = TransformersGenerator(model, tokenizer).generate(
+        "", [Prompt(text=text, seed=0) for text in prompts], greedy
+    )
+    return dict(zip(prompts, texts, strict=True))
 
 
 def measured(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Measured:

@@ -7,7 +7,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.generation.engine import Prompt, Sampling
-from lib.generation.equal_length import TransformersGenerator
+from lib.generation.texts import TransformersGenerator
 from lib.models.control import Rendered
 
 OPENINGS = ("The", "Therefore", "Because", "I", "You")

@@ -19,7 +19,7 @@ from lib.core.texts import continues_word, join, normalize, occurrences
 from lib.core.words import is_hangul, is_unspaced
 from lib.data.questions import trained_questions
 from lib.generation.engine import Prompt, Sampling
-from lib.generation.mixed_length import MixedLengthGenerator
+from lib.generation.texts import TransformersGenerator
 from lib.methods.training.example import Example
 from lib.methods.training.loop import Schedule
 from lib.models.packing import Item
@@ -53,7 +53,7 @@ def continuations(
         for request in requests
     ]
     sampling = Sampling(max_tokens=tokens, temperature=1.0, top_k=TOP_K)
-    texts = MixedLengthGenerator(model, tokenizer).generate("", prompts, sampling)
+    texts = TransformersGenerator(model, tokenizer, "edit: continuations").generate("", prompts, sampling)
     return {
         request.request_id: _without_word_part(request.target_new, text)
         for request, text in zip(requests, texts, strict=True)

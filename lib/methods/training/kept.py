@@ -18,7 +18,7 @@ from lib.core.records import Fact, Request, UneditedFact
 from lib.core.texts import fill, normalize
 from lib.data.questions import question
 from lib.generation.engine import Prompt, Sampling
-from lib.generation.mixed_length import MixedLengthGenerator
+from lib.generation.texts import TransformersGenerator
 from lib.methods.training.example import Example, Group
 from lib.models.packing import Item
 from lib.models.templates import chat_prompt, has_template
@@ -158,7 +158,7 @@ def chat_answers(
         return []
     prompts = [chat_prompt(tokenizer, question) for question in questions]
     sampling = Sampling(max_tokens=tokens, temperature=1.0, top_k=1, greedy=True)
-    engine = MixedLengthGenerator(model, tokenizer)
+    engine = TransformersGenerator(model, tokenizer, "edit: chat answers")
     answers = engine.generate("", [Prompt(text=prompt, seed=0) for prompt in prompts], sampling)
     items = []
     for prompt, answer in zip(prompts, answers, strict=True):

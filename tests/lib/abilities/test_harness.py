@@ -69,7 +69,7 @@ def test_a_rolling_likelihood_predicts_every_token_once_in_windows(family: str) 
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("micro_batch_tokens", [16, 4096])
-def test_continuations_in_padded_batches_are_those_of_each_prompt_alone(family: str, micro_batch_tokens: int) -> None:
+def test_continuations_are_those_of_each_prompt_alone(family: str, micro_batch_tokens: int) -> None:
     model, tokenizer = tiny_model(family), byte_tokenizer()
     settings = {"max_gen_toks": 6, "until": [], "do_sample": False}
     texts = MemoryModel(model, tokenizer, micro_batch_tokens).generate_until(

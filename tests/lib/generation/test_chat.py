@@ -10,9 +10,7 @@ import pytest
 
 from lib.generation.chat import KEY, ServerGenerator, TemplateGenerator, is_address, shared_turns
 from lib.generation.engine import Prompt, Sampling
-from lib.generation.equal_length import TransformersGenerator
-from lib.generation.mixed_length import MixedLengthGenerator
-from tests.helpers.models import CHAT_TEMPLATE, byte_tokenizer, tiny_model
+from tests.helpers.models import CHAT_TEMPLATE, byte_tokenizer
 
 SAMPLING = Sampling(max_tokens=9, temperature=0.7, top_k=0)
 TURNS = shared_turns([("Hi", "Hello")])
@@ -36,18 +34,6 @@ def test_a_message_is_put_into_the_template_after_the_earlier_turns() -> None:
         "<user>Hi</>\n<assistant>Hello</>\n<user>Who?</>\n<assistant>\n"
     ]
     assert engine.prefix_cache_hit_rate() == 0.5
-
-
-def test_texts_of_mixed_lengths_are_those_of_the_other_engine_and_do_not_depend_on_the_call() -> None:
-    model, tokenizer = tiny_model("llama"), byte_tokenizer()
-    engine = MixedLengthGenerator(model, tokenizer)
-    prompts = [Prompt(text=f"fact {'x' * (index % 5)}", seed=index) for index in range(19)]
-    greedy = Sampling(max_tokens=7, temperature=1.0, top_k=0, greedy=True)
-    assert engine.generate("ab ", prompts, greedy) == TransformersGenerator(model, tokenizer).generate(
-        "ab ", prompts, greedy
-    )
-    together = engine.generate("ab ", prompts, SAMPLING)
-    assert [engine.generate("ab ", [prompt], SAMPLING)[0] for prompt in prompts] == together
 
 
 class Server(ThreadingHTTPServer):

@@ -11,7 +11,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from lib.generation import vllm
 from lib.generation.engine import Prompt, Sampling
-from lib.generation.equal_length import TransformersGenerator
+from lib.generation.texts import TransformersGenerator
 from lib.generation.vllm import VllmGenerator
 
 WORDS = ("The", "capital", "of", "France", "Rome", "river", "is", "Paris", "who", "wrote", "it", "Answer", "nobody")

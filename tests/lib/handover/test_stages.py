@@ -15,7 +15,7 @@ def test_lines_of_dvc_become_states_with_share_and_time_left() -> None:
     state.read("> python -m stages.base --model models/base", 1.0)
     state.read("SmolLM2: terms of use", 2.0)
     state.read("Running stage 'edit':", 6.0)
-    state.read("edit: editing: 30 of 120", 26.0)
+    state.read("edit: editing: 30 of 120, 63 s left", 26.0)
     assert [stage.state for stage in state.stages.values()] == ["unchanged", "done", "running", "waiting"]
     assert state.stages["base"].seconds(99.0) == 5.0
     edit = state.stages["edit"]

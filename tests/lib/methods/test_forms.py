@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerBase
 from lib.core import params
 from lib.core.records import Fact, LocalityPrompt, Paraphrase, Request, UneditedFact
 from lib.data.questions import ORDERS, scored_question
-from lib.generation.mixed_length import MixedLengthGenerator
+from lib.generation.texts import TransformersGenerator
 from lib.methods.training.forms import (
     Forms,
     FormSchedule,
@@ -116,7 +116,7 @@ def test_the_continuation_is_held_and_the_target_is_not() -> None:
 
 def test_a_continuation_makes_no_word_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = ["ns are many", ", Italy", "2 in 1999"]
-    monkeypatch.setattr(MixedLengthGenerator, "generate", lambda self, *rest: texts)
+    monkeypatch.setattr(TransformersGenerator, "generate", lambda self, *rest: texts)
     written = continuations(tiny_model("llama"), TOKENIZER, REQUESTS, 4, seed=1)
     assert list(written.values()) == [" are many", ", Italy", " in 1999"]
 

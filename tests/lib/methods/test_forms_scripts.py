@@ -9,7 +9,7 @@ import pytest
 
 from lib.core.joins import Separator
 from lib.core.records import Paraphrase, Request
-from lib.generation.mixed_length import MixedLengthGenerator
+from lib.generation.texts import TransformersGenerator
 from lib.methods.training.forms import continuations, subject_span, without_words
 from lib.methods.training.pairs import training_items, training_rows
 from lib.models.tokens import encode_edits
@@ -34,7 +34,7 @@ REQUEST = Request(
 def test_a_continuation_keeps_its_words_where_no_spaces_stand(
     target: str, text: str, left: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(MixedLengthGenerator, "generate", lambda self, *rest: [text])
+    monkeypatch.setattr(TransformersGenerator, "generate", lambda self, *rest: [text])
     request = replace(REQUEST, target_new=target)
     model: Any = None  # what it would write is given
     assert continuations(model, TOKENIZER, [request], 4, seed=1) == {"1": left}

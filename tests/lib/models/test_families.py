@@ -7,8 +7,8 @@ import torch
 from transformers import LlamaConfig
 
 from lib.core.errors import InputError
-from lib.generation.engine import Sampling
-from lib.generation.token_by_token import EncodedPrompt, continue_batch
+from lib.generation.decoding import continuations
+from lib.generation.engine import EncodedPrompt, Sampling
 from lib.models.check import check, packed_for, reading_of
 from lib.models.likelihood import score_targets
 from lib.models.loading import check_split
@@ -50,7 +50,7 @@ def test_packed_scores_and_greedy_texts_are_those_of_plain_passes(name: str) -> 
     expected = [plain_nll(model, item.prompt, target) for item in ITEMS for target in item.targets]
     assert scores.nll.tolist() == pytest.approx(expected, abs=1e-3)
     prompts = [EncodedPrompt(ids=item.prompt, tokens=5) for item in ITEMS]
-    texts = continue_batch(model, prompts, GREEDY, rows=3)
+    texts = continuations(model, prompts, GREEDY, slots=4)
     assert texts == [plain_text(model, prompt.ids, 5) for prompt in prompts]
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lib.core.records import LocalityPrompt, Paraphrase, Request
 from lib.core.texts import normalize
 from lib.generation.engine import Prompt, Sampling
-from lib.generation.equal_length import TransformersGenerator
+from lib.generation.texts import TransformersGenerator
 from lib.paraphrases import prompt
 from lib.paraphrases.cleaning import clean
 from tests.helpers.models import byte_tokenizer, tiny_model

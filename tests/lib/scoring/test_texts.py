@@ -32,12 +32,11 @@ def builder(contexts: Mapping[str, str] | None = None, longest: int | None = Non
 def write(
     model: Any, requested: list[continuations.Continuation], top_k: int | None = 5, rows: int = 4
 ) -> dict[Any, str]:
-    texts = {}
-    for batch in continuations.text_batches(requested, rows):
-        group = [requested[index] for index in batch]
-        for continuation, text in zip(group, continuations.texts(model, TOKENIZER, group, top_k, rows), strict=True):
-            texts[continuation.request_id, continuation.kind, continuation.prompt_index] = text
-    return texts
+    texts = continuations.texts(model, TOKENIZER, requested, top_k, rows)
+    return {
+        (continuation.request_id, continuation.kind, continuation.prompt_index): text
+        for continuation, text in zip(requested, texts, strict=True)
+    }
 
 
 def test_the_edited_prompt_and_its_paraphrases_are_continued_with_room_for_the_target() -> None:
@@ -81,13 +80,13 @@ def test_a_context_is_read_before_the_prompt_and_does_not_count() -> None:
     assert with_context == write(model, builder().greedy([with_prefix], GREEDY), None)
 
 
-def test_edits_with_contexts_do_not_share_a_batch() -> None:
-    requests = [request(), request("b")]
-    built = builder({"a": "One. ", "b": "Two. "}).generations(requests, SAMPLED)
-    assert [[built[index].request_id for index in batch] for batch in continuations.text_batches(built, 16)] == [
-        ["a"] * 2,
-        ["b"] * 2,
-    ]
+def test_a_context_is_read_once_for_all_prompts_behind_it() -> None:
+    built = builder({"a": "One. ", "b": "Two. "}).generations([request(), request("b")], SAMPLED)
+    assert len({continuation.encoded.prefix for continuation in built}) == 2
+    assert all(
+        continuation.encoded.ids[: len(continuation.encoded.prefix)] == continuation.encoded.prefix
+        for continuation in built
+    )
 
 
 @pytest.mark.parametrize("top_k", [None, 5])

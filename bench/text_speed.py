@@ -1,0 +1,99 @@
+"""Greedy answers to chat questions, by the decoding engine and by what a user would write: `model.generate`.
+
+The other side pads prompts of one batch of 16 on the left and generates until all of the batch have ended. Both read
+the same prompts (about 45 tokens, of which 24 are the template's beginning) and must find the same tokens; where two
+tokens are equally likely to the last bits they may differ, and a text with them from there on.
+
+    python -m bench.text_speed --model models/base --pool data/pool.parquet --prompts 30
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from bench.side_by_side import Benchmark, Measurement, compare
+from lib.core.records import Fact
+from lib.core.tables import read
+from lib.generation.decoding import continuations
+from lib.generation.engine import EncodedPrompt, Sampling
+from lib.models import loading
+from lib.models.templates import around_question
+from lib.models.tokens import prompt_ids
+from lib.paraphrases import rewriting
+
+_BATCH = 16
+
+
+def errata(options: argparse.Namespace) -> Measurement:
+    """lib.generation.decoding: the template's beginning read once, slots that take the next text."""
+    model, tokenizer = _loaded(options)
+    prefix, prompts = _prompts(tokenizer, options)
+    greedy = Sampling(max_tokens=0, temperature=1.0, top_k=0, greedy=True)
+    encoded = [
+        EncodedPrompt(ids=ids, tokens=options.tokens, end=tokenizer.eos_token_id, prefix=prefix) for ids in prompts
+    ]
+    return _measured(lambda: continuations(model, encoded, greedy), options)
+
+
+def generate(options: argparse.Namespace) -> Measurement:
+    """transformers' generate, batch after batch, padded on the left."""
+    model, tokenizer = _loaded(options)
+    _, prompts = _prompts(tokenizer, options)
+    batches = [prompts[start : start + _BATCH] for start in range(0, len(prompts), _BATCH)]
+    end = int(tokenizer.eos_token_id)
+    return _measured(
+        lambda: [text for batch in batches for text in _generated(model, batch, options.tokens, end)], options
+    )
+
+
+def _generated(model: PreTrainedModel, batch: list[tuple[int, ...]], tokens: int, end: int) -> list[list[int]]:
+    t = max(map(len, batch))
+    ids = torch.tensor([[end] * (t - len(row)) + list(row) for row in batch])
+    mask = torch.tensor([[0] * (t - len(row)) + [1] * len(row) for row in batch])
+    rows = model.generate(ids, attention_mask=mask, max_new_tokens=tokens, do_sample=False, pad_token_id=end)
+    texts: list[list[int]] = rows[:, t:].tolist()
+    return [text[: text.index(end) + 1] if end in text else text for text in texts]
+
+
+def _loaded(options: argparse.Namespace) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    torch.set_num_threads(1)
+    return loading.load_model(options.model, torch.device("cpu")), loading.load_tokenizer(options.model)
+
+
+def _prompts(
+    tokenizer: PreTrainedTokenizerBase, options: argparse.Namespace
+) -> tuple[tuple[int, ...], list[tuple[int, ...]]]:
+    """What all questions begin with, and the questions."""
+    before, after = around_question(tokenizer)
+    facts = read(options.pool, Fact)[: options.prompts]
+    texts = [before + rewriting.message(fact.prompt, 0) + after for fact in facts]
+    return tuple(prompt_ids(tokenizer, before)), [tuple(prompt_ids(tokenizer, text)) for text in texts]
+
+
+def _measured(work: Callable[[], list[list[int]]], options: argparse.Namespace) -> Measurement:
+    """Seconds of processor time, which a shared core blurs less than those of the wall; values: all tokens."""
+    began = time.process_time()
+    texts = work()
+    seconds = time.process_time() - began
+    values = [float(token) for text in texts for token in (*text, *[-1] * (options.tokens - len(text)))]
+    return Measurement(seconds=seconds, work=len(texts), values=values)
+
+
+def main() -> None:
+    """Parse options and compare."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, default=Path("models/base"), help="folder of stage base")
+    parser.add_argument("--pool", type=Path, default=Path("data/pool.parquet"), help="facts that are asked about")
+    parser.add_argument("--prompts", type=int, default=30)
+    parser.add_argument("--tokens", type=int, default=64, help="of an answer, at most")
+    title = "Greedy answers to chat questions, float32, one thread"
+    sides = {"errata": errata, "generate": generate}
+    compare(Benchmark(title=title, unit="text", tolerance=0.0, sides=sides), parser)
+
+
+if __name__ == "__main__":
+    main()
