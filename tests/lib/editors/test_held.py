@@ -32,7 +32,13 @@ def held_context(**changed: Any) -> Context:
     train = context().train.model_copy(
         update={"objective": "held", "after": 1.0, "keep": 1.0, "epochs": 60, "lr": 0.5, "batch_size": 4}
     )
-    values = {"lora": adapter, "held": Held.model_validate(small), "train": train, "texts": TEXTS, "pool": POOL}
+    values: dict[str, Any] = {
+        "lora": adapter,
+        "held": Held.model_validate(small),
+        "train": train,
+        "texts": TEXTS,
+        "pool": POOL,
+    }
     return replace(context(), **(values | changed))
 
 

@@ -112,9 +112,10 @@ def test_undoing_is_exact_in_half_precision_too(half: torch.dtype) -> None:
 @pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("kind", ["dense", "sparse", "vector"])
 def test_in_half_precision_an_update_below_the_spacing_of_the_weights_is_in_force(kind: str, half: torch.dtype) -> None:
-    model = torch.nn.Sequential(torch.nn.Linear(6, 4)).to(half)
-    model[0].weight.data.fill_(1.0)
-    model[0].bias.data.fill_(1.0)
+    linear = torch.nn.Linear(6, 4)
+    linear.weight.data.fill_(1.0)
+    linear.bias.data.fill_(1.0)
+    model = torch.nn.Sequential(linear).to(half)
     inputs = torch.tensor([[1.0, -1.0, 1.0, -1.0, 0.0, -1.0]]).to(half)  # the outputs are 0
     small = update(kind, 4, 6, scale=torch.finfo(half).eps / 20)
     added = small.shift if kind == "vector" else small.dense() @ inputs[0].float()

@@ -83,6 +83,6 @@ def test_stochastic_rounding_keeps_the_mean_and_the_seed_decides(dtype: torch.dt
         values = torch.full((100_000,), value)
         rounded = stochastically_rounded(values, dtype, torch.Generator().manual_seed(0))
         assert abs(rounded.float().mean() - value) < spacing / 100
-        assert rounded.float().unique().numel() == (1 if value == 1.0 else 2)
+        assert len({*rounded.tolist()}) == (1 if value == 1.0 else 2)
         assert torch.equal(rounded, stochastically_rounded(values, dtype, torch.Generator().manual_seed(0)))
     assert torch.full((1,), 1 + spacing / 4).to(dtype) == 1.0

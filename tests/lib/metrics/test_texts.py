@@ -8,6 +8,7 @@ import pytest
 
 from lib.core.records import Divergence, Generation
 from lib.core.tables import schema
+from lib.core.texts import says
 from lib.metrics import consistency, scores
 from lib.metrics import texts as text_metrics
 from lib.metrics.fluency import fluency
@@ -55,7 +56,7 @@ def texts(*rows: tuple[str, Kind, str], **changed: Any) -> pl.DataFrame:
 def test_a_text_says_the_target_where_it_begins_with_it_to_the_end_of_a_word(
     text: str, target: str, expected: bool
 ) -> None:
-    assert text_metrics.says(text, target) == expected
+    assert says(text, target) == expected
 
 
 def test_exact_match_is_the_share_of_an_edits_prompts_of_a_kind() -> None:
