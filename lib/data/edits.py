@@ -28,7 +28,7 @@ class CheckedEdits:
     """A dataset whose edits can be made together, and how many of each fault were taken out."""
 
     loaded: Loaded
-    faults: Mapping[Fault, int]
+    faults: Mapping[str, int]
     subjects_repeated: int
     """Edits whose subject stands in the prompt more than once; of whole words the first is taken."""
 
@@ -65,7 +65,7 @@ def checked(loaded: Loaded) -> CheckedEdits:
     rejects = sorted([*loaded.rejects, *check.rejects], key=lambda reject: (reject.file, reject.line))
     return CheckedEdits(
         loaded=replace(loaded, requests=sound, rejects=rejects if check.rejects else loaded.rejects),
-        faults=check.faults,
+        faults=dict(check.faults.items()),
         subjects_repeated=_note_repeated(sound),
     )
 
