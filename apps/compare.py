@@ -112,10 +112,6 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-if __name__ == "__main__":
-    run(main)
-
-
 def table(comparison: Comparison) -> str:
     """The comparison as a Markdown table, and what it should be read with."""
     head = ("", "N", f"A: {comparison.a}", f"B: {comparison.b}", "B - A", "95 % (1.96 SE)", "95 % (bootstrap)",
@@ -147,3 +143,7 @@ def _line(row: ComparisonRow) -> str:
 
 def _signed(value: float) -> str:
     return f"{round(value, 2) + 0.0:+.2f}"  # never -0.00
+
+
+if __name__ == "__main__":
+    run(main)

@@ -17,7 +17,7 @@ from apps.outcome import FinishedEdit, outcome_of
 from apps.pipeline import repro
 from apps.verify import named_of, read_facts, scored_requests, shown_progress
 from lib.core.errors import InputError
-from lib.core.files import read_json
+from lib.core.files import put_in_place, read_json
 from lib.core.params import Model, Train, check, did_you_mean, with_held_lora, with_recipe
 from lib.core.records import EvaluationPrompt, Request, scored_on
 from lib.core.tables import read, write
@@ -73,7 +73,7 @@ def add(bundle: Bundle, facts: Path, settings: Sequence[str], console: Console) 
     staged = _sum(bundle, run / "sum", changed, total, everything, [*old, *requests])
     bundle.set_aside()
     for path in list(staged.folder.iterdir()):
-        shutil.move(path, bundle.folder / path.name)
+        put_in_place(path, bundle.folder / path.name)
     remember(bundle)
     return outcome_of(bundle, checked.rejects)
 

@@ -6,9 +6,9 @@ the answer is no: the verdict is not `safe`, or what was made again is not equal
 
 import json
 import logging
-import runpy
 import sys
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -70,7 +70,7 @@ def door(module: str, arguments: list[str], *examples: str) -> None:
     """Run a module of apps/ with these arguments, as `python -m` does; its help gets the examples."""
     sys.argv = [f"errata {module.rpartition('.')[2]}", *arguments]
     try:
-        runpy.run_module(module, run_name="__main__", alter_sys=False)
+        run(import_module(module).main, with_parent=False)
     finally:
         if {"-h", "--help"} & set(arguments):
             print("\nExample: " + "   or: ".join(examples))

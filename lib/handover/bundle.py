@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.core.errors import InputError
-from lib.core.files import read_json, write_json
+from lib.core.files import put_in_place, read_json, write_json
 from lib.core.params import Model, Scoring, check
 from lib.core.records import Request
 from lib.edits.store import INFO
@@ -123,7 +123,7 @@ class Bundle:
         target = self.folder / _EARLIER / f"{len(self.earlier()):04d}"
         target.mkdir(parents=True)
         for path in [path for path in self.folder.iterdir() if path.name not in _STAYS]:
-            shutil.move(path, target / path.name)
+            put_in_place(path, target / path.name)
 
     def earlier(self) -> list[Path]:
         """What the folder held before each change, the oldest first."""
@@ -139,7 +139,7 @@ class Bundle:
         for path in [path for path in self.folder.iterdir() if path.name not in _STAYS]:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         for path in list(folders[-1].iterdir()):
-            shutil.move(path, self.folder / path.name)
+            put_in_place(path, self.folder / path.name)
         folders[-1].rmdir()
 
 
