@@ -24,7 +24,7 @@ from lib.core.records import Score
 from lib.core.tables import read
 from tests.helpers.imports import ROOT, closure
 from tests.helpers.repositories import commit, git, small_repository
-from tests.helpers.stages import SMALL
+from tests.helpers.stages import small
 
 DAG: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")
 
@@ -126,7 +126,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
         subprocess.run(command, cwd=folder, check=True)
     dvc(folder, "init", "-q")
     quick = YAML(typ="safe").load(folder / "params.yaml")
-    quick |= SMALL
+    quick = small(quick)
     quick["facts"]["limit"] = 12
     quick["para"]["n"] = 3
     quick["neighbors"]["n"] = 2

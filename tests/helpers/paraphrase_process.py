@@ -24,15 +24,18 @@ from lib.generation.engine import Generator
 from lib.paraphrases import chunks
 from lib.paraphrases.draws import SampledText, SamplingPlan, draw
 from stages import paraphrase
-from tests.helpers.stages import SMALL
+from tests.helpers.stages import small
 
 if __name__ == "__main__":
-    changes, read_params, rank = SMALL | json.loads(sys.argv.pop(1)), params.read_params, os.environ.get("RANK", "0")
+    changes, read_params, rank = json.loads(sys.argv.pop(1)), params.read_params, os.environ.get("RANK", "0")
     folder = Path(os.environ["DVC_ROOT"])
 
     def changed_params(path: Path = params.PARAMS_FILE) -> dict[str, Any]:
         values = read_params(path)
-        for section, changed in changes.items() if path == params.PARAMS_FILE else ():
+        if path != params.PARAMS_FILE:
+            return values
+        values = small(values)
+        for section, changed in changes.items():
             values[section] = values[section] | changed if isinstance(changed, dict) else changed
         return values
 

@@ -14,6 +14,11 @@ SMALL = {"dataset": "world", "model": "tiny"}
 """What tests run with in place of the repository's real model: a fixture that needs no download."""
 
 
+def small(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of params.yaml with SMALL in it, and the engine for texts that is always there and starts at once."""
+    return {**values, **SMALL, "para": values["para"] | {"backend": "transformers"}}
+
+
 def run_main(stage: ModuleType, paths: Mapping[str, Path]) -> None:
     """The stage's main function, with these paths as its options."""
     stage.main(stage.parser().parse_args([f"--{name}={path}" for name, path in paths.items()]))
@@ -24,7 +29,10 @@ def change_params(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
 
     def changed_params(path: Path = params.PARAMS_FILE) -> dict[str, Any]:
         values = READ_PARAMS(path)
-        for name, change in (SMALL | changes).items() if path == params.PARAMS_FILE else ():
+        if path != params.PARAMS_FILE:
+            return values
+        values = small(values)
+        for name, change in changes.items():
             values[name] = values[name] | change if isinstance(change, dict) else change
         return values
 
