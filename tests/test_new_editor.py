@@ -16,9 +16,8 @@ from lib.core.records import Score
 from lib.core.tables import read
 from lib.edits.store import load_edit
 from lib.edits.updates import LowRank
-from tests.helpers import small
+from tests.helpers import small, stages
 from tests.helpers.imports import ROOT
-from tests.helpers.stages import small
 
 pytestmark = pytest.mark.slow
 
@@ -44,7 +43,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert not (folder / name).exists()
         (folder / name).write_text(text)
     named = YAML(typ="safe").load(folder / "params.yaml")
-    named = small(named)
+    named = stages.small(named)
     named["editor"] = next(Path(name).stem for name in blocks())
     YAML().dump(named, folder / "params.yaml")
     files = options(folder, "score")
