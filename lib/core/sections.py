@@ -70,7 +70,7 @@ class Para(Section):
     n: int = Field(ge=0, description="paraphrases kept per edit, after cleaning")
     evaluation: int = Field(ge=0, description="generalization prompts made for an edit whose dataset has none")
     backend: Literal["auto", "vllm", "transformers"] = Field(
-        description="what writes the texts; auto: vllm on a GPU where it is installed, else transformers"
+        description="what writes the texts; auto: vllm where it is installed, else transformers"
     )
     tensor_parallel: int = Field(ge=1, description="vllm: GPUs that one engine's model is spread over")
     seed: int = Field(ge=0, description="of everything that this section draws")

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from lib.core.errors import InputError
 from lib.core.files import read_json
@@ -14,6 +14,9 @@ from lib.generation.chat import ServerGenerator, TemplateGenerator, is_address
 from lib.generation.engine import Generator
 from lib.models.manifest import MANIFEST, weights_folder
 from lib.runtime.machine import device
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 CHATS = ("chat", "rewrite")
 """para.method: those by which a chat model writes."""
@@ -54,22 +57,30 @@ def _chat(para: Para, base: Path) -> Iterator[Generator]:
     """
     from lib.generation.texts import TransformersGenerator
     from lib.models import loading
-    from lib.models.templates import has_template
 
     if para.model is not None and is_address(para.model):
         yield ServerGenerator(para.model)
         return
     if para.model is None and backend_of(para) == "vllm":
+        tokenizer = loading.load_tokenizer(base)
+        _check_template(tokenizer, para, base)
         with _continuing(para, base) as engine:
-            yield TemplateGenerator(engine, loading.load_tokenizer(base))
+            yield TemplateGenerator(engine, tokenizer)
         return
     model, tokenizer = loading.load_writer(base if para.model is None else Path(para.model), device())
+    _check_template(tokenizer, para, base)
+    yield TemplateGenerator(TransformersGenerator(model, tokenizer, _LABEL), tokenizer)
+
+
+def _check_template(tokenizer: "PreTrainedTokenizerBase", para: Para, base: Path) -> None:
+    """Raise InputError where the writer's tokenizer has no chat template."""
+    from lib.models.templates import has_template
+
     if not has_template(tokenizer):
         raise InputError(
             f"para.model: wanted a chat model, for para.method={para.method}; found {para.model or base}, whose "
             "tokenizer has no chat template"
         )
-    yield TemplateGenerator(TransformersGenerator(model, tokenizer, _LABEL), tokenizer)
 
 
 @contextmanager

@@ -22,7 +22,14 @@ from tests.helpers.models import CHAT_TEMPLATE, byte_tokenizer
 from tests.helpers.stages import change_params, run_main
 
 SETTINGS = section("para", Para).model_copy(
-    update={"method": "rewrite", "n": 6, "samples": 1, "rules_distance": 1.0, "chat_distance": 1.0}
+    update={
+        "method": "rewrite",
+        "backend": "transformers",
+        "n": 6,
+        "samples": 1,
+        "rules_distance": 1.0,
+        "chat_distance": 1.0,
+    }
 )
 BARE = replace(small.REQUESTS[0], request_id="bare", subject="Kim", prompt="Kim never sings", paraphrases=())
 RULED = replace(BARE, request_id="ruled", subject="Lea", prompt="Lea lives in")
@@ -101,9 +108,10 @@ def test_without_a_template_rules_rewrite_alone(run_stage: RunStage, writer: Cha
     assert (writer.messages, metrics["backend"]) == ([], None)
 
 
-def test_chat_asked_for_without_a_template_is_an_error(run_stage: RunStage) -> None:
+@pytest.mark.parametrize("backend", ["transformers", "vllm"])
+def test_chat_asked_for_without_a_template_is_an_error(run_stage: RunStage, backend: str) -> None:
     with pytest.raises(ValueError, match=r"para.model: wanted a chat model, for para.method=chat; found .*models/base"):
-        run_stage(template=False, engine=real_generator, method="chat")
+        run_stage(template=False, engine=real_generator, method="chat", backend=backend)
 
 
 def test_what_is_far_from_its_prompt_is_dropped(run_stage: RunStage) -> None:
