@@ -18,7 +18,7 @@ from lib.core.run import run
 from lib.edits.apply import applied
 from lib.edits.edit import Edit
 from lib.edits.store import load_edit, was_dropped
-from lib.generation.engine import Prompt, Sampling
+from lib.generation.engine import Prompt, greedy
 from lib.generation.texts import TransformersGenerator
 from lib.models import loading
 from lib.models.templates import chat_prompt, has_template
@@ -43,7 +43,7 @@ def main() -> None:
     model = loading.load_model(options.model, device())
     generator = TransformersGenerator(model, tokenizer)
     tokens = options.tokens or (_CHAT_TOKENS if options.chat else _TOKENS)
-    sampling = Sampling(max_tokens=tokens, temperature=1.0, top_k=0, greedy=True)
+    sampling = greedy(tokens)
 
     def prompt(text: str) -> Prompt:
         return Prompt(text=chat_prompt(tokenizer, text) if options.chat else text, seed=0)

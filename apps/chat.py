@@ -6,7 +6,8 @@ from collections.abc import Callable
 from rich.console import Console
 
 from apps.ask import side_by_side
-from apps.speaking import CHAT_TOKENS, Speaker, greedy
+from apps.speaking import CHAT_TOKENS, Speaker
+from lib.generation.engine import greedy
 from lib.models.templates import Turn
 
 NEW = "/new"

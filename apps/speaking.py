@@ -11,7 +11,7 @@ from lib.core.params import ROOT
 from lib.edits.apply import applied
 from lib.edits.edit import Edit
 from lib.edits.store import INFO, load_edit, was_dropped
-from lib.generation.engine import Prompt, Sampling
+from lib.generation.engine import Prompt, Sampling, greedy
 from lib.generation.texts import TransformersGenerator
 from lib.handover.bases import base_of, named_model, present_base
 from lib.handover.bundle import Bundle
@@ -68,11 +68,6 @@ class Speaker:
                 f"{self.name}: wanted a model with a chat template; found one that continues texts. Ask it by the "
                 'beginning of a sentence: errata ask "The capital of France is"'
             )
-
-
-def greedy(tokens: int) -> Sampling:
-    """The likeliest token at every step."""
-    return Sampling(max_tokens=tokens, temperature=1.0, top_k=0, greedy=True)
 
 
 def opened(model: str | None, edit: Path | None) -> Speaker:

@@ -19,7 +19,7 @@ from bench.side_by_side import Benchmark, Measurement, compare
 from lib.core.records import Fact
 from lib.core.tables import read
 from lib.generation.decoding import continuations
-from lib.generation.engine import EncodedPrompt, Sampling
+from lib.generation.engine import EncodedPrompt, greedy
 from lib.models import loading
 from lib.models.templates import around_question
 from lib.models.tokens import prompt_ids
@@ -32,11 +32,10 @@ def errata(options: argparse.Namespace) -> Measurement:
     """lib.generation.decoding: the template's beginning read once, slots that take the next text."""
     model, tokenizer = _loaded(options)
     prefix, prompts = _prompts(tokenizer, options)
-    greedy = Sampling(max_tokens=0, temperature=1.0, top_k=0, greedy=True)
     encoded = [
         EncodedPrompt(ids=ids, tokens=options.tokens, end=tokenizer.eos_token_id, prefix=prefix) for ids in prompts
     ]
-    return _measured(lambda: continuations(model, encoded, greedy), options)
+    return _measured(lambda: continuations(model, encoded, greedy()), options)
 
 
 def generate(options: argparse.Namespace) -> Measurement:

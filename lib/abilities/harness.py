@@ -27,7 +27,7 @@ from lib.core.errors import InputError
 from lib.core.params import PRESETS, did_you_mean
 from lib.core.run import progress
 from lib.generation.decoding import continuations
-from lib.generation.engine import GREEDY, EncodedPrompt
+from lib.generation.engine import EncodedPrompt, greedy
 from lib.generation.texts import stopped, text_of
 from lib.models.check import packed_for
 from lib.models.likelihood import score_targets
@@ -238,7 +238,7 @@ class MemoryModel(LM):  # type: ignore[misc]  # lm_eval is untyped
             ids = ids[-max(1, self.longest - tokens) :]
             encoded.append(EncodedPrompt(ids=tuple(ids), tokens=tokens, end=self.tokenizer.eos_token_id))
         token_ids = continuations(
-            self.model, encoded, GREEDY, ended=stopped(self.tokenizer, stop), cache_tokens=self.micro_batch_tokens,
+            self.model, encoded, greedy(), ended=stopped(self.tokenizer, stop), cache_tokens=self.micro_batch_tokens,
             show=lambda texts: self._shown(texts, "abilities: answers", len(encoded)),
         )  # fmt: skip
         return [text_of(self.tokenizer, ids, stop) for ids in token_ids]

@@ -136,7 +136,12 @@ class Model(Section):
     @property
     def public_name(self) -> str:
         """What an edit that is passed on calls its base: never a path of this machine."""
-        return PurePath(self.name).name if self.source in ("folder", "gguf") else self.name
+        return public_name(self.source, self.name)
+
+
+def public_name(source: str, name: str) -> str:
+    """The name of a model, of a preset or a manifest, without the path of a folder or file on this machine."""
+    return PurePath(name).name if source in ("folder", "gguf") else name
 
 
 class SourceFile(Section):

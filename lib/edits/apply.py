@@ -1,7 +1,7 @@
 """An Edit in force while a block lasts, undone to the bit: the only code that applies one to a model."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -114,11 +114,8 @@ def low_rank_branch(
             inner = right.mT[torch.arange(len(right), device=right.device)[:, None], inputs[0]]
         return output + scale * (inner @ left.mT)
 
-    handle = module.register_forward_hook(add)
-    try:
+    with _hooked(module, add):
         yield
-    finally:
-        handle.remove()
 
 
 @contextmanager
@@ -131,16 +128,18 @@ def _beside(module: nn.Module, delta: Tensor) -> Iterator[None]:
             return output + nn.functional.embedding(inputs[0], delta.T)
         return output + inputs[0] @ delta.mT
 
-    handle = module.register_forward_hook(add)
-    try:
+    with _hooked(module, add):
         yield
-    finally:
-        handle.remove()
+
+
+def _beside_bias(module: nn.Module, shift: Tensor) -> AbstractContextManager[None]:
+    return _hooked(module, lambda _, __, output: output + shift.to(output))
 
 
 @contextmanager
-def _beside_bias(module: nn.Module, shift: Tensor) -> Iterator[None]:
-    handle = module.register_forward_hook(lambda _, inputs, output: output + shift.to(output))
+def _hooked(module: nn.Module, add: Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor]) -> Iterator[None]:
+    """Within it, the module's output is what `add` makes of it."""
+    handle = module.register_forward_hook(add)
     try:
         yield
     finally:

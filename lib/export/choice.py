@@ -18,6 +18,7 @@ from lib.core.records import Request
 from lib.edits.apply import applied
 from lib.edits.edit import Edit
 from lib.export.merge import StoredForm, check_new, merged, stored_model, written
+from lib.models.cached import plain_nll
 from lib.models.loading import load_tokenizer, quiet_transformers
 from lib.models.manifest import weights_folder
 from lib.models.tokens import encode
@@ -140,16 +141,10 @@ def _scored(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests
     for request in requests:
         targets = [target for target in (request.target_new, request.target_true) if target is not None]
         (item,) = encode(tokenizer, [request.prompt], [targets], [request.separator])
-        values = [_nll(model, item.prompt, target) for target in item.targets]
+        values = [float(plain_nll(model, [(item.prompt, target)])[0].sum()) for target in item.targets]
         new.append(values[0])
         true.append(values[1] if len(values) > 1 else None)
     return Likelihoods(new=tuple(new), true=tuple(true))
-
-
-def _nll(model: PreTrainedModel, prompt: Sequence[int], target: Sequence[int]) -> float:
-    ids = torch.tensor([[*prompt, *target]])
-    logits: torch.Tensor = model(ids).logits[0, len(prompt) - 1 : -1].float()
-    return float(torch.nn.functional.cross_entropy(logits, torch.tensor(target), reduction="sum"))
 
 
 def _line(label: str, likelihoods: Likelihoods, difference: float | None = None) -> str:

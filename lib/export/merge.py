@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -19,6 +19,7 @@ from transformers import AutoModelForCausalLM
 
 from lib.core.errors import InputError
 from lib.core.files import put_in_place, read_json, write_json
+from lib.core.presets import public_name
 from lib.edits.apply import check_fits, own_orientation, tied
 from lib.edits.edit import Edit
 from lib.edits.updates import Vector
@@ -127,7 +128,7 @@ def written(
             shutil.copy2(file, unfinished / file.name)
         manifest = read_json(base / MANIFEST)
         origin = {name: manifest[name] for name in ("revision", "source")}
-        origin["name"] = PurePath(manifest["name"]).name if origin["source"] in ("folder", "gguf") else manifest["name"]
+        origin["name"] = public_name(manifest["source"], manifest["name"])
         write_json(unfinished / PROVENANCE, {"base": origin, "edit": dict(edit.info), "weights": form.described()})
         yield unfinished
         put_in_place(unfinished, folder)

@@ -13,6 +13,8 @@ from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import Cache, CacheLayerMixin
 
 from lib.generation.attention import OneTokenAttention
+from lib.models.packing import layer_masks
+from lib.models.tokens import common
 
 KeysValues = tuple[tuple[Tensor, Tensor], ...]
 """Keys and values [1, h, t, d] of every layer."""
@@ -61,12 +63,6 @@ class Reader:
         step = torch.tensor([list(ids)], device=self._model.device)
         logits = self._model(step, past_key_values=cache, use_cache=True, logits_to_keep=1).logits[:, -1].float()
         return Read(cache=tuple((layer.keys, layer.values) for layer in cache.layers), logits=logits)
-
-
-def common(first: Sequence[int], second: Sequence[int]) -> int:
-    """Length of the common beginning."""
-    pairs = zip(first, second, strict=False)
-    return next((index for index, (a, b) in enumerate(pairs) if a != b), min(len(first), len(second)))
 
 
 class SlotLayer(CacheLayerMixin):  # type: ignore[misc]  # transformers is untyped here
@@ -160,16 +156,5 @@ class Slots:
 
     def _mask(self) -> Tensor | dict[str, Tensor]:
         """What is added to the scores [s, 1, 1, l]; where a model's layers differ (Gemma), of every kind of layer."""
-        config = self._model.config.get_text_config()
-        distance = self._places - torch.arange(self.length, device=self._places.device)  # [s, l]
-        masks = {"full_attention": self._added(distance >= 0)}
-        window = getattr(config, "sliding_window", None)
-        if window is None:
-            return masks["full_attention"]
-        masks["sliding_attention"] = self._added((distance >= 0) & (distance < window))
-        kinds = set(getattr(config, "layer_types", None) or ["sliding_attention"])
-        return masks[kinds.pop()] if len(kinds) == 1 else {kind: masks[kind] for kind in kinds}
-
-    def _added(self, visible: Tensor) -> Tensor:
-        mask = torch.zeros(visible.shape, dtype=self._model.dtype, device=visible.device)
-        return mask.masked_fill_(~visible, torch.finfo(mask.dtype).min)[:, None, None]
+        distance = (self._places - torch.arange(self.length, device=self._places.device))[:, None]  # [s, 1, l]
+        return layer_masks(distance >= 0, distance, self._model.dtype, self._model.config.get_text_config())

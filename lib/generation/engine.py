@@ -40,8 +40,9 @@ class Sampling:
     greedy: bool = False
 
 
-GREEDY = Sampling(max_tokens=0, temperature=1.0, top_k=0, greedy=True)
-"""The likeliest token, as many as the prompt asks for."""
+def greedy(tokens: int = 0) -> Sampling:
+    """The likeliest token at every step, `tokens` times at most; the number of an EncodedPrompt is its own."""
+    return Sampling(max_tokens=tokens, temperature=1.0, top_k=0, greedy=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -62,7 +62,7 @@ def packed_for(model: nn.Module, items: Sequence[Item]) -> Packed:
     Raises InputError where an item has more tokens than the model positions, or a token that its embedding lacks.
     """
     reading = reading_of(model)
-    longest = max((len(item.prompt) + max(map(len, item.targets)) - 1 for item in items), default=0)
+    longest = max((item.pair_length for item in items), default=0)
     if reading.positions is not None and longest > reading.positions:
         raise InputError(
             f"{type(model).__name__} has positions for {reading.positions} tokens; a prompt and its target take "

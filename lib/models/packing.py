@@ -44,6 +44,11 @@ class Item:
         """Tokens that the item takes in a row."""
         return len(self.prompt) + sum(len(target) - 1 for target in self.targets)
 
+    @property
+    def pair_length(self) -> int:
+        """Tokens that are read of the prompt with the longest of its targets, whose last one is only predicted."""
+        return len(self.prompt) + max(map(len, self.targets)) - 1
+
 
 @dataclass(frozen=True, kw_only=True)
 class Packed:
@@ -157,7 +162,7 @@ def _pack_isolated(items: Sequence[Item]) -> Packed:
         for index, item in enumerate(items)
         for branch, target in enumerate(item.targets, start=1)
     ]
-    t = max(len(prompt) + len(target) - 1 for _, _, prompt, target in pairs)
+    t = max(item.pair_length for item in items)
     grid = torch.zeros(4, len(pairs), t, dtype=torch.long)  # ids, positions, item, branch
     grid[2] = -1
     query: list[int] = []

@@ -49,7 +49,7 @@ def encode(
     items = []
     for prompt, alone, answers in zip(prompts, text_ids(tokenizer, prompts), targets, strict=True):
         sequences = [next(encoded) for _ in answers]
-        shared = min([len(alone), *(_common(alone, ids) for ids in sequences)])
+        shared = min([len(alone), *(common(alone, ids) for ids in sequences)])
         for target, ids in zip(answers, sequences, strict=True):
             if len(ids) <= shared:
                 raise InputError(f"target {target!r} after {prompt!r}: the tokenizer leaves it no token of its own")
@@ -125,7 +125,7 @@ def _appended(tokenizer: PreTrainedTokenizerBase) -> int:
     return next((count for count in behind if ids[len(ids) - count - len(bare) : len(ids) - count] == bare), 0)
 
 
-def _common(first: Sequence[int], second: Sequence[int]) -> int:
+def common(first: Sequence[int], second: Sequence[int]) -> int:
     """Length of the common beginning."""
     count = 0
     for a, b in zip(first, second, strict=False):

@@ -33,10 +33,9 @@ def check_texts(
     if (end := tokenizer.eos_token_id) is not None and end >= reading.vocabulary:
         raise InputError(_without_row("the end of a text", int(end), tokenizer, name, reading.vocabulary))
     for label, item in _encoded(tokenizer, _texts(tokenizer, requests, pool)):
-        length = len(item.prompt) + max(map(len, item.targets)) - 1
-        if reading.positions is not None and length > reading.positions:
+        if reading.positions is not None and item.pair_length > reading.positions:
             raise InputError(
-                f"{label}: its prompt and target take {length:,} tokens; {name} has positions for "
+                f"{label}: its prompt and target take {item.pair_length:,} tokens; {name} has positions for "
                 f"{reading.positions:,}. Shorten the prompt, or use a model with more positions"
             )
         largest = max(max(item.prompt), *(max(target) for target in item.targets))

@@ -17,12 +17,9 @@ from lib.core.records import Generation, Request, When
 from lib.core.seeds import seed
 from lib.data.questions import scored_question
 from lib.generation import decoding
-from lib.generation.engine import EncodedPrompt, Sampling
+from lib.generation.engine import EncodedPrompt, Sampling, greedy
 from lib.models.templates import chat_item, chat_prompt, has_template
 from lib.models.tokens import encode, prompt_ids
-
-_GREEDY = Sampling(max_tokens=0, temperature=1.0, top_k=0, greedy=True)
-
 
 TextKind = Literal["efficacy", "generalization", "generation", "chat"]
 
@@ -169,7 +166,7 @@ def texts(
         rows: texts that are written at a time.
         show: passes on texts as they end, and may tell of it.
     """
-    sampling = _GREEDY if top_k is None else Sampling(max_tokens=0, temperature=1.0, top_k=top_k)
+    sampling = greedy() if top_k is None else Sampling(max_tokens=0, temperature=1.0, top_k=top_k)
     prompts = [continuation.encoded for continuation in continuations]
     token_ids = decoding.continuations(model, prompts, sampling, slots=rows, show=show)
     return [_text(tokenizer, prompt.ids, ids) for prompt, ids in zip(prompts, token_ids, strict=True)]

@@ -15,8 +15,9 @@ from typer.testing import CliRunner
 
 from apps.chat import chat
 from apps.serve import server
-from apps.speaking import Speaker, greedy, opened
+from apps.speaking import Speaker, opened
 from errata.command import app
+from lib.generation.engine import greedy
 from lib.handover.bundle import Bundle
 from tests.helpers.bundles import small_bundle
 from tests.helpers.small import REQUESTS

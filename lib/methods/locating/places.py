@@ -84,7 +84,7 @@ def states(
 
         with suppress(Complete), ExitStack() as stack:
             for part in parts:
-                stack.enter_context(_read(model.get_submodule(part[0]), part, keep))
+                stack.enter_context(reading(model.get_submodule(part[0]), part, keep))
             model.base_model(input_ids=ids, attention_mask=mask, use_cache=False)
     return {part: torch.cat(pieces) for part, pieces in collected.items()}
 
@@ -94,7 +94,7 @@ class Complete(Exception):  # noqa: N818 - ends a forward pass that has nothing 
 
 
 @contextmanager
-def _read(
+def reading(
     module: nn.Module, part: tuple[str, Side], keep: Callable[[tuple[str, Side], Tensor], None]
 ) -> Iterator[None]:
     """Within it, `keep` gets what goes into or comes out of the module in every pass."""

@@ -7,19 +7,18 @@ it is and why.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from lib.methods.locating.places import Side
+from lib.methods.locating.places import Side, reading
 from lib.methods.locating.search_rows import Rows
 from lib.methods.locating.split_passes import Recorder, at_targets, cannot_split, shifted
-from lib.models.architecture import hidden_of
 
 _logger = logging.getLogger(__name__)
 _SAME = {torch.float32: 1e-3, torch.float64: 1e-6}
@@ -97,8 +96,10 @@ def first_pass(model: PreTrainedModel, rows: Rows, path: str, parts: Sequence[tu
     reason = cannot_split(model)
     passes: Passes = whole_passes
     with torch.no_grad(), ExitStack() as stack:
-        for name, side in {*parts, (path, "output")}:
-            stack.enter_context(_reading(collected, model.get_submodule(name), (name, side), at))
+        for part in {*parts, (path, "output")}:
+            stack.enter_context(
+                reading(model.get_submodule(part[0]), part, lambda key, values: collected.update({key: values[at]}))
+            )
         if reason is None:
             recorder = Recorder(model, path)
             hidden = recorder.through(rows)
@@ -128,19 +129,3 @@ def _of_whole(rows: Rows, hidden: Tensor) -> Tensor:
 def _tell(model: PreTrainedModel, reason: str) -> None:
     name = f"{type(model).__name__} (model_type {model.config.model_type!r})"
     _logger.warning("%s: value searches go through whole passes: %s", name, reason)
-
-
-@contextmanager
-def _reading(
-    collected: dict[tuple[str, Side], Tensor], module: nn.Module, part: tuple[str, Side], at: tuple[Tensor, Tensor]
-) -> Iterator[None]:
-    """Within it, what goes into or comes out of the module at the rows and columns `at` is collected."""
-
-    def keep(module: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:
-        collected[part] = (inputs[0] if part[1] == "input" else hidden_of(output))[at]
-
-    handle = module.register_forward_hook(keep)
-    try:
-        yield
-    finally:
-        handle.remove()

@@ -17,7 +17,7 @@ from lib.core.params import Held
 from lib.core.records import Fact, Request, UneditedFact
 from lib.core.texts import fill, normalize
 from lib.data.questions import question
-from lib.generation.engine import Prompt, Sampling
+from lib.generation.engine import Prompt, greedy
 from lib.generation.texts import TransformersGenerator
 from lib.methods.training.example import Example, Group
 from lib.models.packing import Item
@@ -157,9 +157,8 @@ def chat_answers(
     if not has_template(tokenizer) or not tokens:
         return []
     prompts = [chat_prompt(tokenizer, question) for question in questions]
-    sampling = Sampling(max_tokens=tokens, temperature=1.0, top_k=1, greedy=True)
     engine = TransformersGenerator(model, tokenizer, "edit: chat answers")
-    answers = engine.generate("", [Prompt(text=prompt, seed=0) for prompt in prompts], sampling)
+    answers = engine.generate("", [Prompt(text=prompt, seed=0) for prompt in prompts], greedy(tokens))
     items = []
     for prompt, answer in zip(prompts, answers, strict=True):
         ids, longer = prompt_ids(tokenizer, prompt), prompt_ids(tokenizer, prompt + answer)
