@@ -7,19 +7,17 @@ from pathlib import Path
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from lib import datasets
 from lib.core.errors import InputError
-from lib.core.params import Dataset, Facts, Own, preset, section
 from lib.core.records import Reject, Request
 from lib.core.texts import contains
-from lib.generation.engine import Prompt, Sampling
+from lib.generation.engine import Prompt, greedy
 from lib.generation.texts import TransformersGenerator
+from lib.handover import facts
 
 _TOKENS = 12
 _WORDS = 5
 """Longest answer that is taken for the old one: what a model says of a subject it never heard of has no end."""
 _ANSWER_END = re.compile(r"[.!?](?=\s|$)|[\n,;:()\u3002\uff01\uff1f\uff0c\uff1b]")
-_NO_POOL = "none"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +47,7 @@ class AnswerNow:
 
 def checked_facts(path: Path) -> CheckedFacts:
     """The facts of the file. Raises InputError where none of its rows can be used, or its columns are not those."""
-    facts = section("facts", Facts).model_copy(update={"limit": None})
-    own = Own(path=str(path), pool=_NO_POOL)
-    values = preset("datasets", "own", Dataset)
-    files = {role: source.path for role, source in datasets.find(values, facts, own).items()}
-    loaded = datasets.load(values.loader, files, facts, values, own)
+    loaded = facts.checked_facts(path)
     if not loaded.requests:
         raise InputError("\n".join([f"{path}: no row can be used.", *map(reject_line, loaded.rejects)]))
     return CheckedFacts(path=path, requests=loaded.requests, rejects=loaded.rejects, rows=loaded.rows)
@@ -68,9 +62,8 @@ def answers_now(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request]
 ) -> list[AnswerNow]:
     """What the model writes after every prompt by itself, greedily."""
-    sampling = Sampling(max_tokens=_TOKENS, temperature=1.0, top_k=0, greedy=True)
     prompts = [Prompt(text=request.prompt, seed=0) for request in requests]
-    texts = TransformersGenerator(model, tokenizer).generate("", prompts, sampling)
+    texts = TransformersGenerator(model, tokenizer).generate("", prompts, greedy(_TOKENS))
     return [
         AnswerNow(request_id=request.request_id, prompt=request.prompt, text=text, target_new=request.target_new)
         for request, text in zip(requests, texts, strict=True)

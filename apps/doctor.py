@@ -10,7 +10,8 @@ from typing import Any
 from rich.console import Console
 
 from lib.core import cache
-from lib.core.params import ROOT, Model, preset, presets
+from lib.core.params import ROOT, Model, Para, preset, presets, section
+from lib.generation.backends import backend_of
 from lib.handover.estimates import memory_available_gib
 from lib.handover.recent import bundles
 from lib.models.precision import training_dtype
@@ -36,7 +37,7 @@ def doctor(console: Console, quiet: bool) -> dict[str, Any]:
         "unmet_pins": wrong,
         "optional": optional,
         "training": f"{where.type}, {dtype}",
-        "paraphrases": "vllm" if where.type == "cuda" and optional["vllm"] != "not installed" else "transformers",
+        "paraphrases": backend_of(section("para", Para)),
         "models": {name: preset("models", name, Model).source for name in presets("models")},
         "cache": str(cache.cache_folder()),
         "edits": [str(bundle.folder) for bundle in bundles()],

@@ -8,7 +8,6 @@ from typing import Any
 
 from rich.console import Console
 
-from apps.checking import checked_facts
 from apps.fix import made
 from apps.outcome import plain
 from lib.core.errors import InputError
@@ -20,6 +19,7 @@ from lib.edits.adapter import WEIGHTS
 from lib.edits.store import UPDATES, load_edit
 from lib.handover.bases import NamedModel, present_base
 from lib.handover.bundle import Bundle, RunInfo
+from lib.handover.facts import loaded_facts
 from lib.handover.judging import Difference, ScoreFiles, difference, judged, rescore
 from lib.metrics.verdict import verdict
 from lib.models.loading import load_model, load_tokenizer
@@ -87,7 +87,7 @@ def _told(unlike: Difference, word: str, word_here: str, console: Console) -> di
 
 def read_facts(bundle: Bundle) -> list[Request]:
     """The facts of an edit as they were given: without the prompts that the pipeline wrote to score them."""
-    return list(checked_facts(bundle.facts).requests)
+    return loaded_facts(bundle.facts).requests
 
 
 def scored_requests(bundle: Bundle) -> list[Request]:

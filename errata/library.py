@@ -16,16 +16,16 @@ from typing import Any
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from lib import datasets
 from lib.core import params
 from lib.core.editor_presets import editor_preset
 from lib.core.errors import InputError
 from lib.core.records import Fact, Paraphrase, Request, Text, UneditedFact
 from lib.core.tables import Streamed, read, write, write_parts
-from lib.data.dataset import Loaded
+from lib.data.dataset import Loaded, is_duplicate
 from lib.editors import editor, needs
 from lib.edits import apply, edit, store
 from lib.handover.bundle import row_of
+from lib.handover.facts import checked_facts
 from lib.handover.judging import ScoreFiles, judged, rescore
 from lib.methods.context import Context
 from lib.metrics import consistency
@@ -151,18 +151,15 @@ def score(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, facts: Fac
 
 def _loaded(facts: FactRows, pool: str, pool_limit: int | None) -> Loaded:
     """The facts, checked as the pipeline checks a file, with pool and plain text; a wrong fact is an error."""
-    settings = params.section("facts", params.Facts).model_copy(update={"limit": None, "pool_limit": pool_limit})
     with TemporaryDirectory() as folder:
         path = Path(facts) if isinstance(facts, str | Path) else Path(folder) / "facts.jsonl"
         if not isinstance(facts, str | Path):
             rows = [row_of(fact) if isinstance(fact, Request) else dict(fact) for fact in facts]
             path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-        own = params.Own(path=str(path), pool=pool)
-        preset = params.preset("datasets", "own", params.Dataset)
-        files = {role: source.path for role, source in datasets.find(preset, settings, own).items()}
-        loaded = datasets.load(preset.loader, files, settings, preset, own)
-    if loaded.rejects or not loaded.requests:
-        problems = "; ".join(f"fact {reject.line}: {reject.field}: {reject.reason}" for reject in loaded.rejects[:3])
+        loaded = checked_facts(path, pool, pool_limit)
+    faulty = [reject for reject in loaded.rejects if not is_duplicate(reject)]
+    if faulty or not loaded.requests:
+        problems = "; ".join(f"fact {reject.line}: {reject.field}: {reject.reason}" for reject in faulty[:3])
         raise InputError(f"facts: {problems or 'wanted at least one; found none'}")
     return loaded
 

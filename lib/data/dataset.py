@@ -53,7 +53,7 @@ def check(loaded: Loaded, max_reject_share: float, table: Path) -> None:
     """
     complaints = []
     for file, rows in loaded.rows_of.items():
-        counted = [reject for reject in loaded.rejects if reject.reason.partition(FOUND)[0] != DUPLICATE]
+        counted = [reject for reject in loaded.rejects if not is_duplicate(reject)]
         rejects = [reject for reject in counted if reject.file == file]
         if len(rejects) > max_reject_share * rows:
             complaints.append(
@@ -67,6 +67,11 @@ def check(loaded: Loaded, max_reject_share: float, table: Path) -> None:
         )
     if not loaded.requests:
         raise InputError(f"wanted at least one edit; found none. Rows that could not be used are in {table}.")
+
+
+def is_duplicate(reject: Reject) -> bool:
+    """Whether it only repeats an earlier edit."""
+    return reject.reason.partition(FOUND)[0] == DUPLICATE
 
 
 def check_pool(loaded: Loaded, dataset: str, limit: int | None, own_pool: str, neighbors: Neighbors) -> None:

@@ -39,7 +39,7 @@ class _Check:
 
     lines: Mapping[str, tuple[str, int]]
     rejects: list[Reject] = field(default_factory=list)
-    faults: dict[Fault, int] = field(default_factory=lambda: dict.fromkeys(FAULTS, 0))
+    faults: dict[str, int] = field(default_factory=lambda: dict.fromkeys(FAULTS, 0))
 
     def reject(self, request: Request, fault: Fault, column: str, reason: str) -> None:
         file, line = self.where(request)
@@ -65,7 +65,7 @@ def checked(loaded: Loaded) -> CheckedEdits:
     rejects = sorted([*loaded.rejects, *check.rejects], key=lambda reject: (reject.file, reject.line))
     return CheckedEdits(
         loaded=replace(loaded, requests=sound, rejects=rejects if check.rejects else loaded.rejects),
-        faults=dict(check.faults.items()),
+        faults=check.faults,
         subjects_repeated=_note_repeated(sound),
     )
 

@@ -152,6 +152,7 @@ def row_of(request: Request) -> dict[str, Any]:
         "subject": request.subject,
         "target_true": request.target_true,
         "relation": request.relation,
+        "join": request.separator,
         "train_paraphrases": list(request.train_paraphrases),
         "paraphrases": list(request.paraphrases),
         "locality": [asdict(prompt) for prompt in request.locality],

@@ -30,6 +30,15 @@ def test_rows_that_cannot_be_used_are_named_with_line_and_reason(tmp_path: Path)
         checked_facts(path)
 
 
+def test_edits_that_contradict_each_other_are_told_before_anything_runs(tmp_path: Path) -> None:
+    """The fault: `errata fix` said that all rows can be used, and stage facts rejected two of them."""
+    path = tmp_path / "facts.csv"
+    path.write_text("prompt,target_new\nAda lives in,Rome\nAda lives in ,Oslo\nBen lives in,Bern\n")
+    checked = checked_facts(path)
+    assert [request.target_new for request in checked.requests] == ["Bern"]
+    assert [(reject.line, reject.field) for reject in checked.rejects] == [(2, "target_new"), (3, "target_new")]
+
+
 @pytest.mark.parametrize(
     ("text", "target_true"),
     [

@@ -73,6 +73,9 @@ def test_a_wrong_fact_or_name_is_an_error_that_says_where(preset: str) -> None:
     model, tokenizer = tiny_model("llama"), byte_tokenizer()
     with pytest.raises(InputError, match="fact 1: prompt"):
         errata.fix(model, tokenizer, [{"prompt": "", "target_new": "Rome"}], preset=preset)
+    contradiction = [FACTS[0], {**FACTS[0], "target_new": "Oslo."}]
+    with pytest.raises(InputError, match="fact 1: target_new: wanted one target for a prompt"):
+        errata.fix(model, tokenizer, contradiction, preset=preset)
     with pytest.raises(InputError, match="memit works on what the pipeline prepares"):
         errata.fix(model, tokenizer, FACTS, preset=preset, editor_name="memit")
     with pytest.raises(AttributeError, match="it has Edit, fix, score"):
