@@ -1,14 +1,15 @@
 """Which engine writes paraphrases: vLLM where the package is installed, transformers everywhere else."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from lib.core.errors import InputError
 from lib.core.files import read_json
 from lib.core.params import Para
+from lib.core.run import progress
 from lib.generation import vllm
 from lib.generation.chat import ServerGenerator, TemplateGenerator, is_address
 from lib.generation.engine import Generator
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 CHATS = ("chat", "rewrite")
 """para.method: those by which a chat model writes."""
-_LABEL = "paraphrase: texts of this chunk"
 _MAX_LENGTH = 512
 """Tokens of shared prefix, prompt and continuation together: room for the few-shot prompt in any tokenizer."""
 
@@ -69,7 +69,11 @@ def _chat(para: Para, base: Path) -> Iterator[Generator]:
         return
     model, tokenizer = loading.load_writer(base if para.model is None else Path(para.model), device())
     _check_template(tokenizer, para, base)
-    yield TemplateGenerator(TransformersGenerator(model, tokenizer, _LABEL), tokenizer)
+    yield TemplateGenerator(TransformersGenerator(model, tokenizer, _shown), tokenizer)
+
+
+def _shown(texts: Iterable[Any], total: int) -> Iterable[Any]:
+    return progress(texts, "paraphrase: texts of this chunk", total)
 
 
 def _check_template(tokenizer: "PreTrainedTokenizerBase", para: Para, base: Path) -> None:
@@ -92,7 +96,7 @@ def _continuing(para: Para, base: Path) -> Iterator[Generator]:
     backend = backend_of(para)
     if backend == "transformers":
         model = loading.load_model(base, device())
-        yield TransformersGenerator(model, loading.load_tokenizer(base), _LABEL)
+        yield TransformersGenerator(model, loading.load_tokenizer(base), _shown)
         return
     dtype = str(loading.dtype_on(device(), read_json(base / MANIFEST)["dtype"]))
     with vllm.VllmGenerator(

@@ -1,28 +1,34 @@
 """Texts continued by transformers: what the decoding engine (decoding.py) needs of prompts, stop texts and answers."""
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from lib.core.run import progress
 from lib.generation.decoding import continuations
 from lib.generation.engine import EncodedPrompt, Prompt, Sampling
 from lib.models.tokens import prompt_ids
 
-T = TypeVar("T")
+ShowTexts = Callable[[Iterable[Any], int], Iterable[Any]]
 _TAIL = 8
 """Tokens that are decoded to see whether a text holds a stop text."""
+
+
+def untold(texts: Iterable[Any], total: int) -> Iterable[Any]:
+    """The texts, without a word about how many there are."""
+    return texts
 
 
 class TransformersGenerator:
     """Continuations by a transformers model on its own device; the shared prefix is computed once a call."""
 
-    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, label: str | None = None) -> None:
-        """`label`: under which progress is shown; None shows none."""
+    def __init__(
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, show: ShowTexts = untold
+    ) -> None:  # fmt: skip
+        """`show`: passes texts on as they end, and tells how many of so many there are."""
         self._model = model
         self._tokenizer = tokenizer
-        self._label = label
+        self._show = show
 
     def generate(self, shared_prefix: str, prompts: Sequence[Prompt], sampling: Sampling) -> list[str]:
         """The continuation of `shared_prefix` + each prompt's text, in the order of the prompts."""
@@ -38,11 +44,10 @@ class TransformersGenerator:
             for prompt in prompts
         ]
 
-        def show(texts: Iterator[T]) -> Iterator[T]:
-            return texts if self._label is None else progress(texts, self._label, total=len(prompts))
-
         ended = stopped(self._tokenizer, sampling.stop)
-        tokens = continuations(self._model, encoded, sampling, ended=ended, show=show)
+        tokens = continuations(
+            self._model, encoded, sampling, ended=ended, show=lambda texts: self._show(texts, len(prompts))
+        )
         return [text_of(self._tokenizer, ids, sampling.stop) for ids in tokens]
 
     def prefix_cache_hit_rate(self) -> float | None:

@@ -13,7 +13,7 @@ from lib.methods.training.loop import Checkpoints, Step
 from lib.runtime.distributed import Distributed
 
 
-def silently(items: Iterable[Any], name: str = "") -> Iterable[Any]:
+def silently(items: Iterable[Any], name: str = "", total: int | None = None) -> Iterable[Any]:
     """The items, without a word about how far they are."""
     return items
 
@@ -34,8 +34,9 @@ class Context:
     distributed: Distributed
     progress: Callable[[Iterable[int]], Iterable[int]]
     checkpoints: Checkpoints | None
-    show: Callable[[Iterable[Any], str], Iterable[Any]] = silently
-    """Passes on the items of long work that is no training step, and tells by its name how far it is."""
+    show: Callable[[Iterable[Any], str, int | None], Iterable[Any]] = silently
+    """Passes on the items of long work that is no training step, and tells by its name how far it is, of so many (None:
+    as many as the items are)."""
     record: Callable[[Sequence[Step]], None]
     """Takes the training curve, where there is one."""
     pool: Sequence[Fact] = ()

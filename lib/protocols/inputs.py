@@ -65,7 +65,9 @@ def editing(
             held=held,
             distributed=distributed,
             progress=lambda all_steps: progress(all_steps, f"{stage}: editing") if distributed.is_main else all_steps,
-            show=lambda items, name: progress(items, f"{stage}: {name}") if distributed.is_main else items,
+            show=lambda items, name, total: (
+                progress(items, f"{stage}: {name}", total) if distributed.is_main else items
+            ),
             checkpoints=None,
             record=record,
             statistics=inputs.statistics,

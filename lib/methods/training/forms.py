@@ -19,7 +19,7 @@ from lib.core.texts import continues_word, join, normalize, occurrences
 from lib.core.words import is_hangul, is_unspaced
 from lib.data.questions import trained_questions
 from lib.generation.engine import Prompt, Sampling
-from lib.generation.texts import TransformersGenerator
+from lib.generation.texts import ShowTexts, TransformersGenerator, untold
 from lib.methods.training.example import Example
 from lib.methods.training.loop import Schedule
 from lib.models.packing import Item
@@ -33,8 +33,9 @@ KEPT_WORDS = 0.5
 
 
 def continuations(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], tokens: int, seed: int
-) -> dict[str, str]:
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], tokens: int, seed: int,
+    show: ShowTexts = untold,
+) -> dict[str, str]:  # fmt: skip
     """What the unedited model writes after prompt and new object of every request, by request_id.
 
     Letters that would make the object's last word longer are taken off.
@@ -42,6 +43,7 @@ def continuations(
     Args:
         tokens: length of a continuation, at most; 0 gives none.
         seed: with the request it determines what is drawn.
+        show: passes the continuations on, and tells how many there are.
     """
     if not tokens:
         return {request.request_id: "" for request in requests}
@@ -53,7 +55,7 @@ def continuations(
         for request in requests
     ]
     sampling = Sampling(max_tokens=tokens, temperature=1.0, top_k=TOP_K)
-    texts = TransformersGenerator(model, tokenizer, "edit: continuations").generate("", prompts, sampling)
+    texts = TransformersGenerator(model, tokenizer, show).generate("", prompts, sampling)
     return {
         request.request_id: _without_word_part(request.target_new, text)
         for request, text in zip(requests, texts, strict=True)

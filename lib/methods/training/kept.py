@@ -18,7 +18,7 @@ from lib.core.records import Fact, Request, UneditedFact
 from lib.core.texts import fill, normalize
 from lib.data.questions import question
 from lib.generation.engine import Prompt, greedy
-from lib.generation.texts import TransformersGenerator
+from lib.generation.texts import ShowTexts, TransformersGenerator, untold
 from lib.methods.training.example import Example, Group
 from lib.models.packing import Item
 from lib.models.templates import chat_prompt, has_template
@@ -147,17 +147,19 @@ def _about(template: str, subject: str) -> str:
 
 
 def chat_answers(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, questions: Sequence[str], tokens: int
-) -> list[Item]:
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, questions: Sequence[str], tokens: int,
+    show: ShowTexts = untold,
+) -> list[Item]:  # fmt: skip
     """Each question in the tokenizer's chat template with the unedited model's greedy answer; none without a template.
 
     Args:
         tokens: length of an answer, at most.
+        show: passes the answers on, and tells how many there are.
     """
     if not has_template(tokenizer) or not tokens:
         return []
     prompts = [chat_prompt(tokenizer, question) for question in questions]
-    engine = TransformersGenerator(model, tokenizer, "edit: chat answers")
+    engine = TransformersGenerator(model, tokenizer, show)
     answers = engine.generate("", [Prompt(text=prompt, seed=0) for prompt in prompts], greedy(tokens))
     items = []
     for prompt, answer in zip(prompts, answers, strict=True):

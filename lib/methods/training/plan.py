@@ -92,18 +92,21 @@ def _held(
     _tell(
         context, "%d forms of %d edits: what the unedited model writes after their objects", len(trained), len(requests)
     )
-    after = continuations(model, tokenizer, requests, held.after_tokens, seed)
+    after = continuations(model, tokenizer, requests, held.after_tokens, seed,
+                          lambda texts, total: context.show(texts, "continuations", total))  # fmt: skip
     examples = _stored(form_examples(tokenizer, trained, after), context)
     held_data = _held_data(tokenizer, requests, context, held, chats)
     ordinary = held_data.items(tokenizer, held.moment_texts, held.text_tokens, seed)
     inputs = f"inputs of {', '.join(context.lora.targets)}"
     _tell(context, "%s at %d ordinary texts, and at the subjects", inputs, len(ordinary))
     paths = list(target_modules(model, context.lora))
-    moments = input_moments(model, ordinary, paths, tokens, lambda batches: context.show(batches, f"{inputs} at texts"))
+    moments = input_moments(
+        model, ordinary, paths, tokens, lambda batches: context.show(batches, f"{inputs} at texts", None)
+    )
     located = located_tokens(tokenizer, of_each(trained, FORMS_LOCATED))
     rank = rank_for(requests, context.lora.r, model)
     directions = subject_directions(model, located, whitening(moments, held.ridge), rank, tokens,
-                                    lambda batches: context.show(batches, f"{inputs} at subjects"))  # fmt: skip
+                                    lambda batches: context.show(batches, f"{inputs} at subjects", None))  # fmt: skip
     return Plan(
         examples=examples,
         schedule=FormSchedule(
@@ -149,7 +152,8 @@ def held_chats(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, conte
     if context.held is None or not context.held.chats:
         return ()
     _tell(context, "the unedited model's answers to %d chat questions", len(QUESTIONS))
-    return chat_answers(model, tokenizer, QUESTIONS, context.held.chat_tokens)
+    return chat_answers(model, tokenizer, QUESTIONS, context.held.chat_tokens,
+                        lambda texts, total: context.show(texts, "chat answers", total))  # fmt: skip
 
 
 def _tell(context: Context, message: str, *values: object) -> None:

@@ -55,13 +55,15 @@ def test_the_edits_are_learned() -> None:
 def test_what_comes_before_the_first_step_tells_how_far_it_is() -> None:
     lengths: dict[str, int] = {}
 
-    def show(items: Iterable[Any], name: str) -> Iterable[Any]:
-        lengths[name] = len(list(items))
-        return items
+    def show(items: Iterable[Any], name: str, total: int | None) -> Iterable[Any]:
+        own = list(items)
+        lengths[name] = len(own)
+        assert total in (None, len(own))
+        return own
 
     edited(held_context(show=show))
     module = TARGETS["llama"][-1]
-    assert lengths.keys() == {f"inputs of {module} at texts", f"inputs of {module} at subjects"}
+    assert lengths.keys() == {"continuations", f"inputs of {module} at texts", f"inputs of {module} at subjects"}
     assert min(lengths.values()) > 0
 
 
