@@ -20,12 +20,11 @@ def main(options: argparse.Namespace) -> None:
     """Read the tables of stage score; write metrics, the details behind them and the rows of the plots."""
     import polars as pl
 
-    from lib.metrics import consistency, plot_rows, retention, summaries, texts
+    from lib.metrics import consistency, plot_rows, retention
     from lib.metrics import scores as metrics
     from lib.metrics.comparison import FACTS, edited_against_unedited
     from lib.metrics.examples import failures_first, passages
-    from lib.metrics.headline import headline
-    from lib.metrics.perplexity import perplexity_ratio
+    from lib.metrics.run import measured_run
     from lib.metrics.verdict import LIMITS, verdict
 
     root = read_root()
@@ -33,38 +32,33 @@ def main(options: argparse.Namespace) -> None:
     scores, generations = pl.scan_parquet(options.scores), pl.read_parquet(options.generations)
     edits = pl.read_parquet(options.requests, columns=["request_id", "relation", "references", *FACTS])
     neighbors = pl.read_parquet(options.neighbors, columns=["request_id", "similarity"])
-    text_measures = texts.of_run(
-        generations, pl.read_parquet(options.divergences), edits, consistency.read(options.frequencies)
-    )
-    scored = metrics.per_record(scores)
-    metrics.check_complete(retention.last_session(scored), edits["request_id"])
-    sessions = metrics.joined(scored, text_measures)
-    records, last_scores = retention.last_session(sessions), retention.last_session(scores)
-    details = summaries.details(records, measure)
-    plain_text = perplexity_ratio(pl.read_parquet(options.text_nll))
-    numbers = headline(details, plain_text)
+    run = measured_run(
+        scores, generations, pl.read_parquet(options.divergences), pl.read_parquet(options.text_nll), edits,
+        consistency.read(options.frequencies), measure,
+    )  # fmt: skip
+    last_scores = retention.last_session(scores)
     plots = {
-        "scores": plot_rows.score_rows(numbers),
-        "relations": plot_rows.relation_rows(records, edits, measure),
-        "locality_by_similarity": plot_rows.locality_rows(records, neighbors, measure),
+        "scores": plot_rows.score_rows(run.numbers),
+        "relations": plot_rows.relation_rows(run.records, edits, measure),
+        "locality_by_similarity": plot_rows.locality_rows(run.records, neighbors, measure),
         "nll_shift": plot_rows.nll_rows(metrics.efficacy_nll(last_scores)),
-        "retention": retention.curve(sessions, measure),
-        "kl": retention.curve(sessions, "kl"),
+        "retention": retention.curve(run.sessions, measure),
+        "kl": retention.curve(run.sessions, "kl"),
     }
     for name, rows in plots.items():
         write_json(options.plots / f"{name}.json", {"rows": rows})
     examples = failures_first(edits, scores, generations, root.score.examples)
     tables = {
-        "numbers": numbers,
-        "verdict": asdict(verdict(numbers)) | {"limits": asdict(LIMITS)},
-        "plain_text": plain_text,
-        "retention": retention.immediate_and_final(sessions, measure),
-        "comparison": asdict(edited_against_unedited(edits, last_scores.collect(), text_measures)),
+        "numbers": run.numbers,
+        "verdict": asdict(verdict(run.numbers)) | {"limits": asdict(LIMITS)},
+        "plain_text": run.plain_text,
+        "retention": retention.immediate_and_final(run.sessions, measure),
+        "comparison": asdict(edited_against_unedited(edits, last_scores.collect(), run.text_measures)),
         "examples": [asdict(example) for example in examples],
         "passages": [asdict(passage) for passage in passages(retention.last_session(generations), PASSAGES)],
     }
-    write_json(options.results, details | tables)
-    write_json(options.metrics, numbers)
+    write_json(options.results, {**run.details, **tables})
+    write_json(options.metrics, run.numbers)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -14,12 +14,11 @@ from lib.core.records import EvaluationPrompt, Request, Text, TextNll, scored_on
 from lib.core.tables import read, write
 from lib.edits.apply import applied
 from lib.edits.edit import Edit
-from lib.metrics import consistency, retention, summaries, texts
+from lib.metrics import consistency
 from lib.metrics import scores as metrics
 from lib.metrics.comparison import FACTS
 from lib.metrics.examples import AnswerExample, failures_first
-from lib.metrics.headline import headline
-from lib.metrics.perplexity import perplexity_ratio
+from lib.metrics.run import measured_run
 from lib.runtime.distributed import Distributed
 from lib.scoring.plain_text import plain_text_rows
 from lib.scoring.scorer import Scorer, ScoreTables
@@ -102,12 +101,9 @@ def judged(inputs: ScoreFiles, outputs: ScoreFiles) -> dict[str, Any]:
     """The headline, as stage evaluate computes it from the same tables."""
     scores, generations = pl.scan_parquet(outputs.scores), pl.read_parquet(outputs.generations)
     edits = pl.read_parquet(inputs.requests, columns=["request_id", "relation", "references", *FACTS])
-    measures = texts.of_run(
-        generations, pl.read_parquet(outputs.divergences), edits, consistency.read(inputs.frequencies)
-    )
-    records = retention.last_session(metrics.joined(metrics.per_record(scores), measures))
-    details = summaries.details(records, _MEASURE)
-    return headline(details, perplexity_ratio(pl.read_parquet(outputs.text_nll)))
+    divergences, text_nll = pl.read_parquet(outputs.divergences), pl.read_parquet(outputs.text_nll)
+    weights = consistency.read(inputs.frequencies)
+    return measured_run(scores, generations, divergences, text_nll, edits, weights, _MEASURE).numbers
 
 
 def examples_of(inputs: ScoreFiles, outputs: ScoreFiles) -> list[AnswerExample]:
