@@ -3,7 +3,7 @@
 Shapes: b rows, t tokens a row, n requests, k target tokens over all rows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -61,6 +61,18 @@ class Rows:
         return rows, numbers
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Row:
+    """One row as it is built."""
+
+    ids: tuple[int, ...]
+    position: int
+    owner: int
+    target: tuple[int, ...] = ()
+    """Predicted after the row's last tokens; none in the row of a KL prompt."""
+    is_as_placed: bool = True
+
+
 def search_rows(
     tokenizer: PreTrainedTokenizerBase,
     requests: Sequence[Request],
@@ -69,43 +81,52 @@ def search_rows(
     device: torch.device,
 ) -> Rows:
     """Raises InputError naming a request that cannot be placed (`places.place`)."""
-    rows: list[tuple[int, ...]] = []
-    position: list[int] = []
-    owner: list[int] = []
-    targets: list[tuple[int, int, int, float]] = []
-    kl_row: list[int] = []
-    as_placed = True
-    for index, request in enumerate(requests):
-        prompts = [fill(context, request.prompt) for context in contexts]
-        items = encode(tokenizer, prompts, [(request.target_new,)] * len(prompts), [request.separator] * len(prompts))
-        for context, item in zip(contexts, items, strict=True):
-            (target,) = item.targets
-            weight = 1 / (len(contexts) * len(target))
-            targets += [(len(rows), len(item.prompt) - 1 + k, label, weight) for k, label in enumerate(target)]
-            ids = (*item.prompt, *target[:-1])
-            alone = place(tokenizer, request, token, context)
-            # A tokenizer that merges the prompt's last token with the target's first leaves the prompt one token less.
-            shifted = min(alone.position, len(item.prompt) - 1)
-            as_placed &= shifted == alone.position and ids[: shifted + 1] == alone.ids[: shifted + 1]
-            rows.append(ids)
-            position.append(shifted)
-            owner.append(index)
-        essence = located(tokenizer, fill(_ESSENCE, request.subject or ""), len(request.subject or ""), token)
-        kl_row.append(len(rows))
-        rows.append(essence.ids[: essence.position + 1])
-        position.append(essence.position)
-        owner.append(index)
-    ids_of_rows, _ = padded(rows, device)
+    rows = [
+        row
+        for owner, request in enumerate(requests)
+        for row in (
+            *_context_rows(tokenizer, request, token, contexts, owner), _kl_row(tokenizer, request, token, owner),
+        )
+    ]  # fmt: skip
+    targets = [
+        (number, len(row.ids) - len(row.target) + k, label, 1 / (len(contexts) * len(row.target)))
+        for number, row in enumerate(rows)
+        for k, label in enumerate(row.target)
+    ]
     target_row, target_position, labels, weights = zip(*targets, strict=True)
+    ids, _ = padded([row.ids for row in rows], device)
     return Rows(
-        ids=ids_of_rows,
-        length=torch.tensor([len(row) for row in rows], device=device),
-        position=torch.tensor(position, device=device),
-        owner=torch.tensor(owner, device=device),
+        ids=ids,
+        length=torch.tensor([len(row.ids) for row in rows], device=device),
+        position=torch.tensor([row.position for row in rows], device=device),
+        owner=torch.tensor([row.owner for row in rows], device=device),
         target_row=torch.tensor(target_row, device=device),
         target_position=torch.tensor(target_position, device=device),
         label=torch.tensor(labels, device=device),
         weight=torch.tensor(weights, device=device),
-        kl_row=torch.tensor(kl_row, device=device),
-        as_placed=as_placed,
+        kl_row=torch.tensor([number for number, row in enumerate(rows) if not row.target], device=device),
+        as_placed=all(row.is_as_placed for row in rows),
     )
+
+
+def _context_rows(
+    tokenizer: PreTrainedTokenizerBase, request: Request, token: Token, contexts: Sequence[str], owner: int
+) -> Iterator[_Row]:
+    """The request's prompt with its target in every context."""
+    prompts = [fill(context, request.prompt) for context in contexts]
+    items = encode(tokenizer, prompts, [(request.target_new,)] * len(prompts), [request.separator] * len(prompts))
+    for context, item in zip(contexts, items, strict=True):
+        (target,) = item.targets
+        ids = (*item.prompt, *target[:-1])
+        alone = place(tokenizer, request, token, context)
+        # A tokenizer that merges the prompt's last token with the target's first leaves the prompt one token less.
+        position = min(alone.position, len(item.prompt) - 1)
+        is_as_placed = position == alone.position and ids[: position + 1] == alone.ids[: position + 1]
+        yield _Row(ids=ids, position=position, owner=owner, target=target, is_as_placed=is_as_placed)
+
+
+def _kl_row(tokenizer: PreTrainedTokenizerBase, request: Request, token: Token, owner: int) -> _Row:
+    """The request's prompt of the KL term, up to where its distribution is read."""
+    subject = request.subject or ""
+    essence = located(tokenizer, fill(_ESSENCE, subject), len(subject), token)
+    return _Row(ids=essence.ids[: essence.position + 1], position=essence.position, owner=owner)
