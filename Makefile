@@ -5,7 +5,7 @@ IN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 # A process per core, one thread each; what starts engines of its own runs by itself.
 TESTS = OMP_NUM_THREADS=1 $(IN) python -m pytest -n logical --dist loadfile
 
-.PHONY: run check test setup experiments vllm-cpu clean
+.PHONY: run check test faults setup experiments vllm-cpu clean
 
 run: $(VENV)/.installed           ## set up, then the whole pipeline on the embedded default
 	$(IN) dvc repro
@@ -20,6 +20,10 @@ check: $(VENV)/.installed-dev     ## set up, then format, lint, types and the wh
 
 test: $(VENV)/.installed-dev      ## set up, then the fast tests
 	$(TESTS) -m "not slow and not dag and not vllm and not ray and not wheel and not data"
+
+SCALE ?= full
+faults: $(VENV)/.installed-dev    ## break kills, disks, processes, network on purpose: docs/reliability.md (SCALE=small)
+	$(IN) python -m bench.faults --scale $(SCALE)
 
 # Of metrics those of the headline, of params those that differ; `dvc exp show` alone has some 150 columns.
 COLUMN_DROP := ^(?!(dataset|model|editor)$$)[a-z0-9_]+$$|^(before|counts)\.|/|Created
