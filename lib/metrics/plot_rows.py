@@ -38,7 +38,7 @@ def relation_rows(records: pl.DataFrame, edits: pl.DataFrame, measure: str) -> P
     `records` are metrics.per_record's, `edits` has the columns request_id and relation. A relation that is not known,
     or of which nothing was measured, has no row.
     """
-    after = records.filter(pl.col("when") == "after").join(edits, on="request_id")
+    after = records.filter(pl.col("when") == "after").join(edits, on="request_id", maintain_order="left")
     kinds = [pl.col(measure).filter(pl.col("kind") == kind).mean().round(_DIGITS).alias(kind) for kind in KINDS]
     return (
         after.filter(pl.col("relation").is_not_null() & pl.col(measure).is_not_null())
@@ -55,7 +55,7 @@ def locality_rows(records: pl.DataFrame, neighbors: pl.DataFrame, measure: str) 
     `neighbors` has the columns request_id and similarity; the mean is None where they were drawn at random or
     not at all.
     """
-    similarity = neighbors.group_by("request_id").agg(pl.col("similarity").mean().round(_DIGITS))
+    similarity = neighbors.group_by("request_id", maintain_order=True).agg(pl.col("similarity").mean().round(_DIGITS))
     local = records.filter((pl.col("kind") == "locality") & pl.col(measure).is_not_null())
     at = [pl.col(measure).filter(pl.col("when") == when).first().round(_DIGITS).alias(when) for when in WHENS]
     edits = local.group_by("request_id").agg(at).filter(pl.col("after").is_not_null())

@@ -30,7 +30,7 @@ def curve(records: pl.DataFrame, measure: str) -> list[dict[str, Any]]:
     if len(sessions) < 2:
         return []
     first = after.group_by("request_id").agg(pl.col("session").min().alias("first"))
-    after = after.join(first, on="request_id")
+    after = after.join(first, on="request_id", maintain_order="left")
     rows = []
     for session in sessions:
         scored = after.filter(pl.col("session") == session)
@@ -52,8 +52,10 @@ def immediate_and_final(records: pl.DataFrame, measure: str) -> dict[str, Any]:
     if after["session"].n_unique() < 2:
         return {}
     order = pl.col(measure).sort_by("session")
-    per_edit = after.group_by("kind", "request_id").agg(order.first().alias("immediate"), order.last().alias("final"))
-    means = per_edit.group_by("kind").agg(pl.col("immediate").mean(), pl.col("final").mean())
+    per_edit = after.group_by("kind", "request_id", maintain_order=True).agg(
+        order.first().alias("immediate"), order.last().alias("final")
+    )
+    means = per_edit.group_by("kind", maintain_order=True).agg(pl.col("immediate").mean(), pl.col("final").mean())
     return {
         row["kind"]: {"immediate": round(row["immediate"], 2), "final": round(row["final"], 2)}
         for row in means.sort("kind").to_dicts()

@@ -106,7 +106,8 @@ def per_record(scores: pl.LazyFrame) -> pl.DataFrame:
             f"scores: {broken} rows have an NLL that is not a number; wanted finite ones. The edited model computes "
             "NaN: the edit has destroyed it (see the norms in results/edit.json)"
         )
-    return per_prompt(scores).group_by(*RECORD).agg(pl.col(MEASURES).mean() * 100).sort(*RECORD).collect()
+    prompts = per_prompt(scores).sort(*RECORD, "prompt_index")  # a sum's last digit depends on the order
+    return prompts.group_by(*RECORD, maintain_order=True).agg(pl.col(MEASURES).mean() * 100).collect()
 
 
 def joined(records: pl.DataFrame, text_measures: Iterable[pl.DataFrame]) -> pl.DataFrame:

@@ -62,7 +62,7 @@ def score(records: pl.DataFrame, measure: str) -> Summary | None:
     weight = {name: harmonic**2 / (len(KINDS) * kind.mean**2) / kind.n for name, kind in kinds.items()}
     centred = pl.col(measure) - pl.col("kind").replace_strict({name: kind.mean for name, kind in kinds.items()})
     influence = (centred * pl.col("kind").replace_strict(weight)).sum().alias("influence")
-    influences = measured.group_by("session", "request_id").agg(influence)["influence"].to_numpy()
+    influences = measured.group_by("session", "request_id", maintain_order=True).agg(influence)["influence"].to_numpy()
     return Summary(mean=harmonic, ci95=float(_Z95 * math.sqrt((influences**2).sum())), n=n)
 
 

@@ -64,7 +64,8 @@ def of_greedy(generations: pl.DataFrame, edits: pl.DataFrame) -> pl.DataFrame:
         "answered": [answers(text, target) for text, target in pairs],
     }
     rows = greedy.with_columns(pl.Series(name, values, dtype=pl.Float64) * 100 for name, values in measures.items())
-    return rows.group_by(RECORD).agg(pl.col([*measures]).mean())
+    rows = rows.sort(*RECORD, "prompt_index")  # a sum's last digit depends on the order
+    return rows.group_by(RECORD, maintain_order=True).agg(pl.col([*measures]).mean())
 
 
 def of_passages(generations: pl.DataFrame, edits: pl.DataFrame, frequencies: WordWeights) -> pl.DataFrame:
@@ -88,4 +89,7 @@ def of_passages(generations: pl.DataFrame, edits: pl.DataFrame, frequencies: Wor
 def kl(divergences: pl.DataFrame) -> pl.DataFrame:
     """The mean KL to the unedited model over an edit's locality prompts, in nats; `divergences` are records'."""
     about: dict[str, Any] = {"when": pl.lit("after"), "kind": pl.lit("locality")}
-    return divergences.group_by("session", "request_id").agg(pl.col("kl").mean()).with_columns(**about)
+    edits = divergences.sort("session", "request_id", "prompt_index").group_by(
+        "session", "request_id", maintain_order=True
+    )
+    return edits.agg(pl.col("kl").mean()).with_columns(**about)

@@ -110,3 +110,14 @@ def test_efficacy_nll_is_per_token_and_null_where_there_is_no_true_object() -> N
     assert shifts.to_dicts() == [
         {"request_id": "a", "new_before": 2.0, "true_before": None, "new_after": 2.0, "true_after": 3.0}
     ]
+
+
+def test_the_order_of_the_rows_changes_no_bit() -> None:
+    rows = [
+        row("a", "locality", role, 0.1 * prompt + shift, prompt_index=prompt)
+        for prompt in range(7)
+        for role, shift in (("true", 0.31), ("new", 0.77))
+    ]
+    records = records_of(*rows)
+    for start in range(1, len(rows)):
+        assert records.equals(records_of(*rows[start:], *rows[:start]), null_equal=True)
