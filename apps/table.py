@@ -33,7 +33,8 @@ from lib.metrics.headline import Column, shown
 from lib.report.headline import cells, table_title, verdicts
 
 EVALUATE = "metrics/evaluate.json"
-DETAILS, WEIGHTS = "results/evaluate.json", "results/train/weights.csv"
+DETAILS = "results/evaluate.json"
+WEIGHTS, SINGLE_WEIGHTS = "results/train/weights.csv", "results/single_weights.csv"
 TEXT_COLUMNS = tuple(
     Column(name=name, title=name, unit="percent", kind="generation", measure=name, has_before=True)
     for name in ("fluency", "consistency")
@@ -108,9 +109,19 @@ def _dry_run(
 def _weights(workspace: Workspace, plans: Mapping[str, Sequence[PlannedRun]]) -> dict[str, list[pl.DataFrame]]:
     """Of every row and seed that ran, what its edits change in the weights."""
     return {
-        row: [pl.read_csv(BytesIO(content)) for run in runs if (content := _output(workspace, run.name, WEIGHTS))]
+        row: [table for run in runs if (table := _weights_of(workspace, run)) is not None]
         for row, runs in plans.items()
     }
+
+
+def _weights_of(workspace: Workspace, planned: PlannedRun) -> pl.DataFrame | None:
+    """What the edits of a run change, after so many of them, or each by itself; None where it has not run."""
+    alone = planned.values[PARAMS]["protocol"]["kind"] == "single"
+    content = _output(workspace, planned.name, SINGLE_WEIGHTS if alone else WEIGHTS)
+    if content is None:
+        return None
+    table = pl.read_csv(BytesIO(content))
+    return weight_rows.of_single_edits(table) if alone else table
 
 
 def _output(workspace: Workspace, name: str, path: str) -> bytes | None:

@@ -66,7 +66,7 @@ def _write_nothing(options: argparse.Namespace, root: Params) -> None:
     save_dropped(options.edit)
     _write_curve(options.curve, [])
     write_weights(options.weights, options.maps, [], UNEDITED, root.weights)
-    why = "none: single edits are made and scored in stage score"
+    why = "none: single edits are made, scored and measured in stage score"
     write_json(options.metrics, {"edits": 0})
     write_json(options.results, {"kept": why, "change": {"note": why}})
 

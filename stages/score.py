@@ -3,7 +3,7 @@
 Three tables: the likelihood of every target, texts that the model writes, and the KL divergence of the next token after
 locality prompts (whose unedited distributions are computed here, batch by batch: they are too large to keep). A
 sequential run is scored at each of its checkpoints, texts are written at the end only. Single edits are made here, one
-after another, each scored on its own prompts and dropped.
+after another, each scored on its own prompts and dropped; what each changes in the weights is a table of its own.
 """
 
 from __future__ import annotations
@@ -16,23 +16,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lib.core.files import write_json
-from lib.core.params import Protocol
 from lib.core.records import EvaluationPrompt, Generation, Score, TextNll, scored_on
-from lib.core.root import read_root
+from lib.core.root import Params, read_root
 from lib.core.run import file_options, progress, run_stage
 from lib.core.tables import read, write
 from lib.protocols.files import INPUTS, Inputs
 
 if TYPE_CHECKING:
     from lib.protocols.job import Job
+    from lib.protocols.scored_alone import SingleEdit
     from lib.scoring.scorer import Scorer, ScoreTables
 
 
 def main(options: argparse.Namespace) -> None:
     """Read params.yaml, the requests, the model and the edit; write what was measured, row by row."""
     from lib.protocols.inputs import editing
+    from lib.protocols.weight_table import write_single_weights
     from lib.runtime.distributed import process_group
     from lib.runtime.launch import relaunch
+    from lib.runtime.scratch import forget
     from lib.scoring.scorer import Scorer, ScoreTables
 
     relaunch("stages.score", sys.argv[1:])
@@ -46,7 +48,9 @@ def main(options: argparse.Namespace) -> None:
             distributed=processes,
             progress=lambda batches, name: progress(batches, f"score: {name}") if processes.is_main else batches,
         )
-        after = list(_after(scorer, job, root.protocol, options.edit))
+        alone = root.protocol.kind == "single"
+        singles = _singles(scorer, job, root, options.evaluation) if alone else []
+        after = [single.tables for single in singles] if alone else list(_after(scorer, options.edit))
         plain_texts = _plain_texts(scorer, options)
         if not processes.is_main:
             return
@@ -65,16 +69,36 @@ def main(options: argparse.Namespace) -> None:
                 "dtype": str(job.model.dtype).removeprefix("torch."),
             },
         )
+        write_single_weights(options.single_weights, [single.change for single in singles], root.weights)
+        forget(job.folder)
 
 
-def _after(scorer: Scorer, job: Job, protocol: Protocol, folder: Path) -> Iterator[ScoreTables]:
+def _singles(scorer: Scorer, job: Job, root: Params, evaluation: Path) -> list[SingleEdit]:
+    """Every request edited, scored and measured alone."""
+    from lib.edits.weight_change import Measure
+    from lib.protocols.scored_alone import ScoredAlone
+    from lib.protocols.single import edits_together
+    from lib.runtime.scratch import code_fingerprint, fingerprint
+
+    weights = root.weights
+    key = fingerprint(
+        score=root.score.model_dump(), weights=weights.model_dump(), evaluation=evaluation,
+        code=code_fingerprint("stages.score"),
+    )  # fmt: skip
+    return ScoredAlone(
+        scorer=scorer,
+        job=job,
+        together=edits_together(job, root.protocol),
+        measure=Measure(model=job.model, thresholds=weights.thresholds, rank_side=weights.rank_side),
+        measured=weights.single_edits,
+        folder=job.folder / key,
+    ).results()
+
+
+def _after(scorer: Scorer, folder: Path) -> Iterator[ScoreTables]:
     """The scores of every session: of a sequential run at each checkpoint, the edits so far; else of the whole run."""
     from lib.edits.store import load_edit, sessions
-    from lib.protocols.single import edits_together
 
-    if protocol.kind == "single":
-        yield _single(scorer, job, edits_together(job, protocol))
-        return
     *checkpoints, (last_number, last_folder) = sessions(folder, len(scorer.requests))
     for number, checkpoint in checkpoints:
         yield replace(scorer, requests=scorer.requests[:number]).after(load_edit(checkpoint), number, texts=False)
@@ -97,39 +121,11 @@ def _plain_texts(scorer: Scorer, options: argparse.Namespace) -> list[TextNll]:
         )  # fmt: skip
 
 
-def _single(scorer: Scorer, job: Job, together: int) -> ScoreTables:
-    """Every request edited and scored alone; this process's share, then everybody's, in the order of the requests.
-
-    Of a model that is spread every process has part in every request.
-    """
-    from lib.protocols.single import single
-    from lib.runtime.distributed import Distributed
-    from lib.scoring.scorer import ScoreTables
-
-    processes = Distributed() if scorer.distributed.sharded else scorer.distributed
-    share = list(enumerate(scorer.requests))[processes.rank :: processes.world_size]
-    alone = replace(job, context=replace(job.context.quiet(), distributed=Distributed()))
-    tables: list[tuple[int, ScoreTables]] = []
-    edits = single(alone, [request for _, request in share], together)
-    if scorer.distributed.is_main:
-        edits = progress(edits, "score: single edits", total=len(share))
-    for (index, _), (request, edit) in zip(share, edits, strict=True):
-        own_scorer = replace(
-            scorer,
-            requests=[request],
-            first_index=index,
-            distributed=Distributed(),
-            progress=lambda batches, name: batches,
-        )
-        tables.append((index, own_scorer.after(edit)))
-    return ScoreTables.joined(table for _, table in sorted(processes.all_gather(tables), key=lambda pair: pair[0]))
-
-
 def parser() -> argparse.ArgumentParser:
     """The stage's options; `-before` are the tables of stage baseline."""
     before = ("scores-before", "generations-before", "text-nll-before")
     after = ("scores", "generations", "divergences", "text-nll")
-    return file_options(__doc__, *INPUTS, "evaluation", "edit", *before, *after, "metrics")
+    return file_options(__doc__, *INPUTS, "evaluation", "edit", *before, *after, "single-weights", "metrics")
 
 
 if __name__ == "__main__":

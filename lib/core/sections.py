@@ -164,11 +164,14 @@ class Regularize(Section):
 
 
 class Weights(Section):
-    """Figures and heat maps of what an edit changes in the weights: stage `edit`."""
+    """Figures and heat maps of what an edit changes in the weights: stage `edit`; of single edits stage `score`."""
 
     thresholds: list[Positive] = Field(description="of |dW / W|: the share of entries above each is counted")
     sessions: int = Field(
         ge=0, description="sequential: up to so many sessions, figures after each; of more, at the checkpoints"
+    )
+    single_edits: int | None = Field(
+        ge=0, description="single: figures of so many edits, the first ones, each by itself; null = of all"
     )
     rank_side: int = Field(ge=1, description="longest smaller side of a matrix whose rank is found; low-rank ones' are")
     maps: int = Field(ge=0, description="heat maps: of so many weights, the most changed ones")

@@ -91,17 +91,33 @@ def write_weights(table: Path, maps: Path, table_rows: Sequence[WeightRow], edit
     An empty cell is a rank that was not looked for. The maps are those of the matrices with the largest Frobenius norm
     of the change after the last session, by path; a bias or a norm's weight has none.
     """
-    shares = [_share(threshold) for threshold in settings.thresholds]
-    columns = ["edits", "path", "entries", "manhattan", "frobenius", *shares, "rank", "largest", "base_largest"]
-    table.parent.mkdir(parents=True, exist_ok=True)
-    with table.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, columns)
-        writer.writeheader()
-        writer.writerows(table_rows)
+    _write_csv(table, ["edits", "path", *_columns(settings)], table_rows)
     norms = {row["path"]: row["frobenius"] for row in table_rows}  # of several sessions the last one's stays
     matrices = {path: update for path, update in edit.updates.items() if not isinstance(update, Vector)}
     largest = sorted(matrices, key=lambda path: -norms[path])[: settings.maps]
     save_tensors({path: heat_map(matrices[path], settings.map_side) for path in largest}, maps)
+
+
+def write_single_weights(table: Path, changes: Sequence[WeightRow | None], settings: Weights) -> None:
+    """A row for each single edit, of all weights that it changes: its request_id, and `figures`.
+
+    The header alone where none was measured; None is an edit that was not, or that changes no weight.
+    """
+    _write_csv(table, ["request_id", *_columns(settings)], [change for change in changes if change is not None])
+
+
+def _columns(settings: Weights) -> list[str]:
+    """The names of what `figures` gives, in their order."""
+    shares = [_share(threshold) for threshold in settings.thresholds]
+    return ["entries", "manhattan", "frobenius", *shares, "rank", "largest", "base_largest"]
+
+
+def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[WeightRow]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, columns)
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def _share(threshold: float) -> str:

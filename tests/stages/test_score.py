@@ -50,7 +50,8 @@ def run_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         "score": paths
         | {f"{option(name)}-before": path for name, path in before.items()}
         | {option(name): tmp_path / f"results/{name}.parquet" for name in TABLES}
-        | {"edit": tmp_path / "models/edit", "metrics": tmp_path / "metrics/score.json"},
+        | {"edit": tmp_path / "models/edit", "single-weights": tmp_path / "single.csv"}
+        | {"metrics": tmp_path / "metrics/score.json"},
     }
 
     def run_stage(stage: Any) -> None:

@@ -1,0 +1,109 @@
+"""Single edits, each scored on its own prompts, measured and dropped; their rows survive a kill, the edits do not."""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lib.core.files import check_hashes, newest_sound, put_in_place, read_json, write_hashes, write_json
+from lib.core.records import Divergence, Generation, Score
+from lib.core.run import progress
+from lib.core.tables import read
+from lib.edits.edit import Edit
+from lib.edits.weight_change import Measure
+from lib.protocols.job import Job
+from lib.protocols.single import single
+from lib.protocols.weight_table import figures
+from lib.runtime.distributed import Distributed
+from lib.scoring.scorer import Scorer, ScoreTables
+
+_TABLES = {"scores": Score, "generations": Generation, "divergences": Divergence}
+_CHANGE = "change.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SingleEdit:
+    """What is kept of an edit that was made alone."""
+
+    tables: ScoreTables
+    change: Mapping[str, Any] | None
+    """Its `request_id` and the figures of all weights that it changes; None where none was measured, or changed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredAlone:
+    """Makes, scores and measures every request's edit on the unedited model."""
+
+    scorer: Scorer
+    job: Job
+    together: int
+    """Requests that share forward passes while their edits are made."""
+    measure: Measure
+    measured: int | None
+    """Of so many edits, the run's first ones, the change of the weights is measured; None is all."""
+    folder: Path
+    """What a run that was killed has finished is found here again."""
+
+    def results(self) -> list[SingleEdit]:
+        """Of all requests in their order; each process makes its share.
+
+        Of a model that is spread every process has part in every request.
+        """
+        processes = Distributed() if self.scorer.distributed.sharded else self.scorer.distributed
+        share = range(len(self.scorer.requests))[processes.rank :: processes.world_size]
+        finished = {index: stored for index in share if (stored := self._stored(index))}
+        finished |= self._made([index for index in share if index not in finished])
+        return [result for _, result in sorted(processes.all_gather([*finished.items()]), key=lambda pair: pair[0])]
+
+    def _made(self, indices: list[int]) -> dict[int, SingleEdit]:
+        requests = [self.scorer.requests[index] for index in indices]
+        alone = replace(self.job, context=replace(self.job.context.quiet(), distributed=Distributed()))
+        edits = single(alone, requests, self.together)
+        if self.scorer.distributed.is_main:
+            edits = progress(edits, "score: single edits", total=len(indices))
+        results = {}
+        for index, (_, edit) in zip(indices, edits, strict=True):
+            results[index] = self._scored(index, edit)
+            self._store(index, results[index])
+        return results
+
+    def _scored(self, index: int, edit: Edit) -> SingleEdit:
+        request = self.scorer.requests[index]
+        scorer = replace(
+            self.scorer,
+            requests=[request],
+            first_index=index,
+            distributed=Distributed(),
+            progress=lambda batches, name: batches,
+        )
+        change = None
+        if edit.updates and (self.measured is None or index < self.measured):
+            change = {"request_id": request.request_id, **figures(self.measure.of(edit).total)}
+        return SingleEdit(tables=scorer.after(edit), change=change)
+
+    def _store(self, index: int, result: SingleEdit) -> None:
+        if self.scorer.distributed.sharded and not self.scorer.distributed.is_main:
+            return
+        folder, unfinished = self._folder_of(index), self.folder / f"unfinished-{index:08d}"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        result.tables.write(*(unfinished / f"{name}.parquet" for name in _TABLES))
+        write_json(unfinished / _CHANGE, {"change": result.change})
+        write_hashes(unfinished)
+        shutil.rmtree(folder, ignore_errors=True)
+        put_in_place(unfinished, folder)
+
+    def _stored(self, index: int) -> SingleEdit | None:
+        """What an earlier run stored of this request's edit; None where there is nothing, or it is damaged."""
+        folder = self._folder_of(index)
+        return newest_sound([folder], _sound) if folder.is_dir() else None
+
+    def _folder_of(self, index: int) -> Path:
+        return self.folder / f"single-{index:08d}"
+
+
+def _sound(folder: Path) -> SingleEdit:
+    """Raises InputError or FileNotFoundError where a file of it is another than was written."""
+    check_hashes(folder)
+    tables: Any = {name: read(folder / f"{name}.parquet", kind) for name, kind in _TABLES.items()}
+    return SingleEdit(tables=ScoreTables(**tables), change=read_json(folder / _CHANGE)["change"])
