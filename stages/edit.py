@@ -51,7 +51,7 @@ def main(options: argparse.Namespace) -> None:
         if processes.is_main:
             save_edit(edit, options.edit, job.model, model_preset(root))
             _write_curve(options.curve, steps)
-            write_weights(options.weights, options.maps, table.rows(), edit, root.weights)
+            write_weights(options.weights, options.maps, table.rows(), edit, root.weights, table.maps())
             write_json(options.metrics, _summary(edit, steps, len(requests)))
             write_json(options.results, {"change": summary(table.rows()), "settings": job.settings.model_dump()})
             forget(job.folder)
@@ -85,7 +85,7 @@ def _edited(job: Job, requests: Sequence[Request], root: Params, folder: Path, t
     checkpoints, ends = checkpoint_numbers(protocol, len(requests)), session_ends(protocol, len(requests))
 
     def keep(done: int, edit: Edit) -> None:
-        table.add(done, edit)
+        table.add(done, edit, with_maps=done in checkpoints[:-1])
         if first and done in checkpoints[:-1]:
             save_edit(edit, checkpoint(folder, done), job.model, model_preset(root))
 

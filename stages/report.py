@@ -36,6 +36,7 @@ def main(options: argparse.Namespace) -> None:
     from lib.metrics import comparison
     from lib.metrics.examples import AnswerExample, Passage
     from lib.metrics.verdict import verdict
+    from lib.metrics.weights import maps_by_edits
     from lib.report import page, pictures
     from lib.runtime import machine
 
@@ -43,6 +44,7 @@ def main(options: argparse.Namespace) -> None:
     evaluation, stages = read_json(options.evaluation), _stages(options)
     rows = {name: read_json(options.plots / f"{name}.json")["rows"] for name in PLOTS}
     weights = pl.read_csv(options.weights)
+    maps = maps_by_edits(load_file(options.maps), evaluation["n"])
     loss = pl.read_csv(options.loss) if options.loss.is_file() else pl.DataFrame()
     results = page.Results(
         params=params,
@@ -65,7 +67,7 @@ def main(options: argparse.Namespace) -> None:
         pictures={
             "edits": pictures.edit_pictures(rows, loss),
             "abilities": pictures.ability_pictures(stages.get("abilities", {}), evaluation["n"]),
-            "weights": pictures.weight_pictures(weights, load_file(options.maps)),
+            "weights": pictures.weight_pictures(weights, maps.get(evaluation["n"], {})),
         },
     )
     options.report.mkdir(parents=True, exist_ok=True)

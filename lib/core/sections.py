@@ -174,7 +174,10 @@ class Weights(Section):
         ge=0, description="single: figures of so many edits, the first ones, each by itself; null = of all"
     )
     rank_side: int = Field(ge=1, description="longest smaller side of a matrix whose rank is found; low-rank ones' are")
-    maps: int = Field(ge=0, description="heat maps: of so many weights, the most changed ones")
+    maps: int = Field(
+        ge=0,
+        description="heat maps: of so many weights, the most changed ones; after the last edit and at every checkpoint",
+    )
     map_side: int = Field(ge=1, description="of a heat map: at most so many rows and columns")
 
 

@@ -1,12 +1,29 @@
 """The weight table of stage edit, read back: its rows after the last edit, its columns in words."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import polars as pl
+
+T = TypeVar("T")
 
 TOTAL = "all"
 """The path of the rows that sum up all weights, as lib/protocols/weight_table.py writes it."""
 ABOVE = "share_above_"
+
+
+def map_name(path: str, edits: int) -> str:
+    """What the heat map of a weight after so many edits is called, beside those after the last one, called by path."""
+    return f"{edits:08d}/{path}"
+
+
+def maps_by_edits(maps: Mapping[str, T], edits: int) -> dict[int, dict[str, T]]:
+    """Heat maps by the number of edits, ascending, and by path; those called by path alone are after `edits`."""
+    by_edits: dict[int, dict[str, T]] = {}
+    for name, blocks in maps.items():
+        number, _, path = name.rpartition("/")
+        by_edits.setdefault(int(number) if number else edits, {})[path] = blocks
+    return dict(sorted(by_edits.items()))
 
 
 def shares(weights: pl.DataFrame) -> dict[str, str]:

@@ -4,8 +4,10 @@ import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from lib.core.files import read_json, write_json
@@ -13,12 +15,13 @@ from lib.core.params import Weights
 from lib.edits.edit import Edit
 from lib.edits.updates import Vector
 from lib.edits.weight_change import Change, Measure, WeightChange, heat_map
-from lib.metrics.weights import ABOVE, TOTAL
+from lib.metrics.weights import ABOVE, TOTAL, map_name
 from lib.runtime.distributed import Distributed
 from lib.runtime.scratch import fingerprint
-from lib.runtime.tensors import save_tensors
+from lib.runtime.tensors import load_tensors, save_tensors
 
 _DIGITS = 6
+_MAPS = ".safetensors"
 
 WeightRow = Mapping[str, Any]
 
@@ -39,10 +42,10 @@ class WeightTable:
         key = fingerprint(settings=settings.model_dump())
         return cls(measure=measure, settings=settings, folder=scratch / f"weights-{key}", distributed=distributed)
 
-    def add(self, edits: int, edit: Edit) -> None:
+    def add(self, edits: int, edit: Edit, with_maps: bool = False) -> None:
         """Measure `edit`, the sum of the first `edits` requests' sessions, unless that has been done.
 
-        The first process does, and of a model that is spread all do together.
+        The first process does, and of a model that is spread all do together. `with_maps` keeps its heat maps as well.
         """
         path = self.folder / f"{edits:08d}.json"
         processes = self.distributed if self.distributed.sharded else Distributed()
@@ -50,11 +53,17 @@ class WeightTable:
             return
         measured = rows(self.measure.of(edit), edits)
         if self.distributed.is_main:
+            if with_maps:
+                save_tensors(heat_maps(edit, measured, self.settings), path.with_suffix(_MAPS))
             write_json(path, {"rows": measured})
 
     def rows(self) -> list[WeightRow]:
         """All rows, session after session; the last one is the total of the last session."""
         return [row for path in sorted(self.folder.glob("*.json")) for row in read_json(path)["rows"]]
+
+    def maps(self) -> dict[int, dict[str, Tensor]]:
+        """The heat maps that were kept, by the number of edits and by path."""
+        return {int(path.stem): load_tensors(path) for path in sorted(self.folder.glob(f"*{_MAPS}"))}
 
 
 def rows(change: WeightChange, edits: int) -> list[WeightRow]:
@@ -85,17 +94,33 @@ def summary(table: Sequence[WeightRow]) -> dict[str, Any]:
     return {name: value for name, value in table[-1].items() if name not in ("edits", "path")}
 
 
-def write_weights(table: Path, maps: Path, table_rows: Sequence[WeightRow], edit: Edit, settings: Weights) -> None:
+def write_weights(
+    table: Path,
+    maps: Path,
+    table_rows: Sequence[WeightRow],
+    edit: Edit,
+    settings: Weights,
+    earlier: Mapping[int, Mapping[str, Tensor]] = MappingProxyType({}),
+) -> None:
     """The table as CSV, its header alone where there are no rows; and heat maps of what `edit` changed most.
 
-    An empty cell is a rank that was not looked for. The maps are those of the matrices with the largest Frobenius norm
-    of the change after the last session, by path; a bias or a norm's weight has none.
+    An empty cell is a rank that was not looked for. `earlier` are the heat maps after so many edits, which lie beside
+    those of the end under `map_name`.
     """
     _write_csv(table, ["edits", "path", *_columns(settings)], table_rows)
+    named = {map_name(path, edits): blocks for edits, of_edits in earlier.items() for path, blocks in of_edits.items()}
+    save_tensors(heat_maps(edit, table_rows, settings) | named, maps)
+
+
+def heat_maps(edit: Edit, table_rows: Sequence[WeightRow], settings: Weights) -> dict[str, Tensor]:
+    """The maps of the matrices with the largest Frobenius norm of the change after the last session of `table_rows`.
+
+    By path; a bias or a norm's weight has none.
+    """
     norms = {row["path"]: row["frobenius"] for row in table_rows}  # of several sessions the last one's stays
     matrices = {path: update for path, update in edit.updates.items() if not isinstance(update, Vector)}
     largest = sorted(matrices, key=lambda path: -norms[path])[: settings.maps]
-    save_tensors({path: heat_map(matrices[path], settings.map_side) for path in largest}, maps)
+    return {path: heat_map(matrices[path], settings.map_side) for path in largest}
 
 
 def write_single_weights(table: Path, changes: Sequence[WeightRow | None], settings: Weights) -> None:

@@ -15,6 +15,7 @@ from lib.edits import store
 from lib.edits.store import load_edit, save_edit
 from lib.edits.updates import Vector
 from lib.edits.weight_change import Measure, heat_map
+from lib.metrics.weights import maps_by_edits
 from lib.protocols.files import Inputs
 from lib.protocols.inputs import editing
 from lib.runtime.distributed import Distributed
@@ -104,12 +105,22 @@ def test_few_sessions_are_measured_one_by_one_and_many_at_the_checkpoints(run_st
     assert measured.manhattan == pytest.approx(float(totals[1]["manhattan"]), rel=1e-4)
 
 
+def test_heat_maps_are_kept_of_every_checkpoint_and_of_the_end(run_stage: Run, tmp_path: Path) -> None:
+    run_stage(protocol={"kind": "sequential", "batch_size": 1, "checkpoints": [1, 3]}, weights={"maps": 1})
+    maps = maps_by_edits(load_file(tmp_path / OUTPUTS["maps"]), edits=4)
+    assert [*maps] == [1, 3, 4]
+    for edits, folder in ((1, "checkpoints/00000001"), (3, "checkpoints/00000003"), (4, ".")):
+        (path,) = maps[edits]
+        update = load_edit(tmp_path / OUTPUTS["edit"] / folder).updates[path]
+        assert torch.allclose(maps[edits][path], heat_map(update, 64))
+
+
 def test_a_run_that_was_killed_measures_what_a_whole_one_does(
     run_stage: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sequential = {"kind": "sequential", "batch_size": 1, "checkpoints": [1, 3]}
     run_stage(protocol=sequential)
-    uninterrupted = (tmp_path / OUTPUTS["weights"]).read_bytes()
+    uninterrupted = [(tmp_path / OUTPUTS[name]).read_bytes() for name in ("weights", "maps")]
 
     def killed(edit: Any, folder: Path, *arguments: Any) -> None:
         if folder.name.endswith("3"):
@@ -121,7 +132,7 @@ def test_a_run_that_was_killed_measures_what_a_whole_one_does(
         run_stage(protocol=sequential)
     monkeypatch.setattr(store, "save_edit", save_edit)
     run_stage(protocol=sequential)
-    assert (tmp_path / OUTPUTS["weights"]).read_bytes() == uninterrupted
+    assert [(tmp_path / OUTPUTS[name]).read_bytes() for name in ("weights", "maps")] == uninterrupted
 
 
 @pytest.mark.parametrize(
