@@ -1,7 +1,7 @@
 """Draw the rows of an experiment file against the number of edits: `python -m apps.study FILE --out FOLDER`.
 
 The rows must have run (`python -m apps.table FILE` runs them); they are read from the DVC experiments of HEAD. Written
-are editing.png, abilities.png, weights.png, points.csv (what is drawn) and study.md (the table). FOLDER should not be
+are editing.svg, abilities.svg, weights.svg, points.csv (what is drawn) and study.md (the table). FOLDER should not be
 in report/, which stage `report` empties.
 """
 
@@ -38,7 +38,7 @@ def main() -> None:
     curves = points(outcomes)
     options.out.mkdir(parents=True, exist_ok=True)
     for name, picture in pictures(curves).items():
-        (options.out / f"{name}.png").write_bytes(picture)
+        (options.out / f"{name}.svg").write_text(picture.as_file(), encoding="utf-8")
     curves.write_csv(options.out / "points.csv", float_precision=4)
     text = table(curves)
     (options.out / "study.md").write_text(f"{text}\n", encoding="utf-8")

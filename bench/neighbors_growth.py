@@ -5,7 +5,7 @@ paraphrases and ten neighborhood prompts each. `filter` is the overlap filter, `
 in processor time, `peak` the most memory that the process held. Similar neighbors are then compared with brute force
 for some of the edits.
 
-    python -m bench.neighbors_growth --sizes 1000 10000 100000 --requests 1000 --png growth.png
+    python -m bench.neighbors_growth --sizes 1000 10000 100000 --requests 1000 --out growth
 """
 
 import argparse
@@ -28,11 +28,15 @@ from lib.core.tables import RowNumbers, Streamed, write_parts
 from lib.neighbors.encoders import encoder
 from lib.neighbors.overlap import without_overlap
 from lib.neighbors.retrieval import Retrieved, neighbor_tables, random_neighbors, similar_neighbors
+from lib.report.plots.panels import Panel, Series, panels
+from lib.report.plots.svg import Drawing
 
 N = 20
 """Neighbors of an edit."""
 _RELATIONS, _FIRST, _LAST, _OBJECTS = 40, 5_000, 20_000, 500
 _WRITTEN = 50_000
+_COLUMNS = ("kind", "size", "filter", "search", "cpu", "peak", "same")
+_ROLES = ("before", "after", "second", "third")
 KINDS = {"random": "", "similar, Flat": "Flat", "similar, IVF": "IVF256,Flat", "similar, HNSW": "HNSW16"}
 
 
@@ -54,8 +58,9 @@ def main() -> None:
             rows.append(row)
             print(f"{kind:>14} {size:>9} {row['filter']:>9.1f} {row['search']:>9.1f}", end="")
             print(f" {row['cpu']:>9.1f} {row['peak']:>9.0f} {row['same']:>15}", flush=True)
-    if options.png is not None:
-        _plot(rows, options.png)
+    if options.out is not None:
+        pl.DataFrame(rows).select(_COLUMNS).write_csv(options.out.with_suffix(".csv"), float_precision=1)
+        options.out.with_suffix(".svg").write_text(picture(rows).as_file(), encoding="utf-8")
 
 
 def measure(kind: str, size: int, edits: int, checked: int) -> dict[str, Any]:
@@ -156,23 +161,29 @@ def _in_a_process(kind: str, size: int, options: argparse.Namespace) -> dict[str
     return result
 
 
-def _plot(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """Seconds and peak memory against the number of facts, logarithmic."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained")
-    for kind in dict.fromkeys(row["kind"] for row in rows):
-        of_kind = [row for row in rows if row["kind"] == kind]
-        sizes = [row["size"] for row in of_kind]
-        axes[0].loglog(sizes, [row["filter"] + row["search"] for row in of_kind], marker="o", label=kind)
-        axes[1].semilogx(sizes, [row["peak"] / 1024 for row in of_kind], marker="o", label=kind)
-    axes[0].set(xlabel="facts in the pool", ylabel="seconds, filter and search")
-    axes[1].set(xlabel="facts in the pool", ylabel="peak memory, GiB", ylim=(0, None))
-    axes[0].legend()
-    figure.savefig(path, dpi=150)
+def picture(rows: Sequence[dict[str, Any]]) -> Drawing:
+    """Seconds and peak memory against the number of facts."""
+    contents = [
+        Panel(
+            title=title,
+            series=[
+                Series(
+                    label=kind,
+                    role=role,
+                    edits=[row["size"] for row in rows if row["kind"] == kind],
+                    values=[value(row) for row in rows if row["kind"] == kind],
+                )
+                for kind, role in zip(dict.fromkeys(row["kind"] for row in rows), _ROLES, strict=False)
+            ],
+            percent=False,
+            is_wide=True,
+        )
+        for title, value in (
+            ("filter and search, seconds", lambda row: row["filter"] + row["search"]),
+            ("peak memory, MiB", lambda row: row["peak"]),
+        )
+    ]
+    return panels(contents, columns=2, x_label="facts in the pool", width=760, height=220)
 
 
 def _options() -> argparse.Namespace:
@@ -181,7 +192,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--kinds", nargs="+", choices=list(KINDS), default=list(KINDS)[:2])
     parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--checked", type=int, default=20, help="edits whose neighbors are compared with brute force")
-    parser.add_argument("--png", type=Path, default=None, help="where to write the curves")
+    parser.add_argument("--out", type=Path, default=None, help="also write OUT.csv, and OUT.svg with the curves")
     parser.add_argument("--kind", choices=list(KINDS), default=None, help=argparse.SUPPRESS)
     return parser.parse_args()
 

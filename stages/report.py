@@ -73,8 +73,8 @@ def main(options: argparse.Namespace) -> None:
     options.report.mkdir(parents=True, exist_ok=True)
     for section in results.pictures.values():
         for picture in section:
-            if picture.png:
-                (options.report / f"{picture.name}.png").write_bytes(picture.png)
+            if picture.drawing:
+                (options.report / f"{picture.name}.svg").write_text(picture.drawing.as_file(), encoding="utf-8")
     (options.report / "index.html").write_text(page.page(results), encoding="utf-8")
 
 

@@ -9,19 +9,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
-from matplotlib.colors import to_hex, to_rgb
 
 from lib.metrics.abilities import PERCENT, Line, lines
 from lib.metrics.scores import KINDS
 from lib.metrics.weights import TOTAL, shares
-from lib.report.plots.panels import Panel, Series, panels
+from lib.report.plots.panels import Panel, Series, panel_rows
+from lib.report.plots.svg import Drawing
 from lib.report.wording import figure, short
 
-GROUPS = {"editing": 3, "abilities": 4, "weights": 3}
-"""What is drawn, each as a picture of its own, and how many panels stand side by side."""
-_WIDTH, _HEIGHT = 9.6, 2.1
-_FIRST_WIDTH, _NEXT_WIDTH = 3.2, 1.3
-"""The first row's line is seen below one that lies on it."""
+GROUPS = ("editing", "abilities", "weights")
+"""What is drawn, each as a picture of its own."""
 _KEY = ("row", "group", "measure", "unit", "edits")
 _KL = "KL to the unedited model"
 _WEIGHTS = {
@@ -120,39 +117,34 @@ def _weights(run: Outcome) -> Iterator[dict[str, Any]]:
             yield _point("weights", measure, unit, edits, value, None)
 
 
-def pictures(curves: pl.DataFrame) -> dict[str, bytes]:
-    """A PNG for each group that has points: a panel for each measure, in it a line for each row.
+def pictures(curves: pl.DataFrame) -> dict[str, Drawing]:
+    """A picture for each group that has points: a line of panels for each measure, in it one for each row.
 
-    Spreads are drawn of the first row only: those of several would cover each other.
+    In a row's panel the other rows stand in grey behind it, so that each line can be told from the others.
     """
-    row_colors = colors(curves["row"].unique(maintain_order=True).to_list())
     return {
-        group: panels(_panels(of_group, row_colors), columns=columns, width=_WIDTH, height=_HEIGHT)
-        for group, columns in GROUPS.items()
+        group: panel_rows(_panels(of_group))
+        for group in GROUPS
         if len(of_group := curves.filter(pl.col("group") == group))
     }
 
 
-def _panels(curves: pl.DataFrame, row_colors: Mapping[str, str]) -> list[Panel]:
-    drawn_panels = []
-    for (measure,), rows in curves.group_by(["measure"], maintain_order=True):
-        series = [_series(str(row), line, row_colors) for (row,), line in rows.group_by(["row"], maintain_order=True)]
-        percent = rows["unit"][0] == PERCENT
-        drawn_panels.append(Panel(title=str(measure).replace("_", " "), series=series, percent=percent))
-    return drawn_panels
+def _panels(curves: pl.DataFrame) -> dict[str, list[Panel]]:
+    """By measure a panel for each row."""
+    return {
+        str(measure).replace("_", " "): [_panel(line, lines) for line in lines]
+        for (measure,), points in curves.group_by(["measure"], maintain_order=True)
+        for lines in (points.partition_by("row", maintain_order=True),)
+    }
 
 
-def _series(row: str, line: pl.DataFrame, row_colors: Mapping[str, str]) -> Series:
-    first = row == next(iter(row_colors))
-    has_spread = line["spread"].null_count() == 0
-    return Series(
-        label=row,
-        edits=line["edits"].to_list(),
-        values=line["value"].to_list(),
-        ci95=line["spread"].to_list() if first and has_spread else None,
-        color=row_colors[row],
-        width=_FIRST_WIDTH if first else _NEXT_WIDTH,
-    )
+def _panel(line: pl.DataFrame, lines: Sequence[pl.DataFrame]) -> Panel:
+    series = [_series(other_line, "after" if other_line is line else "context") for other_line in lines]
+    return Panel(title=str(line["row"][0]), series=series, percent=line["unit"][0] == PERCENT)
+
+
+def _series(line: pl.DataFrame, role: str) -> Series:
+    return Series(label="", edits=line["edits"].to_list(), values=line["value"].to_list(), role=role)
 
 
 def table(curves: pl.DataFrame) -> str:
@@ -178,24 +170,3 @@ def _cell(point: Mapping[str, Any]) -> str:
     if spread is not None:
         return figure((point["value"], spread), point["unit"])
     return f"{point['value']:.1f}" if point["unit"] == PERCENT else short(point["value"])
-
-
-_HUES = ("#1d2733", "#2563c9", "#e08a1e", "#1a9a5a", "#c0392b", "#8a4fbf", "#0f9fb0", "#b0791f", "#d0558f", "#6b7785")
-_LIGHTEST = 0.7
-"""Share of white in the lightest row of a hue."""
-
-
-def colors(rows: Sequence[str]) -> dict[str, str]:
-    """A colour for each row, as #rrggbb: the first of several of a hue is the lightest, the last is the hue itself."""
-    families = list(dict.fromkeys(_family(row) for row in rows))
-    hex_colors = {}
-    for row in rows:
-        same_hue = [member for member in rows if _family(member) == _family(row)]
-        white = _LIGHTEST * (len(same_hue) - 1 - same_hue.index(row)) / max(1, len(same_hue) - 1)
-        hue = to_rgb(_HUES[families.index(_family(row)) % len(_HUES)])
-        hex_colors[row] = to_hex([part * (1 - white) + white for part in hue])
-    return hex_colors
-
-
-def _family(row: str) -> str:
-    return row.split()[0]

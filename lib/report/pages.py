@@ -8,11 +8,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from lib.metrics.headline import compared
 from lib.report.wording import cell, column, duration, figure, flat, p_value, short, signed
 
+TEMPLATES = Path(__file__).parent / "templates"
+
 
 def render(template: str, **values: Any) -> str:
     """The page that the template of this file name makes of `values`. Raises jinja2.UndefinedError where one lacks."""
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

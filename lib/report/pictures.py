@@ -1,6 +1,5 @@
 """The report's plots, each with a title, a caption, and the reason where there is nothing to draw."""
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,15 +10,13 @@ from lib.metrics.abilities import PERCENT, Line, lines
 from lib.metrics.bootstrap import Floats
 from lib.metrics.weights import ABOVE, TOTAL, shares
 from lib.report.plots import edits as plots
-from lib.report.plots.bars import bars as ability_bars
+from lib.report.plots.bars import Bar, Block, Group, bars
 from lib.report.plots.maps import change_maps
 from lib.report.plots.panels import Panel, Series, panels
-from lib.report.plots.style import WIDTH
+from lib.report.plots.svg import Drawing
 from lib.report.wording import ABSENT
 
 PlotRows = Sequence[Mapping[str, Any]]
-_CURVES_WIDTH, _CURVES_HEIGHT = 4.0, 1.5
-"""Inches of curves: less wide than other pictures, so that their type is as large on the page."""
 _WEIGHT_CURVES = {"manhattan": "Manhattan norm", "frobenius": "Frobenius norm", "largest": "largest singular value"}
 
 
@@ -28,15 +25,10 @@ class Picture:
     """One plot, or why there is none."""
 
     name: str
-    """Of its file, without .png."""
+    """Of its file, without .svg."""
     title: str
     caption: str
-    png: bytes | None
-
-    @property
-    def uri(self) -> str:
-        """The picture itself as an address, so that the page loads nothing."""
-        return f"data:image/png;base64,{base64.b64encode(self.png or b'').decode()}"
+    drawing: Drawing | None
 
 
 def edit_pictures(rows: Mapping[str, PlotRows], loss: pl.DataFrame) -> list[Picture]:
@@ -45,15 +37,15 @@ def edit_pictures(rows: Mapping[str, PlotRows], loss: pl.DataFrame) -> list[Pict
         Picture(
             name="scores",
             title="Before and after the edit",
-            caption="Percent, with 95 % intervals. Below the dotted line: teacher-forced, nothing is written.",
-            png=plots.scores(rows["scores"]) if rows["scores"] else None,
+            caption="Percent, with 95 % intervals over edits.",
+            drawing=plots.scores(rows["scores"]) if rows["scores"] else None,
         ),
         _locality(rows["locality_by_similarity"]),
         Picture(
             name="training_loss",
             title="Training loss",
             caption="Over the training pairs of all edits." if len(loss) else "This editor keeps no training curve.",
-            png=plots.training_loss(loss["step"].to_list(), loss["loss"].to_list()) if len(loss) else None,
+            drawing=plots.training_loss(loss["step"].to_list(), loss["loss"].to_list()) if len(loss) else None,
         ),
         _relations(rows["relations"]),
         *([_retention(rows["retention"])] if rows["retention"] else []),
@@ -65,19 +57,19 @@ def _locality(rows: PlotRows) -> Picture:
     """Against similarity where the neighbors were chosen by it, else how it spreads over the edits."""
     similar = [row for row in rows if row["similarity"] is not None]
     if similar:
-        title, png = "Locality by similarity of neighbors", plots.locality_by_similarity(similar)
+        title, drawing = "Locality by similarity of neighbors", plots.locality_by_similarity(similar)
         caption = (
             "Each point is one edit: how many of its locality prompts still have the right answer, teacher-forced."
         )
     elif rows:
-        title, png = "Locality, edit by edit", plots.locality_spread(rows)
+        title, drawing = "Locality, edit by edit", plots.locality_spread(rows)
         caption = (
             "How many edits kept which share of their locality prompts, teacher-forced. Neighbors were not chosen by "
             "similarity."
         )
     else:
-        return Picture(name="locality", title="Locality", caption=f"Locality was {ABSENT}.", png=None)
-    return Picture(name="locality", title=title, caption=caption, png=png)
+        return Picture(name="locality", title="Locality", caption=f"Locality was {ABSENT}.", drawing=None)
+    return Picture(name="locality", title=title, caption=caption, drawing=drawing)
 
 
 def _retention(rows: PlotRows) -> Picture:
@@ -85,14 +77,14 @@ def _retention(rows: PlotRows) -> Picture:
         name="retention",
         title="Retention: while more edits are made",
         caption="Of all edits so far at each checkpoint; dotted: of the newest only.",
-        png=plots.retention(rows),
+        drawing=plots.retention(rows),
     )
 
 
 def _divergence(rows: PlotRows) -> Picture:
     all_edits = [row for row in rows if row["group"] == "all so far"]
     line = Series(
-        label="KL",
+        label="",
         edits=[row["edits"] for row in all_edits],
         values=[row["mean"] for row in all_edits],
         ci95=[row["ci95"] for row in all_edits],
@@ -102,7 +94,7 @@ def _divergence(rows: PlotRows) -> Picture:
         name="kl_by_edits",
         title="Distance from the unedited model",
         caption="Of the next word after the locality prompts of all edits so far, with 95 % intervals.",
-        png=panels([panel], columns=1, width=WIDTH, height=2.4),
+        drawing=panels([panel], columns=1, height=170),
     )
 
 
@@ -115,7 +107,7 @@ def _relations(rows: PlotRows) -> Picture:
         name="relations",
         title="By relation",
         caption=caption if rows else "The facts name no relations.",
-        png=plots.success_by_relation(rows) if rows else None,
+        drawing=plots.success_by_relation(rows) if rows else None,
     )
 
 
@@ -125,14 +117,35 @@ def ability_pictures(metrics: Mapping[str, Any], edits: int) -> list[Picture]:
     `edits` is how many the whole run makes.
     """
     headlines = [line for line in lines(metrics.get("tasks", {})) if line.main]
-    bars = Picture(
+    if not headlines:
+        return []
+    before_after = Picture(
         name="abilities",
         title="Abilities before and after",
-        caption="With 95 % intervals over the examples; dotted: what guessing gives." if headlines else f"{ABSENT}.",
-        png=ability_bars(headlines) if headlines else None,
+        caption="With 95 % intervals over the examples; dotted: what guessing gives.",
+        drawing=bars(_ability_blocks(headlines), plots.BEFORE_AFTER, level="guessing"),
     )
     sessions = {int(number): tasks for number, tasks in metrics.get("sessions", {}).items()}
-    return [bars, _curves(headlines, sessions, edits)] if sessions and headlines else [bars]
+    return [before_after, _curves(headlines, sessions, edits)] if sessions else [before_after]
+
+
+def _ability_blocks(headlines: Sequence[Line]) -> list[Block]:
+    """Tasks of each unit on a scale of their own, percent first."""
+    units = sorted({line.unit for line in headlines}, key=lambda unit: (unit != PERCENT, unit))
+    return [
+        Block(
+            title=unit if len(units) > 1 else "",
+            groups=[_ability_group(line) for line in headlines if line.unit == unit],
+            is_percent=unit == PERCENT,
+        )
+        for unit in units
+    ]
+
+
+def _ability_group(line: Line) -> Group:
+    measured = (Bar(value=None) if value is None else Bar(value=value[0], ci95=value[1])
+                for value in (line.before, line.after))  # fmt: skip
+    return Group(label=line.task.replace("_", " "), bars=list(measured), level=line.chance)
 
 
 def _curves(headlines: Sequence[Line], sessions: Mapping[int, Mapping[str, Any]], edits: int) -> Picture:
@@ -143,7 +156,7 @@ def _curves(headlines: Sequence[Line], sessions: Mapping[int, Mapping[str, Any]]
         name="abilities_by_edits",
         title="Abilities while more edits are made",
         caption="At 0: the unedited model. With 95 % intervals over the examples; dotted: what guessing gives.",
-        png=panels(ability_panels, columns=2, width=_CURVES_WIDTH, height=_CURVES_HEIGHT),
+        drawing=panels(ability_panels, columns=2),
     )
 
 
@@ -154,7 +167,7 @@ def _ability_panel(line: Line, measured: Mapping[int, Mapping[str, Line]]) -> Pa
         title=line.task.replace("_", " "),
         series=[
             Series(
-                label="measured",
+                label="",
                 edits=list(points),
                 values=[value for value, _ in points.values()],
                 ci95=[width for _, width in points.values()],
@@ -176,13 +189,13 @@ def weight_pictures(weights: pl.DataFrame, maps: Mapping[str, Floats]) -> list[P
                 name="weights_by_edits",
                 title="Weights while more edits are made",
                 caption=caption,
-                png=panels(_weight_panels(total), columns=2, width=_CURVES_WIDTH, height=_CURVES_HEIGHT),
+                drawing=panels(_weight_panels(total), columns=2),
             )
         )
     if maps:
         caption = "Each block is the mean of its entries after the last edit; the most changed weights."
         weight_figures.append(
-            Picture(name="weight_maps", title="Where the weights change", caption=caption, png=change_maps(maps))
+            Picture(name="weight_maps", title="Where the weights change", caption=caption, drawing=change_maps(maps))
         )
     return weight_figures
 
@@ -196,5 +209,5 @@ def _weight_panels(total: pl.DataFrame) -> Sequence[Panel]:
 
 
 def _weight_panel(total: pl.DataFrame, column: str, title: str, levels: Mapping[str, float]) -> Panel:
-    line = Series(label="measured", edits=total["edits"].to_list(), values=total[column].to_list())
+    line = Series(label="", edits=total["edits"].to_list(), values=total[column].to_list())
     return Panel(title=title, series=[line], percent=column.startswith(ABOVE), levels=levels)

@@ -1,12 +1,17 @@
 """The report's wording: the sentence on top, the cells of its tables, numbers and durations."""
 
+import math
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 ABSENT = "not measured"
 _DIGITS = {"percent": 1, "ratio": 3, "nats": 3}
 """Decimals of a number of the headline, by its unit."""
 
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_PLAIN_ZEROS = 6
+"""A number below one with more zeros than this behind its point is written as a power of ten."""
 _HELD_OUT = "held-out text"
 """What the perplexity is of, where its source is not known."""
 
@@ -105,8 +110,32 @@ def figure(value: tuple[float, float] | None, unit: str) -> str:
 
 
 def short(value: float, digits: int = 3) -> str:
-    """A number that is not negative with so many digits, from 100 on without decimals."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:#.{digits}g}".removesuffix(".")
+    """A number with so many digits, from 100 on without decimals; never in the notation of computers."""
+    return f"{value:,.0f}" if abs(value) >= 100 else _readable(f"{value:#.{digits}g}").removesuffix(".")
+
+
+def tick(value: float) -> str:
+    """The number at a tick of an axis: 0.5, 2,000, 10⁶."""
+    if value == 0:
+        return "0"
+    power = math.floor(math.log10(abs(value)) + 1e-9)
+    return f"{value:,.12g}" if -4 <= power < 5 else _power(value / 10.0**power, power)
+
+
+def _readable(text: str) -> str:
+    """A number that Python has written, with 7e-05 as 0.00007 and 1e-09 as 10⁻⁹."""
+    coefficient, _, exponent = text.partition("e")
+    if not exponent:
+        return text
+    value = Decimal(text)
+    return (
+        f"{value:,f}" if -_PLAIN_ZEROS <= int(exponent) < 0 or value == 0 else _power(float(coefficient), int(exponent))
+    )
+
+
+def _power(coefficient: float, exponent: int) -> str:
+    power = f"10{str(exponent).translate(_SUPERSCRIPTS)}"
+    return power if f"{coefficient:g}" == "1" else f"{coefficient:g} \N{MULTIPLICATION SIGN} {power}"
 
 
 def signed(value: float, digits: int = 1) -> str:
@@ -128,7 +157,7 @@ def number(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+        return _readable(f"{value:,.4g}") if abs(value) < 1000 else f"{value:,.0f}"
     if isinstance(value, int):
         return f"{value:,}"
     return str(value)

@@ -76,7 +76,7 @@ def test_every_row_is_read_from_its_experiment_and_pictures_points_and_table_are
     out = tmp_path / "made" / "here"
     asked(monkeypatch, repository, "--out", str(out), "--rows", "plain", "RECT 40")
     assert {path.name for path in out.iterdir()} == {
-        "editing.png", "abilities.png", "weights.png", "points.csv", "study.md"
+        "editing.svg", "abilities.svg", "weights.svg", "points.csv", "study.md"
     }  # fmt: skip
     last = pl.read_csv(out / "points.csv").filter((pl.col("measure") == "recall") & (pl.col("edits") == 12))
     assert dict(last.select("row", "value").iter_rows()) == {"plain": 40.0, "RECT 40": 70.0}

@@ -14,9 +14,10 @@ from lib.metrics.headline import COLUMNS
 from lib.metrics.verdict import verdict
 from lib.report import page as report
 from lib.report.pictures import Picture
+from lib.report.plots.svg import drawing
 
 STAGES = ("facts", "base", "paraphrase", "neighbors", "edit", "score")
-PICTURE = Picture(name="scores", title="Scores", caption="All.", png=b"picture")
+PICTURE = Picture(name="scores", title="Scores", caption="All.", drawing=drawing(10, 10, [], "All are 95 %."))
 COMPARED = ComparisonRow(
     kind="locality", measure="success", n=4, a=100.0, b=62.5, difference=-37.5, ci95=2.25,
     bootstrap=Interval(low=-40.0, high=-35.04), p_value=0.0625, wins=0, ties=1, losses=3,

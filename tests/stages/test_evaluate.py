@@ -215,10 +215,11 @@ def test_the_page_shows_the_same_pictures_as_are_written_beside_it(
     project = Project(tmp_path, edits, scores(edits, {"edit 0"}, KINDS), 0.5)
     project.evaluate(monkeypatch)
     page = project.report(monkeypatch)
-    written = {path.stem: path.stat().st_size for path in (tmp_path / "report").glob("*.png")}
+    written = {path.stem: path.read_text() for path in (tmp_path / "report").glob("*.svg")}
     assert set(written) == {"scores", "locality", "relations", "training_loss"}
-    sizes = [len(uri) * 3 // 4 for uri in re.findall(r"data:image/png;base64,([^\"]+)", page)]
-    assert sorted(sizes) == pytest.approx(sorted(written.values()), abs=3)
+    contents = re.findall(r"<svg[^>]*>(.*?)</svg>", page, re.DOTALL)
+    assert len(contents) == len(written)
+    assert all(sum(content in file for file in written.values()) == 1 for content in contents)
     assert all(part in page for part in ("writes 1 of 3 corrected facts", "said before", "said after", "own.csv"))
 
 
@@ -250,4 +251,4 @@ def test_an_editor_without_a_training_curve_is_reported_without_one(
     for absent in (lambda: (tmp_path / "loss.csv").write_text("step,epoch,loss,lr\n"), (tmp_path / "loss.csv").unlink):
         absent()
         assert "This editor keeps no training curve." in project.report(monkeypatch)
-        assert not (tmp_path / "report" / "training_loss.png").exists()
+        assert not (tmp_path / "report" / "training_loss.svg").exists()

@@ -1,73 +1,72 @@
-"""The report's pictures, as PNG bytes: the same input gives the same bytes.
-
-Drawn small with large type, so that they can be read at the width of a phone.
-"""
+"""The report's pictures of the edits themselves: the headline, the training loss, locality, relations, retention."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 
-from lib.metrics.headline import COLUMNS, WRITTEN
+from lib.metrics.headline import COLUMNS, TEACHER_FORCED, Column
 from lib.metrics.scores import KINDS, WHENS
-from lib.report.plots.style import AFTER, BEFORE, INK, SOFT, THIRD, canvas, plot_style, png
+from lib.report.plots.bars import Bar, Block, Group, bars
+from lib.report.plots.panels import Panel, Series, panels
+from lib.report.plots.scales import Scale, value_scale
+from lib.report.plots.svg import WIDTH, Drawing, dots, drawing, legend, line, path, rect, text
+from lib.report.wording import short, tick
 
 PlotRow = Mapping[str, Any]
 RELATIONS = 20
 """At most so many relations are drawn: those with most edits."""
-_COLORS = {"before": BEFORE, "after": AFTER, "efficacy": AFTER, "generalization": "#7fb2f0", "locality": THIRD}
+BEFORE_AFTER = (("before", "before"), ("after", "after"))
+_KIND_ROLES = (("efficacy", "after"), ("generalization", "second"), ("locality", "third"))
 _BINS = 6
-_LONGEST_LABEL = 22
+_LEFT, _TOP, _BOTTOM = 46.0, 24.0, 36.0
 
 
-def scores(rows: Sequence[PlotRow]) -> bytes:
-    """The headline's percentages before and after, 95 % intervals after; plot_rows.score_rows.
-
-    What the model writes comes first, the teacher-forced measures behind the dotted line.
-    """
-    with plot_style():
-        figure, axes = canvas(4.2)
-        names = [column.title for column in COLUMNS if column.unit == "percent"]
-        for when, side in zip(WHENS, (-0.2, 0.2), strict=True):
-            bars = [row for row in rows if row["when"] == when]
-            positions = [names.index(row["metric"]) + side for row in bars]
-            values = [row["value"] for row in bars]
-            below = [min(row["ci95"] or 0, row["value"]) for row in bars]
-            above = [min(row["ci95"] or 0, 100 - row["value"]) for row in bars]
-            axes.barh(positions, values, 0.37, color=_COLORS[when], label=when)
-            if when == "after":
-                axes.errorbar(values, positions, xerr=(below, above), fmt="none", ecolor=INK, elinewidth=1, capsize=2.5)
-            for position, value, width in zip(positions, values, above, strict=True):
-                axes.text(value + width + 1.5, position, f"{value:.0f}", va="center", fontsize=9, color=SOFT)
-        for name in set(names) - {row["metric"] for row in rows}:
-            axes.text(1.5, names.index(name), "not measured", va="center", fontsize=9, color=SOFT)
-        axes.set_yticks(range(len(names)), names)
-        axes.axhline(sum(column.unit == "percent" for column in WRITTEN) - 0.5, color=SOFT, linewidth=1, linestyle=":")
-        axes.set_ylim(len(names) - 0.5, -0.5)
-        _percent(axes, "x")
-        axes.set_xlim(0, 112)
-        _legend_above(axes, 2)
-        return png(figure)
+def scores(rows: Sequence[PlotRow]) -> Drawing:
+    """The headline's percentages before and after, 95 % intervals after; plot_rows.score_rows."""
+    measured = {(row["metric"], row["when"]): Bar(value=row["value"], ci95=row["ci95"]) for row in rows}
+    titles = (("left to itself, the model writes", False), ("teacher-forced: the answer is read out to it", True))
+    blocks = [
+        Block(
+            title=title, is_percent=True,
+            groups=[_score_group(column, measured) for column in COLUMNS
+                    if column.unit == "percent" and (column in TEACHER_FORCED) == forced],
+        )
+        for title, forced in titles
+    ]  # fmt: skip
+    return bars(blocks, BEFORE_AFTER)
 
 
-def training_loss(steps: Sequence[int], losses: Sequence[float]) -> bytes:
+def _score_group(column: Column, measured: Mapping[tuple[str, str], Bar]) -> Group:
+    """A measure of the edited model alone has one bar."""
+    values = [measured.get((column.title, when), Bar(value=None)) for when in WHENS]
+    label = column.title.removeprefix("teacher-forced ")
+    return Group(label=label, bars=values if column.has_before else [None, values[1]])
+
+
+def training_loss(steps: Sequence[int], losses: Sequence[float]) -> Drawing:
     """The loss of every optimiser step, and its running mean over a twentieth of the steps."""
-    with plot_style():
-        figure, axes = canvas(3.0)
-        window = max(1, len(losses) // 20)
-        means = np.convolve(losses, np.full(window, 1 / window), mode="valid")
-        axes.plot(steps, losses, color=BEFORE, linewidth=0.8, alpha=0.7, label="each step")
-        middle = steps[window // 2 : window // 2 + len(means)]
-        axes.plot(middle, means, color=AFTER, linewidth=2, label=f"mean of {window} steps")
-        axes.set(xlabel="optimiser step", ylabel="loss, nats a token")
-        axes.set_ylim(bottom=0)
-        axes.grid(axis="y")
-        _legend_above(axes, 2)
-        return png(figure)
+    window = max(1, len(losses) // 20)
+    means = np.convolve(losses, np.full(window, 1 / window), mode="valid").tolist()
+    middle = steps[window // 2 : window // 2 + len(means)]
+    x_scale = Scale(low=min(0, *steps), high=max(*steps, 1), start=_LEFT, end=WIDTH - 8)
+    y_scale = value_scale([0.0, *losses], 170 - _BOTTOM, _TOP)
+    y_scale = Scale(low=0, high=y_scale.high, start=y_scale.start, end=y_scale.end)
+    names = [("each step", "before"), (f"mean of {window} steps", "after")]
+    curves = [
+        path([(x_scale(x), y_scale(y)) for x, y in zip(xs, ys, strict=True)], role)
+        for xs, ys, role in ((steps, losses, "before thin"), (middle, means, "after"))
+    ]
+    unit = text("nats a token", WIDTH, 8, "end", "soft")
+    parts = [legend(names, _LEFT, 8), unit, *_axes(x_scale, y_scale, "optimiser step"), *curves]
+    alt = (
+        f"Loss in nats a token: {short(losses[0])} at step {steps[0]}, {short(losses[-1])} at step {steps[-1]:,}; the "
+        f"mean of the last {window} is {short(means[-1])}, the lowest of a step {short(min(losses))}."
+    )
+    return drawing(WIDTH, 170, parts, alt)
 
 
-def locality_by_similarity(rows: Sequence[PlotRow]) -> bytes:
+def locality_by_similarity(rows: Sequence[PlotRow]) -> Drawing:
     """Each edit's locality against the mean similarity of its training neighbors, with the means of equal parts.
 
     `rows` are plot_data.locality_rows with a similarity.
@@ -76,87 +75,88 @@ def locality_by_similarity(rows: Sequence[PlotRow]) -> bytes:
     similarity = np.array([row["similarity"] for row in ordered])
     locality = np.array([row["after"] for row in ordered])
     parts = np.array_split(np.arange(len(ordered)), min(_BINS, len(ordered)))
-    with plot_style():
-        figure, axes = canvas(3.3)
-        axes.scatter(similarity, locality, s=16, color=AFTER, alpha=0.35, linewidths=0, label="one edit")
-        means = [similarity[part].mean() for part in parts], [locality[part].mean() for part in parts]
-        axes.plot(*means, color=THIRD, marker="o", linewidth=2, label=f"mean of each {len(parts)}th part of the edits")
-        axes.set(xlabel="mean similarity of the edit's training neighbors (cosine)", ylabel="locality after")
-        _percent(axes, "y")
-        axes.set_ylim(-4, 106)
-        _legend_above(axes, 2)
-        return png(figure)
+    means = [(float(similarity[part].mean()), float(locality[part].mean())) for part in parts]
+    low, high = float(similarity.min()), float(similarity.max())
+    x_scale = Scale(low=low, high=high if high > low else low + 1, start=_LEFT, end=WIDTH - 8)
+    y_scale = value_scale([], 200 - _BOTTOM, _TOP, is_percent=True)
+    points = [(x_scale(x), y_scale(y)) for x, y in zip(similarity.tolist(), locality.tolist(), strict=True)]
+    line_points = [(x_scale(x), y_scale(y)) for x, y in means]
+    names = [("one edit", "after"), (f"mean of each {len(parts)}th part", "third")]
+    body = [dots(points, "after faint"), path(line_points, "third"), dots(line_points, "third")]
+    in_words = ", ".join(f"{y:.1f} % at similarity {x:.2f}" for x, y in means)
+    alt = (
+        f"Locality of {len(rows):,} edits by the mean similarity of their neighbors; means of equal parts: {in_words}."
+    )
+    axes = _axes(x_scale, y_scale, "mean similarity of the edit's training neighbors (cosine)", percent=True)
+    return drawing(WIDTH, 200, [legend(names, _LEFT, 8), *axes, *body], alt)
 
 
-def locality_spread(rows: Sequence[PlotRow]) -> bytes:
+def locality_spread(rows: Sequence[PlotRow]) -> Drawing:
     """How many edits kept which share of their locality prompts, before and after; plot_data.locality_rows."""
     edges = np.linspace(-5, 105, 12)
-    with plot_style():
-        figure, axes = canvas(3.0)
-        for when, side in zip(WHENS, (-2.1, 2.1), strict=True):
-            values = [row[when] for row in rows if row[when] is not None]
-            shares = np.histogram(values, edges)[0] / max(1, len(values)) * 100
-            axes.bar(edges[:-1] + 5 + side, shares, 3.9, color=_COLORS[when], label=when)
-        axes.set(xlabel="locality of an edit", ylabel="share of edits")
-        axes.set_xticks(range(0, 101, 20))
-        _percent(axes, "y")
-        axes.xaxis.set_major_formatter("{x:.0f} %")
-        _legend_above(axes, 2)
-        return png(figure)
+    x_scale = Scale(low=-6, high=106, start=_LEFT, end=WIDTH - 8)
+    y_scale = value_scale([], 180 - _BOTTOM, _TOP, is_percent=True)
+    body, words = [], []
+    for when, side in zip(WHENS, (-4.2, 0.2), strict=True):
+        values = [row[when] for row in rows if row[when] is not None]
+        shares = (np.histogram(values, edges)[0] / max(1, len(values)) * 100).tolist()
+        for middle, share in zip((edges[:-1] + 5).tolist(), shares, strict=True):
+            x = x_scale(middle + side)
+            body.append(rect(x, y_scale(share), x_scale(middle + side + 4) - x, y_scale.start - y_scale(share), when))
+        shares_in_words = ", ".join(
+            f"{share:.0f} % of the edits near {middle:.0f} %"
+            for middle, share in zip(range(0, 101, 10), shares, strict=True)
+            if share
+        )
+        words.append(f"{when}: {shares_in_words or 'nothing'}")
+    axes = _axes(x_scale, y_scale, "locality of an edit", percent=True, x_ticks=range(0, 101, 20), x_percent=True)
+    alt = f"Locality, share of edits in steps of ten percent. {'; '.join(words)}."
+    return drawing(WIDTH, 180, [legend(list(BEFORE_AFTER), _LEFT, 8), *axes, *body], alt)
 
 
-def success_by_relation(rows: Sequence[PlotRow]) -> bytes:
+def success_by_relation(rows: Sequence[PlotRow]) -> Drawing:
     """Efficacy, generalization and locality after the edit for each relation; plot_data.relation_rows."""
-    relations = list(rows[:RELATIONS])
-    kinds = [kind for kind in KINDS if any(row[kind] is not None for row in relations)]
-    thickness = 0.78 / max(1, len(kinds))
-    with plot_style():
-        figure, axes = canvas(0.9 + 0.36 * len(relations))
-        for number, kind in enumerate(kinds):
-            positions = np.arange(len(relations)) + (number - (len(kinds) - 1) / 2) * thickness
-            axes.barh(
-                positions, [row[kind] or 0 for row in relations], thickness * 0.9, color=_COLORS[kind], label=kind
-            )
-            for position in (position for position, row in zip(positions, relations, strict=True) if not row[kind]):
-                label = "not measured" if relations[round(position)][kind] is None else "0 %"
-                axes.text(1, position, label, va="center", fontsize=7, color=SOFT)
-        axes.set_yticks(range(len(relations)), [f"{_short(row['relation'])} ({row['n']})" for row in relations])
-        axes.invert_yaxis()
-        axes.set_ylim(len(relations) - 0.4, -0.6)
-        _percent(axes, "x")
-        axes.set_xlim(0, 102)
-        _legend_above(axes, 3)
-        return png(figure)
+    groups = [
+        Group(label=f"{_in_words(row['relation'])} ({row['n']})", bars=[Bar(value=row[kind]) for kind in KINDS])
+        for row in rows[:RELATIONS]
+    ]
+    return bars([Block(title="", groups=groups, is_percent=True)], _KIND_ROLES)
 
 
-def retention(rows: Sequence[PlotRow]) -> bytes:
-    """Score and its parts over the number of edits made so far, of all edits so far; retention.curve."""
-    all_edits = [row for row in rows if row["group"] == "all so far"]
-    newest = [row for row in rows if row["group"] == "newest" and row["kind"] == "efficacy"]
-    with plot_style():
-        figure, axes = canvas(3.4)
-        for kind in ("score", *KINDS):
-            line = [row for row in all_edits if row["kind"] == kind]
-            numbers, means = [row["edits"] for row in line], [row["mean"] for row in line]
-            axes.plot(numbers, means, color=_COLORS.get(kind, INK), marker="o", markersize=4, label=kind)
-        numbers, means = [row["edits"] for row in newest], [row["mean"] for row in newest]
-        axes.plot(numbers, means, color=AFTER, linestyle=":", label="efficacy, newest")
-        axes.set(xlabel="edits so far")
-        _percent(axes, "y")
-        axes.set_ylim(-4, 106)
-        _legend_above(axes, 3)
-        return png(figure)
+def retention(rows: Sequence[PlotRow]) -> Drawing:
+    """Score and its parts over the number of edits made so far, of all edits so far; retention.curve.
+
+    Behind efficacy, in grey, that of the newest edits alone.
+    """
+    contents = []
+    for kind, role in (("score", "ink"), *_KIND_ROLES):
+        all_edits = [row for row in rows if row["group"] == "all so far" and row["kind"] == kind]
+        newest = [row for row in rows if row["group"] == "newest" and row["kind"] == kind and kind == "efficacy"]
+        series = [_series("all" if newest else "", all_edits, role)]
+        series += [_series("newest", newest, "before dotted")] if newest else []
+        contents.append(Panel(title=kind, series=series, percent=True))
+    return panels(contents, columns=2, x_label="edits so far")
 
 
-def _percent(axes: Axes, side: Literal["x", "y"]) -> None:
-    axis = axes.xaxis if side == "x" else axes.yaxis
-    axis.set_major_formatter("{x:.0f} %")
-    axes.grid(axis=side)
+def _series(label: str, rows: Sequence[PlotRow], role: str) -> Series:
+    return Series(label=label, edits=[row["edits"] for row in rows], values=[row["mean"] for row in rows], role=role)
 
 
-def _legend_above(axes: Axes, columns: int) -> None:
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.2, columnspacing=1.4)
+def _axes(
+    x_scale: Scale, y_scale: Scale, x_label: str, percent: bool = False, x_ticks: Sequence[float] = (),
+    x_percent: bool = False,
+) -> list[str]:  # fmt: skip
+    parts = []
+    for value in y_scale.ticks():
+        parts.append(line(x_scale.start, y_scale(value), x_scale.end, y_scale(value), "grid"))
+        parts.append(
+            text(f"{value:.0f} %" if percent else tick(value), x_scale.start - 5, y_scale(value), "end", "soft")
+        )
+    for value in x_ticks or x_scale.ticks():
+        label = f"{value:.0f} %" if x_percent else tick(value)
+        parts.append(text(label, x_scale(value), y_scale.start + 11, "middle", "soft"))
+    return [*parts, text(x_label, (x_scale.start + x_scale.end) / 2, y_scale.start + 27, "middle", "soft")]
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST_LABEL else name[: _LONGEST_LABEL - 1] + "…"
+def _in_words(relation: str) -> str:
+    return relation.replace("_", " ")

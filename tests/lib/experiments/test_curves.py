@@ -1,13 +1,12 @@
 """A study: what runs left becomes points, pictures and a table."""
 
-import io
 from typing import Any
 
 import polars as pl
 import pytest
-from PIL import Image
 
-from lib.experiments.curves import Outcome, colors, pictures, points, table
+from lib.experiments.curves import Outcome, pictures, points, table
+from tests.helpers.drawings import outside, texts
 
 
 def ability(before: float, after: float, unit: str = "percent") -> dict[str, Any]:
@@ -85,21 +84,13 @@ def test_the_table_has_the_unedited_model_and_every_row_after_its_last_edit() ->
     assert len({row.count("|") for row in printed}) == 1
 
 
-@pytest.mark.slow
-def test_every_group_of_measures_is_a_picture_and_the_same_each_time() -> None:
+def test_every_group_of_measures_is_a_picture_in_which_each_row_has_a_panel_for_each_measure() -> None:
     curves = points({"plain": [outcome()], "RECT 40": [outcome(5.0)]})
-    png_files = pictures(curves)
-    assert list(png_files) == ["editing", "abilities", "weights"]
-    assert png_files == pictures(curves)
-    assert {Image.open(io.BytesIO(png)).width for png in png_files.values()} == {1920}
+    drawings = pictures(curves)
+    assert list(drawings) == ["editing", "abilities", "weights"]
+    assert drawings == pictures(curves)
+    assert [texts(drawing).count("RECT 40") for drawing in drawings.values()] == [
+        curves.filter(pl.col("group") == group)["measure"].n_unique() for group in drawings
+    ]
+    assert [outside(drawing) for drawing in drawings.values()] == [[], [], []]
     assert list(pictures(curves.filter(pl.col("group") == "editing"))) == ["editing"]
-
-
-def test_rows_of_one_family_share_a_hue_and_get_darker() -> None:
-    row_colors = colors(["plain", "RECT 80", "RECT 40", "RECT 20", "random 40"])
-    assert len(set(row_colors.values())) == 5
-    light, middle, dark = (
-        [int(row_colors[row][start : start + 2], 16) for start in (1, 3, 5)]
-        for row in ("RECT 80", "RECT 40", "RECT 20")
-    )
-    assert all(a > b > c for a, b, c in zip(light, middle, dark, strict=True))

@@ -7,6 +7,9 @@ import pytest
 from lib.metrics.abilities import lines
 from lib.report import pictures
 from lib.report.plots import panels
+from lib.report.plots.svg import Drawing, drawing
+
+DRAWING = drawing(1, 1, [], "1.")
 
 
 def entry(before: float, after: float | None, **changed: Any) -> dict[str, Any]:
@@ -34,17 +37,17 @@ def test_curves_run_from_the_unedited_model_over_the_checkpoints_in_order_to_the
 ) -> None:
     panels_of_page: list[panels.Panel] = []
 
-    def kept(new_panels: list[panels.Panel], **_: Any) -> bytes:
+    def collected(new_panels: list[panels.Panel], **_: Any) -> Drawing:
         panels_of_page.extend(new_panels)
-        return b"png"
+        return DRAWING
 
-    monkeypatch.setattr(pictures, "panels", kept)
+    monkeypatch.setattr(pictures, "panels", collected)
     by_title = {
         "tasks": {"ner": entry(50.0, 10.0), "perplexity": entry(2.0, 9.0, unit="perplexity", chance=None)},
         "sessions": {"10": {"ner": entry(50.0, 20.0)}, "2": {"ner": entry(50.0, 30.0)}},
     }
     bars, curves = pictures.ability_pictures(by_title, edits=78)
-    assert (bars.name, curves.name, curves.png) == ("abilities", "abilities_by_edits", b"png")
+    assert (bars.name, curves.name, curves.drawing) == ("abilities", "abilities_by_edits", DRAWING)
     ner, perplexity = panels_of_page
     (line,) = ner.series
     assert (line.edits, line.values, line.ci95) == ([0, 2, 10, 78], [50.0, 30.0, 20.0, 10.0], [1.0, 2.0, 2.0, 2.0])
@@ -52,8 +55,8 @@ def test_curves_run_from_the_unedited_model_over_the_checkpoints_in_order_to_the
     assert (perplexity.series[0].edits, perplexity.percent, perplexity.levels) == ([0, 78], False, {})
 
 
-def test_a_run_without_checkpoints_has_bars_only_and_one_without_tasks_says_so() -> None:
+def test_a_run_without_checkpoints_has_bars_only_and_one_without_tasks_has_none() -> None:
     (bars,) = pictures.ability_pictures({"tasks": {"ner": entry(50.0, 10.0)}, "sessions": {}}, edits=78)
-    assert bars.png is not None
-    (nothing,) = pictures.ability_pictures({}, edits=78)
-    assert (nothing.png, nothing.caption) == (None, "not measured.")
+    assert bars.drawing is not None
+    assert "ner: before 50.0 ± 1.0 %, after 10.0 ± 2.0 %, guessing 25 %" in bars.drawing.alt
+    assert pictures.ability_pictures({}, edits=78) == []

@@ -171,5 +171,5 @@ def test_locality_is_drawn_by_similarity_only_where_neighbors_have_one() -> None
             {"scores": [], "locality_by_similarity": rows, "relations": [], "retention": [], "kl": []}, pl.DataFrame()
         )
         titles.append(pictures[1].title)
-        assert (pictures[1].png is None) == (not rows)
+        assert (pictures[1].drawing is None) == (not rows)
     assert titles == ["Locality by similarity of neighbors", "Locality, edit by edit", "Locality"]

@@ -9,6 +9,9 @@ import pytest
 from lib.metrics.weights import last_rows, shares
 from lib.report import pictures
 from lib.report.plots.panels import Panel
+from lib.report.plots.svg import Drawing, drawing
+
+DRAWING = drawing(1, 1, [], "1.")
 
 
 def table(*rows: tuple[int, str, float]) -> pl.DataFrame:
@@ -41,13 +44,13 @@ def test_shares_are_named_by_the_relative_change_in_percent() -> None:
 def test_curves_are_of_the_total_over_the_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
     panels: list[Panel] = []
 
-    def kept(new_panels: list[Panel], **_: Any) -> bytes:
+    def collected(new_panels: list[Panel], **_: Any) -> Drawing:
         panels.extend(new_panels)
-        return b"png"
+        return DRAWING
 
-    monkeypatch.setattr(pictures, "panels", kept)
+    monkeypatch.setattr(pictures, "panels", collected)
     (curves,) = pictures.weight_pictures(MANY, {})
-    assert (curves.name, curves.png) == ("weights_by_edits", b"png")
+    assert (curves.name, curves.drawing) == ("weights_by_edits", DRAWING)
     by_title = {panel.title: (panel.series[0].edits, panel.series[0].values, panel.percent) for panel in panels}
     assert by_title["Frobenius norm"] == ([1, 9], [1.0, 7.1], False)
     assert by_title["changed by over 50 %"] == ([1, 9], [10.0, 10.0], True)
@@ -56,5 +59,5 @@ def test_curves_are_of_the_total_over_the_sessions(monkeypatch: pytest.MonkeyPat
 
 def test_one_session_has_maps_only_and_no_change_has_no_picture() -> None:
     (maps,) = pictures.weight_pictures(table((9, "a", 1.0), (9, "all", 1.0)), {"a": np.ones((2, 2))})
-    assert (maps.name, maps.png is not None) == ("weight_maps", True)
+    assert (maps.name, maps.drawing is not None) == ("weight_maps", True)
     assert pictures.weight_pictures(MANY.clear(), {}) == []

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from lib.report.wording import duration, figure, flat, number, p_value, sentence, short, signed, teacher_forced
+from lib.report.wording import duration, figure, flat, number, p_value, sentence, short, signed, teacher_forced, tick
 from tests.helpers.pages import numbers
 
 
@@ -46,12 +46,15 @@ def test_nested_values_become_flat_names_with_readable_values() -> None:
     values = {"dropped": {"copy": 12345, "none": {}}, "files": [{"sha256": "ab"}], "lr": 7e-5, "on": True, "n": None}
     values |= {"tokens": [5, 10]}
     assert dict(flat(values)) == {
-        "dropped.copy": "12,345", "dropped.none": "none", "files.1.sha256": "ab", "lr": "7e-05", "on": "yes",
+        "dropped.copy": "12,345", "dropped.none": "none", "files.1.sha256": "ab", "lr": "0.00007", "on": "yes",
         "n": "none", "tokens": "5, 10",
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(("value", "text"), [(0.123456, "0.1235"), (123456.7, "123,457"), (-2, "-2"), ("a", "a")])
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.123456, "0.1235"), (123456.7, "123,457"), (-2, "-2"), ("a", "a"), (3e-4, "0.0003"), (1e-9, "10⁻⁹")],
+)
 def test_numbers_have_four_digits_and_marked_thousands(value: object, text: str) -> None:
     assert number(value) == text
 
@@ -62,10 +65,35 @@ def test_durations_are_said_in_the_two_units_that_matter(seconds: float, text: s
 
 
 @pytest.mark.parametrize(
-    ("value", "digits", "text"), [(17.43, 2, "17"), (2.1, 3, "2.10"), (0.0384, 2, "0.038"), (505.43, 3, "505")]
+    ("value", "digits", "text"),
+    [
+        (17.43, 2, "17"),
+        (2.1, 3, "2.10"),
+        (0.0384, 2, "0.038"),
+        (505.43, 3, "505"),
+        (4923.4, 3, "4,923"),
+        (1.23e-5, 3, "0.0000123"),
+        (1.5e-9, 2, "1.5 \N{MULTIPLICATION SIGN} 10⁻⁹"),
+        (99.96, 3, "100"),
+        (-0.5, 2, "-0.50"),
+    ],
 )
 def test_a_figure_has_its_digits_and_never_ends_in_a_point(value: float, digits: int, text: str) -> None:
     assert short(value, digits) == text
+
+
+def test_ticks_are_short_and_never_in_the_notation_of_computers() -> None:
+    values = (0, 0.5, -20, 2_000, 2e4, 1e6, 2e-7, 0.00025)
+    assert [tick(value) for value in values] == [
+        "0",
+        "0.5",
+        "-20",
+        "2,000",
+        "20,000",
+        "10⁶",
+        "2 \N{MULTIPLICATION SIGN} 10⁻⁷",
+        "0.00025",
+    ]
 
 
 def test_figures_are_percent_or_have_three_digits() -> None:

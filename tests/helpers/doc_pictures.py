@@ -1,0 +1,27 @@
+"""The pictures of docs/, from the numbers that lie beside them: `python -m tests.helpers.doc_pictures` renews them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+
+from bench import neighbors_growth
+from lib.experiments.curves import pictures
+from tests.helpers.imports import ROOT
+
+DOCS = ROOT / "docs"
+STUDIES = ("rect", "sequential")
+
+
+def doc_pictures() -> Iterator[tuple[Path, str]]:
+    """The file of each picture and what it holds."""
+    for study in STUDIES:
+        for name, drawing in pictures(pl.read_csv(DOCS / study / "points.csv")).items():
+            yield DOCS / study / f"{name}.svg", drawing.as_file()
+    growth = pl.read_csv(DOCS / "neighbors_growth.csv").to_dicts()
+    yield DOCS / "neighbors_growth.svg", neighbors_growth.picture(growth).as_file()
+
+
+if __name__ == "__main__":
+    for path, content in doc_pictures():
+        path.write_text(content, encoding="utf-8")
