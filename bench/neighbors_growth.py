@@ -163,27 +163,20 @@ def _in_a_process(kind: str, size: int, options: argparse.Namespace) -> dict[str
 
 def picture(rows: Sequence[dict[str, Any]]) -> Drawing:
     """Seconds and peak memory against the number of facts."""
-    contents = [
-        Panel(
-            title=title,
-            series=[
-                Series(
-                    label=kind,
-                    role=role,
-                    edits=[row["size"] for row in rows if row["kind"] == kind],
-                    values=[value(row) for row in rows if row["kind"] == kind],
-                )
-                for kind, role in zip(dict.fromkeys(row["kind"] for row in rows), _ROLES, strict=False)
-            ],
-            percent=False,
-            is_wide=True,
-        )
-        for title, value in (
-            ("filter and search, seconds", lambda row: row["filter"] + row["search"]),
-            ("peak memory, MiB", lambda row: row["peak"]),
-        )
-    ]
+    seconds = [row["filter"] + row["search"] for row in rows]
+    contents = [_panel("filter and search, seconds", rows, seconds)]
+    contents.append(_panel("peak memory, MiB", rows, [row["peak"] for row in rows]))
     return panels(contents, columns=2, x_label="facts in the pool", width=760, height=220)
+
+
+def _panel(title: str, rows: Sequence[dict[str, Any]], values: Sequence[float]) -> Panel:
+    """A line for each kind; `values` are the rows'."""
+    series = []
+    for kind, role in zip(dict.fromkeys(row["kind"] for row in rows), _ROLES, strict=False):
+        points = [(row["size"], value) for row, value in zip(rows, values, strict=True) if row["kind"] == kind]
+        sizes, of_kind = zip(*points, strict=True)
+        series.append(Series(label=kind, role=role, edits=sizes, values=of_kind))
+    return Panel(title=title, series=series, percent=False, is_wide=True)
 
 
 def _options() -> argparse.Namespace:

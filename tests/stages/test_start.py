@@ -9,7 +9,7 @@ import pytest
 from tests.helpers.imports import ROOT
 
 STAGES = sorted(path.stem for path in (ROOT / "stages").glob("[a-z]*.py"))
-SLOW = ("torch", "transformers", "peft", "pandas", "sklearn", "scipy", "matplotlib", "faiss", "lm_eval", "datasets",
+SLOW = ("torch", "transformers", "peft", "pandas", "sklearn", "scipy", "faiss", "lm_eval", "datasets",
         "sentence_transformers", "safetensors", "vllm", "ray")  # fmt: skip
 IMPORTED = f"""
 import importlib, json, sys

@@ -23,7 +23,8 @@ def change_maps(maps: Mapping[str, Floats]) -> Drawing:
     if not maps:
         raise ValueError("wanted at least one heat map to draw; found none")
     ends = _ends([value for blocks in maps.values() for value in blocks.ravel().tolist() if value > 0])
-    parts, height = [], _SIDE * 0.6
+    parts: list[str] = []
+    height = _SIDE * 0.6
     for index, (path, blocks) in enumerate(maps.items()):
         row, column = divmod(index, _COLUMNS)
         parts += _map(path, blocks, ends, column * (_SIDE + _GAP), row * (height + _TITLE + 10), height)
