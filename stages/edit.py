@@ -75,9 +75,9 @@ def _edited(job: Job, requests: Sequence[Request], root: Params, folder: Path, t
     from lib.edits.store import checkpoint, save_edit
     from lib.protocols.inputs import model_preset
     from lib.protocols.job import mass
-    from lib.protocols.sequential import checkpoint_numbers, sequential, session_ends
+    from lib.protocols.sequential import applied_in_turn, checkpoint_numbers, sequential, session_ends
 
-    first, protocol = job.context.distributed.is_main, root.protocol
+    first, protocol = job.context.distributed.is_main, applied_in_turn(root.protocol)
     if protocol.kind == "mass":
         edit = mass(job, requests)
         table.add(len(requests), edit)

@@ -89,6 +89,7 @@ def _singles(scorer: Scorer, job: Job, root: Params, evaluation: Path) -> list[S
         scorer=scorer,
         job=job,
         together=edits_together(job, root.protocol),
+        carries_on=root.protocol.mode == "published",
         measure=Measure(model=job.model, thresholds=weights.thresholds, rank_side=weights.rank_side),
         measured=weights.single_edits,
         folder=job.folder / key,

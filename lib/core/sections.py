@@ -146,6 +146,10 @@ class Protocol(Section):
     kind: Literal["mass", "single", "sequential"] = Field(
         description="all at once; each alone on the unedited model; batch after batch on the same model"
     )
+    mode: Literal["corrected", "published"] = Field(
+        description="published: as releases apply edits: mass, one request after another; sequential, the first batch "
+        "alone (both RECT's); single, each edit begins where the one before ended (the paper's full fine-tuning)"
+    )
     batch_size: int = Field(ge=1, description="sequential: edits of a batch")
     checkpoints: list[Count] = Field(description="sequential: numbers of edits after which everything is scored")
     together: Count | Auto = Field(
@@ -158,6 +162,10 @@ class Regularize(Section):
 
     method: Literal["none", "rect", "random", "pca", "prune"] = Field(
         description="rect, random, pca: of what every session adds; prune: of the sum of all sessions"
+    )
+    mode: Literal["corrected", "published"] = Field(
+        description="published: pca leaves the components' scores in the first outputs, as RECT's release does, and "
+        "does not transform them back"
     )
     keep: float = Field(gt=0, le=100, description="percent of every weight matrix's update that is kept; not prune's")
     seed: int = Field(ge=0, description="of method random")

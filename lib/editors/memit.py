@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from pydantic import Field
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -21,6 +22,7 @@ NEEDS = Needs(second_moments=True, prepares=True)
 class Settings(Layered):
     """configs/editors/memit.yaml"""
 
+    moments: bool = Field(description="false: the identity in place of the second moment, as RECT's release has it")
     moment_weight: float = Field(gt=0, description="lambda: how much the keys of ordinary text weigh")
 
 
@@ -35,7 +37,10 @@ def edit(
     arch = architecture(model)
 
     def adjusted(layer: int, keys: Any) -> Any:
-        moment = load_moment(context.statistics, arch.mlp_out_of(layer)).moment.to(keys.device).double()
+        if settings.moments:
+            moment = load_moment(context.statistics, arch.mlp_out_of(layer)).moment.to(keys.device).double()
+        else:
+            moment = torch.eye(len(keys), dtype=keys.dtype, device=keys.device)
         return memit_keys(moment, keys, settings.moment_weight)
 
     return solve(model, tokenizer, requests, settings, adjusted, "memit", context.prepared).edit
@@ -50,4 +55,4 @@ def prepare(
 
 def moment_layers(model: PreTrainedModel, settings: Settings) -> list[int]:
     """The layers that are changed."""
-    return layers_of(model, settings)
+    return layers_of(model, settings) if settings.moments else []

@@ -4,7 +4,7 @@ With dW the update of a matrix and W its weight before it:
 
     rect     keep the entries of dW with the largest |dW / W|, zero elsewhere
     random   keep a random share of the entries
-    pca      keep the leading principal components of dW, transformed back
+    pca      keep the leading principal components of dW, transformed back (mode published: not transformed back)
     prune    lower the singular values of the accumulated update that exceed the base's largest (arXiv 2405.16821)
 
 The first three change what each session adds. PRUNE, as published, lets sessions add up as they are and changes their
@@ -98,8 +98,14 @@ def random(update: Matrix, base: Tensor, earlier: Matrix | None, settings: Regul
 
 
 def pca(update: Matrix, base: Tensor, earlier: Matrix | None, settings: Regularize, name: str) -> Matrix:
-    """Keep `keep` percent of the principal components, at least one, and transform back."""
-    return Dense(delta=principal(update, kept_count(min(update.shape), settings.keep)))
+    """Keep `keep` percent of the principal components, at least one, and transform back.
+
+    As published they are not transformed back.
+    """
+    components = kept_count(min(update.shape), settings.keep)
+    if settings.mode == "published":
+        return Dense(delta=component_scores(update, components))
+    return Dense(delta=principal(update, components))
 
 
 METHODS: Mapping[str, Change] = {"rect": rect, "random": random, "pca": pca}
@@ -145,6 +151,21 @@ def principal(update: Matrix, components: int) -> Tensor:
         mean = delta.mean(1, keepdim=True)
         centred = Dense(delta=delta - mean)
     return mean + reweighted(centred, lambda s: (torch.arange(len(s), device=s.device) < components).to(s))
+
+
+def component_scores(update: Matrix, components: int) -> Tensor:
+    """The scores of the leading principal components in the first outputs, zero in the others: [d_out, d_in].
+
+    What RECT's release takes for the update. Samples are as in `principal`; of a component the largest score is
+    positive.
+    """
+    delta = update.dense().float()
+    left, values, _ = torch.linalg.svd((delta - delta.mean(1, keepdim=True)).T, full_matrices=False)
+    scores = (left * values)[:, :components]  # [d_in, components]
+    signs = scores.gather(0, scores.abs().argmax(0, keepdim=True)).sign()
+    result = torch.zeros_like(delta)
+    result[: scores.shape[1]] = (scores * signs).T
+    return result
 
 
 def pruned(accumulated: Matrix, base: Tensor) -> Tensor:

@@ -90,6 +90,7 @@ def _task(root: Params) -> list[str]:
     count = "all edits" if facts.edits is None else f"{facts.edits:,} edit{'s' * (facts.edits != 1)}"
     draw = "the first ones" if facts.draw == "first" else f"drawn with seed {facts.seed}"
     applied = {"mass": "all at once", "single": "each alone"}.get(protocol.kind, f"batches of {protocol.batch_size}")
+    applied += ", as published" if protocol.mode == "published" else ""
     checkpoints = f", scored after {', '.join(map(str, protocol.checkpoints))}" if protocol.checkpoints else ""
     method = root.regularize.method
     share = "" if method == "prune" else f" {root.regularize.keep:g} %"

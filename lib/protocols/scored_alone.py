@@ -13,7 +13,7 @@ from lib.core.tables import read
 from lib.edits.edit import Edit
 from lib.edits.weight_change import Measure
 from lib.protocols.job import Job
-from lib.protocols.single import single
+from lib.protocols.single import carried_on, single
 from lib.protocols.weight_table import figures
 from lib.runtime.distributed import Distributed
 from lib.scoring.scorer import Scorer, ScoreTables
@@ -39,6 +39,8 @@ class ScoredAlone:
     job: Job
     together: int
     """Requests that share forward passes while their edits are made."""
+    carries_on: bool = False
+    """Every edit begins where the one before ended; a run that was killed then begins anew."""
     measure: Measure
     measured: int | None
     """Of so many edits, the run's first ones, the change of the weights is measured; None is all."""
@@ -52,14 +54,15 @@ class ScoredAlone:
         """
         processes = Distributed() if self.scorer.distributed.sharded else self.scorer.distributed
         share = range(len(self.scorer.requests))[processes.rank :: processes.world_size]
-        finished = {index: stored for index in share if (stored := self._stored(index))}
+        stored = {} if self.carries_on else {index: self._stored(index) for index in share}
+        finished = {index: result for index, result in stored.items() if result}
         finished |= self._made([index for index in share if index not in finished])
         return [result for _, result in sorted(processes.all_gather([*finished.items()]), key=lambda pair: pair[0])]
 
     def _made(self, indices: list[int]) -> dict[int, SingleEdit]:
         requests = [self.scorer.requests[index] for index in indices]
         alone = replace(self.job, context=replace(self.job.context.quiet(), distributed=Distributed()))
-        edits = single(alone, requests, self.together)
+        edits = carried_on(alone, requests) if self.carries_on else single(alone, requests, self.together)
         if self.scorer.distributed.is_main:
             edits = progress(edits, "score: single edits", total=len(indices))
         results = {}

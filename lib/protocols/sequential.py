@@ -31,8 +31,8 @@ def sequential(
 
     `keep` gets the finished sum at every checkpoint, at the end, and after the numbers of edits in `also`, with the
     number of edits in it. Continues after a kill from the last session that was stored, with the same result: `keep`
-    then gets the checkpoints again, the others of before no more. Raises InputError where a checkpoint is not the end
-    of a batch.
+    then gets the checkpoints again, the others of before no more. With mode published the batches after the first are
+    not edited. Raises InputError where a checkpoint is not the end of a batch.
     """
     marks = {*checkpoint_numbers(protocol, len(requests))}
     job = prepared(job)
@@ -48,7 +48,8 @@ def sequential(
         checkpoints = job.checkpoints(job.folder / f"training-{done:08d}")
         checkpoints.folder.mkdir(exist_ok=True)
         context = replace(job.context.of(batch).quiet(), checkpoints=checkpoints, state=total.state)
-        total = _sum(total, job.made(batch, context, total))
+        if protocol.mode == "corrected" or start == 0:
+            total = _sum(total, job.made(batch, context, total))
         if done in marks or done in also:
             finished = job.finished(total)
             keep(done, finished)
@@ -66,6 +67,13 @@ def _sum(total: Edit, new: Edit) -> Edit:
     counts = {name: total.info.get(name, 0) + new.info[name] for name in _COUNTS if name in new.info}
     combined = compose(total, new)
     return replace(combined, info={**combined.info, **counts})
+
+
+def applied_in_turn(protocol: Protocol) -> Protocol:
+    """The protocol, but for a mass run with mode published: that is one request after another."""
+    if protocol.kind != "mass" or protocol.mode == "corrected":
+        return protocol
+    return protocol.model_copy(update={"kind": "sequential", "mode": "corrected", "batch_size": 1, "checkpoints": []})
 
 
 def session_ends(protocol: Protocol, edits: int) -> list[int]:

@@ -1,4 +1,7 @@
-"""Each request alone on the unedited model; independent edits share forward passes."""
+"""Each request alone on the unedited model, or, as published, on what the ones before left of it.
+
+Independent edits share forward passes.
+"""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -8,7 +11,7 @@ import torch
 
 from lib.core.params import Protocol
 from lib.core.records import Request
-from lib.edits.edit import Edit
+from lib.edits.edit import Edit, compose
 from lib.edits.regularize import regularized
 from lib.methods.contract import edits_each, sizes_each
 from lib.protocols.job import UNEDITED, Job, prepared
@@ -33,6 +36,19 @@ def single(job: Job, requests: Sequence[Request], together: int) -> Iterator[tup
             ]
         for request, edit in zip(batch, edits, strict=True):
             yield request, job.finished(regularized(edit, job.model, job.regularize, UNEDITED, request.request_id))
+
+
+def carried_on(job: Job, requests: Sequence[Request]) -> Iterator[tuple[Request, Edit]]:
+    """Every request after those before it, with the sum of all so far: mode published of single edits.
+
+    The release of arXiv 2402.11078 means to restore the model after each edit, from a state_dict that is no copy.
+    """
+    job = prepared(job)
+    total = UNEDITED
+    for request in requests:
+        context = replace(job.context.of([request]).quiet(), checkpoints=None, state=total.state)
+        total = compose(total, job.made([request], context, total))
+        yield request, job.finished(total)
 
 
 def edits_together(job: Job, protocol: Protocol) -> int:

@@ -38,7 +38,7 @@ def found(model: Any, family: str, distributed: Distributed) -> dict[str, Any]:
     """What training and scoring find: as plain numbers, equal however the model is spread."""
     weights = {name: whole(parameter).clone() for name, parameter in model.named_parameters()}
     trained = adapter_edit(model, family, distributed)
-    rect = regularized(trained, model, Regularize(method="rect", keep=40, seed=0), Edit(updates={}))
+    rect = regularized(trained, model, Regularize(method="rect", mode="corrected", keep=40, seed=0), Edit(updates={}))
     whole_change = Measure(model=model, thresholds=[0.1], rank_side=64).of(dense_edit(model, trained)).total
     sharded_scorer: Scorer = replace(scorer(distributed), model=model)
     one_request = replace(sharded_scorer, requests=requests(1))

@@ -56,4 +56,4 @@ def reference_contexts(monkeypatch: pytest.MonkeyPatch) -> None:
     """The contexts that the reference values were computed with, in place of sampled ones."""
     templates = document("inputs/context_templates")
     monkeypatch.setattr(rank_one, "rome_contexts", lambda *_: [templates["rome"]])
-    monkeypatch.setattr(locate_then_edit, "memit_contexts", lambda *_: templates["memit"])
+    monkeypatch.setattr(locate_then_edit, "memit_contexts", lambda *_, **__: templates["memit"])

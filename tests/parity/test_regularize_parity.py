@@ -11,7 +11,7 @@ from torch import Tensor
 from lib.core.params import Regularize
 from lib.edits.apply import linear_weight, own_orientation
 from lib.edits.edit import Edit
-from lib.edits.regularize import accumulated, drawn, principal, regularized
+from lib.edits.regularize import accumulated, component_scores, drawn, principal, regularized
 from lib.edits.updates import Dense, LowRank
 from lib.models.architecture import architecture
 from lib.protocols.job import UNEDITED
@@ -19,7 +19,7 @@ from tests.helpers.models import GOLDEN, golden_model
 from tests.parity.folder import PRUNED_LAYERS
 from tests.parity.reference import product, tensors
 
-PRUNE = Regularize(method="prune", keep=100, seed=0)
+PRUNE = Regularize(method="prune", mode="corrected", keep=100, seed=0)
 ROME = "transformer.h.1.mlp.c_proj"
 KEEPS = (20, 40, 60, 80)
 
@@ -40,7 +40,7 @@ def relative(tensor: Tensor, reference: Tensor) -> float:
 
 def rect(model: Any, delta: Tensor, keep: float) -> Tensor:
     """What rect keeps of a delta in GPT-2's own orientation, in that orientation."""
-    settings = Regularize(method="rect", keep=keep, seed=0)
+    settings = Regularize(method="rect", mode="corrected", keep=keep, seed=0)
     regular = regularized(Edit(updates={ROME: Dense(delta=delta.T)}), model, settings, UNEDITED)
     return regular.updates[ROME].dense().T  # type: ignore[union-attr]
 
@@ -76,6 +76,13 @@ def test_pca_transforms_the_published_scores_back(components: int, low_rank: boo
     directions = torch.linalg.lstsq(scores, update - mean).solution
     own_update = LowRank(left=right.T, right=left.T) if low_rank else Dense(delta=update.T)
     assert relative(principal(own_update, components), (scores @ directions + mean).T) < 1e-5
+
+
+def test_pca_as_published_gives_the_scores_of_the_release_up_to_their_sign(stored: dict[str, Tensor]) -> None:
+    left, right, reference = stored["pca_accumulated_left"], stored["pca_accumulated_right"], stored["pca_scores"]
+    scores = component_scores(Dense(delta=(left @ right).T), 12)  # rows are samples there, outputs here
+    assert relative(scores[:12].abs(), reference[:, :12].T.abs()) < 1e-4
+    assert not scores[12:].any()
 
 
 def test_prune_of_three_sessions_gives_the_released_update(family: str) -> None:

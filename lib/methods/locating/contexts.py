@@ -9,6 +9,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from lib.generation.engine import Prompt, Sampling
 from lib.generation.texts import TransformersGenerator
 from lib.models.control import Rendered
+from lib.models.tokens import prompt_ids
 
 OPENINGS = ("The", "Therefore", "Because", "I", "You")
 _TOP_K = 5
@@ -34,11 +35,20 @@ def rome_contexts(
 
 
 def memit_contexts(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, length: int, seed: int
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, length: int, seed: int, *, opening_counts: bool = False
 ) -> list[list[str]]:
-    """Two groups: the bare prompt, and a sampled continuation of `length` tokens of each of OPENINGS before it."""
+    """Two groups: the bare prompt, and a sampled continuation of each of OPENINGS before it.
+
+    `length` tokens are drawn, or, where the opening counts, so many that it and they are `length` together.
+    """
     prompts = [Prompt(text=opening, seed=seed + index) for index, opening in enumerate(OPENINGS)]
-    texts = _sampled(model, tokenizer, prompts, length)
+    sizes = [length - len(prompt_ids(tokenizer, opening)) * opening_counts for opening in OPENINGS]
+    texts = [""] * len(OPENINGS)
+    for count in sorted({count for count in sizes if count > 0}):
+        positions = [position for position, size in enumerate(sizes) if size == count]
+        samples = _sampled(model, tokenizer, [prompts[position] for position in positions], count)
+        for index, text in zip(positions, samples, strict=True):
+            texts[index] = text
     return [["{}"], [_context(opening + text) for opening, text in zip(OPENINGS, texts, strict=True)]]
 
 

@@ -6,6 +6,7 @@ layers left, and A [d_in, n] the method's adjusted keys, the update is R A^T. Li
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from pydantic import Field
@@ -37,6 +38,10 @@ class Layered(Section):
     layers: list[int] | Auto = Field(description="whose down projections are changed; auto: 0.1 to 0.3 of the depth")
     token: Token = Field(description="where the facts are read and written: the subject's last token, or the prompt's")
     context_tokens: int = Field(ge=1, description="length of the sampled contexts")
+    context_length: Literal["corrected", "published"] = Field(
+        description="corrected: context_tokens are drawn after each opening; published: the opening counts among them, "
+        "as in MEMIT's release"
+    )
     seed: int = Field(description="draws the contexts")
     optimisation: Optimisation
 
@@ -63,7 +68,9 @@ def layers_of(model: PreTrainedModel, settings: Layered) -> list[int]:
 
 def prepare(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, settings: Layered) -> Sequence[Sequence[str]]:
     """The contexts of all edits of a run: drawn once, of the unedited model, as the released code does."""
-    return memit_contexts(model, tokenizer, settings.context_tokens, settings.seed)
+    return memit_contexts(
+        model, tokenizer, settings.context_tokens, settings.seed, opening_counts=settings.context_length == "published"
+    )
 
 
 def solve(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lib.core.params import Regularize
 from lib.edits.apply import applied, linear_weight
 from lib.edits.edit import Edit, compose
-from lib.edits.regularize import accumulated, largest, pruned, regularized
+from lib.edits.regularize import accumulated, kept_count, largest, pruned, regularized
 from lib.edits.updates import Dense, LowRank, Sparse, Vector
 from lib.protocols.job import UNEDITED
 from tests.helpers.models import tiny_model
@@ -19,7 +19,7 @@ PATH = {"gpt2": "transformer.h.0.mlp.c_proj", "llama": "model.layers.1.mlp.down_
 
 
 def settings(method: str, keep: float = 40, seed: int = 0) -> Regularize:
-    return Regularize(method=method, keep=keep, seed=seed)  # type: ignore[arg-type]
+    return Regularize(method=method, mode="corrected", keep=keep, seed=seed)  # type: ignore[arg-type]
 
 
 def delta_of(model: Any, family: str, seed: int = 0) -> torch.Tensor:
@@ -90,6 +90,21 @@ def test_pca_with_all_components_is_the_update_and_with_fewer_has_their_rank() -
     part_delta = part.dense()  # type: ignore[union-attr]
     assert torch.linalg.matrix_rank(part_delta - part_delta.mean(dim=1, keepdim=True)) == round(min(delta.shape) * 0.25)
     assert (delta - part_delta).norm() < delta.norm()
+
+
+def test_published_pca_leaves_what_points_along_each_component_in_the_first_outputs() -> None:
+    """Inputs are samples: (2, 0), (-2, 0), (0, 1), (0, -1) have the axes as components, and themselves as scores."""
+    model = tiny_model("llama")
+    delta = torch.zeros_like(delta_of(model, "llama"))
+    delta[3, :4], delta[5, :4] = torch.tensor([2.0, -2, 0, 0]), torch.tensor([0, 0, 1.0, -1])
+    edit = Edit(updates={PATH["llama"]: Dense(delta=delta)})
+    published = settings("pca", 5).model_copy(update={"mode": "published"})
+    scores = regularized(edit, model, published, UNEDITED).updates[PATH["llama"]].dense()  # type: ignore[union-attr]
+    assert kept_count(min(delta.shape), 5) == 2
+    torch.testing.assert_close(scores[0, :4].abs(), torch.tensor([2.0, 2, 0, 0]))
+    torch.testing.assert_close(scores[1, :4].abs(), torch.tensor([0, 0, 1.0, 1]))
+    assert scores[0, 0] == -scores[0, 1]
+    assert scores.count_nonzero() == 4
 
 
 def test_prune_lowers_only_what_is_above_the_base() -> None:

@@ -48,7 +48,7 @@ class Editor:
 
 def job(editor: Editor, folder: Path) -> Job:
     values: Any = editor
-    regularize = Regularize(method="none", keep=40.0, seed=0)
+    regularize = Regularize(method="none", mode="corrected", keep=40.0, seed=0)
     return Job(
         model=MODEL, tokenizer=byte_tokenizer(), editor=values, settings=None, context=context(),
         regularize=regularize, folder=folder,
@@ -58,7 +58,7 @@ def job(editor: Editor, folder: Path) -> Job:
 @pytest.mark.parametrize("kind", ["mass", "single", "sequential"])
 def test_every_protocol_prepares_once(kind: str, tmp_path: Path) -> None:
     editor = Editor()
-    protocol = Protocol(kind="sequential", batch_size=1, checkpoints=[], together="auto")
+    protocol = Protocol(kind="sequential", mode="corrected", batch_size=1, checkpoints=[], together="auto")
     if kind == "mass":
         mass(job(editor, tmp_path), REQUESTS)
     elif kind == "single":
@@ -69,7 +69,7 @@ def test_every_protocol_prepares_once(kind: str, tmp_path: Path) -> None:
 
 
 def test_what_goes_on_after_a_kill_prepares_of_the_unedited_model(tmp_path: Path) -> None:
-    protocol = Protocol(kind="sequential", batch_size=1, checkpoints=[1, 2], together="auto")
+    protocol = Protocol(kind="sequential", mode="corrected", batch_size=1, checkpoints=[1, 2], together="auto")
     killed, resumed = Editor(fails=REQUESTS[2].request_id), Editor()
     with pytest.raises(KeyboardInterrupt):
         sequential(job(killed, tmp_path), REQUESTS, protocol, lambda number, edit: None)

@@ -44,7 +44,13 @@ NEIGHBORS = [
 
 
 def protocol(**changed: Any) -> Protocol:
-    values: dict[str, Any] = {"kind": "sequential", "batch_size": 1, "checkpoints": [], "together": "auto"}
+    values: dict[str, Any] = {
+        "kind": "sequential",
+        "mode": "corrected",
+        "batch_size": 1,
+        "checkpoints": [],
+        "together": "auto",
+    }
     return Protocol(**(values | changed))
 
 
@@ -70,7 +76,7 @@ def job(folder: Path, regularize: str = "none") -> Job:
         editor=lora,
         settings=lora.Settings.model_validate({"weight_decay": 0.0, "max_grad_norm": 1.0, "text_tokens": 16}),
         context=context,
-        regularize=Regularize(method=regularize, keep=40.0, seed=0),  # type: ignore[arg-type]
+        regularize=Regularize(method=regularize, mode="corrected", keep=40.0, seed=0),  # type: ignore[arg-type]
         folder=folder,
     )
 
