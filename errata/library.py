@@ -36,7 +36,8 @@ from lib.paraphrases.candidates import by_rules, given
 from lib.paraphrases.cleaning import clean
 from lib.paraphrases.nearness import distances, nearest
 from lib.runtime.distributed import Distributed
-from lib.scoring.recall import recalled, statements
+from lib.scoring.known import statements
+from lib.scoring.recall import recalled
 
 FactRows = Sequence[Mapping[str, Any] | Request] | str | Path
 """Facts as rows with `prompt` and `target_new` (docs/own-facts.md), or the path of a file of them."""

@@ -13,11 +13,11 @@ from random import Random
 
 from lib.core import params
 from lib.core.errors import InputError
-from lib.core.files import rounded, write_json
+from lib.core.files import write_json
 from lib.core.pool import check_pool
 from lib.core.records import Fact, RecalledFact, Request
 from lib.core.root import read_root
-from lib.core.run import file_options, is_first, progress, run_stage
+from lib.core.run import file_options, is_first, run_stage
 from lib.core.tables import read, write
 
 
@@ -25,7 +25,7 @@ def main(options: argparse.Namespace) -> None:
     """Read params.yaml, the records and the model; write the records that stay, and what was asked."""
     from lib.runtime.distributed import wants_shards
     from lib.runtime.launch import relaunch
-    from lib.scoring.recall import only_known
+    from lib.scoring.known import only_known, write_answers
 
     if wants_shards():
         relaunch("stages.recall", sys.argv[1:])
@@ -43,19 +43,11 @@ def main(options: argparse.Namespace) -> None:
                 "larger model, or another dataset"
             )
         _check_pool(root.neighbors, len(pool), read(options.pool, Fact))
-    answers = [
-        RecalledFact(prompt=prompt, target=target, is_known=answer) for (prompt, target), answer in recall.items()
-    ]
-    write(options.recall, RecalledFact, answers)
-    write_json(
-        options.metrics,
-        {
-            "requests": write(options.known_requests, Request, requests),
-            "pool": write(options.known_pool, Fact, pool),
-            "asked": len(recall),
-            "known": rounded(100 * sum(recall.values()) / max(1, len(recall)), 2),
-        },
-    )
+    counts = {
+        "requests": write(options.known_requests, Request, requests),
+        "pool": write(options.known_pool, Fact, pool),
+    }
+    write_json(options.metrics, counts | write_answers(options.recall, recall))
 
 
 def _check_pool(neighbors: params.Neighbors, count: int, asked_for: Sequence[Fact]) -> None:
@@ -70,26 +62,24 @@ def _check_pool(neighbors: params.Neighbors, count: int, asked_for: Sequence[Fac
 def _known(
     options: argparse.Namespace, requests: list[Request], pool: list[Fact], settings: params.Recall, everything: bool
 ) -> dict[tuple[str, str], bool]:
-    """By (prompt, true object) whether the model knows it."""
-    from lib.models import loading
-    from lib.runtime.distributed import process_group
-    from lib.runtime.machine import device
-    from lib.scoring.recall import recalled, statements
+    """By (prompt, true object) whether the model knows it; what stage knowledge has asked is not asked again."""
+    from lib.scoring.known import statements
+    from lib.scoring.recall import asked
 
     pairs = statements(requests, pool)
     if not everything and len(pairs) > settings.sample:
         pairs = Random(settings.seed).sample(pairs, settings.sample)
-    with process_group() as processes:
-        model = loading.load_model(options.model, device(), processes)
-        with_progress = (lambda starts: progress(starts, "recall: 256 facts each")) if processes.is_main else iter
-        tokenizer = loading.load_tokenizer(options.model)
-        answers = recalled(model, tokenizer, pairs, settings.micro_batch_tokens, with_progress)
-        return dict(zip(pairs, answers, strict=True))
+    answers = {(fact.prompt, fact.target): fact.is_known for fact in read(options.knowledge, RecalledFact)}
+    new = [pair for pair in pairs if pair not in answers]
+    answers |= asked(options.model, new, settings.micro_batch_tokens, "recall")
+    return {pair: answers[pair] for pair in pairs}
 
 
 def parser() -> argparse.ArgumentParser:
     """The stage's options."""
-    return file_options(__doc__, "requests", "pool", "model", "known-requests", "known-pool", "recall", "metrics")
+    return file_options(
+        __doc__, "requests", "pool", "knowledge", "model", "known-requests", "known-pool", "recall", "metrics"
+    )
 
 
 if __name__ == "__main__":

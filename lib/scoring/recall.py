@@ -5,29 +5,33 @@ one pass over prompt and object tells.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from pathlib import Path
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from lib.core.records import Fact, Request
+from lib.core.run import progress
 from lib.models.check import packed_for
 from lib.models.likelihood import score_targets
+from lib.models.loading import load_model, load_tokenizer
 from lib.models.packing import batches
 from lib.models.tokens import encode
+from lib.runtime.distributed import process_group
+from lib.runtime.machine import device
+from lib.scoring.known import Pair
 
-Pair = tuple[str, str]
-"""Prompt and true object."""
 _PASS = 256
 """Facts between two reports of progress."""
 
 
-def statements(requests: Sequence[Request], pool: Sequence[Fact]) -> list[Pair]:
-    """Every different (prompt, true object) in the records, as they come."""
-    pairs = [(fact.prompt, fact.target) for fact in pool]
-    for request in requests:
-        pairs += [(locality.prompt, locality.target) for locality in request.locality]
-        pairs += [(request.prompt, request.target_true)] if request.target_true is not None else []
-    return list(dict.fromkeys(pairs))
+def asked(folder: Path, pairs: Sequence[Pair], micro_batch_tokens: int, name: str) -> dict[Pair, bool]:
+    """By (prompt, true object), whether the model in `folder` knows it; `name` is the stage that asks."""
+    if not pairs:
+        return {}
+    with process_group() as processes:
+        model = load_model(folder, device(), processes)
+        with_progress = (lambda starts: progress(starts, f"{name}: {_PASS} facts each")) if processes.is_main else iter
+        answers = recalled(model, load_tokenizer(folder), pairs, micro_batch_tokens, with_progress)
+        return dict(zip(pairs, answers, strict=True))
 
 
 def recalled(
@@ -49,29 +53,3 @@ def recalled(
                 recalled[row] = is_known
         answers += recalled
     return answers
-
-
-def only_known(
-    requests: Sequence[Request], pool: Sequence[Fact], knows: dict[Pair, bool], limit: int | None, requests_too: bool
-) -> tuple[list[Request], list[Fact]]:
-    """The requests and the pool, of which only what the model knows is left.
-
-    Args:
-        knows: whether the model knows a (prompt, true object), by that pair.
-        limit: the first so many requests; None = all.
-        requests_too: requests whose true object the model does not know go as well, and from those that stay the
-            locality prompts that it does not know, unless it knows none of them; else requests stay as they are.
-    """
-    facts = [fact for fact in pool if knows[fact.prompt, fact.target]]
-    if requests_too:
-        requests = [
-            _with_known_locality(request, knows)
-            for request in requests
-            if request.target_true is not None and knows[request.prompt, request.target_true]
-        ]
-    return list(requests[:limit]), facts
-
-
-def _with_known_locality(request: Request, knows: dict[Pair, bool]) -> Request:
-    locality = tuple(prompt for prompt in request.locality if knows[prompt.prompt, prompt.target])
-    return replace(request, locality=locality or request.locality)

@@ -1,6 +1,7 @@
 """Stage `recall`: what is asked of the unedited model, what is left out, and what stays as it was."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from lib.core import params
 from lib.core.errors import InputError
 from lib.core.files import read_json
-from lib.core.records import Fact, LocalityPrompt, Request
+from lib.core.records import Fact, LocalityPrompt, RecalledFact, Request
 from lib.core.tables import read, write
 from lib.models import loading
 from lib.scoring.recall import recalled
@@ -33,8 +34,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     paths = small.inputs(tmp_path)
 
     def once(
-        filtered: str, limit: int | None = None, sample: int = 1000, neighbors: str = "random"
-    ) -> tuple[list[Request], list[Fact], Any]:
+        filtered: str, limit: int | None = None, sample: int = 1000, neighbors: str = "random",
+        knowledge: Sequence[RecalledFact] = (),
+    ) -> tuple[list[Request], list[Fact], Any]:  # fmt: skip
         write(tmp_path / "requests.parquet", Request, REQUESTS)
         write(tmp_path / "pool.parquet", Fact, POOL)
         monkeypatch.setattr(
@@ -47,8 +49,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         )
         files = {
             name: tmp_path / f"{name}.parquet"
-            for name in ("requests", "pool", "known-requests", "known-pool", "recall")
+            for name in ("requests", "pool", "knowledge", "known-requests", "known-pool", "recall")
         }
+        write(files["knowledge"], RecalledFact, knowledge)
         run_main(stage, files | {"model": paths["model"], "metrics": tmp_path / "m.json"})
         monkeypatch.undo()
         return read(files["known-requests"], Request), read(files["known-pool"], Fact), read_json(tmp_path / "m.json")
@@ -75,6 +78,17 @@ def test_requests_that_correct_nothing_the_model_knows_are_left_out_before_the_l
     assert [prompt.prompt for prompt in requests[0].locality] == ["M1 is"]
     assert requests[1].locality == REQUESTS[3].locality  # it knows none of them: they stay, as prompts to be unchanged
     assert [request.request_id for request in run("all", limit=1)[0]] == ["1"]
+
+
+def test_what_stage_knowledge_has_asked_is_taken_from_it(run: Any) -> None:
+    asked = [
+        RecalledFact(prompt=prompt, target="x", is_known=known) for prompt, known in (("P0 is", False), ("P1 is", True))
+    ]
+    _, pool, metrics = run(
+        "pool", knowledge=[*asked, RecalledFact(prompt="of another pool", target="x", is_known=True)]
+    )
+    assert [fact.prompt for fact in pool] == ["P1 is", "P2 is"]
+    assert metrics["asked"] == 21
 
 
 def test_a_model_that_knows_nothing_is_refused(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:

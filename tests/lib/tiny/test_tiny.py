@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from lib.core import params
 from lib.data import world
 from lib.paraphrases import prompt
-from lib.scoring.recall import recalled, statements
+from lib.scoring.known import statements
+from lib.scoring.recall import recalled
 from lib.tiny import corpus, model
 
 SHAPE = params.Tiny(
