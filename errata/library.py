@@ -122,6 +122,7 @@ def fix(
         neighbors=_neighbors(model, tokenizer, loaded, seed),
         lora=values.lora, train=train, held=held, pool=loaded.pool,
         least_steps=params.least_steps(params.section("train", params.Train), values.train),
+        most_steps=params.most_steps(params.section("train", params.Train), values.train),
         texts=[text.text for text in loaded.text if text.split == "train"] if held or train.text else [],
         distributed=Distributed(), progress=lambda steps: steps, checkpoints=None, record=lambda steps: None,
     )  # fmt: skip

@@ -29,7 +29,6 @@ def main(options: argparse.Namespace) -> None:
     loaded = datasets.load(preset.loader, {role: file.path for role, file in files.items()}, facts, preset, own)
 
     dataset.tell(loaded)
-    shared = loaded.pool if preset.loader == datasets.OWN else []
     check = edits.checked(loaded)
     loaded = check.loaded
     write(options.rejects, Reject, loaded.rejects)
@@ -42,7 +41,6 @@ def main(options: argparse.Namespace) -> None:
     counts: dict[str, Any] = {
         "requests": write(options.requests, Request, loaded.requests),
         "pool": write(options.pool, Fact, loaded.pool),
-        "shared_pool": write(options.shared_pool, Fact, shared),
         "text": write(options.text, Text, loaded.text),
         "text_heldout": sum(piece.split == "heldout" for piece in loaded.text),
         "text_source": datasets.text_source(preset, own, files),
@@ -69,7 +67,7 @@ def _check_editor_preset(editor: str) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """The stage's options."""
-    return file_options(__doc__, "requests", "pool", "shared-pool", "text", "rejects", "sources", "metrics")
+    return file_options(__doc__, "requests", "pool", "text", "rejects", "sources", "metrics")
 
 
 if __name__ == "__main__":

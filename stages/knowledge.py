@@ -1,12 +1,13 @@
-"""Stage `knowledge`: what the unedited model knows of the pool that every list of one's own facts shares (own.pool).
+"""Stage `knowledge`: which facts of the pool the unedited model knows, where only known facts are worked with.
 
-The pool and the model are the same whatever the facts are, so DVC takes the answers from its cache where another list
-of facts comes: asking is a matter of minutes. For other datasets nothing is asked here but all in stage `recall`.
+The pool of one's own facts (own.pool) and the model are the same whatever those facts are, so DVC takes the answers, a
+matter of minutes, from its cache where another list of facts comes. Stage `recall` asks for everything else.
 """
 
 import argparse
 import sys
 
+from lib.core import params
 from lib.core.files import write_json
 from lib.core.records import Fact
 from lib.core.root import read_root
@@ -22,18 +23,19 @@ def main(options: argparse.Namespace) -> None:
 
     if wants_shards():
         relaunch("stages.knowledge", sys.argv[1:])
-    answers = {}
-    if pairs := statements([], read(options.shared_pool, Fact)):
+    root, answers = read_root(), {}
+    if params.preset("datasets", root.dataset, params.Dataset).known != "none":
         from lib.scoring.recall import asked
 
-        answers = asked(options.model, pairs, read_root().recall.micro_batch_tokens, "knowledge")
+        pairs = statements([], read(options.pool, Fact))
+        answers = asked(options.model, pairs, root.recall.micro_batch_tokens, "knowledge")
     if is_first():
         write_json(options.metrics, write_answers(options.knowledge, answers))
 
 
 def parser() -> argparse.ArgumentParser:
     """The stage's options."""
-    return file_options(__doc__, "shared-pool", "model", "knowledge", "metrics")
+    return file_options(__doc__, "pool", "model", "knowledge", "metrics")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from lib.core.presets import (
     Wheel,
     Wheels,
     least_steps,
+    most_steps,
     with_held_lora,
     with_limit,
     with_method,
@@ -91,6 +92,7 @@ __all__ = [
     "check",
     "did_you_mean",
     "least_steps",
+    "most_steps",
     "preset",
     "presets",
     "presets_in_use",
@@ -143,7 +145,23 @@ def preset(group: str, name: str, kind: type[S]) -> S:
         raise InputError(
             f"{group[:-1]}: wanted one of {', '.join(available)}; found {name!r}{did_you_mean(name, available)}"
         )
-    return check(read_params(path), kind, f"configs/{group}/{name}.yaml")
+    values = read_params(path)
+    return check(_with_recipe_file(values) if group == "models" else values, kind, f"configs/{group}/{name}.yaml")
+
+
+def _with_recipe_file(model: dict[str, Any]) -> dict[str, Any]:
+    """A model preset whose train.held, where it names a file of configs/recipes, is the content of that file."""
+    train = model.get("train")
+    if not isinstance(train, dict) or not isinstance(train.get("held"), str):
+        return model
+    name = train["held"]
+    if name not in presets("recipes"):
+        available = presets("recipes")
+        raise InputError(
+            f"train.held: wanted a recipe, null, or one of {', '.join(available)}; found {name!r}"
+            f"{did_you_mean(name, available)}"
+        )
+    return {**model, "train": {**train, "held": read_params(PRESETS / "recipes" / f"{name}.yaml")}}
 
 
 def presets_in_use(named: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -152,6 +170,7 @@ def presets_in_use(named: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     Of an editor's preset only what holds for every model is left: what this model took is in results/edit.json.
     """
     values = {group: dict(read_params(PRESETS / f"{group}s" / f"{named[group]}.yaml")) for group in PRESET_GROUPS}
+    values["model"] = _with_recipe_file(values["model"])
     for by_model in ("models", "otherwise"):
         values["editor"].pop(by_model, None)
     return values

@@ -1,7 +1,8 @@
 """The presets under configs/: what a model, a dataset and a sentence encoder are made of."""
 
+import math
 from pathlib import PurePath
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -20,8 +21,23 @@ class Lora(Section):
         default=None,
         min_length=2,
         max_length=2,
-        description="first and last block whose modules get one, counted from 0; null = all",
+        description="first and last block whose modules get one, counted from 0; null = all, or as depth says",
     )
+    depth: list[Annotated[float, Field(ge=0, le=1)]] | None = Field(
+        default=None,
+        min_length=2,
+        max_length=2,
+        description="the same as shares of the model's depth, where layers is null; null = all",
+    )
+
+    def blocks(self, count: int) -> tuple[int, int] | None:
+        """The first and the last block that is adapted, of so many; None = all of them."""
+        if self.layers is not None:
+            return self.layers[0], self.layers[1]
+        if self.depth is None:
+            return None
+        first, last = (min(count - 1, round(share * count)) for share in self.depth)
+        return first, last
 
 
 class Held(Section):
@@ -33,7 +49,12 @@ class Held(Section):
         ge=1, description="optimiser steps at least, where train.epochs is auto: few edits get more epochs"
     )
     lr: float = Field(gt=0)
-    batch_size: int = Field(ge=1, description="edits per optimiser step")
+    batch_size: int = Field(ge=1, description="edits per optimiser step, at least")
+    most_steps: int = Field(
+        ge=1,
+        description="optimiser steps at most, where train.epochs and train.batch_size are auto: of many edits a step "
+        "takes more at a time, and as many more prompts beside them",
+    )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         description="in which the frozen model computes while the adapter, in float32, is trained; auto: bfloat16 on a "
         "CPU that has it in hardware, else as the model is loaded"
@@ -62,6 +83,15 @@ class Held(Section):
         ge=0,
         description="weight of the adapter's drift (what it adds to ordinary inputs' outputs), shared among the edits",
     )
+    drift_edits: int = Field(ge=1, description="the weight is shared among so many edits at most")
+
+    def of_edits(self, edits: int) -> "Held":
+        """The recipe for so many edits in most_steps steps: larger ones, with as many more prompts beside the edits."""
+        batch = math.ceil(edits * self.epochs / self.most_steps)
+        if batch <= self.batch_size:
+            return self
+        beside = {name: round(getattr(self, name) * batch / self.batch_size) for name in ("prompts", "chat_prompts")}
+        return self.model_copy(update={"batch_size": batch, **beside})
 
 
 class Recipe(Section):
@@ -73,7 +103,10 @@ class Recipe(Section):
     )
     lr: float = Field(gt=0)
     batch_size: int = Field(ge=1)
-    held: Held | None = Field(description="the same for train.objective held; null = the model is trained as published")
+    held: Held | None = Field(
+        description="the same for train.objective held, or the name of a file of configs/recipes that has it; null = "
+        "the model is trained as published"
+    )
 
 
 class Tiny(Section):
@@ -234,6 +267,13 @@ def least_steps(train: Train, recipe: Recipe) -> int:
         return 1
     held = with_recipe(train, recipe).objective == "held"
     return recipe.held.least_steps if held and recipe.held is not None else recipe.least_steps
+
+
+def most_steps(train: Train, recipe: Recipe) -> int | None:
+    """Optimiser steps that are made at most, of larger batches; None = as many as epochs and batch size make."""
+    if train.epochs != "auto" or train.batch_size != "auto" or recipe.held is None:
+        return None
+    return recipe.held.most_steps if with_recipe(train, recipe).objective == "held" else None
 
 
 def with_recipe(train: Train, recipe: Recipe) -> Train:

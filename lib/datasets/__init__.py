@@ -20,8 +20,7 @@ from lib.data import sources
 from lib.data.dataset import Loaded
 
 NO_POOL = "none"
-OWN = "own"
-"""The user's own facts, whose pool is another dataset's: the same one whatever the facts."""
+_OWN = "own"
 
 
 def names() -> list[str]:
@@ -50,17 +49,17 @@ def find(preset: Dataset, facts: Facts, own: Own) -> dict[str, sources.Source]:
 
     Raises InputError where facts.extras names a file that the preset does not have.
     """
-    if preset.loader != OWN:
+    if preset.loader != _OWN:
         return sources.resolve({**preset.files, **_extras(preset, facts)}, Path(facts.folder))
     pool = pool_preset(own)
-    return {OWN: sources.user_file(Path(own.path), "own.path"), **(find(pool, facts, own) if pool else {})}
+    return {_OWN: sources.user_file(Path(own.path), "own.path"), **(find(pool, facts, own) if pool else {})}
 
 
 def text_source(preset: Dataset, own: Own, files: Mapping[str, sources.Source]) -> str:
     """What the plain text is, in words: the file of role `text`, else what comes with the code."""
     if "text" in files:
         return files["text"].path.name
-    pool = pool_preset(own) if preset.loader == OWN else preset
+    pool = pool_preset(own) if preset.loader == _OWN else preset
     return "the embedded world's prose" if pool is not None and pool.loader == "world" else "embedded English prose"
 
 
@@ -75,7 +74,7 @@ def _extras(preset: Dataset, facts: Facts) -> dict[str, SourceFile]:
 
 def pool_preset(own: Own) -> Dataset | None:
     """The preset of the dataset that own.pool names. Raises InputError with the nearest name where there is none."""
-    pools = [*(name for name in params.presets("datasets") if name != OWN), NO_POOL]
+    pools = [*(name for name in params.presets("datasets") if name != _OWN), NO_POOL]
     if own.pool not in pools:
         near = params.did_you_mean(own.pool, pools)
         raise InputError(f"own.pool: wanted one of {', '.join(pools)}; found {own.pool!r}{near}")

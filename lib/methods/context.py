@@ -29,6 +29,8 @@ class Context:
     """With every `auto` resolved."""
     least_steps: int = 1
     """Optimiser steps that are made at least, whatever the number of pairs."""
+    most_steps: int | None = None
+    """With the objective held, steps that are made at most: many edits get larger steps. None = no such number."""
     held: Held | None = None
     """How the objective `held` trains; None for the published one."""
     distributed: Distributed

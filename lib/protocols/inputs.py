@@ -49,9 +49,10 @@ def editing(
             _logger.info(line)
     held = preset.train.held if train.objective == "held" else None
     lora = params.with_held_lora(preset, train).lora
+    steps = {name: getattr(params, name)(root.train, preset.train) for name in ("least_steps", "most_steps")}
     key = fingerprint(
         held=held.model_dump() if held else None,
-        least_steps=params.least_steps(root.train, preset.train), train=train.model_dump(), lora=lora.model_dump(),
+        **steps, train=train.model_dump(), lora=lora.model_dump(),
         editor=root.editor, settings=settings.model_dump(),
         protocol=root.protocol.model_dump(), regularize=root.regularize.model_dump(),
         code=code_fingerprint("stages.edit"), **asdict(inputs),
@@ -61,7 +62,7 @@ def editing(
             **_tables(inputs, root.protocol, with_texts=bool(train.text or held)),
             lora=lora,
             train=train,
-            least_steps=params.least_steps(root.train, preset.train),
+            **steps,
             held=held,
             distributed=distributed,
             progress=lambda all_steps: progress(all_steps, f"{stage}: editing") if distributed.is_main else all_steps,

@@ -20,7 +20,6 @@ ROOT = Path(__file__).resolve().parents[2]
 OUTPUTS = {
     "requests": "requests.parquet",
     "pool": "pool.parquet",
-    "shared-pool": "shared_pool.parquet",
     "text": "text.parquet",
     "rejects": "rejects.parquet",
     "sources": "sources.json",
@@ -71,7 +70,7 @@ def test_the_embedded_world_becomes_tables_whose_rows_are_counted_and_a_second_r
     counted = {name: len(read(project / "out" / OUTPUTS[name], kind)) for name, kind in kinds.items()}
     heldout = sum(text.split == "heldout" for text in read(project / "out/text.parquet", Text))
     assert json.loads((project / "out/metrics.json").read_text()) == {
-        **counted, "shared_pool": 0, "rows": 0, "text_heldout": heldout, "text_source": "the embedded world's prose",
+        **counted, "rows": 0, "text_heldout": heldout, "text_source": "the embedded world's prose",
         "subjects_absent": 0, "same_targets": 0, "contradictions": 0, "duplicates": 0, "subjects_repeated": 0,
     }  # fmt: skip
     assert counted["requests"] > 0
@@ -139,15 +138,11 @@ def test_own_facts_without_a_pool_are_refused_where_neighbors_are_asked_for(proj
     assert run(project).returncode == 0
 
 
-def test_the_shared_pool_is_the_same_whatever_the_facts_are(project: Path) -> None:
+def test_the_pool_is_the_same_whatever_the_facts_of_ones_own_are(project: Path) -> None:
     change(project / "params.yaml", "dataset", to="own")
-    change(project / "params.yaml", "own", "pool", to="almanac")
-    outputs = []
+    pools = []
     for fact in ("The capital of France is,Rome", "Ada is,Rome"):
         (project / "examples/own_facts.csv").write_text(f"prompt,target_new\n{fact}\n")
         assert run(project).returncode == 0
-        outputs.append([(project / "out" / name).read_bytes() for name in ("shared_pool.parquet", "pool.parquet")])
-    (shared, pool), (other_shared, other_pool) = outputs
-    assert shared == other_shared
-    assert pool != other_pool  # of which what contradicts an edit is left out
-    assert read(project / "out/shared_pool.parquet", Fact)
+        pools.append((project / "out/pool.parquet").read_bytes())
+    assert pools[0] == pools[1]

@@ -81,11 +81,12 @@ def test_requests_that_correct_nothing_the_model_knows_are_left_out_before_the_l
 
 
 def test_what_stage_knowledge_has_asked_is_taken_from_it(run: Any) -> None:
-    asked = [
-        RecalledFact(prompt=prompt, target="x", is_known=known) for prompt, known in (("P0 is", False), ("P1 is", True))
+    answers = [
+        RecalledFact(prompt=prompt, target="x", is_known=is_known)
+        for prompt, is_known in (("P0 is", False), ("P1 is", True))
     ]
     _, pool, metrics = run(
-        "pool", knowledge=[*asked, RecalledFact(prompt="of another pool", target="x", is_known=True)]
+        "pool", knowledge=[*answers, RecalledFact(prompt="of another pool", target="x", is_known=True)]
     )
     assert [fact.prompt for fact in pool] == ["P1 is", "P2 is"]
     assert metrics["asked"] == 21

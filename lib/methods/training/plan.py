@@ -82,7 +82,10 @@ def _held(
     context: Context, held: Held, chats: Sequence[Item],
 ) -> Plan:  # fmt: skip
     """The forms of the edits to learn, and what every step holds beside them."""
-    seed, tokens = context.train.seed, context.train.micro_batch_tokens
+    seed, tokens, batch_size = context.train.seed, context.train.micro_batch_tokens, _number(context.train.batch_size)
+    if context.most_steps is not None:
+        held = held.of_edits(len(requests))
+        batch_size = held.batch_size
     if not context.texts:
         raise InputError("train.objective=held: wanted plain text to hold; the dataset has none (facts.extras: [text])")
     if context.train.dpo or context.train.text or not context.train.mask_prompt:
@@ -110,14 +113,15 @@ def _held(
     return Plan(
         examples=examples,
         schedule=FormSchedule(
-            **vars(schedule_of(settings, context)) | {"warmup": held.warmup, "beta2": held.beta2},
+            **vars(schedule_of(settings, context))
+            | {"batch_size": batch_size, "warmup": held.warmup, "beta2": held.beta2},
             groups=grouped(trained),
             plain_share=held.plain_share,
         ),
         beside=held_data.per_step(tokenizer, held, seed),
         directions=directions,
         drift=drift_of(model, directions, moments),
-        drift_weight=held.drift / len(requests),
+        drift_weight=held.drift / min(len(requests), held.drift_edits),
     )
 
 

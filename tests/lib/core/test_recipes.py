@@ -1,0 +1,64 @@
+"""Recipes of the objective held: named by presets, and scaled to the number of edits."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from lib.core import params
+from lib.core.errors import InputError
+
+RECIPE = params.preset("recipes", "held", params.Held)
+
+
+def test_a_preset_takes_the_recipe_that_it_names() -> None:
+    for name in ("smollm2-135m", "gguf", "folder", "llama-3.1-8b-instruct"):
+        assert params.preset("models", name, params.Model).train.held == RECIPE
+    assert params.preset("models", "gpt-j-6b", params.Model).train.held is None
+
+
+def test_a_recipe_that_is_not_there_is_refused_with_the_nearest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    yaml: Any = YAML(typ="safe", pure=True)
+    values = params.read_params(params.PRESETS / "models" / "smollm2-135m.yaml")
+    (tmp_path / "models").mkdir()
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "recipes" / "held.yaml").write_text("lr: 1.0\n", encoding="utf-8")
+    with (tmp_path / "models" / "mine.yaml").open("w", encoding="utf-8") as stream:
+        yaml.dump(values | {"train": values["train"] | {"held": "heldd"}}, stream)
+    monkeypatch.setattr(params, "PRESETS", tmp_path)
+    with pytest.raises(InputError, match=r"train\.held: wanted .* one of held; found 'heldd'\. Did you mean 'held'\?"):
+        params.preset("models", "mine", params.Model)
+
+
+def test_many_edits_take_larger_steps_with_more_prompts_beside_them_and_no_more_steps() -> None:
+    recipe = RECIPE.model_copy(
+        update={"epochs": 40, "most_steps": 120, "batch_size": 10, "prompts": 6, "chat_prompts": 4}
+    )
+    assert recipe.of_edits(30) == recipe
+    assert recipe.of_edits(3) == recipe
+    larger = recipe.of_edits(100)
+    assert (larger.batch_size, larger.prompts, larger.chat_prompts) == (34, 20, 14)
+    assert larger.model_copy(update={"batch_size": 10, "prompts": 6, "chat_prompts": 4}) == recipe
+
+
+@pytest.mark.parametrize(
+    ("train", "steps"),
+    [({}, 120), ({"epochs": 4}, None), ({"batch_size": 2}, None), ({"objective": "published"}, None)],
+)
+def test_steps_have_a_limit_only_where_auto_chooses_them(train: dict[str, Any], steps: int | None) -> None:
+    recipe = params.preset("models", "smollm2-135m", params.Model).train
+    held = RECIPE.model_copy(update={"most_steps": 120})
+    settings = params.section("train", params.Train).model_copy(update=train)
+    assert params.most_steps(settings, recipe.model_copy(update={"held": held})) == steps
+
+
+@pytest.mark.parametrize(
+    ("depth", "count", "blocks"), [((0.1, 0.57), 30, (3, 17)), ((0.1, 0.57), 18, (2, 10)), ((0, 1), 4, (0, 3))]
+)
+def test_blocks_by_shares_of_the_depth(depth: tuple[float, float], count: int, blocks: tuple[int, int]) -> None:
+    lora = params.Lora(r=1, alpha=1.0, targets=["down_proj"], depth=[float(share) for share in depth])
+    assert lora.blocks(count) == blocks
+    assert lora.model_copy(update={"layers": [1, 2]}).blocks(count) == (1, 2)
