@@ -21,7 +21,7 @@ def statements(requests: Sequence[Request], pool: Sequence[Fact]) -> list[Pair]:
     return list(dict.fromkeys(pairs))
 
 
-def write_answers(path: Path, answers: Mapping[Pair, bool]) -> dict[str, float]:
+def write_answers(path: Path, answers: Mapping[Pair, bool]) -> dict[str, float | None]:
     """Write what was asked, in its order; return how many, and how many of them the model knows, in percent."""
     rows = [
         RecalledFact(prompt=prompt, target=target, is_known=is_known) for (prompt, target), is_known in answers.items()
