@@ -7,18 +7,21 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from lib.core.errors import InputError
-from lib.core.files import check_hashes, newest_sound, put_in_place, write_hashes
+from lib.core.files import check_hashes, newest_sound, put_in_place, read_json, write_hashes, write_json
 from lib.core.params import Protocol
 from lib.core.records import Request
 from lib.edits.edit import Edit, compose
 from lib.edits.store import read_edit, write_edit
+from lib.methods.training.loop import Step
 from lib.protocols.job import UNEDITED, Job, prepared
 
 _SECONDS_BETWEEN_SAVES = 60
+_STEPS = "steps.json"
+"""Of a stored session: the training curve up to its end."""
 _COUNTS = ("pairs", "neurons", "left_out")
 """What of Edit.info adds up over sessions."""
 
@@ -31,12 +34,19 @@ def sequential(
 
     `keep` gets the finished sum at every checkpoint, at the end, and after the numbers of edits in `also`, with the
     number of edits in it. Continues after a kill from the last session that was stored, with the same result: `keep`
-    then gets the checkpoints again, the others of before no more. With mode published the batches after the first are
-    not edited. Raises InputError where a checkpoint is not the end of a batch.
+    then gets the checkpoints again, the others of before no more, and the training curve has all of its steps. With
+    mode published the batches after the first are not edited. Raises InputError where a checkpoint is not the end of a
+    batch.
     """
     marks = {*checkpoint_numbers(protocol, len(requests))}
     job = prepared(job)
-    done, total = _stored(job.folder, marks)
+    done, total, steps = _stored(job.folder, marks)
+    job.context.record(steps)
+
+    def record(new_steps: Sequence[Step]) -> None:
+        steps.extend(new_steps)
+        job.context.record(new_steps)
+
     finished: Edit | None = None
     for mark in sorted(mark for mark in marks if mark <= done):
         finished = job.finished(read_edit(_session_of(job.folder, mark)))
@@ -47,14 +57,14 @@ def sequential(
         done = start + len(batch)
         checkpoints = job.checkpoints(job.folder / f"training-{done:08d}")
         checkpoints.folder.mkdir(exist_ok=True)
-        context = replace(job.context.of(batch).quiet(), checkpoints=checkpoints, state=total.state)
+        context = replace(job.context.of(batch).quiet(), checkpoints=checkpoints, state=total.state, record=record)
         if protocol.mode == "corrected" or start == 0:
             total = _sum(total, job.made(batch, context, total))
         if done in marks or done in also:
             finished = job.finished(total)
             keep(done, finished)
         if job.context.distributed.is_main and (done in marks or time.monotonic() - saved > _SECONDS_BETWEEN_SAVES):
-            _store(job.folder, done, total)
+            _store(job.folder, done, total, steps)
             saved = time.monotonic()
         job.context.distributed.barrier()
         shutil.rmtree(checkpoints.folder, ignore_errors=True)
@@ -94,10 +104,11 @@ def checkpoint_numbers(protocol: Protocol, edits: int) -> list[int]:
     return sorted({*protocol.checkpoints, edits})
 
 
-def _store(folder: Path, done: int, edit: Edit) -> None:
+def _store(folder: Path, done: int, edit: Edit, steps: Sequence[Step]) -> None:
     unfinished = folder / "unfinished-session"
     shutil.rmtree(unfinished, ignore_errors=True)
     write_edit(edit, unfinished)
+    write_json(unfinished / _STEPS, {"steps": [asdict(step) for step in steps]})
     write_hashes(unfinished)
     target = _session_of(folder, done)
     shutil.rmtree(target, ignore_errors=True)
@@ -109,21 +120,22 @@ def _session_of(folder: Path, done: int) -> Path:
     return folder / f"session-{done:08d}"
 
 
-def _stored(folder: Path, marks: Collection[int]) -> tuple[int, Edit]:
-    """Number of edits in the last stored session, and their sum: of sessions that are sound, and so is every checkpoint
-    before them."""
+def _stored(folder: Path, marks: Collection[int]) -> tuple[int, Edit, list[Step]]:
+    """Number of edits in the last stored session, their sum, and the steps of their training: of sessions that are
+    sound, and so is every checkpoint before them."""
     numbers = sorted(int(path.name.removeprefix("session-")) for path in folder.glob("session-*"))
     reached = [mark for mark in sorted(marks) if numbers and mark <= numbers[-1]]
     damaged = next((mark for mark in reached if newest_sound([_session_of(folder, mark)], _sound) is None), math.inf)
     usable = [number for number in numbers if number < damaged]
     last = newest_sound([_session_of(folder, number) for number in usable], _sound)
-    return last or (0, UNEDITED)
+    return last or (0, UNEDITED, [])
 
 
-def _sound(session: Path) -> tuple[int, Edit]:
-    """The number of edits of a stored session, and their sum.
+def _sound(session: Path) -> tuple[int, Edit, list[Step]]:
+    """The number of edits of a stored session, their sum, and the steps of their training.
 
     Raises InputError or FileNotFoundError where a file of it is another than was written.
     """
     check_hashes(session)
-    return int(session.name.removeprefix("session-")), read_edit(session)
+    steps = [Step(**values) for values in read_json(session / _STEPS)["steps"]]
+    return int(session.name.removeprefix("session-")), read_edit(session), steps

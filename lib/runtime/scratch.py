@@ -18,7 +18,7 @@ from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
-from lib.core.files import sha256
+from lib.core.files import put_in_place, sha256
 from lib.core.params import ROOT
 from lib.runtime.imports import closure
 
@@ -60,6 +60,7 @@ def scratch(stage: str, key: str, lock: bool = True) -> Iterator[Path]:
     folder = Path(os.environ.get("DVC_ROOT", ROOT)) / ".scratch" / stage / key
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(lock_of(folder)) if lock else nullcontext():
+        folder.mkdir(exist_ok=True)  # whoever had the lock was killed in `forget`
         yield folder
 
 
@@ -69,9 +70,15 @@ def lock_of(folder: Path) -> Path:
 
 
 def forget(folder: Path) -> None:
-    """Remove the pieces of finished work; the folder stays for whoever waits for its lock."""
-    for piece in folder.iterdir():
-        shutil.rmtree(piece) if piece.is_dir() else piece.unlink()
+    """Remove the pieces of finished work, all at once: a kill leaves no part of them, on which a run would build.
+
+    The folder stays for whoever waits for its lock.
+    """
+    forgotten = folder.with_name(f"{folder.name}.forgotten")
+    shutil.rmtree(forgotten, ignore_errors=True)
+    put_in_place(folder, forgotten)
+    folder.mkdir()
+    shutil.rmtree(forgotten)
 
 
 def keep_recent(folder: Path, count: int) -> None:
@@ -103,6 +110,7 @@ def shared_scratch(stage: str, key: str, distributed: "Distributed") -> Iterator
         lock = FileLock(lock_of(folder))
         while not any(distributed.all_gather([distributed.is_main and _taken(lock)])):
             logging.getLogger(__name__).info("%s: waiting for another run of the same work (%s)", stage, lock.lock_file)
+        folder.mkdir(exist_ok=True)  # whoever had the lock was killed in `forget`
         try:
             _check_seen_by_all(folder, distributed)
             yield folder

@@ -18,6 +18,7 @@ from lib.edits.regularize import pruned
 from lib.edits.updates import Dense
 from lib.methods.context import Context
 from lib.methods.contract import Needs
+from lib.methods.training.loop import Step
 from lib.protocols.job import UNEDITED, Job, mass
 from lib.protocols.sequential import checkpoint_numbers, sequential
 from lib.protocols.single import edits_together, single
@@ -159,10 +160,16 @@ def test_a_killed_sequential_run_goes_on_to_the_same_bytes(tmp_path: Path) -> No
                 raise KeyboardInterrupt
             yield session
 
+    def recorded(folder: Path, steps: list[Step]) -> Job:
+        return replace(job(folder), context=replace(job(folder).context, record=steps.extend))
+
     folders = [tmp_path / "whole", tmp_path / "killed"]
     for folder in folders:
         folder.mkdir()
-    uninterrupted = sequential(job(folders[0]), REQUESTS, protocol(checkpoints=[2]), lambda done, edit: None)
+    curve: list[Step] = []
+    uninterrupted = sequential(
+        recorded(folders[0], curve), REQUESTS, protocol(checkpoints=[2]), lambda done, edit: None
+    )
     stopped = job(folders[1])
     with pytest.raises(KeyboardInterrupt):
         sequential(
@@ -170,8 +177,13 @@ def test_a_killed_sequential_run_goes_on_to_the_same_bytes(tmp_path: Path) -> No
             lambda done, edit: None,
         )  # fmt: skip
     numbers: list[int] = []
-    resumed = sequential(job(folders[1]), REQUESTS, protocol(checkpoints=[2]), lambda done, edit: numbers.append(done))
+    resumed_curve: list[Step] = []
+    resumed = sequential(
+        recorded(folders[1], resumed_curve), REQUESTS, protocol(checkpoints=[2]),
+        lambda done, edit: numbers.append(done),
+    )  # fmt: skip
     assert numbers == [2, 4]
+    assert resumed_curve == curve
     for path, update in uninterrupted.updates.items():
         assert torch.equal(resumed.updates[path].dense(), update.dense())  # type: ignore[union-attr]
 

@@ -95,6 +95,27 @@ def test_the_least_recently_used_work_is_removed_unless_a_run_holds_it(tmp_path:
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["held", "oldest", "used"]
 
 
+def test_a_kill_while_work_is_forgotten_leaves_no_part_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fault: a session went before another, and the next run built on the one that was left."""
+
+    def killed(path: Path, ignore_errors: bool = False) -> None:
+        if not ignore_errors:
+            raise KeyboardInterrupt
+
+    with shared.scratch("edit", "key") as folder:
+        for name in ("session-1", "session-2"):
+            (folder / name).mkdir()
+        monkeypatch.setattr(shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            shared.forget(folder)
+        monkeypatch.undo()
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    with shared.scratch("edit", "key") as folder:
+        assert list(folder.iterdir()) == []
+        shared.forget(folder)
+    assert [path.name for path in folder.parent.iterdir() if path.is_dir()] == ["key"]
+
+
 def test_unfinished_work_depends_on_the_code_that_its_stage_imports_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
