@@ -19,6 +19,7 @@ from lib.core.usage import in_words, peak_memory_mib
 
 T = TypeVar("T")
 _PR_SET_PDEATHSIG = 1
+INTERRUPTED = "interrupted; to go on, run the same command again"
 _SECONDS_A_LINE = 5.0
 """Without a terminal, progress is a plain line every few seconds, and one at the end of what took so long."""
 
@@ -57,6 +58,7 @@ def run(main: Callable[[], None], *, with_parent: bool = True) -> None:
 
     What is no bug (lib/core/errors.py: InputError, a full disk, a file that is absent, another process that is gone) is
     printed as a message, exit status 1; with ERRATA_TRACEBACK set, and for every other exception, with the traceback.
+    Ctrl-C ends it with a line and the status that shells give it.
     Threads that wait for work sleep: where they spin, as is usual, a step of a small model on busy cores takes 12
     times as long (docs/benchmarks.md). On Linux the process is told to stop when its parent (dvc) dies, which dvc does
     not do itself; `with_parent` is false for what a person leaves running behind a shell that ends.
@@ -67,6 +69,11 @@ def run(main: Callable[[], None], *, with_parent: bool = True) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     try:
         main()
+    except KeyboardInterrupt:
+        if os.environ.get("ERRATA_TRACEBACK"):
+            raise
+        print(INTERRUPTED, file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
     except Exception as error:
         message = user_message(error)
         if message is None or os.environ.get("ERRATA_TRACEBACK"):

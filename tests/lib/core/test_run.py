@@ -12,7 +12,7 @@ from lib.core.errors import InputError, NotFiniteError
 from lib.core.run import run
 
 
-def message_of(error: Exception) -> object:
+def message_of(error: BaseException) -> object:
     """What `run` ends with where the main function raises `error`."""
 
     def main() -> None:
@@ -41,6 +41,13 @@ def test_what_the_operating_system_refuses_is_a_message_with_the_file_and_what_t
     message = str(message_of(OSError(number, os.strerror(number), "models/edit/adapter_model.safetensors")))
     assert message.startswith("error: models/edit/adapter_model.safetensors: ")
     assert remedy in message
+
+
+def test_an_interrupted_run_says_so_in_a_line_with_the_status_that_shells_give(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert message_of(KeyboardInterrupt()) == 130
+    assert "interrupted" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("error", [KeyError("x"), ValueError("x"), RuntimeError("x"), OSError("x"), TypeError("x")])
