@@ -7,14 +7,13 @@ changes in the weights is measured here: after every session, or at the checkpoi
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib.core.files import rounded, write_json
+from lib.core.files import rounded, write_csv, write_json
 from lib.core.root import Params, read_root
 from lib.core.run import file_options, run_stage
 from lib.protocols.files import INPUTS, Inputs
@@ -104,11 +103,8 @@ def _summary(edit: Edit, steps: Sequence[Step], edits: int) -> Mapping[str, Any]
 
 def _write_curve(path: Path, steps: Sequence[Step]) -> None:
     """One row a step over all sessions, counted on."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, ["step", "epoch", "loss", "lr"])
-        writer.writeheader()
-        writer.writerows({**asdict(step), "step": index} for index, step in enumerate(steps))
+    rows = ({**asdict(step), "step": index} for index, step in enumerate(steps))
+    write_csv(path, ["step", "epoch", "loss", "lr"], rows)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib.core import params as settings
-from lib.core.files import read_json
+from lib.core.files import read_json, replacing
 from lib.core.params import ROOT, presets_in_use
 from lib.core.run import run_stage
 
@@ -74,8 +74,10 @@ def main(options: argparse.Namespace) -> None:
     for section in results.pictures.values():
         for picture in section:
             if picture.drawing:
-                (options.report / f"{picture.name}.svg").write_text(picture.drawing.as_file(), encoding="utf-8")
-    (options.report / "index.html").write_text(page.page(results), encoding="utf-8")
+                with replacing(options.report / f"{picture.name}.svg") as unfinished:
+                    unfinished.write_text(picture.drawing.as_file(), encoding="utf-8")
+    with replacing(options.report / "index.html") as unfinished:
+        unfinished.write_text(page.page(results), encoding="utf-8")
 
 
 def _paraphrases(requests: Path, paraphrases: Path) -> list[ShownParaphrase]:

@@ -4,6 +4,7 @@ Everything else that is raised is a mistake of this project and keeps its traceb
 """
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,14 +35,32 @@ _REMEDIES = {
 """What to say of an error of the operating system that is nobody's bug."""
 
 
+_OF_WRITING = frozenset((errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+
+
 def user_message(error: BaseException) -> str | None:
     """What to tell the user of `error`; None where it is a bug, which needs its traceback."""
     if isinstance(error, OSError) and error.errno in _REMEDIES:
-        where = error.filename or error.strerror or str(error)
+        target = error.filename2 if error.errno in _OF_WRITING else None  # of a copy, Python names the source first
+        where = target or error.filename or error.strerror or str(error)
         return f"{_text(where)}: {_REMEDIES[error.errno]}"
     if isinstance(error, InputError | FileNotFoundError | ConnectionError):
         return str(error)
     return None
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Within it, an error of the operating system that names no file names `path`.
+
+    Python names none where a file could be opened and takes no more, as on a full disk.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _REMEDIES and error.filename is None:
+            raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+        raise
 
 
 def _text(path: str | bytes | int) -> str:

@@ -1,5 +1,6 @@
 """JSON and hashes, and how a file or folder gets its name: whole or not at all."""
 
+import csv
 import errno
 import hashlib
 import json
@@ -7,11 +8,12 @@ import logging
 import math
 import os
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lib.core.errors import InputError, reading
+from lib.core.errors import InputError, reading, writing
 
 T = TypeVar("T")
 REPRODUCE = "Remove it and run the stage that writes it again (dvc repro)."
@@ -45,12 +47,36 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """Where to write the file `target`, which gets it whole when the block ends, and stays as it is where that fails.
+
+    Raises OSError that names `target` where the disk takes no more.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = target.with_name(f".{target.name}.unfinished")
+    try:
+        with writing(target):
+            yield unfinished
+            put_in_place(unfinished, target)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+
+
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
     """Write sorted JSON, whole or not at all. Raises ValueError where a number is NaN or infinite."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_text(json.dumps(values, indent=2, sort_keys=True, allow_nan=False) + "\n")
-    put_in_place(unfinished, path)
+    text = json.dumps(values, indent=2, sort_keys=True, allow_nan=False) + "\n"
+    with replacing(path) as unfinished:
+        unfinished.write_text(text)
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write these columns of the rows with a header, whole or not at all. Raises ValueError where a row has others."""
+    with replacing(path) as unfinished, unfinished.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, columns)
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def read_json(path: Path) -> Any:

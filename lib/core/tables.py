@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lib.core.errors import InputError, reading
-from lib.core.files import REPRODUCE, put_in_place
+from lib.core.files import REPRODUCE, replacing
 
 RowNumbers = npt.NDArray[np.int64]
 R = TypeVar("R")
@@ -67,14 +67,11 @@ class Streamed:
 
 def write_parts(path: Path, kind: type, parts: Iterable[pl.DataFrame]) -> int:
     """Write a table of `kind` from parts that have its columns, whole or not at all; return its number of rows."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
     rows = 0
-    with pq.ParquetWriter(unfinished, schema(kind), compression="zstd") as writer:
+    with replacing(path) as unfinished, pq.ParquetWriter(unfinished, schema(kind), compression="zstd") as writer:
         for part in parts:
             writer.write_table(part.select(schema(kind).names).to_arrow().cast(schema(kind)))
             rows += part.height
-    put_in_place(unfinished, path)
     return rows
 
 
@@ -106,10 +103,8 @@ def write(path: Path, kind: type[R], rows: Iterable[R]) -> int:
     Raises pyarrow.ArrowInvalid or ArrowTypeError where a row does not fit the schema.
     """
     table = pa.Table.from_pylist([dataclasses.asdict(cast(Any, row)) for row in rows], schema=schema(kind))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    pq.write_table(table, unfinished, compression="zstd")
-    put_in_place(unfinished, path)
+    with replacing(path) as unfinished:
+        pq.write_table(table, unfinished, compression="zstd")
     return int(table.num_rows)
 
 

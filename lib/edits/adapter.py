@@ -19,7 +19,7 @@ from peft import LoraConfig, TaskType
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from lib.core.errors import InputError
+from lib.core.errors import InputError, writing
 from lib.core.files import read_json, write_json
 from lib.edits.apply import Gate, low_rank_branch, shape_of
 from lib.edits.updates import LowRank, Update
@@ -145,7 +145,7 @@ def save_adapter(
         tensors[f"{_ROOT}{path}.{b}"] = (update.left / scale).contiguous()
     save_tensors(tensors, folder / WEIGHTS, metadata={"format": "pt"})
     alpha = rank * scale
-    LoraConfig(
+    config = LoraConfig(
         r=rank,
         lora_alpha=int(alpha) if float(alpha).is_integer() else alpha,
         lora_dropout=0.0,
@@ -155,7 +155,9 @@ def save_adapter(
         inference_mode=True,
         base_model_name_or_path=base_name,
         revision=revision,
-    ).save_pretrained(folder)
+    )
+    with writing(folder / CONFIG):
+        config.save_pretrained(folder)
     # peft holds target_modules as a set, whose order follows PYTHONHASHSEED
     values = read_json(folder / CONFIG)
     write_json(folder / CONFIG, values | {"target_modules": sorted(values["target_modules"])})

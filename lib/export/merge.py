@@ -25,6 +25,7 @@ from lib.edits.edit import Edit
 from lib.edits.updates import Vector
 from lib.models.loading import quiet_transformers
 from lib.models.manifest import HUB_FILES, MANIFEST, weights_folder
+from lib.runtime.tensors import saving
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -122,7 +123,7 @@ def written(
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
-        with quiet_transformers():
+        with quiet_transformers(), saving(folder):
             merged_model.save_pretrained(unfinished)
         for file in _beside_the_weights(weights_folder(base)):
             shutil.copy2(file, unfinished / file.name)

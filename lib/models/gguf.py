@@ -23,6 +23,7 @@ from transformers.integrations.gguf import read_gguf_metadata
 from lib.core.errors import InputError
 from lib.core.files import put_in_place
 from lib.models.loading import quiet_transformers
+from lib.runtime.tensors import saving
 
 _MAGIC = b"GGUF"
 _BOS_BY_DEFAULT = ("llama3", "llama-v3", "llama-bpe", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2")
@@ -89,7 +90,7 @@ def convert(file: Path, folder: Path) -> None:
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
-        with quiet_transformers(), _bars_on_a_terminal_alone():
+        with quiet_transformers(), _bars_on_a_terminal_alone(), saving(folder):
             model, tokenizer = _read(file, str(metadata["general.architecture"]))
             token = _set_beginning(tokenizer, begins_with(metadata), file)
             model.save_pretrained(unfinished)

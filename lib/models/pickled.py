@@ -19,6 +19,7 @@ from torch import Tensor
 from lib.core.errors import InputError
 from lib.core.files import put_in_place, write_json
 from lib.models.manifest import HUB_FILES
+from lib.runtime.tensors import saving
 
 BIN_FILES = ("pytorch_model*.bin", "pytorch_model.bin.index.json")
 
@@ -39,7 +40,8 @@ def convert(folder: Path, target: Path) -> None:
     try:
         for file in checkpoints(folder):
             logging.getLogger(__name__).info("storing %s as safetensors, once", file.name)
-            save_file(dict(_tensors(file)), unfinished / _renamed(file.name), metadata={"format": "pt"})
+            with saving(target):
+                save_file(dict(_tensors(file)), unfinished / _renamed(file.name), metadata={"format": "pt"})
         if (index := folder / BIN_FILES[1]).is_file():
             parts = json.loads(index.read_text())
             parts["weight_map"] = {name: _renamed(file) for name, file in parts["weight_map"].items()}

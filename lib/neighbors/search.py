@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.core.errors import InputError
-from lib.core.files import put_in_place
+from lib.core.files import replacing
 from lib.core.tables import RowNumbers
 from lib.neighbors.encoders import SentenceEncoder, Vectors
 from lib.neighbors.stored import is_sound
@@ -98,10 +98,8 @@ def embed(texts: Iterable[Sequence[str]], encoder: SentenceEncoder, folder: Path
     for number, part in enumerate(texts):
         file = folder / f"vectors-{number:05d}.npy"
         if not is_sound(file):
-            unfinished = folder / f".{file.name}.unfinished"
-            with unfinished.open("wb") as stream:
+            with replacing(file) as unfinished, unfinished.open("wb") as stream:
                 np.save(stream, encoder.encode(part))
-            put_in_place(unfinished, file)
         files.append(file)
     return VectorFiles(tuple(files))
 

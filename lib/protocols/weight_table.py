@@ -1,6 +1,5 @@
 """What an edit changes in the weights, as a table over the sessions of a run (RECT's table 1) and as heat maps."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from lib.core.files import read_json, write_json
+from lib.core.files import read_json, write_csv, write_json
 from lib.core.params import Weights
 from lib.edits.edit import Edit
 from lib.edits.updates import Vector
@@ -107,7 +106,7 @@ def write_weights(
     An empty cell is a rank that was not looked for. `earlier` are the heat maps after so many edits, which lie beside
     those of the end under `map_name`.
     """
-    _write_csv(table, ["edits", "path", *_columns(settings)], table_rows)
+    write_csv(table, ["edits", "path", *_columns(settings)], table_rows)
     named = {map_name(path, edits): blocks for edits, of_edits in earlier.items() for path, blocks in of_edits.items()}
     save_tensors(heat_maps(edit, table_rows, settings) | named, maps)
 
@@ -128,21 +127,13 @@ def write_single_weights(table: Path, changes: Sequence[WeightRow | None], setti
 
     The header alone where none was measured; None is an edit that was not, or that changes no weight.
     """
-    _write_csv(table, ["request_id", *_columns(settings)], [change for change in changes if change is not None])
+    write_csv(table, ["request_id", *_columns(settings)], [change for change in changes if change is not None])
 
 
 def _columns(settings: Weights) -> list[str]:
     """The names of what `figures` gives, in their order."""
     shares = [_share(threshold) for threshold in settings.thresholds]
     return ["entries", "manhattan", "frobenius", *shares, "rank", "largest", "base_largest"]
-
-
-def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[WeightRow]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, columns)
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def _share(threshold: float) -> str:

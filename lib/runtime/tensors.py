@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from lib.core.errors import reading
+from lib.core.errors import reading, writing
 from lib.core.files import REPRODUCE, put_in_place
 
 CONTENT = "tensors in safetensors format"
@@ -24,17 +25,32 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[st
 
     Raises OSError where the operating system refuses to write, as on a full disk.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
+    unfinished = path.with_name(f".{path.name}.unfinished")  # a folder: safetensors begins with a file of a random name
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
     try:
-        save_file(dict(tensors), unfinished, metadata=dict(metadata) if metadata else None)
-    except SafetensorError as error:
-        unfinished.unlink(missing_ok=True)
-        number = re.search(r"\(os error (\d+)\)", str(error))
-        if number is None:
+        with saving(path):
+            save_file(dict(tensors), unfinished / path.name, metadata=dict(metadata) if metadata else None)
+            put_in_place(unfinished / path.name, path)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+@contextmanager
+def saving(path: Path) -> Iterator[None]:
+    """Within it, what the operating system refuses is an OSError that names `path`.
+
+    safetensors and tokenizers have it as text, in errors of their own.
+    """
+    with writing(path):
+        try:
+            yield
+        except OSError:
             raise
-        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
-    put_in_place(unfinished, path)
+        except Exception as error:  # tokenizers has no narrower class
+            if (number := re.search(r"\(os error (\d+)\)", str(error))) is None:
+                raise
+            raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
 
 
 def load_tensors(path: Path, remedy: str = REPRODUCE) -> dict[str, Tensor]:

@@ -4,6 +4,7 @@ Whole words are single tokens (bytes spell the rest), positions are rotary: both
 learnable in a minute or two on two cores.
 """
 
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -13,10 +14,12 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from lib.core.files import put_in_place
 from lib.core.params import Tiny
 from lib.models.likelihood import token_nll
 from lib.models.loading import quiet_transformers
 from lib.models.packing import Item, pack
+from lib.runtime.tensors import saving
 from lib.runtime.threads import use_threads
 from lib.tiny.corpus import Corpus, TrainingText
 
@@ -32,9 +35,16 @@ def make(
     model = make_model(shape, len(tokenizer), seed)
     use_threads(model.num_parameters())
     train(model, tokenizer, corpus, shape, seed, progress)
-    with quiet_transformers():
-        model.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
+    unfinished = folder / ".unfinished"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        with quiet_transformers(), saving(folder):
+            model.save_pretrained(unfinished)
+            tokenizer.save_pretrained(unfinished)
+            for file in sorted(unfinished.iterdir()):
+                put_in_place(file, folder / file.name)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def make_tokenizer(texts: Iterable[str], max_vocabulary: int, always: Iterable[str] = ()) -> PreTrainedTokenizerFast:

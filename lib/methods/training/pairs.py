@@ -10,7 +10,7 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from lib.core.errors import InputError
+from lib.core.errors import InputError, writing
 from lib.core.files import read_json, write_json
 from lib.core.joins import Separator
 from lib.core.records import Paraphrase, Request, UneditedFact
@@ -89,6 +89,7 @@ def write_examples(folder: Path, examples: Iterable[Example]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     count = end = 0
     with (
+        writing(folder),
         (folder / _TOKENS).open("wb") as tokens,
         (folder / _ENDS).open("wb") as ends,
         (folder / _HELD).open("wb") as held,

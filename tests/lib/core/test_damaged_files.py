@@ -16,7 +16,8 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from lib.core import tables
-from lib.core.files import read_json, write_json
+from lib.core.errors import user_message
+from lib.core.files import read_json, write_csv, write_json
 from lib.core.params import Facts
 from lib.core.records import Fact
 from lib.core.run import run
@@ -24,7 +25,7 @@ from lib.core.tables import Stored, Streamed, frame, write
 from lib.data import files, plain_text
 from lib.edits.store import load_edit
 from lib.models.loading import load_model
-from lib.runtime.tensors import load_tensors, open_tensors, save_tensors
+from lib.runtime.tensors import load_tensors, open_tensors, save_tensors, saving
 from tests.helpers.small import POOL
 
 FACTS = Facts.model_construct(text_limit=None, seed=0)
@@ -149,13 +150,14 @@ def files_of_at_most(size: int) -> Iterator[None]:
         lambda path: save_tensors({"a": torch.rand(10_000)}, path),
         lambda path: write(path, Fact, (replace(POOL[0], fact_id=str(number)) for number in range(10_000))),
         lambda path: write_json(path, {str(number): number for number in range(10_000)}),
+        lambda path: write_csv(path, ["a"], [{"a": number} for number in range(10_000)]),
     ],
 )
 def test_a_disk_that_takes_no_more(tmp_path: Path, save: Callable[[Path], None]) -> None:
     with files_of_at_most(5_000):
         text = message(lambda: save(tmp_path / "a"))
-    assert "the file is larger than the file system or a limit" in text
-    assert not (tmp_path / "a").exists()
+    assert text.startswith(f"error: {tmp_path}/a: the file is larger than the file system or a limit")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_full_disk_names_the_file_of_tensors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,6 +169,37 @@ def test_a_full_disk_names_the_file_of_tensors(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr("lib.runtime.tensors.save_file", full)
     text = message(lambda: save_tensors({"a": torch.rand(10)}, tmp_path / "a"))
     assert text.startswith(f"error: {tmp_path}/a: the disk is full")
+
+
+def test_a_kill_while_tensors_are_written_leaves_nothing_beside_the_next_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fault: safetensors begins with a file of a random name in the same folder, which a kill left for good."""
+
+    def killed(tensors: object, path: Path, **named: object) -> None:
+        path.with_name(".tmpSDXl2v").touch()
+        os._exit(9)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("lib.runtime.tensors.save_file", killed)
+        if not (process := os.fork()):
+            save_tensors({"a": torch.rand(10)}, tmp_path / "a")
+        assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 9
+    save_tensors({"a": torch.rand(10)}, tmp_path / "a")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_what_tokenizers_says_of_a_full_disk_is_a_message_with_the_folder(tmp_path: Path) -> None:
+    def save() -> None:
+        with saving(tmp_path):
+            raise Exception("No space left on device (os error 28)")  # as tokenizers raises it
+
+    assert message(save).startswith(f"error: {tmp_path}: the disk is full")
+
+
+def test_of_a_copy_the_target_is_named_where_the_disk_is_full() -> None:
+    text = user_message(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "source", None, "target"))
+    assert str(text).startswith("target: the disk is full")
 
 
 def test_a_read_only_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
