@@ -96,6 +96,11 @@ def _check_train(train: Train, protocol: Protocol) -> None:
         )
     if train.dpo and not train.mask_prompt:
         raise InputError("train.dpo: wanted train.mask_prompt=true, since the prompt is no answer to prefer")
+    if train.masking == "published" and (train.objective == "held" or train.dpo):
+        raise InputError(
+            "train.masking=published: the released code has neither the objective held nor a DPO branch that runs; "
+            f"found train.objective={train.objective}, train.dpo={train.dpo}. Set train.masking=corrected"
+        )
     if train.text and protocol.kind == "single":
         raise InputError("train.text: single edits are trained without plain text; set it to 0, or protocol.kind=mass")
 

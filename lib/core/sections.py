@@ -126,6 +126,10 @@ class Train(Section):
         description="held: weight of the KL on prompts of unedited facts, on plain text and on chat answers, of each"
     )
     mask_prompt: bool = Field(description="true: loss on target tokens only; false: on prompt tokens as well")
+    masking: Literal["corrected", "published"] = Field(
+        description="published: the loss of the released code: with mask_prompt of every token whose id is one of the "
+        "target's, else of all tokens and of padding; of plain text with padding"
+    )
     epochs: Count | Auto = Field(description="passes over the pairs; held: over the edits, each in one of its forms")
     lr: Positive | Auto = Field(description="peak learning rate of AdamW; cosine to 0")
     batch_size: Count | Auto = Field(description="pairs (held: edits) per optimiser step, over all processes")
@@ -135,6 +139,10 @@ class Train(Section):
     checkpoint_steps: int = Field(ge=1, description="steps between checkpoints to resume from")
     dpo: float = Field(ge=0, lt=1, description="share a of the DPO loss; needs facts with target_true and mask_prompt")
     dpo_beta: float = Field(gt=0, description="DPO's beta")
+    dpo_pairs: Literal["corrected", "published"] = Field(
+        description="corrected: DPO's pairs are of edits and their paraphrases; published: of neighbors too, their own "
+        "object against the other one of their record, and with the end of text behind both"
+    )
     text: float = Field(ge=0, lt=1, description="share g of the loss on plain text (the dataset's, or Wikipedia)")
     text_examples: int = Field(ge=1, description="pieces of plain text per step, where text is not 0")
     seed: int = Field(ge=0, description="of everything that this section draws")

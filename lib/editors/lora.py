@@ -47,7 +47,7 @@ def edit(
     Raises InputError where the model lacks a LoRA target, or a loss that is asked for has nothing to work on;
     NotFiniteError where the loss is not finite.
     """
-    objective = objective_of(context, model, tokenizer)
+    objective = objective_of(context, settings, model, tokenizer)
     return _edit(model, tokenizer, requests, settings, context, objective, held_chats(model, tokenizer, context))
 
 
@@ -104,13 +104,14 @@ def edit_each(
 ) -> list[Edit]:  # fmt: skip
     """An adapter for every request, trained on that request alone; forward passes are shared.
 
-    With the objective held they are trained one after another, and share the unedited model's chat answers. Raises as
-    `edit` does, and InputError where train.text is not 0: every edit would need texts of its own.
+    With the objective held, or masking as published, they are trained one after another; with held they share the
+    unedited model's chat answers. Raises as `edit` does, and InputError where train.text is not 0: every edit would
+    need texts of its own.
     """
     if context.train.text:
         raise InputError("train.text: single edits are trained without plain text; set it to 0, or protocol.kind=mass")
-    objective = objective_of(context, model, tokenizer)
-    if context.held is not None:
+    objective = objective_of(context, settings, model, tokenizer)
+    if context.held is not None or objective.masking is not None:
         chats = held_chats(model, tokenizer, context)
         return [
             _edit(model, tokenizer, [request], settings, context.of([request]), objective, chats)

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from lib.core.errors import InputError
 from lib.models.cached import batched_nll, plain_nll, single_nll
 from lib.models.likelihood import score_targets
-from lib.models.packing import Item, Packed, pack
+from lib.models.packing import Item, Packed, fill_up, pack
 from lib.models.reading import Reading, Rows, Texts, record, recorded
 
 if TYPE_CHECKING:
@@ -62,13 +62,32 @@ def packed_for(model: nn.Module, items: Sequence[Item]) -> Packed:
     Raises InputError where an item has more tokens than the model positions, or a token that its embedding lacks.
     """
     reading = reading_of(model)
-    longest = max((item.pair_length for item in items), default=0)
+    _check_positions(model, reading, max((item.pair_length for item in items), default=0))
+    return _placed(model, reading, pack(items, isolated=reading.rows == "isolated"))
+
+
+def filled_for(model: nn.Module, texts: Sequence[Sequence[int]], length: int, filler: int) -> Packed:
+    """`texts` as rows of `length` tokens, `filler` behind each, on the model's device; raises as `packed_for` does.
+
+    All tokens but a row's first are target tokens. A model that obeys no mask sees what rows are filled with.
+    """
+    reading = reading_of(model)
+    if reading.rows == "isolated":
+        rows = [(*text, *[filler] * (length - len(text))) for text in texts]
+        return packed_for(model, [Item(prompt=row[:1], targets=(row[1:],)) for row in rows])
+    _check_positions(model, reading, length - 1)
+    return _placed(model, reading, fill_up(texts, length, filler))
+
+
+def _check_positions(model: nn.Module, reading: Reading, longest: int) -> None:
     if reading.positions is not None and longest > reading.positions:
         raise InputError(
             f"{type(model).__name__} has positions for {reading.positions} tokens; a prompt and its target take "
             f"{longest}. Shorten the prompt, or use a model with more positions"
         )
-    packed = pack(items, isolated=reading.rows == "isolated")
+
+
+def _placed(model: nn.Module, reading: Reading, packed: Packed) -> Packed:
     if (largest := int(torch.maximum(packed.input_ids.max(), packed.label.max()))) >= reading.vocabulary:
         raise InputError(
             f"{type(model).__name__} has {reading.vocabulary} token embeddings; a text has token {largest}: the "

@@ -90,6 +90,15 @@ class Packed:
         return causal & same_item & (same_branch | (self.branch[:, None, :] == 0))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Filled(Packed):
+    """Rows of one text each, filled up behind; what fills them up is read as text, but is seen by nothing (item -1)."""
+
+    def _visible(self) -> Tensor:
+        t = self.item.shape[1]
+        return torch.ones(t, t, dtype=torch.bool, device=self.item.device).tril() & (self.item[:, None, :] >= 0)
+
+
 def layer_masks(visible: Tensor, distance: Tensor, dtype: torch.dtype, config: Any) -> Tensor | dict[str, Tensor]:
     """The additive mask of a model of this config; where its layers differ (Gemma), one for every kind of layer.
 
@@ -180,6 +189,19 @@ def _pack_isolated(items: Sequence[Item]) -> Packed:
     return Packed(
         input_ids=grid[0], position_ids=grid[1], item=grid[2], branch=grid[3], query=torch.tensor(query),
         label=torch.tensor(label), owner=torch.tensor(owner), isolated=True,
+    )  # fmt: skip
+
+
+def fill_up(texts: Sequence[Sequence[int]], length: int, filler: int) -> Filled:
+    """Every text as a row of `length` tokens, `filler` behind it, all of which but the first are target tokens."""
+    b = len(texts)
+    ids = torch.tensor([[*text, *[filler] * (length - len(text))] for text in texts])
+    positions = torch.arange(length).expand(b, length)
+    rows = torch.arange(b)[:, None].expand(b, length)
+    is_text = positions < torch.tensor([len(text) for text in texts])[:, None]
+    return Filled(
+        input_ids=ids, position_ids=positions, item=torch.where(is_text, rows, -1), branch=torch.zeros_like(ids),
+        query=(rows * length + positions)[:, :-1].flatten(), label=ids[:, 1:].flatten(), owner=rows[:, 1:].flatten(),
     )  # fmt: skip
 
 

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from lib.edits.adapter import Adapter, load_adapter
+from lib.methods.training.example import Example
+from lib.methods.training.masking import PublishedMasking
 from lib.methods.training.pairs import unmasked
 from lib.models.likelihood import token_nll
 from lib.models.loading import quiet_transformers
@@ -18,7 +20,7 @@ from tests.helpers.updates import low_rank
 GOLDEN = Path(__file__).parent.parent / "golden"
 
 
-def loss_and_adapter(masked: bool) -> tuple[torch.Tensor, Adapter]:
+def attached_adapter() -> tuple[PreTrainedModel, Adapter]:
     with quiet_transformers():
         model = AutoModelForCausalLM.from_pretrained(GOLDEN / "models/gptj", dtype=torch.float32).eval()
     model.requires_grad_(False)
@@ -29,11 +31,37 @@ def loss_and_adapter(masked: bool) -> tuple[torch.Tensor, Adapter]:
         b={path: (low_rank(update).left / scale).requires_grad_() for path, update in stored.items()},
         scale=scale,
     )
-    pairs = json.loads((GOLDEN / "conditional_loss.json").read_text())["pairs"]
-    items = [Item(prompt=tuple(pair["prompt"]), targets=(tuple(pair["target"]),)) for pair in pairs]
+    return model, adapter
+
+
+def pairs() -> list[Item]:
+    stored = json.loads((GOLDEN / "conditional_loss.json").read_text())["pairs"]
+    return [Item(prompt=tuple(pair["prompt"]), targets=(tuple(pair["target"]),)) for pair in stored]
+
+
+def loss_and_adapter(masked: bool) -> tuple[torch.Tensor, Adapter]:
+    model, adapter = attached_adapter()
+    items = pairs() if masked else [unmasked(item) for item in pairs()]
     with adapter.attached(model):
-        loss = token_nll(model, pack(items if masked else [unmasked(item) for item in items])).mean()
+        loss = token_nll(model, pack(items)).mean()
     return loss, adapter
+
+
+@pytest.mark.parametrize(
+    ("masked", "name"),
+    [(True, "masked_as_published_token_id_equality"), (False, "unmasked_as_published_includes_padding")],
+)
+def test_published_masking_equals_the_released_loss_and_gradient_norm(masked: bool, name: str) -> None:
+    expected = json.loads((GOLDEN / "conditional_loss.json").read_text())["results"][name]
+    model, adapter = attached_adapter()
+    batch = [Example(item=item) for item in pairs()]
+    masking = PublishedMasking(end=0, masks_prompt=masked, text_tokens=2)
+    with adapter.attached(model):
+        loss = torch.stack([masking.loss(model, share, batch, 0.0) for share in (batch[:3], batch[3:])]).sum()
+    assert loss.item() == pytest.approx(expected["loss"], abs=1e-5)
+    gradients = torch.autograd.grad(loss, adapter.parameters())
+    total = torch.cat([gradient.flatten() for gradient in gradients]).norm()
+    assert total.item() == pytest.approx(expected["grad_norm"]["total"], rel=1e-4)
 
 
 @pytest.mark.parametrize(

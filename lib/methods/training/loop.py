@@ -21,7 +21,6 @@ from lib.core.files import newest_sound
 from lib.edits.apply import Gate
 from lib.methods.training.example import Example
 from lib.methods.training.objective import Objective
-from lib.models.packing import batches
 from lib.models.sharding import join_uneven
 from lib.runtime.checkpoints import load_checkpoint, save_checkpoint
 from lib.runtime.distributed import Distributed
@@ -167,7 +166,7 @@ def _backward(
         total.add_(loss.detach())
 
     with join_uneven(model, lambda: add(0.0 * objective.loss(model, batch[:1], batch, gate))):
-        for indices in batches(share, schedule.micro_batch_tokens):
+        for indices in objective.cut(share, batch, schedule.micro_batch_tokens):
             add(objective.loss(model, [share[index] for index in indices], batch, gate))
     if penalty is not None and distributed.is_main:
         add(penalty())

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from lib.edits.apply import Gate
 from lib.methods.training.example import Example, Group
 from lib.methods.training.holding import token_losses
+from lib.methods.training.masking import PublishedMasking
 from lib.models.check import packed_for
 from lib.models.likelihood import score_targets, token_nll
 from lib.models.packing import Packed, batches
@@ -41,6 +42,10 @@ class Objective:
     """Weight of the KL at the tokens after the edits' objects."""
     keep: float = 0.0
     """Weight of the KL on everything else that is held."""
+    masking: PublishedMasking | None = None
+    """The release's choice of tokens, with neither DPO nor anything held; None: the targets' tokens, and the texts'."""
+    ends: int = 0
+    """The last so many tokens of every fact's targets count in DPO alone: the end of text, as published."""
     word_parts: Tensor | None = None
     """[v] bool: the tokens that would make an object's last word longer (holding.py)."""
 
@@ -51,11 +56,17 @@ class Objective:
 
         `gate` is the adapter's; without one nothing can be held.
         """
+        if self.masking is not None:
+            return self.masking.loss(model, share, batch, self.text)
         packed = packed_for(model, [example.item for example in share])
         if gate is None or not holds(batch):  # of the whole batch: all processes take the same passes
             return self.weigh(token_nll(model, packed), packed, share, batch)
         nll, divergence = token_losses(model, packed, share, gate, self.word_parts)
         return self.weigh(nll, packed, share, batch) + self.weigh_held(divergence, share, batch)
+
+    def cut(self, share: Sequence[Example], batch: Sequence[Example], tokens: int) -> list[list[int]]:
+        """Indices of `share`, a part of the global `batch`, in forward passes of at most `tokens` tokens."""
+        return batches(share, tokens) if self.masking is None else self.masking.cut(share, batch, tokens)
 
     def weigh_held(self, divergence: Tensor, share: Sequence[Example], batch: Sequence[Example]) -> Tensor:
         """The part of `loss` that holds, from the KL at every packed target token (0 at those that are learned)."""
@@ -70,17 +81,24 @@ class Objective:
 
     def weigh(self, nll: Tensor, packed: Packed, share: Sequence[Example], batch: Sequence[Example]) -> Tensor:
         """`loss` from the -log p of every packed target token."""
-        facts, texts, pairs = _sizes(batch)
+        facts, texts, pairs = self._sizes(batch)
         fact_weight = (1 - self.text) * (1 - self.dpo) / max(facts, 1)
         weights: list[float] = []
         for example in share:
-            weights += [self.text / max(texts, 1) if example.text else fact_weight] + [0.0] * (
-                len(example.item.targets) - 1
-            )
-        loss = (nll * nll.new_tensor(weights)[packed.owner]).sum()
+            unlearned = 0 if example.text else self.ends
+            learned = len(example.item.targets[0]) - unlearned
+            weights += [self.text / max(texts, 1) if example.text else fact_weight] * learned
+            weights += [0.0] * (unlearned + sum(map(len, example.item.targets[1:])))
+        loss = (nll * nll.new_tensor(weights)).sum()
         if self.dpo and pairs:
             loss = loss + (1 - self.text) * self.dpo / pairs * self._preference(nll, packed, share)
         return loss
+
+    def _sizes(self, batch: Sequence[Example]) -> tuple[int, int, int]:
+        """Learned target tokens of facts, target tokens of texts, and examples with a rejected target."""
+        facts = sum(example.learned_tokens - self.ends for example in batch if not example.text)
+        texts = sum(len(example.item.targets[0]) for example in batch if example.text)
+        return facts, texts, sum(example.reference is not None for example in batch)
 
     def _preference(self, nll: Tensor, packed: Packed, share: Sequence[Example]) -> Tensor:
         """Sum of the DPO loss over the examples of `share` that have a rejected target."""
@@ -101,13 +119,6 @@ class Objective:
 def holds(examples: Sequence[Example]) -> bool:
     """Whether an example holds a token."""
     return any(example.held_tokens for example in examples)
-
-
-def _sizes(batch: Sequence[Example]) -> tuple[int, int, int]:
-    """Learned target tokens of facts, target tokens of texts, and examples with a rejected target."""
-    facts = sum(example.learned_tokens for example in batch if not example.text)
-    texts = sum(len(example.item.targets[0]) for example in batch if example.text)
-    return facts, texts, sum(example.reference is not None for example in batch)
 
 
 def references(model: nn.Module, examples: Sequence[Example], micro_batch_tokens: int) -> npt.NDArray[np.float64]:

@@ -2,9 +2,10 @@
 
 import itertools
 from array import array
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, overload
 
 import numpy as np
@@ -24,12 +25,13 @@ _PART = 1_024
 
 
 def training_rows(
-    requests: Sequence[Request], paraphrases: Iterable[Paraphrase], neighbors: Iterable[UneditedFact]
-) -> Iterator[Row]:
+    requests: Sequence[Request], paraphrases: Iterable[Paraphrase], neighbors: Iterable[UneditedFact],
+    rejected_of: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[Row]:  # fmt: skip
     """(prompt, target, rejected, separator) of every edit, then of its paraphrases, then of its neighbors, in order.
 
-    A paraphrase has the edit's targets, a neighbor its own; the rejected target is the edit's true object, None for
-    neighbors.
+    A paraphrase has the edit's targets, a neighbor its own; the rejected target is the edit's true object, for a
+    neighbor what `rejected_of` has for its fact_id, else None.
 
     Raises InputError where a paraphrase or neighbor belongs to no edit: the files are not of the same run.
     """
@@ -41,7 +43,7 @@ def training_rows(
         yield paraphrase.text, *targets[paraphrase.request_id]
     for neighbor in neighbors:
         _check_known(neighbor, targets)
-        yield neighbor.prompt, neighbor.target, None, None
+        yield neighbor.prompt, neighbor.target, rejected_of.get(neighbor.fact_id), None
 
 
 def _check_known(row: Paraphrase | UneditedFact, edits: Container[str]) -> None:
@@ -69,6 +71,11 @@ def unmasked(item: Item) -> Item:
     """The item with its prompt trained on as well: every token after the first is a target token."""
     (target,) = item.targets
     return Item(prompt=item.prompt[:1], targets=((*item.prompt[1:], *target),))
+
+
+def ended(item: Item, end: int) -> Item:
+    """The item with the end of text, whose id is `end`, behind each of its targets."""
+    return Item(prompt=item.prompt, targets=tuple((*target, end) for target in item.targets))
 
 
 _TOKENS, _ENDS, _HELD, _COUNTS = "tokens.i32", "ends.i64", "held.i32", "pairs.json"

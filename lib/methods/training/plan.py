@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.core.errors import InputError
-from lib.core.params import Held, Section
+from lib.core.params import Held, Section, Train
 from lib.core.records import Request
 from lib.edits.adapter import Adapter, target_modules
 from lib.methods.context import Context
@@ -20,8 +20,9 @@ from lib.methods.training.example import Example
 from lib.methods.training.forms import Forms, FormSchedule, continuations, form_examples, forms, grouped, of_each
 from lib.methods.training.kept import Kept, Subjects, chat_answers, chat_prompts, in_turns, kept_prompts
 from lib.methods.training.loop import Schedule
+from lib.methods.training.masking import PublishedMasking
 from lib.methods.training.objective import Objective, references, with_reference
-from lib.methods.training.pairs import StoredExamples, is_whole, training_items, training_rows, write_examples
+from lib.methods.training.pairs import StoredExamples, ended, is_whole, training_items, training_rows, write_examples
 from lib.methods.training.questions import QUESTIONS
 from lib.methods.training.sentences import sentences
 from lib.methods.training.whitening import input_moments, whitening
@@ -175,14 +176,37 @@ def published_pairs(
         raise InputError("train.dpo: wanted train.mask_prompt=true, since the prompt is no answer to prefer")
     if train.dpo and not any(request.target_true for request in requests):
         raise InputError("train.dpo: wanted edits with target_true (the rejected answer); none has one")
-    rows = training_rows(requests, context.paraphrases, context.neighbors)
+    rejected = _counterfactuals(context) if _pairs_as_published(train) else {}
+    rows = training_rows(requests, context.paraphrases, context.neighbors, rejected)
     items = training_items(tokenizer, rows, train.mask_prompt, rejected=train.dpo > 0)
+    if _pairs_as_published(train):
+        items = (ended(item, tokenizer.eos_token_id) for item in items)
     examples = _stored((Example(item=item) for item in items), context)
     if not train.dpo:
         return examples
     if isinstance(examples, StoredExamples):
         return examples.with_references(references(model, examples, train.micro_batch_tokens))
     return with_reference(model, examples, train.micro_batch_tokens)
+
+
+def _pairs_as_published(train: Train) -> bool:
+    """Whether DPO's pairs are the release's: of neighbors as well, and with the end of text."""
+    return train.dpo > 0 and train.dpo_pairs == "published"
+
+
+def _counterfactuals(context: Context) -> dict[str, str]:
+    """By fact_id the object that a neighbor's record has beside its own.
+
+    Raises InputError where there are neighbors, and none has one.
+    """
+    ids = {neighbor.fact_id for neighbor in context.neighbors}
+    objects = {fact.fact_id: fact.target_new for fact in context.pool if fact.fact_id in ids and fact.target_new}
+    if ids and not objects:
+        raise InputError(
+            "train.dpo_pairs=published: wanted neighbors whose record names another object, as CounterFact's and "
+            "ZsRE's do; found none. Set train.dpo_pairs=corrected, or neighbors.kind=none"
+        )
+    return objects
 
 
 def _stored(examples: Iterable[Example], context: Context) -> Sequence[Example]:
@@ -196,12 +220,18 @@ def _stored(examples: Iterable[Example], context: Context) -> Sequence[Example]:
     return StoredExamples.of(folder)
 
 
-def objective_of(context: Context, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Objective:
+def objective_of(
+    context: Context, settings: Settings, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+) -> Objective:
     """What is minimised, as params.yaml has it."""
     train = context.train
     parts = word_parts(tokenizer, model.get_output_embeddings().weight.shape[0]) if context.held else None
+    published = PublishedMasking(
+        end=tokenizer.eos_token_id, masks_prompt=train.mask_prompt, text_tokens=settings.text_tokens
+    )
     return Objective(
         dpo=train.dpo, beta=train.dpo_beta, text=train.text, after=_number(train.after), keep=_number(train.keep),
+        masking=published if train.masking == "published" else None, ends=int(_pairs_as_published(train)),
         word_parts=None if parts is None else parts.to(model.device),
     )  # fmt: skip
 

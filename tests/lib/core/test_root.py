@@ -79,6 +79,7 @@ BAD: dict[str, Any] = {
     "trian={}": "trian: unknown key. Did you mean 'train'",
     "train.objective='held'": "train.objective: held wants the section train.held",
     "train.dpo=0.5 train.mask_prompt=False": "train.dpo: wanted train.mask_prompt=true",
+    "train.dpo=0.5 train.masking='published'": "train.masking=published: ",
     "train.text=0.1 protocol.kind='single'": "train.text: single edits",
     "protocol.kind='sequential' protocol.batch_size=4 protocol.checkpoints=[4,5,7]": "protocol.checkpoints: ",
     "protocol.kind='sequential' protocol.checkpoints=[5] facts.limit=3": "protocol.checkpoints: ",

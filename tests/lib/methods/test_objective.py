@@ -9,6 +9,7 @@ from lib.core.params import Lora
 from lib.edits.adapter import new_adapter
 from lib.methods.training.example import Example
 from lib.methods.training.objective import Objective, with_reference
+from lib.methods.training.pairs import ended
 from lib.models.packing import Item
 from tests.helpers.models import TARGETS, tiny_model
 
@@ -48,6 +49,18 @@ def test_dpo_is_the_formula_with_the_unedited_model_as_reference(model: torch.nn
     margins = [(new - new0) - (true - true0) for (new, true), (new0, true0) in zip(after, before, strict=True)]
     preference = sum(-torch.nn.functional.logsigmoid(0.5 * margin) for margin in margins) / 3
     torch.testing.assert_close(loss, 0.6 * conditional + 0.4 * preference, rtol=1e-4, atol=1e-5)
+
+
+def test_the_end_of_text_behind_published_pairs_counts_in_dpo_alone(model: torch.nn.Module) -> None:
+    """Before training DPO is log 2 whatever is paired, so that what is left is the conditional loss."""
+    pairs = [ended(item, 0) for item in [*TWO, *ONE]]
+    batch = with_reference(model, [Example(item=item) for item in pairs], micro_batch_tokens=64)
+    loss = Objective(dpo=0.4, ends=1).loss(model, batch, batch)
+    conditional = -sum(log_p(model, item.prompt, item.targets[0]) for item in [*TWO, *ONE]) / 8
+    torch.testing.assert_close(loss, 0.6 * conditional + torch.tensor(0.4 * math.log(2)), rtol=1e-4, atol=1e-5)
+    assert batch[0].reference is not None
+    expected = log_p(model, TWO[0].prompt, (*TWO[0].targets[0], 0))
+    assert batch[0].reference[0] == pytest.approx(float(expected), abs=1e-4)
 
 
 def test_before_training_dpo_is_log_two(model: torch.nn.Module) -> None:

@@ -57,8 +57,9 @@ def protocol(**changed: Any) -> Protocol:
 
 def job(folder: Path, regularize: str = "none") -> Job:
     train = Train(
-        objective="published", after=0.0, keep=0.0, mask_prompt=True, epochs=4, lr=1e-2, batch_size=8,
-        micro_batch_tokens=256, checkpoint_steps=2, dpo=0.0, dpo_beta=0.5, text=0.0, text_examples=1, seed=0,
+        objective="published", after=0.0, keep=0.0, mask_prompt=True, masking="corrected", epochs=4, lr=1e-2,
+        batch_size=8, micro_batch_tokens=256, checkpoint_steps=2, dpo=0.0, dpo_beta=0.5, dpo_pairs="corrected",
+        text=0.0, text_examples=1, seed=0,
     )  # fmt: skip
     context = Context(
         paraphrases=[],
