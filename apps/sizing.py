@@ -21,10 +21,10 @@ _GENERATION_PROMPTS = 10
 
 
 def work(model: params.Model, edits: int, paraphrases: int, neighbors: int, rows: int) -> sizing.Work:
-    """That many CounterFact edits under a model preset's recipe and the other params of params.yaml."""
+    """That many CounterFact edits under a model preset's published recipe and the other params of params.yaml."""
     train, para = params.section("train", params.Train), params.section("para", params.Para)
     score = params.section("score", params.Scoring)
-    recipe = params.with_recipe(train, model.train)
+    recipe = params.with_recipe(train.model_copy(update={"objective": "published"}), model.train)
     return sizing.Work(
         edits=edits,
         pairs=edits * (1 + paraphrases + neighbors),
