@@ -13,7 +13,7 @@ from apps.outcome import FinishedEdit, outcome_of, plain
 from apps.pipeline import repro, seconds_used
 from lib.core.errors import InputError
 from lib.core.files import read_json
-from lib.core.params import read_params
+from lib.core.params import read_params, with_recipe_file
 from lib.core.records import EvaluationPrompt, Reject, Request
 from lib.core.tables import read
 from lib.edits.store import was_dropped
@@ -156,7 +156,8 @@ def collect(bundle: Bundle, named: NamedModel, made_by: str, settings: Sequence[
     finish(
         bundle,
         RunInfo(
-            made_by=made_by, date=today(), model=named.values, params=read_params(run / PARAMS), settings=settings,
+            made_by=made_by, date=today(), model=with_recipe_file(named.values), params=read_params(run / PARAMS),
+            settings=settings,
             versions=versions(), headline=read_json(run / "metrics" / "evaluate.json"),
             sessions=[[request.request_id for request in requests]],
         ),

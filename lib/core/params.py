@@ -104,6 +104,7 @@ __all__ = [
     "with_neighbors",
     "with_pool",
     "with_recipe",
+    "with_recipe_file",
 ]
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -146,14 +147,14 @@ def preset(group: str, name: str, kind: type[S]) -> S:
             f"{group[:-1]}: wanted one of {', '.join(available)}; found {name!r}{did_you_mean(name, available)}"
         )
     values = read_params(path)
-    return check(_with_recipe_file(values) if group == "models" else values, kind, f"configs/{group}/{name}.yaml")
+    return check(with_recipe_file(values) if group == "models" else values, kind, f"configs/{group}/{name}.yaml")
 
 
-def _with_recipe_file(model: dict[str, Any]) -> dict[str, Any]:
-    """A model preset whose train.held, where it names a file of configs/recipes, is the content of that file."""
+def with_recipe_file(model: Mapping[str, Any]) -> dict[str, Any]:
+    """A model preset's values, whose train.held, where it names a file of configs/recipes, is the content of that file."""
     train = model.get("train")
     if not isinstance(train, dict) or not isinstance(train.get("held"), str):
-        return model
+        return dict(model)
     name = train["held"]
     if name not in presets("recipes"):
         available = presets("recipes")
@@ -170,7 +171,7 @@ def presets_in_use(named: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     Of an editor's preset only what holds for every model is left: what this model took is in results/edit.json.
     """
     values = {group: dict(read_params(PRESETS / f"{group}s" / f"{named[group]}.yaml")) for group in PRESET_GROUPS}
-    values["model"] = _with_recipe_file(values["model"])
+    values["model"] = with_recipe_file(values["model"])
     for by_model in ("models", "otherwise"):
         values["editor"].pop(by_model, None)
     return values

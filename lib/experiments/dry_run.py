@@ -76,7 +76,10 @@ def checked(values: Values) -> tuple[Params, Model, Dataset]:
     for path in (models, datasets):
         if path not in values:
             raise InputError(f"{path}: wanted a preset of this name; found none")
-    model, dataset = check(values[models], Model, models), check(values[datasets], Dataset, datasets)
+    model, dataset = (
+        check(params.with_recipe_file(values[models]), Model, models),
+        check(values[datasets], Dataset, datasets),
+    )
     return checked_root(root, model, dataset), model, dataset
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from lib.core import cache
 from lib.core.errors import InputError
 from lib.core.files import read_json
-from lib.core.params import PRESETS, Model, check, did_you_mean, presets, read_params
+from lib.core.params import PRESETS, Model, check, did_you_mean, presets, read_params, with_recipe_file
 from lib.models.fetching import write_manifest
 from lib.models.manifest import MANIFEST, weights_folder
 
@@ -25,7 +25,7 @@ class NamedModel:
     @property
     def preset(self) -> Model:
         """The values, checked."""
-        return check(dict(self.values), Model, f"configs/models/{self.name}.yaml")
+        return check(with_recipe_file(self.values), Model, f"configs/models/{self.name}.yaml")
 
 
 def named_model(model: str) -> NamedModel:

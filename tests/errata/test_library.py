@@ -27,7 +27,7 @@ def preset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A preset that trains a random model in a second."""
     values = YAML(typ="safe").load(params.PRESETS / "models" / "folder.yaml")
     values |= {"lora": {"r": 4, "alpha": 8, "targets": TARGETS["llama"]}, "dtype": "float32"}
-    values["train"] |= {"epochs": 200, "lr": 0.01, "least_steps": 1}
+    values["train"] |= {"epochs": 200, "lr": 0.01, "least_steps": 1, "held": None}
     checked = params.check(values, params.Model, "preset")
     monkeypatch.setattr(
         params,

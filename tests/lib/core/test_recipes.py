@@ -62,3 +62,8 @@ def test_blocks_by_shares_of_the_depth(depth: tuple[float, float], count: int, b
     lora = params.Lora(r=1, alpha=1.0, targets=["down_proj"], depth=[float(share) for share in depth])
     assert lora.blocks(count) == blocks
     assert lora.model_copy(update={"layers": [1, 2]}).blocks(count) == (1, 2)
+
+
+def test_an_edit_that_is_handed_over_names_no_recipe_but_has_it() -> None:
+    values = params.with_recipe_file(params.read_params(params.PRESETS / "models" / "folder.yaml"))
+    assert params.check(values, params.Model, "").train.held == RECIPE
