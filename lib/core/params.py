@@ -151,7 +151,7 @@ def preset(group: str, name: str, kind: type[S]) -> S:
 
 
 def with_recipe_file(model: Mapping[str, Any]) -> dict[str, Any]:
-    """A model preset's values, whose train.held, where it names a file of configs/recipes, is the content of that file."""
+    """A model preset's values; train.held, where it names a file of configs/recipes, is that file's content."""
     train = model.get("train")
     if not isinstance(train, dict) or not isinstance(train.get("held"), str):
         return dict(model)
