@@ -29,7 +29,8 @@ STORE = ROOT / ".scratch" / "faults"
 def main(arguments: Sequence[str] | None = None, store: Path = STORE) -> None:
     """Run parts and write the page; exit status 1 where a part found a fault or did not end."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", nargs="+", choices=faults.PARTS, default=faults.PARTS, metavar="PART")
+    parser.add_argument("--only", nargs="*", choices=faults.PARTS, default=faults.PARTS, metavar="PART",
+                        help=f"of {', '.join(faults.PARTS)}; without a name none, and the page is written")  # fmt: skip
     parser.add_argument("--scale", choices=("small", "full"), default="full")
     parser.add_argument("--again", action="store_true", help="also what this version of the code has found before")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "reliability.md", help="the page")

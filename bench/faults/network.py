@@ -36,6 +36,7 @@ and what it looks up or connects to through Python's sockets is counted. The def
 by `python -m bench.faults.network`, after `dvc repro`.
 """
 UNREACHED = (
+    "The default at its own size: `python -m bench.faults.network` does it, and was not run for this page.",
     "facts, base and abilities where they have something to fetch: of the fixture they have not.",
     "A network that answers slowly, wrongly or in part: tests/lib/data/test_download_faults.py has those.",
 )

@@ -44,6 +44,9 @@ def test_the_page_has_what_a_part_found_and_names_a_part_that_was_not_run(calls:
     with pytest.raises(SystemExit, match="1"):  # a fault
         main(["--only", TRIVIAL, "--scale", "small", "--out", str(tmp_path / "page.md")], tmp_path)
     text = (tmp_path / "page.md").read_text()
+    with pytest.raises(SystemExit, match="0"):  # no part, and the page alone
+        main(["--only", "--out", str(tmp_path / "same.md")], tmp_path)
+    assert (tmp_path / "same.md").read_text() == text
     assert "| edit \\| score | 3 |" in text
     assert f"- {FAULT}\n" in text
     assert "- Nothing else.\n" in text
