@@ -6,8 +6,10 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,6 +22,7 @@ from lib.core.usage import in_words, peak_memory_mib
 T = TypeVar("T")
 _PR_SET_PDEATHSIG = 1
 INTERRUPTED = "interrupted; to go on, run the same command again"
+_SECONDS_UNTIL_DESTROYED = 0.05
 _SECONDS_A_LINE = 5.0
 """Without a terminal, progress is a plain line every few seconds, and one at the end of what took so long."""
 
@@ -68,7 +71,8 @@ def run(main: Callable[[], None], *, with_parent: bool = True) -> None:
     if sys.platform == "linux" and with_parent:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     try:
-        main()
+        with _interrupts_heeded():
+            main()
     except KeyboardInterrupt:
         if os.environ.get("ERRATA_TRACEBACK"):
             raise
@@ -79,6 +83,27 @@ def run(main: Callable[[], None], *, with_parent: bool = True) -> None:
         if message is None or os.environ.get("ERRATA_TRACEBACK"):
             raise
         sys.exit(f"error: {message}")
+
+
+@contextmanager
+def _interrupts_heeded() -> Iterator[None]:
+    """Within it, a Ctrl-C that comes while an object is destroyed, which Python reports and drops, comes once more."""
+    dropped = sys.unraisablehook
+
+    def hook(unraisable: "sys.UnraisableHookArgs") -> None:
+        if not issubclass(unraisable.exc_type, KeyboardInterrupt):
+            dropped(unraisable)
+            return
+        thread = threading.main_thread().ident
+        timer = threading.Timer(_SECONDS_UNTIL_DESTROYED, lambda: signal.pthread_kill(thread or 0, signal.SIGINT))
+        timer.daemon = True
+        timer.start()
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = dropped
 
 
 def progress(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -48,6 +49,24 @@ def test_an_interrupted_run_says_so_in_a_line_with_the_status_that_shells_give(
 ) -> None:
     assert message_of(KeyboardInterrupt()) == 130
     assert "interrupted" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a thread is sent no signal there")
+def test_an_interrupt_while_an_object_is_destroyed_ends_the_run_all_the_same() -> None:
+    """The fault: Ctrl-C while the pattern of a tokenizer was torn down was reported and dropped; the stage went on."""
+
+    class Torn:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    def main() -> None:
+        torn = Torn()
+        del torn
+        time.sleep(20)
+
+    with pytest.raises(SystemExit) as ended:
+        run(main)
+    assert ended.value.code == 130
 
 
 @pytest.mark.parametrize("error", [KeyError("x"), ValueError("x"), RuntimeError("x"), OSError("x"), TypeError("x")])
