@@ -1,8 +1,9 @@
 """Draw the rows of an experiment file against the number of edits: `python -m apps.study FILE --out FOLDER`.
 
 The rows must have run (`python -m apps.table FILE` runs them); they are read from the DVC experiments of HEAD. Written
-are editing.svg, abilities.svg, weights.svg, points.csv (what is drawn) and study.md (the table). FOLDER should not be
-in report/, which stage `report` empties.
+are editing.svg, abilities.svg, weights.svg, points.csv (what is drawn), study.md (the table), and of rows with
+checkpoints maps.svg: heat maps of the matrix that is changed most. FOLDER should not be in report/, which stage
+`report` empties.
 """
 
 import argparse
@@ -11,18 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from safetensors.numpy import load_file
 
 from lib.core.params import ROOT
 from lib.core.run import run
-from lib.experiments.curves import Outcome, pictures, points, table
+from lib.experiments.curves import Outcome, most_changed, pictures, points, table
 from lib.experiments.files import read_experiments
 from lib.experiments.repository import experiments
 from lib.experiments.runs import fetched
 from lib.experiments.workspace import Workspace
+from lib.metrics.weights import maps_by_edits
+from lib.report.plots.maps import change_maps
 
 EVALUATE, ABILITIES = "results/evaluate.json", "results/abilities.json"
 RETENTION, KL = "results/plots/retention.json", "results/plots/kl.json"
-WEIGHTS = "results/train/weights.csv"
+WEIGHTS, MAPS = "results/train/weights.csv", "results/train/heat_maps.safetensors"
 
 
 def main() -> None:
@@ -39,6 +43,8 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     for name, picture in pictures(curves).items():
         (options.out / f"{name}.svg").write_text(picture.as_file(), encoding="utf-8")
+    if maps := most_changed(outcomes):
+        (options.out / "maps.svg").write_text(change_maps(maps).as_file(), encoding="utf-8")
     curves.write_csv(options.out / "points.csv", float_precision=4)
     text = table(curves)
     (options.out / "study.md").write_text(f"{text}\n", encoding="utf-8")
@@ -59,12 +65,16 @@ def _outcome(workspace: Workspace, name: str) -> Outcome:
         )
     with fetched(workspace.root, commit, WEIGHTS) as local:
         weights = pl.read_csv(local)
+    with fetched(workspace.root, commit, MAPS) as local:
+        maps = load_file(local)
+    evaluate = _json(workspace.root, commit, EVALUATE)
     return Outcome(
-        evaluate=_json(workspace.root, commit, EVALUATE),
+        evaluate=evaluate,
         retention=_json(workspace.root, commit, RETENTION)["rows"],
         kl=_json(workspace.root, commit, KL)["rows"],
         abilities=_json(workspace.root, commit, ABILITIES),
         weights=weights,
+        maps=maps_by_edits(maps, evaluate["n"]),
     )
 
 

@@ -5,12 +5,13 @@ What is drawn: editing (all edits so far, at each checkpoint), general abilities
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
 
 from lib.metrics.abilities import PERCENT, Line, lines
+from lib.metrics.bootstrap import Floats
 from lib.metrics.scores import KINDS
 from lib.metrics.weights import TOTAL, shares
 from lib.report.plots.panels import Panel, Series, panel_rows
@@ -42,6 +43,8 @@ class Outcome:
     """results/abilities.json."""
     weights: pl.DataFrame
     """weights.csv: the row of path `all` for each number of edits."""
+    maps: Mapping[int, Mapping[str, Floats]] = field(default_factory=dict)
+    """heat_maps.safetensors: blocks of |dW| by number of edits, and by path."""
 
 
 def points(outcomes: Mapping[str, Sequence[Outcome]]) -> pl.DataFrame:
@@ -127,6 +130,21 @@ def pictures(curves: pl.DataFrame) -> dict[str, Drawing]:
         for group in GROUPS
         if len(of_group := curves.filter(pl.col("group") == group))
     }
+
+
+def most_changed(outcomes: Mapping[str, Sequence[Outcome]]) -> dict[str, Floats]:
+    """The heat maps of each row's first seed at its checkpoints, by row and edits.
+
+    They are of the matrix whose entries have changed most at its end. Nothing of a row without checkpoints.
+    """
+    maps = {}
+    for row, runs in outcomes.items():
+        if len(runs[0].maps) > 1:
+            last = runs[0].maps[max(runs[0].maps)]
+            path = max(last, key=lambda path: float(last[path].mean()))
+            at = {edits: of_edits[path] for edits, of_edits in runs[0].maps.items() if path in of_edits}
+            maps |= {f"{row}, {edits} edit{'s' * (edits != 1)}": blocks for edits, blocks in at.items()}
+    return maps
 
 
 def _panels(curves: pl.DataFrame) -> dict[str, list[Panel]]:

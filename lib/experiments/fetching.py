@@ -72,6 +72,5 @@ def _task_files(name: str, folder: str | None) -> list[str]:
     reads = _task(name).get("metadata", {})
     if "files" not in reads or (folder is None and reads.get("hub")):
         return []
-    return [
-        f"task {name}: {reads['files'][0]} in {folder or 'a folder that abilities.folder names'} (docs/abilities.md)"
-    ]
+    where = folder or "a folder that abilities.folder names"
+    return [f"task {name}: {reads['files'][0]} in {where} (python -m apps.tasks; docs/abilities.md)"]

@@ -6,13 +6,16 @@ from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from dvc.repo import Repo
+from safetensors.numpy import save_file
 
 from apps import study
 from lib.experiments.files import read_experiments
 from lib.experiments.workspace import Workspace
+from lib.metrics.weights import map_name
 from tests.helpers.repositories import commit, experiments, git, small_repository
 
 FILE = "seeds: [0]\nseed_params: [train.seed]\nrows:\n  plain: []\n  RECT 40: [para.n=40]\n  never: []\n  older: []\n"
@@ -39,6 +42,8 @@ def leave(folder: Path, recall: float) -> None:
         (folder / path).write_text(json.dumps(values))
     (folder / study.WEIGHTS).parent.mkdir(parents=True, exist_ok=True)
     (folder / study.WEIGHTS).write_text("edits,path,manhattan,frobenius,share_above_0.1,largest\n12,all,9,2,3,1\n")
+    blocks = np.ones((2, 2), dtype=np.float32)
+    save_file({"w": blocks, map_name("w", 4): blocks / 2}, folder / study.MAPS)
 
 
 @pytest.fixture(scope="module")
@@ -48,13 +53,13 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "two.yaml").write_text(FILE)
     leave(folder, 98.0)
     with chdir(folder), Repo(str(folder)) as repo:
-        repo.add([study.RETENTION, study.KL, study.WEIGHTS])
+        repo.add([study.RETENTION, study.KL, study.WEIGHTS, study.MAPS])
     commit(folder, "second")
     table, workspace = read_experiments(folder / "two.yaml"), Workspace.of(folder)
     for row, recall in (("plain", 40.0), ("RECT 40", 70.0), ("older", 1.0)):
         leave(folder, recall)
         with chdir(folder), Repo(str(folder)) as repo:
-            repo.add([study.RETENTION, study.KL, study.WEIGHTS])
+            repo.add([study.RETENTION, study.KL, study.WEIGHTS, study.MAPS])
             repo.experiments.save(name=workspace.plan(table, row, 0, []).name)
         git(folder, "checkout", "-qf", ".")
     ((ref,),) = (refs for name, refs in experiments(folder).items() if "older" in name)
@@ -76,8 +81,10 @@ def test_every_row_is_read_from_its_experiment_and_pictures_points_and_table_are
     out = tmp_path / "made" / "here"
     asked(monkeypatch, repository, "--out", str(out), "--rows", "plain", "RECT 40")
     assert {path.name for path in out.iterdir()} == {
-        "editing.svg", "abilities.svg", "weights.svg", "points.csv", "study.md"
+        "editing.svg", "abilities.svg", "weights.svg", "maps.svg", "points.csv", "study.md"
     }  # fmt: skip
+    maps = (out / "maps.svg").read_text()
+    assert [f"{row}, {edits} edits" in maps for row in ("plain", "RECT 40") for edits in (4, 12)] == [True] * 4
     last = pl.read_csv(out / "points.csv").filter((pl.col("measure") == "recall") & (pl.col("edits") == 12))
     assert dict(last.select("row", "value").iter_rows()) == {"plain": 40.0, "RECT 40": 70.0}
     assert capsys.readouterr().out == (out / "study.md").read_text()

@@ -1,11 +1,13 @@
 """A study: what runs left becomes points, pictures and a table."""
 
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
-from lib.experiments.curves import Outcome, pictures, points, table
+from lib.experiments.curves import Outcome, most_changed, pictures, points, table
 from tests.helpers.drawings import outside, texts
 
 
@@ -94,3 +96,13 @@ def test_every_group_of_measures_is_a_picture_in_which_each_row_has_a_panel_for_
     ]
     assert [outside(drawing) for drawing in drawings.values()] == [[], [], []]
     assert list(pictures(curves.filter(pl.col("group") == "editing"))) == ["editing"]
+
+
+def test_heat_maps_are_of_the_most_changed_matrix_at_every_checkpoint() -> None:
+    small, large = np.full((2, 2), 0.1, dtype=np.float32), np.full((2, 2), 3.0, dtype=np.float32)
+    maps = {1: {"a": large, "b": small}, 10: {"b": large}, 78: {"a": small, "b": large}}
+    checkpoints, end = replace(outcome(), maps=maps), replace(outcome(), maps={78: {"a": large}})
+    drawn_maps = most_changed({"ROME": [checkpoints, end], "one batch": [end]})
+    assert {name: float(blocks[0, 0]) for name, blocks in drawn_maps.items()} == pytest.approx(
+        {"ROME, 1 edit": 0.1, "ROME, 10 edits": 3.0, "ROME, 78 edits": 3.0}
+    )
