@@ -43,6 +43,10 @@ one; then with every folder that its outputs lie in mounted read-only, and with 
 not fit, wanted are exit status 1, no traceback, a message with the file and what to do; then, with space again, the
 same command runs and leaves the bytes of a run that nothing has disturbed. A run that fitted must have left them at
 once.
+
+Mended while this was built: of JSON, Parquet and text the message on a full disk named no file, and of a copy the
+source; an error of tokenizers, or of safetensors where transformers calls it, had no message; unfinished files stayed
+and took up space.
 """
 UNREACHED = (
     "A full disk under DVC's own cache, and under the folder for temporary files.",

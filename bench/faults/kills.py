@@ -43,6 +43,13 @@ that is left unfinished, counts as different.
 `dvc` is `dvc repro <stage>` of random stages whose outputs neither dvc.lock nor DVC's cache has, ended at random
 points of its whole duration (SIGINT goes to all its processes, as Ctrl-C does; the others to DVC alone), then run
 again; of each, no process may be left ten seconds later.
+
+Found so, and mended: a sequential edit that went on from a stored session had lost the steps of the training curve
+before it; a kill in the midst of removing finished work left a part of it, on which the next run built (fewer rows in
+the table of weights); a kill while safetensors wrote left its file of a random name in an output's folder for good;
+Ctrl-C ended a stage with a traceback; one that came while a tokenizer's pattern was torn down was reported and
+dropped, and the stage went on: where a row says that few SIGINT came in time, that is why, and the commit is one
+before the mending.
 """
 
 

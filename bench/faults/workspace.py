@@ -4,6 +4,7 @@ Dataset world, model tiny, and sizes cut so that no stage works for more than a 
 whether the bytes are the same after a fault, not what they say.
 """
 
+import functools
 import os
 import shutil
 import sys
@@ -110,9 +111,14 @@ class Sandbox:
             else:
                 path.unlink()
 
-    def _dag(self) -> dict[str, Any]:
-        dag: dict[str, Any] = YAML(typ="safe").load(self.folder / "dvc.yaml")["stages"]
-        return dag
+    def _dag(self) -> Mapping[str, Any]:
+        return _stages_of((self.folder / "dvc.yaml").read_text(encoding="utf-8"))
+
+
+@functools.cache
+def _stages_of(text: str) -> Mapping[str, Any]:
+    stages: Mapping[str, Any] = YAML(typ="safe").load(text)["stages"]
+    return stages
 
 
 def copy_code(folder: Path) -> None:
