@@ -36,10 +36,10 @@ def serve(warm: bool) -> None:
             _become(job)
         print(json.dumps({"process": process}), flush=True)
         _, status, usage = os.wait4(process, 0)
-        seconds = usage.ru_utime + usage.ru_stime
-        print(json.dumps({"status": os.waitstatus_to_exitcode(status), "seconds": seconds}), flush=True)
         if job["learn"] and Path(job["learn"]).is_file():
             _import(json.loads(Path(job["learn"]).read_text()))
+        seconds = usage.ru_utime + usage.ru_stime
+        print(json.dumps({"status": os.waitstatus_to_exitcode(status), "seconds": seconds}), flush=True)
 
 
 def _modules() -> list[Path]:
