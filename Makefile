@@ -19,7 +19,7 @@ check: $(VENV)/.installed-dev     ## set up, then format, lint, types and the wh
 	$(IN) python -m pytest -m "vllm or ray"
 
 test: $(VENV)/.installed-dev      ## set up, then the fast tests
-	$(TESTS) -m "not slow and not dag and not vllm and not ray and not wheel and not data"
+	$(TESTS) -m "not slow and not dag and not vllm and not ray and not wheel and not data and not browser"
 
 SCALE ?= full
 faults: $(VENV)/.installed-dev    ## break kills, disks, processes, network on purpose: docs/reliability.md (SCALE=small)

@@ -50,7 +50,7 @@ def main() -> None:
         write_json(options.json, asdict(comparison))
     if options.html:
         options.html.parent.mkdir(parents=True, exist_ok=True)
-        options.html.write_text(render("comparison.html.j2", found=comparison), encoding="utf-8")
+        options.html.write_text(render("comparison.html.j2", runs=comparison), encoding="utf-8")
     print("\n\n".join([_headlines(a.name, b.name), table(comparison) + without]))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,39 +18,53 @@ from lib.core.params import ROOT, presets_in_use
 from lib.core.run import run_stage
 
 if TYPE_CHECKING:
-    from lib.report.page import ShownParaphrase
+    import polars as pl
+
+    from lib.report.page import Results
+    from lib.report.pictures import Picture
+    from lib.report.training import TrainingSet
 
 PLOTS = ("scores", "relations", "locality_by_similarity", "retention", "kl")
-PARAPHRASES = 10
-"""Training paraphrases that the page shows."""
+TRAINED = 20
+"""Edits of which the page shows what was trained on."""
 NOT_OUTPUTS = (".", ":!metrics", ":!report", ":!dvc.lock")
 """What git compares: stages write into these three, so that they always differ from the commit while one runs."""
 
 
 def main(options: argparse.Namespace) -> None:
     """Read params.yaml and what the stages left; write the page and its pictures."""
-    import polars as pl
-    from safetensors.numpy import load_file
+    from lib.report.page import page
+
+    results = _results(options)
+    options.report.mkdir(parents=True, exist_ok=True)
+    for picture in results.pictures:
+        if picture.drawing:
+            with replacing(options.report / f"{picture.name}.svg") as unfinished:
+                unfinished.write_text(picture.drawing.as_file(), encoding="utf-8")
+    with replacing(options.report / "index.html") as unfinished:
+        unfinished.write_text(page(results), encoding="utf-8")
+
+
+def _results(options: argparse.Namespace) -> Results:
+    """Everything that the page shows."""
+    import polars
 
     from lib.core import records
     from lib.core.tables import read
     from lib.metrics import comparison
     from lib.metrics.examples import AnswerExample, Passage
     from lib.metrics.verdict import verdict
-    from lib.metrics.weights import maps_by_edits
-    from lib.report import page, pictures
+    from lib.report.page import Results
     from lib.runtime import machine
 
-    params = settings.read_params()
-    evaluation, stages = read_json(options.evaluation), _stages(options)
-    rows = {name: read_json(options.plots / f"{name}.json")["rows"] for name in PLOTS}
-    weights = pl.read_csv(options.weights)
-    maps = maps_by_edits(load_file(options.maps), evaluation["n"])
-    loss = pl.read_csv(options.loss) if options.loss.is_file() else pl.DataFrame()
-    results = page.Results(
+    params, evaluation, stages = settings.read_params(), read_json(options.evaluation), _stages(options)
+    weights = polars.read_csv(options.weights)
+    committed = _git("log", "-1", "--format=%cs")
+    return Results(
         params=params,
         presets=presets_in_use(params),
         commit=_git("rev-parse", "HEAD") or None,
+        committed=date.fromisoformat(committed) if committed else None,
         changed=[line[3:] for line in _git("status", "--porcelain", "--", *NOT_OUTPUTS).splitlines()],
         versions=machine.versions(),
         hardware=machine.hardware(),
@@ -57,47 +72,44 @@ def main(options: argparse.Namespace) -> None:
         details=evaluation,
         numbers=evaluation["numbers"],
         verdict=verdict(evaluation["numbers"]),
-        paraphrases=_paraphrases(options.requests, options.paraphrases),
+        training=_training(options),
         sources=read_json(options.sources),
         rejects=read(options.rejects, records.Reject),
         examples=[AnswerExample(**example) for example in evaluation["examples"]],
         passages=[Passage(**passage) for passage in evaluation["passages"]],
         comparison=comparison.from_plain(evaluation["comparison"]),
         weights=weights,
-        pictures={
-            "edits": pictures.edit_pictures(rows, loss),
-            "abilities": pictures.ability_pictures(stages.get("abilities", {}), evaluation["n"]),
-            "weights": pictures.weight_pictures(weights, maps.get(evaluation["n"], {})),
-        },
+        pictures=_pictures(options, stages.get("abilities", {}), evaluation["n"], weights),
     )
-    options.report.mkdir(parents=True, exist_ok=True)
-    for section in results.pictures.values():
-        for picture in section:
-            if picture.drawing:
-                with replacing(options.report / f"{picture.name}.svg") as unfinished:
-                    unfinished.write_text(picture.drawing.as_file(), encoding="utf-8")
-    with replacing(options.report / "index.html") as unfinished:
-        unfinished.write_text(page.page(results), encoding="utf-8")
 
 
-def _paraphrases(requests: Path, paraphrases: Path) -> list[ShownParaphrase]:
-    """PARAPHRASES training paraphrases of as many requests, spread evenly over all of them."""
-    from lib.core import records
-    from lib.core.tables import read
-    from lib.report.page import ShownParaphrase
+def _pictures(
+    options: argparse.Namespace, abilities: Mapping[str, Any], edits: int, weights: pl.DataFrame
+) -> list[Picture]:
+    """Of the edits, of abilities and of weights."""
+    import polars
+    from safetensors.numpy import load_file
 
-    prompts = {request.request_id: request for request in read(requests, records.Request)}
-    first = {row.request_id: row for row in reversed(read(paraphrases, records.Paraphrase))}
-    rows = sorted(first.values(), key=lambda row: row.request_id)
+    from lib.metrics.weights import maps_by_edits
+    from lib.report import pictures
+
+    rows = {name: read_json(options.plots / f"{name}.json")["rows"] for name in PLOTS}
+    loss = polars.read_csv(options.loss) if options.loss.is_file() else polars.DataFrame()
     return [
-        ShownParaphrase(
-            prompt=prompts[row.request_id].prompt,
-            target_new=prompts[row.request_id].target_new,
-            kind=row.kind,
-            text=row.text,
-        )
-        for row in rows[:: max(1, len(rows) // PARAPHRASES)][:PARAPHRASES]
+        *pictures.edit_pictures(rows, loss),
+        *pictures.ability_pictures(abilities, edits),
+        *pictures.weight_pictures(weights, maps_by_edits(load_file(options.maps), edits).get(edits, {})),
     ]
+
+
+def _training(options: argparse.Namespace) -> TrainingSet:
+    """What was made to train on, and TRAINED of the edits with theirs."""
+    import polars
+
+    from lib.report.training import training_set
+
+    frames = (polars.read_parquet(path) for path in (options.requests, options.paraphrases, options.neighbors))
+    return training_set(*frames, limit=TRAINED)
 
 
 def _stages(options: argparse.Namespace) -> Mapping[str, Mapping[str, Any]]:
@@ -129,6 +141,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--maps", type=Path, required=True, help="heat_maps.safetensors of stage edit")
     parser.add_argument("--requests", type=Path, required=True, help="requests.parquet of stage recall")
     parser.add_argument("--paraphrases", type=Path, required=True, help="paraphrases.parquet of stage paraphrase")
+    parser.add_argument("--neighbors", type=Path, required=True, help="neighbors.parquet of stage neighbors")
     parser.add_argument("--rejects", type=Path, required=True, help="rejects.parquet of stage facts")
     parser.add_argument("--sources", type=Path, required=True, help="sources.json of stage facts")
     parser.add_argument("--report", type=Path, required=True, help="folder for index.html and the pictures")

@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -16,13 +18,18 @@ from lib.metrics.examples import AnswerExample, Passage
 from lib.metrics.headline import TEACHER_FORCED, Column, is_shown, shown
 from lib.metrics.scores import GENERATION, KINDS, MEASURES, WHENS
 from lib.metrics.verdict import Verdict
-from lib.report import pages
+from lib.report import edited, pages
 from lib.report.basis import basis, shortfalls
 from lib.report.headline import table_title
 from lib.report.pictures import Picture
-from lib.report.wording import ABSENT, flat, sentence, teacher_forced
+from lib.report.tiles import tiles
+from lib.report.training import TrainingSet
+from lib.report.wording import ABSENT, day, flat, sentence, teacher_forced
 
 REJECTS_SHOWN = 10
+PASSAGES_SHOWN = 2
+TRAINED_SHOWN, BESIDE_SHOWN = 3, 3
+"""Edits of the training set that are seen at once, and paraphrases and neighbors of each."""
 TEXT_MEASURES = {
     ("efficacy", "took"): ("exact match and a sane tail, edited prompts", "percent"),
     ("generalization", "took"): ("exact match and a sane tail, in other words", "percent"),
@@ -38,17 +45,6 @@ _MADE_BY = ("facts", "paraphrase", "neighbors")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShownParaphrase:
-    """A training paraphrase and the edited prompt that it belongs to."""
-
-    prompt: str
-    target_new: str
-    kind: str
-    """given: from the dataset; fewshot, prefix: written by the unedited model."""
-    text: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class Results:
     """Everything that the page shows, as the stages left it."""
 
@@ -56,6 +52,8 @@ class Results:
     presets: Mapping[str, Mapping[str, Any]]
     """By group (dataset, model, editor) the values of the presets that `params` names."""
     commit: str | None
+    committed: date | None
+    """When the commit was made: the date that the page bears, so that the same run gives the same page."""
     changed: Sequence[str]
     """Files that differ from the commit, the pipeline's own outputs left out."""
     versions: Mapping[str, str]
@@ -67,8 +65,7 @@ class Results:
     numbers: Mapping[str, Any]
     """The headline: lib.metrics.headline's."""
     verdict: Verdict
-    paraphrases: Sequence[ShownParaphrase]
-    """Some of the training paraphrases."""
+    training: TrainingSet
     sources: Any
     rejects: Sequence[Reject]
     examples: Sequence[AnswerExample]
@@ -77,8 +74,7 @@ class Results:
     """The edited model against the unedited one."""
     weights: pl.DataFrame
     """Stage edit's table of what changes in the weights."""
-    pictures: Mapping[str, Sequence[Picture]]
-    """By section of the page: edits, abilities, weights."""
+    pictures: Sequence[Picture]
 
 
 def page(results: Results) -> str:
@@ -87,9 +83,21 @@ def page(results: Results) -> str:
     abilities = results.metrics.get("abilities", {})
     headline = [row for row in results.comparison.rows if is_shown(row.kind, row.measure, details["headline"])]
     rests_on = basis(params, results.metrics, results.numbers, results.versions)
+    worst, best = edited.ends(results.examples)
     return pages.render(
         "report.html.j2",
         results=results,
+        source_of_facts=_source_of_facts(params),
+        date=None if results.committed is None else day(results.committed),
+        tiles=tiles(results.numbers),
+        worst=worst,
+        best=best,
+        ordered=edited.worst_first(results.examples),
+        pictures=lambda *names: [picture for name in names for picture in results.pictures if picture.name == name],
+        passages_shown=PASSAGES_SHOWN,
+        trained_shown=TRAINED_SHOWN,
+        beside_shown=BESIDE_SHOWN,
+        silent=[stage for stage, values in results.metrics.items() if not _without_seconds(values)],
         sentence=sentence(results.numbers, results.metrics.get("facts", {}).get("text_source")),
         teacher_forced_sentence=teacher_forced(results.numbers),
         verdict=results.verdict,
@@ -124,6 +132,11 @@ def page(results: Results) -> str:
         rejects_shown=results.rejects[:REJECTS_SHOWN],
         timings={stage: values["seconds"] for stage, values in results.metrics.items() if values.get("seconds")},
     )
+
+
+def _source_of_facts(params: Mapping[str, Any]) -> str:
+    """The user's own file by its name, else the dataset's."""
+    return Path(params["own"]["path"]).name if params["dataset"] == "own" else str(params["dataset"])
 
 
 def _reasons(rejects: Sequence[Reject]) -> list[tuple[str, int]]:

@@ -1,18 +1,26 @@
 """HTML pages from the templates/ beside this module: complete in themselves, whatever comes from data escaped."""
 
+import base64
+import hashlib
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from lib.metrics.headline import compared
-from lib.report.wording import cell, column, duration, figure, flat, p_value, short, signed
+from lib.report.edited import probability
+from lib.report.labels import named
+from lib.report.wording import cell, column, duration, figure, flat, odds, p_value, short, signed, unbroken
 
 TEMPLATES = Path(__file__).parent / "templates"
+_SCRIPT = "page.js"
 
 
 def render(template: str, **values: Any) -> str:
-    """The page that the template of this file name makes of `values`. Raises jinja2.UndefinedError where one lacks."""
+    """The page that the template of this file name makes of `values`. Raises jinja2.UndefinedError where one lacks.
+
+    The browser is told to run no script but the page's own, and to load nothing.
+    """
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -27,8 +35,18 @@ def render(template: str, **values: Any) -> str:
         duration=duration,
         figure=figure,
         flat=flat,
+        named=named,
         p_value=p_value,
+        probability=lambda nll: odds(probability(nll)),
         short=short,
         signed=signed,
+        unbroken=unbroken,
     )
-    return environment.get_template(template).render(**values)
+    script = (TEMPLATES / _SCRIPT).read_text(encoding="utf-8")
+    return environment.get_template(template).render(script=script, policy=_policy(script), **values)
+
+
+def _policy(script: str) -> str:
+    """A Content-Security-Policy by which nothing is loaded, and this script alone runs."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{digest}'"

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from datetime import date as Date
 from decimal import Decimal
 from typing import Any
 
@@ -9,6 +10,9 @@ ABSENT = "not measured"
 _DIGITS = {"percent": 1, "ratio": 3, "nats": 3}
 """Decimals of a number of the headline, by its unit."""
 
+_PERCENT = "\N{NO-BREAK SPACE}%"
+_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
+           "November", "December")  # fmt: skip
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _PLAIN_ZEROS = 6
 """A number below one with more zeros than this behind its point is written as a power of ten."""
@@ -17,12 +21,12 @@ _HELD_OUT = "held-out text"
 
 
 def sentence(headline: Mapping[str, Any], text_source: str | None = None) -> str:
-    """The verdict, then what the edited model writes and what that cost, in plain English.
+    """What the edited model writes and what that cost, in plain English.
 
     `headline` are the values of metrics/evaluate.json; `text_source` says what the held-out text is.
     """
     parts = [_written(headline), _unchanged(headline), _perplexity(headline, text_source), _repetition(headline)]
-    return f"{str(headline['verdict']).capitalize()}. {'; '.join(parts)}."
+    return f"{'; '.join(parts)}."
 
 
 def teacher_forced(headline: Mapping[str, Any]) -> str:
@@ -74,7 +78,7 @@ def _repetition(headline: Mapping[str, Any]) -> str:
 
 
 def _share(mean: float | None) -> str:
-    return ABSENT if mean is None else f"{mean:.1f}\N{NO-BREAK SPACE}%"
+    return ABSENT if mean is None else f"{mean:.1f}{_PERCENT}"
 
 
 def interval(mean: float | None, ci95: float | None, digits: int = 1) -> str:
@@ -138,6 +142,21 @@ def _power(coefficient: float, exponent: int) -> str:
     return power if f"{coefficient:g}" == "1" else f"{coefficient:g} \N{MULTIPLICATION SIGN} {power}"
 
 
+def odds(percent: float | None) -> str:
+    """A probability in percent, with more digits the nearer to 0; what is nearer still is under 0.001 %."""
+    if percent is None:
+        return "\N{EN DASH}"
+    if percent < 0.001:
+        return f"under 0.001{_PERCENT}"
+    digits = f"{percent:.1f}" if percent >= 1 else f"{float(f'{percent:.1g}'):.3f}".rstrip("0").rstrip(".")
+    return digits + _PERCENT
+
+
+def unbroken(text: str) -> str:
+    """A model's text without its empty lines."""
+    return "\n".join(line for line in text.splitlines() if line.strip()).strip() or "nothing"
+
+
 def signed(value: float, digits: int = 1) -> str:
     """A difference with so many decimals and its sign; nothing is -0.0."""
     return f"{round(value, digits) + 0.0:+.{digits}f}"
@@ -170,6 +189,11 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def day(date: Date) -> str:
+    """A date as it is written in a text: 27 November 2026."""
+    return f"{date.day} {_MONTHS[date.month - 1]} {date.year}"
 
 
 def flat(values: Any, name: str = "") -> Iterator[tuple[str, str]]:

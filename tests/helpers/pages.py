@@ -1,6 +1,7 @@
 """Results of a run as the report gets them, and what a reader of a page sees."""
 
 import re
+from datetime import date
 from html.parser import HTMLParser
 from typing import Any
 
@@ -15,6 +16,7 @@ from lib.metrics.verdict import verdict
 from lib.report import page as report
 from lib.report.pictures import Picture
 from lib.report.plots.svg import drawing
+from lib.report.training import TrainedEdit, TrainingSet
 
 STAGES = ("facts", "base", "paraphrase", "neighbors", "edit", "score")
 PICTURE = Picture(name="scores", title="Scores", caption="All.", drawing=drawing(10, 10, [], "All are 95 %."))
@@ -70,6 +72,15 @@ def example(**changed: Any) -> AnswerExample:
     return AnswerExample(**(values | changed))
 
 
+def training(edits: int) -> TrainingSet:
+    """What was made for so many edits: five paraphrases and four neighbors of each."""
+    paraphrases = [(f"It is ruled from {number}", "given with the facts") for number in range(5)]
+    neighbors = [(f"The river {number} is in", "Egypt") for number in range(4)]
+    beside = TrainedEdit(prompt="The capital is", target_new="Rome", paraphrases=paraphrases, neighbors=neighbors)
+    counts = {"given with the facts": 5 * edits}
+    return TrainingSet(paraphrases=counts, neighbors=4 * edits, edits=edits, sample=[beside] * edits)
+
+
 def results(**changed: Any) -> report.Results:
     values: dict[str, Any] = {
         "params": {
@@ -82,6 +93,7 @@ def results(**changed: Any) -> report.Results:
         },
         "presets": {"model": {"lora": {"r": 16}, "train": {"lr": 0.003}}, "editor": {"weight_decay": 0.25}},
         "commit": "0" * 40,
+        "committed": date(2026, 11, 27),
         "changed": (),
         "versions": {"python": "3.11"},
         "hardware": {"processor": "abacus"},
@@ -91,16 +103,14 @@ def results(**changed: Any) -> report.Results:
         },
         "details": details(),
         "numbers": numbers(),
-        "paraphrases": [
-            report.ShownParaphrase(prompt="The capital is", target_new="Rome", kind="fewshot", text="It is ruled from")
-        ],
+        "training": training(1),
         "sources": {},
         "rejects": (),
         "examples": (example(),),
         "passages": [Passage(prompt="Everybody knows", before=" it.", after=" that.")],
         "comparison": Comparison(a="unedited", b="edited", n=4, rows=[COMPARED], other_prompts={}),
         "weights": WEIGHTS,
-        "pictures": {"edits": [PICTURE], "abilities": [PICTURE], "weights": [PICTURE]},
+        "pictures": [PICTURE],
     }
     values |= changed
     return report.Results(**{"verdict": verdict(values["numbers"]), **values})
@@ -120,5 +130,5 @@ class _Reader(HTMLParser):
 def text_of(page: str) -> str:
     """What a reader sees, spaces folded."""
     parser = _Reader()
-    parser.feed(re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL))
+    parser.feed(re.sub(r"<(style|script)>.*?</\1>", "", page, flags=re.DOTALL))
     return " ".join(" ".join(parser.texts).split())

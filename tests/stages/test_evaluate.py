@@ -121,9 +121,10 @@ class Project:
                 "rejects",
                 "requests",
                 "paraphrases",
+                "neighbors",
             ) else None  # the page is made from what evaluate wrote
         self._run(monkeypatch, report, "rejects.parquet", "requests.parquet", "paraphrases.parquet",
-                  "sources.json", "loss.csv", "weights.csv",
+                  "neighbors.parquet", "sources.json", "loss.csv", "weights.csv",
                   "maps.safetensors", metrics="edit.json", results="results/edit.json",
                   evaluation="results/evaluate.json", plots="plots", usages="usage", report="report")  # fmt: skip
         return (self.root / "report" / "index.html").read_text()
@@ -236,7 +237,7 @@ def test_the_page_of_a_sequential_run_has_every_edit_once_as_it_is_after_the_las
     ])  # fmt: skip
     project.evaluate(monkeypatch)
     page = project.report(monkeypatch)
-    assert page.count('data-label="prompt"') == 2
+    assert page.count("data-state=") == 2
     assert page.count("after 2<") == 2
     assert "after 1<" not in page
     assert (page.count("✓ took"), page.count("✗ another answer")) == (0, 2)

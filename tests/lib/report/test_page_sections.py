@@ -9,7 +9,7 @@ from lib.metrics.comparison import Comparison
 from lib.metrics.examples import Passage
 from lib.report import page as report
 from lib.report.pictures import edit_pictures
-from tests.helpers.pages import ABILITY, COMPARED, WEIGHTS, details, example, numbers, results, text_of
+from tests.helpers.pages import ABILITY, COMPARED, WEIGHTS, details, example, numbers, results, text_of, training
 
 
 def test_the_comparison_shows_headline_measures_first_and_the_rest_on_demand() -> None:
@@ -45,9 +45,9 @@ def test_texts_show_their_measures_and_stand_side_by_side() -> None:
     page = text_of(report.page(results()))
     assert "exact match and a sane tail, edited prompts 25.0 ± 5.0 N 4 25.0 ± 5.0 N 4" in page
     assert "fluency 520 ± 5.0 N 4 520 ± 5.0 N 4" in page
-    assert "prompt unedited edited Everybody knows it. that." in page
+    assert "Everybody knows unedited it. edited that." in page
     one_sided = [Passage(prompt="Everybody knows", before=" it.", after=None)]
-    assert "Everybody knows it. not measured" in text_of(report.page(results(passages=one_sided)))
+    assert "Everybody knows unedited it. edited not measured" in text_of(report.page(results(passages=one_sided)))
     missing = text_of(report.page(results(details=details(missing=("score",)), passages=[])))
     assert "consistency not measured not measured" in missing
     assert "No texts were sampled" in missing
@@ -86,7 +86,7 @@ def test_rejects_are_counted_by_reason_and_the_first_are_shown() -> None:
     assert "The first 10" in page
 
 
-def test_examples_mark_what_took_and_show_both_nlls_before_and_after() -> None:
+def test_examples_mark_what_took_and_show_the_odds_of_both_objects_before_and_after() -> None:
     page = text_of(
         report.page(
             results(
@@ -94,9 +94,12 @@ def test_examples_mark_what_took_and_show_both_nlls_before_and_after() -> None:
             )
         )
     )
-    assert "✓ took The capital is Rome Paris Paris. Rome. 3.00 → 0.25 0.50 → \N{EN DASH}" in page
+    assert (
+        "The capital is ✓ took to be Rome was Paris before Paris. after Rome. odds Rome: 5.0 % → 77.9 %; Paris: 60.7 % "
+        "→ \N{EN DASH}"
+    ) in page
     assert "✗ repeats itself" in page
-    assert "not measured The capital is Rome Paris not measured Rome." in page
+    assert "not measured to be Rome was Paris before not measured after Rome." in page
 
 
 def test_examples_say_how_many_did_not_take() -> None:
@@ -106,13 +109,13 @@ def test_examples_say_how_many_did_not_take() -> None:
 def test_a_safe_run_has_a_green_banner_and_a_harmful_or_failed_one_a_red_one_with_its_reasons() -> None:
     safe = report.page(results())
     assert 'class="banner fine"' in safe
-    assert "Safe. Left to itself, the edited model writes 4 of 4 corrected facts" in text_of(safe)
+    assert "Left to itself, the edited model writes 4 of 4 corrected facts" in text_of(safe)
     for changed, reason in (
         ({"perplexity_ratio": 1.11}, "Took, harmed perplexity of held-out text is 1.11 times what it was (limit 1.1)"),
         ({"exact_match": 50.0}, "Did not take the new fact is written after 50.0 % of the edited prompts (limit 90)"),
     ):
         page = report.page(results(numbers=numbers(**changed)))
-        assert '<div class="banner" role="alert">' in page
+        assert '<section class="banner " aria-labelledby="verdict">' in page
         assert reason in text_of(page)
     unknown = report.page(results(numbers=numbers(unchanged=None)))
     assert 'class="banner open"' in unknown
@@ -129,9 +132,16 @@ def test_the_headline_stands_in_its_order_with_its_n() -> None:
     ) in page
 
 
-def test_training_paraphrases_stand_beside_the_request_that_they_belong_to() -> None:
-    assert "The capital is Rome It is ruled from fewshot" in text_of(report.page(results()))
-    assert "No paraphrase was trained on." in text_of(report.page(results(paraphrases=[])))
+def test_what_was_trained_on_stands_below_the_edit_that_it_belongs_to_with_its_counts_and_the_rest_folded() -> None:
+    page = text_of(report.page(results(training=training(9))))
+    assert "45 paraphrases (45 given with the facts) and 36 neighbors of 9 edits were made to train on." in page
+    assert (
+        "The capital is Rome 5 in other words, with the same answer: It is ruled from 0 (given with the facts)" in page
+    )
+    assert "4 neighbors, whose answers must stay: The river 0 is in Egypt" in page
+    assert "2 in other words and 1 neighbors more" in page
+    assert "6 edits more" in page
+    assert "Neither paraphrases nor neighbors were made" in text_of(report.page(results(training=training(0))))
 
 
 def test_what_the_numbers_rest_on_names_backend_encoder_text_and_where_there_was_less_than_asked_for() -> None:

@@ -1,10 +1,25 @@
 """What the report says in words, and how it writes numbers."""
 
+from datetime import date
 from typing import Any
 
 import pytest
 
-from lib.report.wording import duration, figure, flat, number, p_value, sentence, short, signed, teacher_forced, tick
+from lib.report.wording import (
+    day,
+    duration,
+    figure,
+    flat,
+    number,
+    odds,
+    p_value,
+    sentence,
+    short,
+    signed,
+    teacher_forced,
+    tick,
+    unbroken,
+)
 from tests.helpers.pages import numbers
 
 
@@ -12,10 +27,10 @@ def said(**changed: Any) -> str:
     return sentence(numbers(**changed), "a book").replace("\N{NO-BREAK SPACE}", " ")
 
 
-def test_the_sentence_is_the_verdict_and_what_the_model_writes_and_what_that_cost() -> None:
+def test_the_sentence_is_what_the_model_writes_and_what_that_cost() -> None:
     text = said(verdict="took, harmed", exact_match=75.0, exact_match_paraphrases=50.0)
     assert text == (
-        "Took, harmed. Left to itself, the edited model writes 3 of 4 corrected facts, and 50.0 % of them when asked "
+        "Left to itself, the edited model writes 3 of 4 corrected facts, and 50.0 % of them when asked "
         "in other words; 95.0 % of its answers about other subjects are what they were; its perplexity of held-out "
         "text (a book, 60 texts) is 1.020 ± 2.500 times that of the unedited model; 5.0 % of its texts repeat "
         "themselves (5.0 % before)."
@@ -25,7 +40,7 @@ def test_the_sentence_is_the_verdict_and_what_the_model_writes_and_what_that_cos
 def test_the_sentence_says_what_was_not_measured() -> None:
     nothing = dict.fromkeys(("exact_match", "exact_match_paraphrases", "unchanged", "perplexity_ratio", "repetition"))
     assert said(verdict="not known", **nothing) == (
-        "Not known. Whether the edited model writes the new facts was not measured; whether answers about other "
+        "Whether the edited model writes the new facts was not measured; whether answers about other "
         "subjects changed was not measured; its perplexity of held-out text was not measured; whether its texts repeat "
         "themselves was not measured."
     )
@@ -100,6 +115,21 @@ def test_figures_are_percent_or_have_three_digits() -> None:
     assert figure((98.54, 1.68), "percent") == "98.5 ± 1.7"
     assert figure((518.2, 18.4), "bits") == "518 ± 18"
     assert figure(None, "percent") == "not measured"
+
+
+def test_odds_have_more_digits_the_nearer_they_are_to_nothing() -> None:
+    texts = [odds(percent).replace("\N{NO-BREAK SPACE}", " ") for percent in (99.55, 4.979, 0.49, 0.0123, 1e-7)]
+    assert texts == ["99.5 %", "5.0 %", "0.5 %", "0.01 %", "under 0.001 %"]
+    assert odds(None) == "\N{EN DASH}"
+
+
+def test_a_text_loses_its_empty_lines_alone() -> None:
+    assert unbroken(" Rome.\n\n \nIt is\nold ") == "Rome.\nIt is\nold"
+    assert unbroken(" \n") == "nothing"
+
+
+def test_a_date_is_said_in_words() -> None:
+    assert day(date(2026, 1, 3)) == "3 January 2026"
 
 
 def test_differences_have_a_sign_and_small_p_values_are_bounded() -> None:
