@@ -108,8 +108,9 @@ def _training(options: argparse.Namespace) -> TrainingSet:
 
     from lib.report.training import training_set
 
-    frames = (polars.read_parquet(path) for path in (options.requests, options.paraphrases, options.neighbors))
-    return training_set(*frames, limit=TRAINED)
+    files = (options.requests, options.paraphrases, options.neighbors)
+    requests, paraphrases, neighbors = map(polars.read_parquet, files)
+    return training_set(requests, paraphrases, neighbors, limit=TRAINED)
 
 
 def _stages(options: argparse.Namespace) -> Mapping[str, Mapping[str, Any]]:

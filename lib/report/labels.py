@@ -8,6 +8,8 @@ from lib.metrics.weights import in_words as weight_share
 from lib.report.wording import flat
 
 _WORDS = {
+    "acc": "accuracy",
+    "acc_norm": "accuracy by the likelihood of a letter",
     "backend": "written by",
     "base_largest": "largest singular value, unedited",
     "bytes": "size in bytes",

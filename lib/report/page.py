@@ -24,7 +24,7 @@ from lib.report.headline import table_title
 from lib.report.pictures import Picture
 from lib.report.tiles import tiles
 from lib.report.training import TrainingSet
-from lib.report.wording import ABSENT, day, flat, sentence, teacher_forced
+from lib.report.wording import ABSENT, day, sentence, teacher_forced
 
 REJECTS_SHOWN = 10
 PASSAGES_SHOWN = 2
@@ -125,7 +125,6 @@ def page(results: Results) -> str:
         weights_shown=WEIGHTS_SHOWN,
         abilities=ability_lines.lines(abilities.get("tasks", {})),
         not_measured=abilities.get("not_measured", {}),
-        seeds=[(name, value) for name, value in flat(params) if name.split(".")[-1] == "seed"],
         stages={stage: _without_seconds(values) for stage, values in results.metrics.items()},
         made_by=_MADE_BY,
         reasons=_reasons(results.rejects),

@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from lib.metrics.headline import compared
 from lib.report.edited import probability
-from lib.report.labels import named
+from lib.report.labels import in_words, named
 from lib.report.wording import cell, column, duration, figure, flat, odds, p_value, short, signed, unbroken
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -35,6 +35,7 @@ def render(template: str, **values: Any) -> str:
         duration=duration,
         figure=figure,
         flat=flat,
+        in_words=in_words,
         named=named,
         p_value=p_value,
         probability=lambda nll: odds(probability(nll)),

@@ -34,7 +34,7 @@ def test_abilities_show_before_after_counts_and_guessing_and_what_was_not_measur
         "not_measured": {"pool_recall": "the pool has 0 facts"},
     }
     page = text_of(report.page(results(metrics={"abilities": abilities})))
-    assert "four choice acc; guessing gives 25 98.5 ± 1.7 N 50 of 936 40.0 ± 6.9" in page
+    assert "four choice accuracy; guessing gives 25 98.5 ± 1.7 N 50 of 936 40.0 ± 6.9" in page
     assert "four choice f1 2.0 ± 0.5 N 50 of 936 1.0 ± 0.2" in page
     assert "perplexity perplexity 98.5 ± 1.7 N 50 of 936 40.0 ± 6.9" in page
     assert "Pool recall: not measured. the pool has 0 facts." in page
