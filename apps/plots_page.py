@@ -34,9 +34,10 @@ def main() -> None:
 def page(bundle: str) -> str:
     """DVC's page, without its scripts from the network: `bundle` is JavaScript that sets window.vegaEmbed."""
     return f"""<!DOCTYPE html>
-<html>
+<html lang="en">
 <head>
 <meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
 {{refresh_tag}}
 <title>Errata plots</title>
 <!--
@@ -46,7 +47,10 @@ def page(bundle: str) -> str:
 }})();</script>
 </head>
 <body>
+<main>
+<h1>Errata plots</h1>
 {{plot_divs}}
+</main>
 </body>
 </html>
 """

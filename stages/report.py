@@ -51,36 +51,52 @@ def _results(options: argparse.Namespace) -> Results:
 
     from lib.core import records
     from lib.core.tables import read
-    from lib.metrics import comparison
-    from lib.metrics.examples import AnswerExample, Passage
-    from lib.metrics.verdict import verdict
     from lib.report.page import Results
     from lib.runtime import machine
 
-    params, evaluation, stages = settings.read_params(), read_json(options.evaluation), _stages(options)
-    weights = polars.read_csv(options.weights)
-    committed = _git("log", "-1", "--format=%cs")
+    params, stages, weights = settings.read_params(), _stages(options), polars.read_csv(options.weights)
+    evaluated = _evaluated(options.evaluation)
     return Results(
         params=params,
         presets=presets_in_use(params),
-        commit=_git("rev-parse", "HEAD") or None,
-        committed=date.fromisoformat(committed) if committed else None,
-        changed=[line[3:] for line in _git("status", "--porcelain", "--", *NOT_OUTPUTS).splitlines()],
+        **_checkout(),
         versions=machine.versions(),
         hardware=machine.hardware(),
         metrics=stages,
-        details=evaluation,
-        numbers=evaluation["numbers"],
-        verdict=verdict(evaluation["numbers"]),
+        **evaluated,
         training=_training(options),
         sources=read_json(options.sources),
         rejects=read(options.rejects, records.Reject),
-        examples=[AnswerExample(**example) for example in evaluation["examples"]],
-        passages=[Passage(**passage) for passage in evaluation["passages"]],
-        comparison=comparison.from_plain(evaluation["comparison"]),
         weights=weights,
-        pictures=_pictures(options, stages.get("abilities", {}), evaluation["n"], weights),
+        pictures=_pictures(options, stages.get("abilities", {}), evaluated["details"]["n"], weights),
     )
+
+
+def _checkout() -> dict[str, Any]:
+    """The commit of ROOT, its date, and the files that differ from it, outputs left out."""
+    committed = _git("log", "-1", "--format=%cs")
+    return {
+        "commit": _git("rev-parse", "HEAD") or None,
+        "committed": date.fromisoformat(committed) if committed else None,
+        "changed": [line[3:] for line in _git("status", "--porcelain", "--", *NOT_OUTPUTS).splitlines()],
+    }
+
+
+def _evaluated(path: Path) -> dict[str, Any]:
+    """What stage evaluate found: the headline with its verdict, single edits, the comparison."""
+    from lib.metrics import comparison
+    from lib.metrics.examples import AnswerExample, Passage
+    from lib.metrics.verdict import verdict
+
+    evaluation = read_json(path)
+    return {
+        "details": evaluation,
+        "numbers": evaluation["numbers"],
+        "verdict": verdict(evaluation["numbers"]),
+        "examples": [AnswerExample(**example) for example in evaluation["examples"]],
+        "passages": [Passage(**passage) for passage in evaluation["passages"]],
+        "comparison": comparison.from_plain(evaluation["comparison"]),
+    }
 
 
 def _pictures(
@@ -122,7 +138,9 @@ def _stages(options: argparse.Namespace) -> Mapping[str, Mapping[str, Any]]:
 
 
 def _git(*arguments: str) -> str:
-    """The output of a git command, or nothing where there is no git, no checkout or no commit."""
+    """The output of a git command, or nothing where there is no git or no commit, or ROOT is no checkout of its own."""
+    if not (ROOT / ".git").exists():
+        return ""
     try:
         return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.rstrip()
     except (FileNotFoundError, subprocess.CalledProcessError):

@@ -28,6 +28,8 @@ def test_the_committed_page_is_the_one_in_use_and_brings_vega_along() -> None:
     assert loaded(page) == []
     assert "window.vegaEmbed=" in page
     assert page.count("<script") == page.count("</script>") == 1
+    (bundle,) = re.findall(r"<script>\(function\(\) \{\n(.*)\n\}\)\(\);</script>", page, re.DOTALL)
+    assert page == plots_page.page(bundle), "python -m apps.plots_page writes it again"
 
 
 def test_without_the_package_that_bundles_it_the_page_stays_and_the_message_names_the_package(

@@ -154,3 +154,7 @@ def test_the_verdict_comes_first_then_the_texts_then_the_harm_then_the_numbers()
     linked = re.findall(r'href="#([a-z-]+)"', page)
     assert len(linked) > 6
     assert all(page.count(f'id="{name}"') == 1 for name in linked)
+
+
+def test_the_same_results_give_the_same_bytes() -> None:
+    assert report.page(results()) == report.page(results())
