@@ -99,7 +99,8 @@ def _refuse_rules(choices: Sequence[Choice], name: str, entry: str) -> None:
         settings = " ".join(f"-S configs/editors/{name}.yaml:{key}=..." for key in undecided)
         raise InputError(
             f"editor {name}: nothing is published for models of the shape {entry}, so {', '.join(undecided)} must be "
-            f"chosen; found auto. Try values on validation edits (-S facts.split=validation), then: {settings}"
+            f"chosen; found auto. `python -m apps.locate` finds layers; try values on validation edits "
+            f"(-S facts.split=validation), then: {settings}"
         )
 
 

@@ -137,7 +137,7 @@ def most_changed(outcomes: Mapping[str, Sequence[Outcome]]) -> dict[str, Floats]
 
     They are of the matrix whose entries have changed most at its end. Nothing of a row without checkpoints.
     """
-    maps = {}
+    maps: dict[str, Floats] = {}
     for row, runs in outcomes.items():
         if len(runs[0].maps) > 1:
             last = runs[0].maps[max(runs[0].maps)]

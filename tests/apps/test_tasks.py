@@ -50,7 +50,7 @@ SERVED = {
     ),
 }
 """What the server has, by the last part of the published address."""
-READ = {
+READ: dict[str, dict[str, object]] = {
     "reasoning": {"question": "1 + 1?", "rationale": "It is 2.\n", "answer": "2"},
     "nli": {"sentence1": 'A "b" c.', "sentence2": "C.", "label": "True"},
     "open_qa": {"question": "who?", "passage": "It was Ann.", "answers": ["Ann"]},
