@@ -79,58 +79,88 @@ class Results:
 
 def page(results: Results) -> str:
     """The page as HTML, complete in itself. Whatever comes from data is escaped."""
-    params, details = results.params, results.details
-    abilities = results.metrics.get("abilities", {})
-    headline = [row for row in results.comparison.rows if is_shown(row.kind, row.measure, details["headline"])]
-    rests_on = basis(params, results.metrics, results.numbers, results.versions)
-    worst, best = edited.ends(results.examples)
+    rests_on = basis(results.params, results.metrics, results.numbers, results.versions)
     return pages.render(
         "report.html.j2",
         results=results,
-        source_of_facts=_source_of_facts(params),
+        source_of_facts=_source_of_facts(results.params),
         date=None if results.committed is None else day(results.committed),
-        tiles=tiles(results.numbers),
-        worst=worst,
-        best=best,
-        ordered=edited.worst_first(results.examples),
-        pictures=lambda *names: [picture for name in names for picture in results.pictures if picture.name == name],
-        passages_shown=PASSAGES_SHOWN,
-        trained_shown=TRAINED_SHOWN,
-        beside_shown=BESIDE_SHOWN,
-        silent=[stage for stage, values in results.metrics.items() if not _without_seconds(values)],
-        sentence=sentence(results.numbers, results.metrics.get("facts", {}).get("text_source")),
-        teacher_forced_sentence=teacher_forced(results.numbers),
         verdict=results.verdict,
         numbers=results.numbers,
-        groups=(
+        sentence=sentence(results.numbers, results.metrics.get("facts", {}).get("text_source")),
+        tiles=tiles(results.numbers),
+        basis=rests_on,
+        shortfalls=shortfalls(rests_on),
+        pictures=lambda *names: [picture for name in names for picture in results.pictures if picture.name == name],
+        whens=WHENS,
+        absent=ABSENT,
+        **_texts(results),
+        **_harm(results),
+        **_measures(results),
+        **_training(results),
+        **_weights(results),
+        **_run(results),
+    )
+
+
+def _texts(results: Results) -> dict[str, Any]:
+    worst, best = edited.ends(results.examples)
+    ordered = edited.worst_first(results.examples)
+    return {"worst": worst, "best": best, "ordered": ordered, "failures": _failures(results)}
+
+
+def _harm(results: Results) -> dict[str, Any]:
+    abilities = results.metrics.get("abilities", {})
+    return {
+        "abilities": ability_lines.lines(abilities.get("tasks", {})),
+        "not_measured": abilities.get("not_measured", {}),
+        "passages_shown": PASSAGES_SHOWN,
+    }
+
+
+def _measures(results: Results) -> dict[str, Any]:
+    params, measure = results.params, results.details["headline"]
+    headline = [row for row in results.comparison.rows if is_shown(row.kind, row.measure, measure)]
+    return {
+        "teacher_forced_sentence": teacher_forced(results.numbers),
+        "groups": (
             ("what the edited model writes, and what that cost", _written(results.numbers)),
             ("teacher-forced: the answer is read out to the model", TEACHER_FORCED),
         ),
-        table_title=table_title,
-        basis=rests_on,
-        shortfalls=shortfalls(rests_on),
-        failures=_failures(results),
-        published=published.table(params["dataset"], params["protocol"]["kind"], details["headline"]),
-        source=published.SOURCE,
-        names=("score", *KINDS),
-        published_names=(*KINDS, "score"),
-        whens=WHENS,
-        measures=MEASURES,
-        absent=ABSENT,
-        compared=headline,
-        compared_too=[row for row in results.comparison.rows if row not in headline],
-        written=[(title, kind, measure, unit) for (kind, measure), (title, unit) in TEXT_MEASURES.items()],
-        weights=weight_lines.last_rows(results.weights),
-        weight_shares=weight_lines.shares(results.weights),
-        weights_shown=WEIGHTS_SHOWN,
-        abilities=ability_lines.lines(abilities.get("tasks", {})),
-        not_measured=abilities.get("not_measured", {}),
-        stages={stage: _without_seconds(values) for stage, values in results.metrics.items()},
-        made_by=_MADE_BY,
-        reasons=_reasons(results.rejects),
-        rejects_shown=results.rejects[:REJECTS_SHOWN],
-        timings={stage: values["seconds"] for stage, values in results.metrics.items() if values.get("seconds")},
-    )
+        "table_title": table_title,
+        "published": published.table(params["dataset"], params["protocol"]["kind"], measure),
+        "source": published.SOURCE,
+        "names": ("score", *KINDS),
+        "published_names": (*KINDS, "score"),
+        "measures": MEASURES,
+        "compared": headline,
+        "compared_too": [row for row in results.comparison.rows if row not in headline],
+        "written": [(title, kind, name, unit) for (kind, name), (title, unit) in TEXT_MEASURES.items()],
+    }
+
+
+def _training(results: Results) -> dict[str, Any]:
+    return {
+        "trained_shown": TRAINED_SHOWN,
+        "beside_shown": BESIDE_SHOWN,
+        "made_by": _MADE_BY,
+        "reasons": _reasons(results.rejects),
+        "rejects_shown": results.rejects[:REJECTS_SHOWN],
+    }
+
+
+def _weights(results: Results) -> dict[str, Any]:
+    rows, shares = weight_lines.last_rows(results.weights), weight_lines.shares(results.weights)
+    return {"weights": rows, "weight_shares": shares, "weights_shown": WEIGHTS_SHOWN}
+
+
+def _run(results: Results) -> dict[str, Any]:
+    figures = {stage: _without_seconds(values) for stage, values in results.metrics.items()}
+    return {
+        "stages": figures,
+        "silent": [stage for stage, values in figures.items() if not values],
+        "timings": {stage: values["seconds"] for stage, values in results.metrics.items() if values.get("seconds")},
+    }
 
 
 def _source_of_facts(params: Mapping[str, Any]) -> str:
