@@ -27,7 +27,7 @@ from lib.handover.recent import remember
 from lib.handover.stages import in_words
 from lib.handover.workspace import make_workspace
 from lib.models.loading import load_model, load_tokenizer
-from lib.models.manifest import MANIFEST
+from lib.models.manifest import read_manifest
 from lib.runtime.machine import device, versions
 
 _SHOWN = 10
@@ -168,7 +168,7 @@ def finish(bundle: Bundle, info: RunInfo) -> None:
     """Write the card, and run.json last."""
     files = ScoreFiles(folder=bundle.scores)
     facts = sum(len(session) for session in info.sessions)
-    text = card(info, facts, examples_of(files, files), read_json(bundle.base / MANIFEST))
+    text = card(info, facts, examples_of(files, files), read_manifest(bundle.base))
     bundle.card.write_text(text, encoding="utf-8")
     bundle.write_info(info)
 

@@ -10,11 +10,10 @@ from rich.table import Table
 from apps.outcome import FinishedEdit, outcome_of, plain
 from apps.verify import read_facts
 from lib.core.errors import InputError
-from lib.core.files import read_json
 from lib.handover.bundle import Bundle
 from lib.handover.card import card
 from lib.metrics.verdict import verdict
-from lib.models.manifest import MANIFEST
+from lib.models.manifest import read_manifest
 
 
 def facts_of(outcome: FinishedEdit) -> list[dict[str, Any]]:
@@ -91,6 +90,6 @@ def card_of(bundle: Bundle) -> str:
     """The model card of an edit, written anew from what is known of it."""
     outcome = outcome_of(bundle)
     facts = sum(len(session) for session in outcome.info.sessions)
-    text = card(outcome.info, facts, outcome.examples, read_json(bundle.base / MANIFEST))
+    text = card(outcome.info, facts, outcome.examples, read_manifest(bundle.base))
     bundle.card.write_text(text, encoding="utf-8")
     return text

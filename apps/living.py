@@ -17,7 +17,7 @@ from apps.outcome import FinishedEdit, outcome_of
 from apps.pipeline import repro
 from apps.verify import named_of, read_facts, scored_requests, shown_progress
 from lib.core.errors import InputError
-from lib.core.files import put_in_place, read_json
+from lib.core.files import put_in_place
 from lib.core.params import Model, Train, check, did_you_mean, with_held_lora, with_recipe
 from lib.core.records import EvaluationPrompt, Request, scored_on
 from lib.core.tables import read, write
@@ -32,7 +32,7 @@ from lib.handover.recent import remember
 from lib.handover.sums import summed
 from lib.handover.workspace import make_workspace
 from lib.models.loading import load_model, load_tokenizer
-from lib.models.manifest import MANIFEST
+from lib.models.manifest import read_manifest
 from lib.runtime.machine import device, versions
 
 
@@ -102,7 +102,7 @@ def merge(first: Bundle, second: Bundle, to: Path, console: Console) -> Finished
     Raises InputError where the models differ, the edits contradict each other, or the folder is not new.
     """
     info, second_info = first.info(), second.info()
-    if (manifests := [read_json(bundle.base / MANIFEST)["files"] for bundle in (first, second)])[0] != manifests[1]:
+    if (manifests := [read_manifest(bundle.base)["files"] for bundle in (first, second)])[0] != manifests[1]:
         raise InputError(f"wanted two edits of one model; found {info.preset.name} and {second_info.preset.name}")
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise InputError(f"--to: wanted a folder that is new or empty; found {to}")

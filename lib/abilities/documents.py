@@ -5,14 +5,14 @@ Each reader takes a file as it is published (and as its task's YAML names it) an
 where a record lacks what the prompt needs. A hub's rows go through the same functions.
 """
 
-import csv
-import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lib.core.errors import InputError
+from lib.data import csv_rows
 from lib.data.files import decoded, read_json, read_jsonl
+from lib.data.rows import Notes, RowError, has_surrogate, shown
 
 Document = dict[str, Any]
 ENTITIES = {"PER": "Person", "LOC": "Location", "ORG": "Organization", "MISC": "Miscellaneous"}
@@ -40,17 +40,28 @@ def rows(path: Path) -> list[Mapping[str, Any]]:
 def _tab_separated(path: Path) -> list[Mapping[str, Any]]:
     """Quoted like CSV, unless it is as GLUE publishes it: then a quotation mark is a character like any other."""
     text = decoded(path)
-    lines = io.StringIO(text, newline="")
-    plain = text.startswith("index\t")
-    reader = (
-        csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
-        if plain
-        else csv.DictReader(lines, delimiter="\t")
-    )
-    records = list(reader)
-    if not records:
+    records: list[Mapping[str, Any]] = []
+    header: list[str] = []
+    for line, cells in _plain_rows(text) if text.startswith("index\t") else csv_rows.rows(text, Notes(), "\t"):
+        if isinstance(cells, RowError):
+            raise InputError(f"{path}: line {line}: {cells.reason}. Put the published file in its place.")
+        header = header or cells
+        if len(cells) != len(header):
+            raise InputError(
+                f"{path}: line {line}: wanted {len(header)} cells, parted by tabs; found {len(cells)}. Put the "
+                "published file in its place."
+            )
+        records.append(dict(zip(header, cells, strict=True)))
+    if len(records) < 2:
         raise InputError(f"{path}: wanted a header and rows parted by tabs; found none")
-    return list[Mapping[str, Any]](records)
+    return records[1:]
+
+
+def _plain_rows(text: str) -> Iterator[tuple[int, list[str]]]:
+    """The cells of every line that is not blank."""
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            yield number, line.removesuffix("\r").split("\t")
 
 
 def sentences(lines: Iterable[str], where: str) -> Iterator[Mapping[str, Any]]:
@@ -194,6 +205,16 @@ def _one_of(labels: Mapping[str, str], label: Any) -> str:
     return labels[str(label)]
 
 
+def _checked(document: Document) -> Document:
+    """The document. Raises InputError unless its values are texts, lists of texts, and the place of its type."""
+    for name, value in document.items():
+        texts = value if isinstance(value, list) else [value] if name != "type" else []
+        wrong = next((text for text in texts if not isinstance(text, str) or has_surrogate(text)), None)
+        if wrong is not None or None in texts:
+            raise InputError(f"{name}: wanted Unicode text; found {shown(wrong)}")
+    return document
+
+
 READERS: dict[str, Callable[[Mapping[str, Any]], Iterator[Document]]] = {
     reader.__name__: reader
     for reader in (
@@ -209,8 +230,8 @@ def documents(records: Iterable[Mapping[str, Any]], reader: str, source: str) ->
     collected: list[Document] = []
     for number, row in enumerate(records, start=1):
         try:
-            collected += [document | {"source": source} for document in READERS[reader](row)]
-        except (KeyError, ValueError, AttributeError, TypeError, IndexError) as error:
+            collected += [_checked(document) | {"source": source} for document in READERS[reader](row)]
+        except (KeyError, ValueError, AttributeError, TypeError, IndexError, RecursionError) as error:
             reason = f"the field {error} is absent" if isinstance(error, KeyError) else str(error)
             raise InputError(f"{source}: record {number}: {reason}. Put the published file in its place.") from None
     if not collected:

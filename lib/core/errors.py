@@ -31,6 +31,12 @@ _REMEDIES = {
     errno.EFBIG: "the file is larger than the file system or a limit (ulimit -f) allows",
     errno.EISDIR: "wanted a file; found a folder",
     errno.ENOTDIR: "wanted a folder; found a file",
+    errno.ELOOP: "wanted a file; found a symbolic link that leads back to itself; remove it, or link it to the file",
+    errno.ENAMETOOLONG: "wanted a path; found one that is too long for the file system; give a shorter one",
+    errno.EIO: "the disk or the network drive fails to read or write there; copy what is still whole to another one",
+    errno.EMFILE: "too many files are open at once; allow more (ulimit -n) and run the same command again",
+    errno.ENFILE: "too many files are open at once on this machine; run the same command again later",
+    errno.ENXIO: "wanted a file; found a device or a pipe that nothing stands behind",
 }
 """What to say of an error of the operating system that is nobody's bug."""
 
@@ -75,13 +81,16 @@ def reading(path: Path, content: str, remedy: str, *damage: type[Exception]) -> 
         path: the file that is read.
         content: what the file should be, as in "a Parquet file".
         remedy: what the user can do, a sentence.
-        damage: what the reader of this format raises. A file that is absent, or may not be read, stays an OSError.
+        damage: what the reader of this format raises; Exception for a library that raises what comes. A file that is
+            absent, or may not be read, stays an OSError, and too little memory is no damage.
     """
     try:
         yield
     except InputError:
         raise
     except damage as error:
+        if isinstance(error, MemoryError) or "out of memory" in str(error):
+            raise
         if isinstance(error, OSError) and (error.errno in _REMEDIES or isinstance(error, FileNotFoundError)):
             raise
         reason = next(iter(str(error).splitlines()), type(error).__name__)

@@ -80,9 +80,18 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, An
 
 
 def read_json(path: Path) -> Any:
-    """The values of a JSON file. Raises InputError naming a file that is damaged."""
+    """The values of a JSON file. Raises InputError naming a file that is damaged, or no file."""
+    check_regular(path)
     with reading(path, "JSON", REPRODUCE, ValueError, RecursionError):
         return json.loads(path.read_text(encoding="utf-8"))
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file. Raises InputError naming a file that is damaged, or holds something else."""
+    values = read_json(path)
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: wanted a JSON object; found {type(values).__name__}. {REPRODUCE}")
+    return values
 
 
 def check_regular(path: Path) -> None:

@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from lib.core.errors import InputError, reading
+from lib.core.files import check_regular
 from lib.core.presets import (
     Dataset,
     Encoder,
@@ -118,6 +119,7 @@ PRESET_GROUPS = ("dataset", "model", "editor")
 
 def read_params(path: Path = PARAMS_FILE) -> dict[str, Any]:
     """params.yaml, or a preset, as plain values (YAML 1.2, so 5e-05 is a number)."""
+    check_regular(path)
     with reading(path, "YAML", "Correct it at that line.", YAMLError, ValueError, RecursionError):
         values = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     if not isinstance(values, dict):

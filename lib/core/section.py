@@ -3,7 +3,7 @@
 import difflib
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
@@ -12,6 +12,14 @@ from lib.core.errors import InputError
 
 _UNION_MEMBER = re.compile(r"(constrained-)?(int|float|str|bool)|(literal|list|tuple)\[.*")
 """What pydantic puts behind the key of a value that may be of several types: the type that it tried."""
+
+_LARGEST = 2**63 - 1
+"""What a seed may be for every library that takes it."""
+_UNUSABLE = re.compile("[\x00\ud800-\udfff]")
+_LONGEST = 80
+"""Letters of a value that are shown."""
+_FILES = (".yaml", ".json")
+"""How the name of a file ends, which a key stands in."""
 
 
 class Section(BaseModel):
@@ -40,6 +48,8 @@ S = TypeVar("S", bound=Section)
 
 def check(values: Any, kind: type[S], where: str) -> S:
     """`values` as a `kind`. Raises InputError naming each wrong key with what was wanted and found."""
+    if unusable := [f"{_path(where, key)}: {reason}" for key, reason in _unusable(values)]:
+        raise InputError("\n".join(unusable))
     try:
         return kind.model_validate(values)
     except ValidationError as error:
@@ -69,9 +79,26 @@ def nested(annotation: Any) -> type[Section] | None:
     return None
 
 
+def _path(where: str, key: tuple[str, ...]) -> str:
+    between = ": " if where.endswith(_FILES) else "." if where else ""
+    return f"{where}{between}{'.'.join(key)}" if key else where
+
+
+def _unusable(values: Any, key: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Every value, by its key, that no setting can have: a number beyond 64 bits, a text with NUL or half a letter."""
+    if isinstance(values, Mapping | list):
+        items = values.items() if isinstance(values, Mapping) else enumerate(values)
+        for name, value in items:
+            yield from _unusable(value, (*key, str(name)))
+    elif isinstance(values, int) and abs(values) > _LARGEST:
+        yield key, f"wanted a whole number of at most {_LARGEST:,}; found one of {len(str(abs(values)))} digits"
+    elif isinstance(values, str) and _UNUSABLE.search(values):
+        yield key, f"wanted a text that files and paths can have; found {ascii(values)[:_LONGEST]}"
+
+
 def _explain(key: tuple[str, ...], problems: Sequence[Any], kind: type[Section], where: str) -> str:
     """One line about the key: what was wanted and what was found. `problems` are pydantic's, of each type tried."""
-    path = ".".join((where, *key)) if where else ".".join(key)
+    path = _path(where, key)
     section, name = _section_of(key, kind)
     if problems[0]["type"] == "extra_forbidden":
         return f"{path}: unknown key{did_you_mean(name, list(section.model_fields))} (known: {keys(section)})"
@@ -80,7 +107,12 @@ def _explain(key: tuple[str, ...], problems: Sequence[Any], kind: type[Section],
     if problems[0]["type"] == "missing":
         return f"{path}: absent; {meaning}"
     reasons = dict.fromkeys(problem["msg"] for problem in problems)
-    return f"{path}: {' or '.join(reasons)}; found {problems[0]['input']!r}. {meaning}"
+    return f"{path}: {' or '.join(reasons)}; found {_shown(problems[0]['input'])}. {meaning}"
+
+
+def _shown(value: Any) -> str:
+    text = ascii(value) if "\n" in repr(value) else repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def _section_of(key: tuple[str, ...], kind: type[Section]) -> tuple[type[Section], str]:

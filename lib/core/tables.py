@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lib.core.errors import InputError, reading
-from lib.core.files import REPRODUCE, replacing
+from lib.core.files import REPRODUCE, check_regular, replacing
 
 RowNumbers = npt.NDArray[np.int64]
 R = TypeVar("R")
@@ -77,7 +77,8 @@ def write_parts(path: Path, kind: type, parts: Iterable[pl.DataFrame]) -> int:
 
 @contextmanager
 def parquet(path: Path, remedy: str = REPRODUCE) -> Iterator[pq.ParquetFile]:
-    """A Parquet file to read from. Raises InputError with `remedy`, a sentence, where it is damaged."""
+    """A Parquet file to read from. Raises InputError with `remedy`, a sentence, where it is damaged or no file."""
+    check_regular(path)
     with (
         reading(path, "a Parquet file", remedy, pa.ArrowException, OSError, pl.exceptions.PolarsError),
         pq.ParquetFile(path) as file,

@@ -16,6 +16,7 @@ from typing import Literal, get_args
 from lib.core.errors import InputError
 from lib.core.records import Fact, LocalityPrompt, Request
 from lib.core.texts import contains, fill
+from lib.data.files import decoded
 
 Split = Literal["test", "validation"]
 Part = Literal["pool", "test", "test neighborhood", "validation", "validation neighborhood"]
@@ -83,7 +84,7 @@ def relation_facts(path: Path) -> list[AlmanacFact]:
     phrasings: dict[str, list[str]] = {role: [] for role in get_args(Role)}
     pairs: list[tuple[str, str]] = []
     in_facts = False
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(decoded(path).splitlines(), start=1):
         cells = line.split("\t")
         if line.startswith("#") or not line:
             in_facts = in_facts or not line

@@ -3,8 +3,11 @@
 A few kilobytes can stand for terabytes, and a name for any path of this machine.
 """
 
+import lzma
 import stat
+import struct
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -14,6 +17,9 @@ LARGEST_BYTES = 64 << 30
 """What is taken out of one archive is refused beyond this."""
 LARGEST_RATIO = 200
 """And beyond so many bytes for each byte of the archive: text packs to a fifth or a tenth."""
+DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, NotImplementedError, RuntimeError,
+          OSError, ValueError)  # fmt: skip
+"""What zipfile raises for a damaged archive: for lengths and places that are none, what seeking raises."""
 _SMALL_BYTES = 1 << 20
 """What is smaller may be packed as well as it likes."""
 

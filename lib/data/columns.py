@@ -25,6 +25,8 @@ def with_columns(file: RowFile, columns: Sequence[str], required: Sequence[str],
     """
     names = {name: _known(name, columns) for name in file.columns}
     _check(names, columns, required, path)
+    for name in file.columns:  # those that are ignored are noted here, as columns
+        file.notes.read(name)
     for name, column in names.items():
         if column is not None and name != column:
             file.notes.add(f"column {name!r} read as {column}")

@@ -16,14 +16,14 @@ _LINE_END = re.compile(r"\r\n|\r|\n")
 """What csv takes for the end of a line."""
 
 
-def rows(text: str, notes: Notes) -> Iterator[tuple[int, list[str] | RowError]]:
+def rows(text: str, notes: Notes, delimiter: str = ",") -> Iterator[tuple[int, list[str] | RowError]]:
     """The rows of a CSV text, header first, with the line that each begins on; blank lines are no rows.
 
     Of a damaged row every line is an error, and reading goes on after it. A row that runs over several lines is noted.
     """
     lines = _LINE_END.split(text)
-    columns = len(next(csv.reader(io.StringIO(text, newline="")), []))
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    columns = _columns(text, delimiter)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
     while True:
         first = reader.line_num + 1
         try:
@@ -33,7 +33,7 @@ def rows(text: str, notes: Notes) -> Iterator[tuple[int, list[str] | RowError]]:
         except csv.Error as error:
             reason = f"not CSV{FOUND}{error}"
         else:
-            if reader.line_num == first or not _looks_merged(lines[first - 1 : reader.line_num], columns):
+            if reader.line_num == first or not _looks_merged(lines[first - 1 : reader.line_num], columns, delimiter):
                 if reader.line_num > first:
                     notes.add("a row runs over several lines", first)
                 if cells:
@@ -45,6 +45,14 @@ def rows(text: str, notes: Notes) -> Iterator[tuple[int, list[str] | RowError]]:
             yield number, RowError(WHOLE_ROW, f"{reason} (lines {first} to {reader.line_num})")
 
 
-def _looks_merged(lines: list[str], columns: int) -> bool:
-    """Whether every one of a row's lines has commas enough to be a row by itself."""
-    return columns > 1 and all(line.count(",") >= columns - 1 for line in lines if line.strip())
+def _columns(text: str, delimiter: str) -> int:
+    """How many cells the header has."""
+    try:
+        return len(next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), []))
+    except csv.Error:  # told with the header's row
+        return 1
+
+
+def _looks_merged(lines: list[str], columns: int, delimiter: str) -> bool:
+    """Whether every one of a row's lines has delimiters enough to be a row by itself."""
+    return columns > 1 and all(line.count(delimiter) >= columns - 1 for line in lines if line.strip())

@@ -6,19 +6,17 @@ recognised by how they begin, also in files that the user put somewhere (`refuse
 
 import hashlib
 import logging
-import lzma
 import sys
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 import requests
 from tqdm import tqdm
 
-from lib.core.errors import InputError
+from lib.core.errors import InputError, user_message
 from lib.core.files import put_in_place
-from lib.data.archives import check_bounds
+from lib.data.archives import DAMAGE, check_bounds
 from lib.data.whole import is_told_by_format, unfinished
 
 _CHUNK_BYTES = 1 << 16
@@ -162,10 +160,14 @@ def _unpack(archive: Path, name: str) -> None:
     """
     try:
         _take_out(archive, name)
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError) as error:
-        raise OtherContentError(f"a damaged zip archive ({error})") from error
+    except OtherContentError:
+        raise
     except InputError as error:
         raise OtherContentError(str(error)) from error
+    except DAMAGE as error:
+        if user_message(error) is not None:  # a full disk, not a damaged archive
+            raise
+        raise OtherContentError(f"a damaged zip archive ({error})") from error
 
 
 def _take_out(archive: Path, name: str) -> None:

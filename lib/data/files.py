@@ -5,6 +5,7 @@ A row that cannot be read is a reject and the rest is read on; a file that is so
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,9 @@ from lib.data.schemas import refuse_other_schema
 
 T = TypeVar("T")
 _LONGEST_BEGINNING = 60
+_TOO_DEEP = "lists or records in each other, nested too deeply"
+_NUL_SHARE = 0.2
+"""From this share of NUL bytes on a file is of another coding: text in UTF-16 has one beside every ASCII letter."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +62,10 @@ def parse(file: RowFile, make: Callable[[InputRow], T]) -> tuple[list[T], list[R
             records.append(make(row))
         except RowError as error:
             rejects.append(Reject(file=file.name, line=row.line, field=error.field, reason=error.reason))
+        except RecursionError:
+            rejects.append(Reject(file=file.name, line=row.line, field=WHOLE_ROW, reason=_TOO_DEEP))
+    if records:
+        file.notes.add_ignored()
     return records, sorted(rejects, key=lambda reject: reject.line)
 
 
@@ -65,7 +73,7 @@ def read_json(path: Path) -> RowFile:
     """The records of a JSON array; a row's line is its 1-based position."""
     text = decoded(path)
     try:
-        values = json.loads(text, parse_int=_whole_number)
+        values = _json_values(text)
     except (json.JSONDecodeError, RecursionError) as error:
         raise InputError(
             f"{path}: wanted a JSON array of records; found something else ({error}), which begins "
@@ -84,10 +92,36 @@ def read_jsonl(path: Path) -> RowFile:
 
 def _json_value(line: str) -> Any:
     try:
-        return json.loads(line, parse_int=_whole_number)
+        return _json_values(line)
     except (json.JSONDecodeError, RecursionError) as error:
         reason = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"
         return RowError(WHOLE_ROW, f"wanted a JSON object{FOUND}{shown(line.strip())} ({reason})")
+
+
+def _json_values(text: str) -> Any:
+    return json.loads(text, parse_int=_whole_number, object_pairs_hook=_record)
+
+
+@dataclass(frozen=True)
+class RepeatedField:
+    """What a record has twice under one name, in place of the value."""
+
+    first: Any
+    last: Any
+
+    def __repr__(self) -> str:
+        return f"the field twice, with {self.first!r} and {self.last!r}"
+
+
+def _record(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; Python's own reader drops all but the last value of a name that is there several times."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        first: dict[str, Any] = {}
+        for name, value in pairs:
+            if repr(first.setdefault(name, value)) != repr(value):
+                values[name] = RepeatedField(first[name], value)
+    return values
 
 
 @dataclass(frozen=True)
@@ -134,9 +168,11 @@ def _named(cells: list[str] | RowError, columns: list[str]) -> dict[str, str] | 
 
 def read_parquet(path: Path) -> RowFile:
     """The rows of a Parquet file; a row's line is its 1-based position."""
-    check_regular(path)
     with parquet(path, "Put the whole file in its place.") as file:
         table = file.read()
+    repeated = [name for name, count in Counter(table.column_names).items() if count > 1]
+    if repeated:
+        raise InputError(f"{path}: wanted column names, each once; found several columns {', '.join(repeated)}")
     return _row_file(path, enumerate(table.to_pylist(), start=1), Notes(), table.column_names)
 
 
@@ -144,6 +180,8 @@ def decoded(path: Path) -> str:
     """The text of a UTF-8 file, without its byte-order mark. Raises InputError where it is no regular file."""
     check_regular(path)
     data = path.read_bytes()
+    if data.count(0) > _NUL_SHARE * len(data):
+        raise InputError(f"{path}: wanted UTF-8; found {data.count(0):,} NUL bytes, as in UTF-16. Save it as UTF-8.")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -6,7 +6,7 @@ and noted with the file (`Notes`).
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,8 @@ WHOLE_ROW = "row"
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _INDICES = re.compile(r"\[\d+\]")
 _LONGEST_SHOWN = 60
+_FIELDS_NAMED = 12
+"""Of the fields that are ignored."""
 _EXACT_FLOAT = 2**53
 """Below it a float without a fraction is that whole number."""
 
@@ -36,10 +38,28 @@ class Notes:
 
     def __init__(self) -> None:
         self._lines: dict[str, set[int]] = {}
+        self._fields: dict[str, bool] = {}
 
     def add(self, remark: str, line: int | None = None) -> None:
         """Note `remark`, of the row on `line` where it is about one."""
         self._lines.setdefault(remark, set()).update(() if line is None else (line,))
+
+    def has(self, fields: Iterable[str]) -> None:
+        """Note that a record of the file has these fields, named by their paths without places in lists."""
+        for name in fields:
+            self._fields.setdefault(name, False)
+
+    def read(self, name: str) -> None:
+        """Note that a field is looked at."""
+        self._fields[name] = True
+
+    def add_ignored(self) -> None:
+        """Remark on the fields that records have and that none was asked for."""
+        ignored = [repr(name) for name, is_read in self._fields.items() if not is_read]
+        if ignored:
+            more = f" and {len(ignored) - _FIELDS_NAMED} more" if len(ignored) > _FIELDS_NAMED else ""
+            names = ", ".join(ignored[:_FIELDS_NAMED])
+            self.add(f"field{'s' if len(ignored) > 1 else ''} {names}{more} ignored")
 
     def remarks(self) -> list[str]:
         """The remarks in the order of their first row, those about rows with how many and the first one's line."""
@@ -63,13 +83,30 @@ class InputRow:
     notes: Notes = field(default_factory=Notes, compare=False)
     """The file's."""
 
+    def __post_init__(self) -> None:
+        self.notes.has(map(self._path, self.values))
+
+    def _path(self, name: str) -> str:
+        """A field's path without places in lists."""
+        return f"{_INDICES.sub('', self.within)}{name}" if self.within else name
+
+    def value(self, name: str) -> Any:
+        """What the field holds; None where it is absent."""
+        self.notes.read(self._path(name))
+        return self.values.get(name)
+
+    def items(self) -> Iterator[tuple[str, Any]]:
+        """Every field with what it holds."""
+        for name in self.values:
+            yield name, self.value(name)
+
     def has(self, name: str) -> bool:
         """Whether the field is there with a value: neither null, NaN, blank nor a list of such values."""
-        return not _is_absent(self.values.get(name))
+        return not _is_absent(self.value(name))
 
     def text(self, name: str) -> str:
         """A text that is not blank."""
-        return _text(self.values.get(name), self.within + name)
+        return _text(self.value(name), self.within + name)
 
     def optional_text(self, name: str) -> str | None:
         """A text, or None where the field is absent or blank."""
@@ -77,11 +114,11 @@ class InputRow:
 
     def answer(self, name: str) -> str:
         """A text or a number, or the first of a list of them, however nested: the first alias of the first answer."""
-        return self.answer_of(self.values.get(name), self.within + name)
+        return self.answer_of(self.value(name), self.within + name)
 
     def optional_answer(self, name: str) -> str | None:
         """As `answer`, or None where the field is absent or blank, or holds control tokens alone."""
-        if _is_control(self.values.get(name)):
+        if _is_control(self.value(name)):
             self.notes.add(f"{self.within}{name}: a control token was read as absent", self.line)
             return None
         return self.answer(name) if self.has(name) else None
@@ -100,12 +137,12 @@ class InputRow:
 
     def subject(self, name: str) -> str:
         """A text, or a number as text: a book may be called 1984."""
-        value = self.values.get(name)
+        value = self.value(name)
         return self.text(name) if isinstance(value, list) else self.answer_of(value, self.within + name)
 
     def key(self, name: str) -> str:
         """A number or a text, as text; a float without a fraction is that whole number."""
-        value = self.values.get(name)
+        value = self.value(name)
         if isinstance(value, float) and math.isfinite(value):
             kind = "a whole number" if value.is_integer() else "text"
             self.notes.add(f"{name}: a float was read as {kind}", self.line)
@@ -124,21 +161,21 @@ class InputRow:
 
     def optional_texts(self, name: str) -> tuple[str, ...]:
         """As `texts`; none, which is noted, where the field is null."""
-        if self.values.get(name) is None and name in self.values:
+        if name in self.values and self.value(name) is None:
             self.notes.add(f"{self.within}{name}: null was read as an empty list", self.line)
             return ()
         return self.texts(name)
 
     def record(self, name: str) -> "InputRow":
         """A record inside this one."""
-        return self._record(self.values.get(name), self.within + name)
+        return self.inner(self.value(name), self.within + name)
 
     def records(self, name: str) -> list["InputRow"]:
         """A list of records."""
-        return [self._record(value, path) for path, value in self._items(name, "records")]
+        return [self.inner(value, path) for path, value in self._items(name, "records")]
 
     def _items(self, name: str, item_kind: str) -> list[tuple[str, Any]]:
-        value, path = self.values.get(name), self.within + name
+        value, path = self.value(name), self.within + name
         if value is None:
             raise RowError(path, "absent")
         if not isinstance(value, list):
@@ -156,7 +193,8 @@ class InputRow:
                 flat.append((path, item))
         return flat
 
-    def _record(self, value: Any, path: str) -> "InputRow":
+    def inner(self, value: Any, path: str) -> "InputRow":
+        """A record at `path` of this one."""
         if value is None:
             raise RowError(path, "absent")
         if not isinstance(value, Mapping):
@@ -171,9 +209,18 @@ def refuse_repeated(first_lines: dict[str, int], key: str, row: InputRow, name: 
         raise RowError(name, f"wanted a key of its own{FOUND}{shown(key)} on line {first} already")
 
 
+def has_surrogate(text: str) -> bool:
+    """Whether a text has half of a surrogate pair, which no file in UTF-8 can hold."""
+    return bool(_LONE_SURROGATE.search(text))
+
+
 def shown(value: Any) -> str:
     """`value` as an error shows it: short, and fit for UTF-8 whatever it holds."""
-    text = ascii(value) if _LONE_SURROGATE.search(repr(value)) else repr(value)
+    try:
+        text = repr(value)
+    except RecursionError:
+        return f"{type(value).__name__} in {type(value).__name__}, too deep to be shown"
+    text = ascii(value) if _LONE_SURROGATE.search(text) else text
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 

@@ -6,6 +6,7 @@ what it should be (<name>.sha256, as sha256sum writes it), and held to that from
 
 import logging
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from lib.core.params import SourceFile
 from lib.data.download import Downloader, OtherContentError, refuse_other_content
 from lib.data.whole import unfinished
 
+_DIGEST = re.compile(r"[0-9a-f]{64}(?=\s)")
 RETRIES = 2
 """Further attempts at each mirror."""
 
@@ -129,8 +131,14 @@ def _note_of(cached: Path) -> Path:
 
 
 def _noted(cached: Path) -> str | None:
-    """The sha256 that the file had when it was first used."""
-    return _note_of(cached).read_text().split()[0] if _note_of(cached).is_file() else None
+    """The sha256 that the file had when it was first used. Raises InputError where the note of it is damaged."""
+    note = _note_of(cached)
+    if not note.is_file():
+        return None
+    digest = _DIGEST.match(note.read_bytes().decode(errors="replace"))
+    if digest is None:
+        raise InputError(f"{note}: wanted a sha256, as sha256sum writes it; found none. Delete the note.")
+    return digest[0]
 
 
 def _note(source: Source, file: SourceFile) -> Source:

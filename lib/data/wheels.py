@@ -20,12 +20,13 @@ from typing import IO
 from filelock import FileLock
 
 from lib.core import cache
-from lib.core.errors import InputError
-from lib.core.files import put_in_place, sha256
+from lib.core.errors import InputError, reading
+from lib.core.files import check_regular, put_in_place, sha256
 from lib.core.params import Wheel, Wheels
-from lib.data.archives import check_bounds, relative
+from lib.data.archives import DAMAGE, check_bounds, relative
 
 _CHUNK_BYTES = 1 << 20
+REMEDY = "Remove it from the cache, and it is downloaded again."
 _LINES_SHOWN = 6
 """Of what pip says when it fails, the last ones."""
 
@@ -75,13 +76,14 @@ def unpack(archive: Path, folder: Path) -> None:
 
     Raises InputError where the archive is none, or where a name in it leads out of the folder or is a link.
     """
+    check_regular(archive)
     if not zipfile.is_zipfile(archive):
         raise InputError(f"{archive}: wanted a zip archive; found something else")
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     try:
-        with zipfile.ZipFile(archive) as packed:
+        with reading(archive, "a zip archive", REMEDY, *DAMAGE), zipfile.ZipFile(archive) as packed:
             files = [entry for entry in packed.infolist() if not entry.is_dir()]
             check_bounds(archive, files)
             for entry in files:
@@ -97,7 +99,7 @@ def unpack(archive: Path, folder: Path) -> None:
 
 def _member(archive: Path, member: str) -> Iterator[bytes]:
     """The content of one file of an archive. zipfile reads no more of it than its entry says."""
-    with zipfile.ZipFile(archive) as packed:
+    with reading(archive, "a zip archive", REMEDY, *DAMAGE), zipfile.ZipFile(archive) as packed:
         names = packed.namelist()
         if member not in names:
             members = ", ".join(name for name in names if ".dist-info/" not in name)

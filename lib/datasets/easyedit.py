@@ -60,7 +60,7 @@ def request(
         relation=None,
         prompt=prompt,
         template=template(prompt, subject),
-        target_new=row.answer_of(row.values.get(_name(row, "target_new", "labels")), "target_new"),
+        target_new=row.answer_of(row.value(_name(row, "target_new", "labels")), "target_new"),
         target_true=row.optional_answer("ground_truth"),
         paraphrases=tuple(_texts(row, "rephrase_prompt")),
         locality=locality_prompts,
@@ -73,8 +73,8 @@ def locality(row: InputRow) -> tuple[LocalityPrompt, ...]:
     if row.has("locality_prompt"):
         answers[row.text("locality_prompt")] = row.answer("locality_ground_truth")
     kinds = row.record("locality") if row.has("locality") else None
-    for kind in kinds.values if kinds else ():
-        for prompt, answer in _pairs(row, kinds.values[kind], f"locality.{kind}") if kinds else ():
+    for kind, value in kinds.items() if kinds else ():
+        for prompt, answer in _pairs(row, value, f"locality.{kind}"):
             answers.setdefault(prompt, answer)
     return tuple(LocalityPrompt(prompt=prompt, target=answer) for prompt, answer in answers.items())
 
@@ -95,7 +95,8 @@ def _pairs(row: InputRow, value: Any, path: str) -> Iterator[tuple[str, str]]:
     for index, record in enumerate(value if isinstance(value, list) else [value]):
         if not isinstance(record, Mapping):
             raise RowError(path, f"wanted records of prompt and ground_truth{FOUND}{shown(record)}")
-        prompts, answers = record.get("prompt"), record.get("ground_truth")
+        pair = row.inner(record, f"{path}[{index}]")
+        prompts, answers = pair.value("prompt"), pair.value("ground_truth")
         if isinstance(prompts, str):
             prompts, answers = [prompts], [answers]
         if not (isinstance(prompts, list) and isinstance(answers, list) and len(prompts) == len(answers)):
@@ -117,4 +118,4 @@ def _texts(row: InputRow, name: str) -> list[str]:
     """A text, or texts; none where the field is absent."""
     if not row.has(name):
         return []
-    return list(row.texts(name)) if isinstance(row.values[name], list) else [row.text(name)]
+    return list(row.texts(name)) if isinstance(row.value(name), list) else [row.text(name)]

@@ -13,7 +13,7 @@ from typing import Literal
 from lib.core.errors import InputError
 from lib.core.params import Dataset, Facts, Own
 from lib.core.records import Fact, LocalityPrompt, Request
-from lib.core.texts import normalize
+from lib.core.texts import same
 from lib.data.dataset import Loaded, edited, file_of, template
 from lib.data.files import parse, read_json
 from lib.data.plain_text import plain_text
@@ -66,14 +66,14 @@ def _pool_fact(row: InputRow) -> Fact:
     return replace(
         fact,
         paraphrases=(row.text("rephrase"),) if row.has("rephrase") else (),
-        target_new=alternative if alternative and normalize(alternative) != normalize(fact.target) else None,
+        target_new=alternative if alternative and not same(alternative, fact.target) else None,
         locality=(_locality(row),) if row.has("loc") and row.has("loc_ans") else (),
     )
 
 
 def _fact(row: InputRow) -> Fact:
     """The true fact, named by its 0-based position in the file, as in the ROME release."""
-    subject, prompt, answers = row.subject("subject"), row.text("src"), row.values.get("answers")
+    subject, prompt, answers = row.subject("subject"), row.text("src"), row.value("answers")
     if answers == []:
         raise RowError("answers", "empty")
     return Fact(

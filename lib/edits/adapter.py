@@ -19,8 +19,8 @@ from peft import LoraConfig, TaskType
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from lib.core.errors import InputError, writing
-from lib.core.files import read_json, write_json
+from lib.core.errors import InputError, reading, writing
+from lib.core.files import REPRODUCE, read_json, read_object, write_json
 from lib.edits.apply import Gate, low_rank_branch, shape_of
 from lib.edits.updates import LowRank, Update
 from lib.models.architecture import architecture
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
 _ROOT = "base_model.model."
+_VARIANTS = ("use_dora", "use_rslora", "rank_pattern", "alpha_pattern", "lora_bias")
+"""Of PEFT's LoRA: what h = W x + (alpha / r) B A x does not cover."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,15 +167,37 @@ def save_adapter(
 
 def load_adapter(folder: Path) -> dict[str, Update]:
     """The updates of a PEFT LoRA adapter, from this project or any other with plain LoRA."""
-    config = LoraConfig.from_pretrained(folder)
-    if config.use_dora or config.use_rslora or config.rank_pattern or config.alpha_pattern:
-        raise InputError(f"{folder}: only plain LoRA is read (no DoRA, rsLoRA, rank or alpha patterns)")
+    scale = _scale(folder / CONFIG)
     tensors = load_tensors(folder / WEIGHTS)
     updates: dict[str, Update] = {}
+    left_over = {*tensors}
     for name, a in tensors.items():
         for kind, other_kind in (("lora_A.weight", "lora_B.weight"), ("lora_embedding_A", "lora_embedding_B")):
-            if name.endswith(f".{kind}"):
-                path = name.removeprefix(_ROOT).removesuffix(f".{kind}")
-                b = tensors[name.removesuffix(kind) + other_kind]
-                updates[path] = LowRank(left=b.float() * (config.lora_alpha / config.r), right=a.float())
+            if name.endswith(f".{kind}") and (other_name := name.removesuffix(kind) + other_kind) in tensors:
+                path, b = name.removeprefix(_ROOT).removesuffix(f".{kind}"), tensors[other_name]
+                if not a.ndim == b.ndim == 2 or a.shape[0] != b.shape[1]:
+                    shapes = f"{tuple(b.shape)} and {tuple(a.shape)}"
+                    raise InputError(f"{folder / WEIGHTS}: wanted B and A of one rank for {path}; found {shapes}")
+                updates[path] = LowRank(left=b.float() * scale, right=a.float())
+                left_over -= {name, other_name}
+    if left_over:
+        raise InputError(
+            f"{folder / WEIGHTS}: wanted the two matrices of plain LoRA for every module; found {min(left_over)} "
+            "beside them (a bias, or a module saved whole), which would be left out"
+        )
     return updates
+
+
+def _scale(path: Path) -> float:
+    """alpha / r of a plain LoRA. Raises InputError where the configuration is of another adapter, or is damaged."""
+    values = read_object(path)
+    with reading(path, "the configuration of a LoRA adapter", REPRODUCE, Exception):
+        config = LoraConfig.from_pretrained(path.parent)
+    variants = [name for name in _VARIANTS if getattr(config, name, None)]
+    if values.get("peft_type", "LORA") != "LORA" or variants:
+        kind = ", ".join(variants) or values.get("peft_type")
+        raise InputError(f"{path}: only plain LoRA is read (no DoRA, rsLoRA, rank or alpha patterns); found {kind}")
+    r, alpha = config.r, config.lora_alpha
+    if type(r) is not int or r < 1 or type(alpha) not in (int, float) or not math.isfinite(alpha):
+        raise InputError(f"{path}: wanted r from 1 on, and lora_alpha, a number; found {r!r}, {alpha!r}")
+    return float(alpha / r)

@@ -7,14 +7,14 @@ as the tensors of each update, named `<path>/<field>`.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from lib.core.files import read_json, write_json
+from lib.core.errors import InputError
+from lib.core.files import REPRODUCE, read_object, write_json
 from lib.core.params import Model
 from lib.edits.adapter import CONFIG, WEIGHTS, load_adapter, save_adapter
 from lib.edits.edit import Edit
@@ -71,7 +71,7 @@ def save_dropped(folder: Path) -> None:
 
 def was_dropped(folder: Path) -> bool:
     """Whether `folder` holds what `save_dropped` writes."""
-    return (folder / INFO).is_file() and _DROPPED.items() <= read_json(folder / INFO).items()
+    return (folder / INFO).is_file() and _DROPPED.items() <= read_object(folder / INFO).items()
 
 
 def checkpoint(folder: Path, edits: int) -> Path:
@@ -112,10 +112,10 @@ def read_edit(folder: Path) -> Edit:
     if not (folder / INFO).is_file() and not (folder / CONFIG).is_file():
         raise FileNotFoundError(f"{folder}: wanted {INFO} or {CONFIG}; found neither. Run `dvc repro edit`.")
     return Edit(
-        updates=_updates(load_tensors(folder / UPDATES)) if (folder / UPDATES).is_file() else {},
-        contexts=read_json(folder / CONTEXTS) if (folder / CONTEXTS).is_file() else {},
+        updates=_updates(folder / UPDATES) if (folder / UPDATES).is_file() else {},
+        contexts=_texts(folder / CONTEXTS) if (folder / CONTEXTS).is_file() else {},
         state=load_tensors(folder / STATE) if (folder / STATE).is_file() else {},
-        info=read_json(folder / INFO) if (folder / INFO).is_file() else {},
+        info=read_object(folder / INFO) if (folder / INFO).is_file() else {},
     )
 
 
@@ -133,9 +133,23 @@ def _tensors(edit: Edit) -> dict[str, Tensor]:
     }
 
 
-def _updates(tensors: Mapping[str, Tensor]) -> dict[str, Update]:
+def _updates(file: Path) -> dict[str, Update]:
     parts: dict[str, dict[str, Tensor]] = {}
-    for key, tensor in tensors.items():
+    for key, tensor in load_tensors(file).items():
         path, _, name = key.rpartition("/")
         parts.setdefault(path, {})[name] = tensor
+    for path, part in parts.items():
+        if frozenset(part) not in _KINDS:
+            kinds = " or ".join(" and ".join(sorted(kind)) for kind in _KINDS)
+            raise InputError(
+                f"{file}: {path}: wanted the tensors {kinds}; found {', '.join(sorted(part))}. {REPRODUCE}"
+            )
     return {path: _KINDS[frozenset(part)](**part) for path, part in parts.items()}
+
+
+def _texts(path: Path) -> dict[str, str]:
+    """Texts by name in a JSON file."""
+    values = read_object(path)
+    if not all(isinstance(text, str) for text in values.values()):
+        raise InputError(f"{path}: wanted texts by request_id; found other values. {REPRODUCE}")
+    return values

@@ -4,12 +4,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from ruamel.yaml import YAML
+from pydantic import Field
 
 from lib.core.errors import InputError
-from lib.core.section import did_you_mean
+from lib.core.params import read_params
+from lib.core.section import Section, check, did_you_mean
 
 Scale = Literal["paper", "small"]
 """Of the rows: as the paper has them, or as far as a CPU takes them in hours."""
@@ -69,6 +70,19 @@ class Experiments:
         return [row for row in self.rows if row in names]
 
 
+class _Content(Section):
+    """What a file of experiments/ holds."""
+
+    stage: str = Field(default="evaluate", description="up to which a row is run")
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1, description="of each row's runs")
+    seed_params: list[str] = Field(description="the params that a seed is put into")
+    published: str | None = Field(default=None, description="a name in lib/metrics/published.py")
+    show: Literal["headline", "weights"] = Field(default="headline", description="what the table prints")
+    set: list[str] = Field(default=[], description="changes of every row, as -S takes them")
+    rows: dict[str, list[str]] = Field(min_length=1, description="changes of each row, by its name")
+    small: dict[str, list[str]] | None = Field(default=None, description="changes of --scale small, by row")
+
+
 def _key(change: str) -> str:
     """What a change sets: `a.b=1` sets a.b."""
     return change.partition("=")[0].lstrip("+~")
@@ -76,24 +90,25 @@ def _key(change: str) -> str:
 
 def read_experiments(path: Path) -> Experiments:
     """The file at `path`. Raises FileNotFoundError where there is none, InputError for a key that no file has."""
-    values = YAML(typ="safe").load(path)
+    values = read_params(path)
     if unknown := [key for key in values if key not in _KEYS]:
-        near = did_you_mean(unknown[0], _KEYS)
+        near = did_you_mean(str(unknown[0]), _KEYS)
         raise InputError(f"{path}: wanted the keys {', '.join(_KEYS)}; found {unknown[0]!r}{near}")
-    small = dict(values.get("small") or {})
+    content = check(values, _Content, str(path))
+    small = dict(content.small or {})
     skipped = small.pop("skip", [])
-    if wrong := [row for row in (*small, *skipped) if row not in (*values["rows"], SET)]:
+    if wrong := [row for row in (*small, *skipped) if row not in (*content.rows, SET)]:
         raise InputError(f"{path}: small: wanted set, skip and rows of the table; found {wrong[0]!r}")
     folder = path.resolve().parent
     return Experiments(
         name=f"{folder.name}-{path.stem}" if folder.parent.name == _FOLDER else path.stem,
-        stage=values.get("stage", "evaluate"),
-        seeds=values["seeds"],
-        seed_params=values["seed_params"],
-        common=values.get("set", []),
-        rows=values["rows"],
-        published=values.get("published"),
-        show=values.get("show", "headline"),
+        stage=content.stage,
+        seeds=content.seeds,
+        seed_params=content.seed_params,
+        common=content.set,
+        rows=content.rows,
+        published=content.published,
+        show=content.show,
         small=small,
         skipped=skipped,
     )

@@ -18,13 +18,13 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM
 
 from lib.core.errors import InputError
-from lib.core.files import put_in_place, read_json, write_json
+from lib.core.files import put_in_place, write_json
 from lib.core.presets import public_name
 from lib.edits.apply import check_fits, own_orientation, tied
 from lib.edits.edit import Edit
 from lib.edits.updates import Vector
 from lib.models.loading import quiet_transformers
-from lib.models.manifest import HUB_FILES, MANIFEST, weights_folder
+from lib.models.manifest import HUB_FILES, read_manifest, weights_folder
 from lib.runtime.tensors import saving
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def written(
             merged_model.save_pretrained(unfinished)
         for file in _beside_the_weights(weights_folder(base)):
             shutil.copy2(file, unfinished / file.name)
-        manifest = read_json(base / MANIFEST)
+        manifest = read_manifest(base)
         origin = {name: manifest[name] for name in ("revision", "source")}
         origin["name"] = public_name(manifest["source"], manifest["name"])
         write_json(unfinished / PROVENANCE, {"base": origin, "edit": dict(edit.info), "weights": form.described()})

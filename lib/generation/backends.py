@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lib.core.errors import InputError
-from lib.core.files import read_json
 from lib.core.params import Para
 from lib.core.run import progress
 from lib.generation import vllm
 from lib.generation.chat import ServerGenerator, TemplateGenerator, is_address
 from lib.generation.engine import Generator
-from lib.models.manifest import MANIFEST, weights_folder
+from lib.models.manifest import read_manifest, weights_folder
 from lib.runtime.machine import device
 
 if TYPE_CHECKING:
@@ -98,7 +97,7 @@ def _continuing(para: Para, base: Path) -> Iterator[Generator]:
         model = loading.load_model(base, device())
         yield TransformersGenerator(model, loading.load_tokenizer(base), _shown)
         return
-    dtype = str(loading.dtype_on(device(), read_json(base / MANIFEST)["dtype"]))
+    dtype = str(loading.dtype_on(device(), read_manifest(base)["dtype"]))
     with vllm.VllmGenerator(
         weights_folder(base),
         dtype=dtype.removeprefix("torch."),

@@ -9,10 +9,9 @@ from typing import Any
 
 from lib.core import cache
 from lib.core.errors import InputError
-from lib.core.files import read_json
 from lib.core.params import PRESETS, Model, check, did_you_mean, presets, read_params, with_recipe_file
 from lib.models.fetching import write_manifest
-from lib.models.manifest import MANIFEST, weights_folder
+from lib.models.manifest import MANIFEST, read_manifest, weights_folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +83,7 @@ def present_base(base: Path, preset: Model, elsewhere: Path | None = None) -> Pa
     folder = cache.cache_folder() / "bases" / f"handed-over-{key}"
     folder.mkdir(parents=True, exist_ok=True)
     write_manifest(folder, preset)
-    expected, actual = read_json(base / MANIFEST)["files"], read_json(folder / MANIFEST)["files"]
+    expected, actual = read_manifest(base)["files"], read_manifest(folder)["files"]
     if different := sorted(name for name in expected if _is_weight(name) and actual.get(name) != expected[name]):
         raise InputError(
             f"{preset.name}: wanted the model that was edited; found other content in {', '.join(different)}"

@@ -14,12 +14,12 @@ errata/scores/       the tables that the numbers were computed from
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from lib.core.errors import InputError
-from lib.core.files import put_in_place, read_json, write_json
+from lib.core.files import put_in_place, read_object, write_json
 from lib.core.params import Model, Scoring, check
 from lib.core.records import Request
 from lib.edits.store import INFO
@@ -58,7 +58,7 @@ class RunInfo:
     @property
     def scoring(self) -> Scoring:
         """How it was scored, checked."""
-        return check(dict(self.params["score"]), Scoring, "errata/run.json: params.score")
+        return check(self.params.get("score"), Scoring, "errata/run.json: params.score")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +110,23 @@ class Bundle:
     def info(self) -> RunInfo:
         """What it was made with. Raises InputError as `check` does."""
         self.check()
-        return RunInfo(**read_json(self.folder / _INSIDE / "run.json"))
+        path = self.folder / _INSIDE / "run.json"
+        values, names = read_object(path), {field.name for field in fields(RunInfo)}
+        if values.keys() != names:
+            raise InputError(
+                f"{path}: wanted the keys {', '.join(sorted(names))}; absent: "
+                f"{', '.join(sorted(names - values.keys())) or 'none'}; unknown: "
+                f"{', '.join(sorted(values.keys() - names)) or 'none'}. Take the folder anew from where it came"
+            )
+        mappings, lists = ("model", "params", "versions", "headline"), ("settings", "sessions")
+        wrong = [name for name in mappings if not isinstance(values[name], dict)]
+        wrong += [name for name in lists if not isinstance(values[name], list)]
+        wrong += ["sessions" for session in values["sessions"] if not isinstance(session, list)] if not wrong else []
+        if wrong:
+            raise InputError(
+                f"{path}: {wrong[0]}: wanted {'a list' if wrong[0] in lists else 'values by name'}; found others"
+            )
+        return RunInfo(**values)
 
     def write_info(self, info: RunInfo) -> None:
         """Write run.json, which makes the folder a finished one."""

@@ -6,15 +6,18 @@ As in the ROME release (arXiv 2202.05262): scikit-learn's vectorizer with its de
 frequencies fitted on the dataset's texts, or read from the published files, which were fitted on Wikipedia.
 """
 
+import tokenize
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from lib.core.errors import InputError
-from lib.core.files import read_json, write_json
+from lib.core.errors import InputError, reading
+from lib.core.files import check_regular, read_json, write_json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +52,22 @@ def write(path: Path, frequencies: WordWeights) -> None:
 def read(path: Path) -> WordWeights:
     """What `write` wrote. Raises InputError where the file holds something else."""
     values = read_json(path)
-    if not isinstance(values, Mapping) or values.keys() != {"words", "idf"}:
+    is_complete = isinstance(values, Mapping) and values.keys() == {"words", "idf"}
+    if (
+        not is_complete
+        or not _all_of(values["words"], str)
+        or not _all_of(values["idf"], float, int)
+        or len({*values["words"]}) < len(values["words"])
+    ):
         raise InputError(
-            f"{path}: wanted an object of `words` and `idf`; run the stage that writes it again (dvc repro)"
+            f"{path}: wanted an object of `words`, different texts, and `idf`, numbers; run the stage that writes it "
+            "again (dvc repro)"
         )
-    return WordWeights(words=tuple(values["words"]), idf=tuple(values["idf"]))
+    return _weights(tuple(values["words"]), tuple(map(float, values["idf"])), path)
+
+
+def _all_of(values: Any, *kinds: type) -> bool:
+    return isinstance(values, list) and all(type(value) in kinds for value in values)
 
 
 def published(idf: Path, vocabulary: Path) -> WordWeights:
@@ -61,14 +75,31 @@ def published(idf: Path, vocabulary: Path) -> WordWeights:
 
     Raises InputError where the two do not belong together.
     """
-    values = np.load(idf, allow_pickle=False).ravel()
-    indices = read_json(vocabulary)
-    if sorted(indices.values()) != list(range(len(values))):
+    check_regular(idf)
+    damage = (ValueError, EOFError, OSError, zipfile.BadZipFile, tokenize.TokenError, SyntaxError, TypeError)
+    with (
+        reading(idf, "an array of NumPy (idf.npy of the ROME release)", "Download it again.", *damage),
+        idf.open("rb") as stream,
+    ):
+        array = np.load(stream, allow_pickle=False)
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
+        raise InputError(f"{idf}: wanted one array of numbers; found {getattr(array, 'dtype', 'several arrays')}")
+    values, indices = array.ravel().astype(float), read_json(vocabulary)
+    is_complete = isinstance(indices, dict) and all(type(index) is int for index in indices.values())
+    if not is_complete or sorted(indices.values()) != list(range(len(values))):
         raise InputError(
-            f"{vocabulary}: wanted each index from 0 to {len(values) - 1} of {idf} once; found {len(indices)} words "
-            "with other indices. Both files must come from the same download"
+            f"{vocabulary}: wanted words, each with an index from 0 to {len(values) - 1} of {idf} of its own; found "
+            "others. Both files must come from the same download"
         )
-    return WordWeights(words=tuple(sorted(indices, key=indices.__getitem__)), idf=tuple(values.tolist()))
+    return _weights(tuple(sorted(indices, key=indices.__getitem__)), tuple(values.tolist()), idf)
+
+
+def _weights(words: tuple[str, ...], idf: tuple[float, ...], path: Path) -> WordWeights:
+    """The weights that a file holds. Raises InputError naming it where they are none."""
+    try:
+        return WordWeights(words=words, idf=idf)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 def cosines(frequencies: WordWeights, pairs: Sequence[tuple[str, str]]) -> list[float]:

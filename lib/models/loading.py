@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 import transformers
-from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from lib.core.errors import InputError, reading
-from lib.core.files import read_json
+from lib.core.files import check_regular
 from lib.models.architecture import shape
 from lib.models.check import check, reading_of
-from lib.models.manifest import MANIFEST, check_files, weights_folder
+from lib.models.manifest import MANIFEST, check_files, read_manifest, weights_folder
 from lib.models.reading import Reading, record
 from lib.models.sharding import sharded
 from lib.runtime.distributed import SINGLE_PROCESS, Distributed
@@ -40,14 +42,17 @@ def load_tokenizer(base: Path) -> PreTrainedTokenizerBase:
     """
     check_files(base, weights=False)
     tokenizer = _read_tokenizer(weights_folder(base))
-    if read_json(base / MANIFEST).get("template") == "none":
+    if read_manifest(base).get("template") == "none":
         tokenizer.chat_template = None
     return tokenizer
 
 
 def load_shape(base: Path) -> str:
     """What editors' presets know the model by (lib.models.architecture.shape), without loading its weights."""
-    return shape(AutoConfig.from_pretrained(weights_folder(base), local_files_only=True))
+    folder = weights_folder(base)
+    with _reading_model(folder):
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    return shape(config)
 
 
 def load_model(
@@ -64,7 +69,7 @@ def load_model(
     folder = weights_folder(base)
     if distributed.is_main:
         check_files(base, weights=True)
-    dtype = dtype or dtype_on(where, read_json(base / MANIFEST)["dtype"])
+    dtype = dtype or dtype_on(where, read_manifest(base)["dtype"])
     model = (
         sharded(lambda: _read(folder, dtype), where, distributed)
         if distributed.sharded
@@ -102,7 +107,9 @@ def load_writer(folder: Path, where: torch.device) -> tuple[PreTrainedModel, Pre
 
 def _read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     """A tokenizer out of a folder. Raises InputError where it has no end-of-text token: texts are ended with it."""
-    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    with _reading_model(folder):
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        tokenizer("")  # a setting of another type is noticed at the first text
     if tokenizer.eos_token_id is None:
         raise InputError(
             f"{folder}: wanted a tokenizer with an end-of-text token, which ends what is trained and written; found "
@@ -111,9 +118,25 @@ def _read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
+@contextmanager
+def _reading_model(folder: Path) -> Iterator[None]:
+    """Within it, whatever transformers raises for a folder that it cannot read is an InputError, of the JSON file that
+    is damaged where one is.
+    """
+    try:
+        with reading(folder, "a model as transformers stores it", REMEDY, Exception):
+            yield
+    except InputError:
+        for path in sorted(folder.glob("*.json")):
+            check_regular(path)
+            with reading(path, "JSON", REMEDY, ValueError, RecursionError):
+                json.loads(path.read_text(encoding="utf-8"))
+        raise
+
+
 def _read(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
     """A model out of a folder with safetensors, frozen."""
-    with quiet_transformers(), reading(folder, "a model as transformers stores it", REMEDY, SafetensorError, OSError):
+    with quiet_transformers(), _reading_model(folder):
         model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
             folder, dtype=dtype, local_files_only=True, use_safetensors=True
         )

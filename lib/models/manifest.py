@@ -7,16 +7,38 @@ local folder where it is; what had to be converted (GGUF, *.bin) is in the cache
 
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any, Literal
 
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError
+from pydantic import Field
 
 from lib.core import cache
-from lib.core.files import read_json, refuse_changed
+from lib.core.files import read_object, refuse_changed
+from lib.core.section import Section, check
 
 MANIFEST = "manifest.json"
 HUB_FILES = ("*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "tokenizer*",
              "vocab*", "merges.txt", "special_tokens_map.json", "added_tokens.json", "chat_template*")  # fmt: skip
+
+
+class Manifest(Section):
+    """What manifest.json says."""
+
+    source: Literal["tiny", "hub", "folder", "wheel", "gguf"] = Field(description="as in the model's preset")
+    name: str = Field(description="as in the model's preset")
+    revision: str | None = Field(default=None, description="as in the model's preset")
+    dtype: Literal["float32", "bfloat16", "float16"] = Field(default="float32", description="as in the model's preset")
+    template: Literal["auto", "none"] = Field(default="auto", description="as in the model's preset")
+    conversion: str | None = Field(
+        default=None, pattern=r"^[\w.-]+$", description="the key of a model that was converted, else null"
+    )
+    files: dict[str, str] = Field(default={}, description="SHA-256 of the model's files, by name")
+
+
+def read_manifest(base: Path) -> dict[str, Any]:
+    """The values of the manifest in `base`, checked. Raises InputError naming a key that is wrong."""
+    return check(read_object(base / MANIFEST), Manifest, str(base / MANIFEST)).model_dump()
 
 
 def weights_folder(base: Path) -> Path:
@@ -24,7 +46,7 @@ def weights_folder(base: Path) -> Path:
 
     Raises FileNotFoundError where they are not on this machine: stage `base` fetches them.
     """
-    manifest = read_json(base / MANIFEST)
+    manifest = read_manifest(base)
     remedy = "run `dvc repro --force --single-item base` on this machine to fetch it"
     if manifest.get("conversion"):
         folder = conversion_folder(manifest["conversion"])
@@ -52,7 +74,7 @@ def check_files(base: Path, *, weights: bool) -> None:
         base: the folder of stage `base`.
         weights: whether to look at *.safetensors too, which takes about a second a gigabyte.
     """
-    manifest = read_json(base / MANIFEST)
+    manifest = read_manifest(base)
     if manifest["source"] == "hub" and not manifest.get("conversion"):
         return
     hashes = {

@@ -4,9 +4,7 @@ Such a file is a pickle, which may run anything that its author liked. torch.loa
 nothing else, and refuses the rest.
 """
 
-import json
 import logging
-import pickle
 import shutil
 import zipfile
 from collections.abc import Iterator
@@ -16,8 +14,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from lib.core.errors import InputError
-from lib.core.files import put_in_place, write_json
+from lib.core.errors import InputError, reading
+from lib.core.files import check_regular, put_in_place, read_object, write_json
 from lib.models.manifest import HUB_FILES
 from lib.runtime.tensors import saving
 
@@ -43,7 +41,7 @@ def convert(folder: Path, target: Path) -> None:
             with saving(target):
                 save_file(dict(_tensors(file)), unfinished / _renamed(file.name), metadata={"format": "pt"})
         if (index := folder / BIN_FILES[1]).is_file():
-            parts = json.loads(index.read_text())
+            parts = read_object(index)
             parts["weight_map"] = {name: _renamed(file) for name, file in parts["weight_map"].items()}
             write_json(unfinished / "model.safetensors.index.json", parts)
         for file in {file for pattern in HUB_FILES for file in folder.glob(pattern) if file.is_file()}:
@@ -56,13 +54,10 @@ def convert(folder: Path, target: Path) -> None:
 
 def _tensors(file: Path) -> Iterator[tuple[str, Tensor]]:
     """The file's tensors by name; of several that share memory (tied ones) all but the first are copies."""
-    try:
+    check_regular(file)
+    remedy = "It is not loaded any other way: give a model that is published as *.safetensors."
+    with reading(file, "tensors alone, as torch.load(weights_only=True) reads them", remedy, Exception):
         weights = torch.load(file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file))
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise InputError(
-            f"{file}: wanted tensors alone; torch.load(weights_only=True) refuses the file ({error}). It is not "
-            "loaded any other way: give a model that is published as *.safetensors."
-        ) from error
     if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
         raise InputError(f"{file}: wanted tensors by their names; found {type(weights).__name__} with other values")
     memory: set[int] = set()

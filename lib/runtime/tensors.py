@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from lib.core.errors import reading, writing
-from lib.core.files import REPRODUCE, put_in_place
+from lib.core.files import REPRODUCE, check_regular, put_in_place
 
 CONTENT = "tensors in safetensors format"
 REMOVE = "Remove it: the work starts anew."
@@ -55,6 +55,7 @@ def saving(path: Path) -> Iterator[None]:
 
 def load_tensors(path: Path, remedy: str = REPRODUCE) -> dict[str, Tensor]:
     """The tensors of a file, by name. Raises InputError with `remedy`, a sentence, where the file is damaged."""
+    check_regular(path)
     with reading(path, CONTENT, remedy, SafetensorError):
         tensors: dict[str, Tensor] = load_file(path)
     return tensors
@@ -66,5 +67,6 @@ def open_tensors(path: Path, remedy: str = REPRODUCE, device: str = "cpu") -> It
 
     Raises InputError with `remedy`, a sentence, where the file is damaged.
     """
+    check_regular(path)
     with reading(path, CONTENT, remedy, SafetensorError), safe_open(path, framework="pt", device=device) as stored:
         yield stored

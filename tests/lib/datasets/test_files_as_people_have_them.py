@@ -138,6 +138,7 @@ def test_lists_of_counterfact_may_be_null_or_nested(as_json: Callable[..., Path]
     assert loaded.notes_of["facts.json"] == [
         "neighborhood_prompts: null was read as an empty list (1 row, the first on line 1)",
         "paraphrase_prompts: a list inside the list was taken apart (1 row, the first on line 2)",
+        "field 'requested_rewrite.target_true.id' ignored",
     ]
 
 
