@@ -26,9 +26,9 @@ def main(options: argparse.Namespace) -> None:
         relaunch("stages.base", sys.argv[1:])
     with process_group() as processes:
         model = loading.load_model(options.model, device(), processes)
-        requests, pool = read(options.requests, Request), read(options.pool, Fact)
-        check_texts(model, loading.load_tokenizer(options.model), requests, pool)
         if processes.is_main:
+            requests, pool = read(options.requests, Request), read(options.pool, Fact)
+            check_texts(model, loading.load_tokenizer(options.model), requests, pool)
             write_json(options.metrics, {"parameters": sum(parameter.numel() for parameter in model.parameters())})
 
 

@@ -12,6 +12,7 @@ from lib.core.errors import InputError
 from lib.core.params import Scoring
 from lib.core.records import EvaluationPrompt, Request, Text, TextNll, scored_on
 from lib.core.tables import read, write
+from lib.core.texts import identity, same
 from lib.edits.apply import applied
 from lib.edits.edit import Edit
 from lib.metrics import consistency
@@ -163,14 +164,14 @@ def _joined(first: Path, second: Path, keys: list[str], values: list[str]) -> pl
 def scored_together(requests: Sequence[Request], later: Sequence[Request]) -> list[Request]:
     """The requests of two edits, those of `later` under ids that are free.
 
-    Raises InputError where both change one prompt to different objects.
+    Prompts and objects are compared by their words, as lib.data.edits compares those of one file. Raises InputError
+    where both change one prompt to different objects.
     """
-    targets = {request.prompt: request.target_new for request in requests}
+    targets = {identity(request.prompt): request.target_new for request in requests}
     for request in later:
-        if targets.get(request.prompt, request.target_new) != request.target_new:
-            raise InputError(
-                f"{request.prompt!r}: one edit makes it {targets[request.prompt]!r}, the other {request.target_new!r}"
-            )
+        target = targets.get(identity(request.prompt), request.target_new)
+        if not same(target, request.target_new):
+            raise InputError(f"{request.prompt!r}: one edit makes it {target!r}, the other {request.target_new!r}")
     taken = {request.request_id for request in requests}
     renamed = []
     for request in later:

@@ -7,6 +7,7 @@ from itertools import islice
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.core.errors import InputError
+from lib.core.joins import Separator
 from lib.core.records import Fact, Request
 from lib.models.check import reading_of
 from lib.models.packing import Item
@@ -16,8 +17,8 @@ from lib.scoring.prompts import scored_prompts
 
 _TEXTS = 1024
 """Encoded together."""
-Text = tuple[str, str, Sequence[str]]
-"""What it is ("edit e1"), prompt, targets."""
+Text = tuple[str, str, Sequence[str], Separator | None]
+"""What it is ("edit e1"), prompt, targets, and what the file says stands between them."""
 
 
 def check_texts(
@@ -55,12 +56,12 @@ def _texts(tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], pool
     template = partial(chat_prompt, tokenizer) if has_template(tokenizer) else None
     for prompt in scored_prompts(requests, {}, template):
         label = f"edit {prompt.request_id}, {prompt.kind} prompt {prompt.prompt[:60]!r}"
-        yield label, prompt.prompt, [target for _, target in prompt.targets]
+        yield label, prompt.prompt, [target for _, target in prompt.targets], prompt.separator
     for fact in pool:
-        yield f"fact {fact.fact_id} of the pool, prompt {fact.prompt[:60]!r}", fact.prompt, [fact.target]
+        yield f"fact {fact.fact_id} of the pool, prompt {fact.prompt[:60]!r}", fact.prompt, [fact.target], None
 
 
 def _encoded(tokenizer: PreTrainedTokenizerBase, texts: Iterator[Text]) -> Iterator[tuple[str, Item]]:
     while part := list(islice(texts, _TEXTS)):
-        items = encode(tokenizer, [prompt for _, prompt, _ in part], [targets for *_, targets in part])
-        yield from zip((label for label, *_ in part), items, strict=True)
+        labels, prompts, targets, separators = zip(*part, strict=True)
+        yield from zip(labels, encode(tokenizer, prompts, targets, separators), strict=True)

@@ -48,3 +48,12 @@ def test_a_tokenizer_without_an_end_of_text_token_is_refused(tmp_path: Path) -> 
     write_json(tmp_path / MANIFEST, {"source": "tiny", "name": "small"})
     with pytest.raises(InputError, match=r"end-of-text token.*Set eos_token in its tokenizer_config\.json"):
         load_tokenizer(tmp_path)
+
+
+def test_a_target_counts_as_it_is_joined_to_its_prompt() -> None:
+    """A byte is a token: 120 of the prompt and 8 of the target are the 128 positions, where no space is between."""
+    request = replace(REQUESTS[0], prompt="a" * 120, target_new="b" * 9, target_true=None, template=None, subject=None)
+    request = replace(request, separator="nothing", paraphrases=(), locality=())
+    check_texts(tiny_model("gpt2"), byte_tokenizer(), [request], [])
+    with pytest.raises(InputError, match="edit e0"):
+        check_texts(tiny_model("gpt2"), byte_tokenizer(), [replace(request, separator="space")], [])
