@@ -4,7 +4,7 @@ A vector (a bias, a norm's weight) counts as a matrix of one column.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -58,9 +58,11 @@ class Measure:
         """What `edit`, the sum of all sessions, changes.
 
         Computed on the model's device in float32, sums and ranks in float64, one weight after another. The singular
-        values are what takes time; those of a low-rank update are cheap.
+        values are what takes time; those of a low-rank update are cheap. Weights come in the model's order, whatever
+        that of the updates, which a stored edit has by name.
         """
-        changes = {path: self._change(path, update) for path, update in edit.updates.items()}
+        paths = [path for path in _paths(self.model) if path in edit.updates]
+        changes = {path: self._change(path, edit.updates[path]) for path in paths}
         return WeightChange(weights=changes, total=_total(list(changes.values()), self.thresholds))
 
     def _change(self, path: str, update: Update) -> Change:
@@ -92,6 +94,13 @@ class Measure:
             return None, largest_singular_value(delta)
         values = singular_values(update if isinstance(update, LowRank) else Dense(delta=delta))
         return numerical_rank(values, update.shape), float(values[0]) if len(values) else 0.0
+
+
+def _paths(model: nn.Module) -> Iterator[str]:
+    """The paths of the modules, and of their parameters, in the model's order."""
+    for path, module in model.named_modules():
+        yield path
+        yield from (f"{path}.{name}".lstrip(".") for name, _ in module.named_parameters(recurse=False))
 
 
 def relative_change(delta: Tensor, weight: Tensor) -> Tensor:

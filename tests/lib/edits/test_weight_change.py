@@ -72,6 +72,14 @@ def test_the_total_is_of_all_weights_and_vectors_count_as_one_column() -> None:
     assert changes.total.entries == 32 + 32 * 128
 
 
+def test_weights_come_in_the_models_order_whatever_that_of_the_updates() -> None:
+    """The fault: a sequential run that went on from a stored session, whose updates are by name, had other rows."""
+    paths = ["model.layers.0.self_attn.q_proj", "model.layers.0.mlp.down_proj", "model.layers.1.mlp.down_proj"]
+    updates = {path: Dense(delta=torch.ones(32, 32 if "attn" in path else 48)) for path in sorted(paths)}
+    assert list(updates) != paths
+    assert list(weight_change(tiny_model("llama"), Edit(updates=updates), THRESHOLDS).weights) == paths
+
+
 def test_an_edit_that_changes_no_weight_changes_nothing() -> None:
     changes = weight_change(tiny_model("llama"), Edit(updates={}, contexts={"a": "b"}), THRESHOLDS)
     assert changes.weights == {}
