@@ -99,7 +99,7 @@ def test_every_group_of_measures_is_a_picture_in_which_each_row_has_a_panel_for_
 
 
 def test_heat_maps_are_of_the_most_changed_matrix_at_every_checkpoint() -> None:
-    small, large = np.full((2, 2), 0.1, dtype=np.float32), np.full((2, 2), 3.0, dtype=np.float32)
+    small, large = np.full((2, 2), 0.1), np.full((2, 2), 3.0)
     maps = {1: {"a": large, "b": small}, 10: {"b": large}, 78: {"a": small, "b": large}}
     checkpoints, end = replace(outcome(), maps=maps), replace(outcome(), maps={78: {"a": large}})
     drawn_maps = most_changed({"ROME": [checkpoints, end], "one batch": [end]})
