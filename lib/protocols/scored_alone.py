@@ -1,7 +1,7 @@
 """Single edits, each scored on its own prompts, measured and dropped; their rows survive a kill, the edits do not."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -56,8 +56,13 @@ class ScoredAlone:
         share = range(len(self.scorer.requests))[processes.rank :: processes.world_size]
         stored = {} if self.carries_on else {index: self._stored(index) for index in share}
         finished = {index: result for index, result in stored.items() if result}
-        finished |= self._made([index for index in share if index not in finished])
+        finished |= self._made(self._unfinished(share, finished))
         return [result for _, result in sorted(processes.all_gather([*finished.items()]), key=lambda pair: pair[0])]
+
+    def _unfinished(self, share: Sequence[int], finished: Mapping[int, SingleEdit]) -> list[int]:
+        """What is made again: whole groups of edits that share passes, for in other company a pass rounds otherwise."""
+        groups = [share[start : start + self.together] for start in range(0, len(share), self.together)]
+        return [index for group in groups if any(index not in finished for index in group) for index in group]
 
     def _made(self, indices: list[int]) -> dict[int, SingleEdit]:
         requests = [self.scorer.requests[index] for index in indices]
