@@ -57,12 +57,12 @@ def test_frequencies_come_back_from_their_file_to_the_bit(tmp_path: Path) -> Non
 
 def test_a_file_that_holds_something_else_is_an_error_that_names_it(tmp_path: Path) -> None:
     (tmp_path / "tfidf.json").write_text("{}")
-    with pytest.raises(ValueError, match=r"tfidf\.json: wanted an object of `words` and `idf`"):
+    with pytest.raises(ValueError, match=r"tfidf\.json: wanted an object of `words`, different texts, and `idf`, numbers"):
         consistency.read(tmp_path / "tfidf.json")
 
 
 def test_a_vocabulary_that_does_not_belong_to_the_idf_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"wanted each index from 0 to 342 .* found 2 words"):
+    with pytest.raises(ValueError, match=r"wanted words, each with an index from 0 to 342 .* found others"):
         published(tmp_path, {"one": 0, "two": 1})
 
 
