@@ -57,7 +57,9 @@ def test_frequencies_come_back_from_their_file_to_the_bit(tmp_path: Path) -> Non
 
 def test_a_file_that_holds_something_else_is_an_error_that_names_it(tmp_path: Path) -> None:
     (tmp_path / "tfidf.json").write_text("{}")
-    with pytest.raises(ValueError, match=r"tfidf\.json: wanted an object of `words`, different texts, and `idf`, numbers"):
+    with pytest.raises(
+        ValueError, match=r"tfidf\.json: wanted an object of `words`, different texts, and `idf`, numbers"
+    ):
         consistency.read(tmp_path / "tfidf.json")
 
 
