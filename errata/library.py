@@ -110,7 +110,8 @@ def fix(
     Raises InputError where a fact, a name, or the fit of the preset's adapter to the model is wrong.
     """
     values = params.preset("models", preset, params.Model)
-    train = params.with_recipe(params.section("train", params.Train), values.train).model_copy(update={"seed": seed})
+    unresolved = params.section("train", params.Train)
+    train = params.with_recipe(unresolved, values.train).model_copy(update={"seed": seed})
     values = params.with_held_lora(values, train)
     loaded = _loaded(facts, pool, pool_limit)
     if needs(editor_name).second_moments or needs(editor_name).hypernet:
@@ -121,8 +122,7 @@ def fix(
         paraphrases=_paraphrases(model, tokenizer, loaded.requests),
         neighbors=_neighbors(model, tokenizer, loaded, seed),
         lora=values.lora, train=train, held=held, pool=loaded.pool,
-        least_steps=params.least_steps(params.section("train", params.Train), values.train),
-        most_steps=params.most_steps(params.section("train", params.Train), values.train),
+        **params.step_limits(unresolved, values.train),
         texts=[text.text for text in loaded.text if text.split == "train"] if held or train.text else [],
         distributed=Distributed(), progress=lambda steps: steps, checkpoints=None, record=lambda steps: None,
     )  # fmt: skip

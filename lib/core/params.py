@@ -25,8 +25,7 @@ from lib.core.presets import (
     Tiny,
     Wheel,
     Wheels,
-    least_steps,
-    most_steps,
+    step_limits,
     with_held_lora,
     with_limit,
     with_method,
@@ -92,13 +91,12 @@ __all__ = [
     "Wheels",
     "check",
     "did_you_mean",
-    "least_steps",
-    "most_steps",
     "preset",
     "presets",
     "presets_in_use",
     "read_params",
     "section",
+    "step_limits",
     "with_held_lora",
     "with_limit",
     "with_method",
@@ -142,13 +140,7 @@ def presets(group: str) -> list[str]:
 
 def preset(group: str, name: str, kind: type[S]) -> S:
     """The preset configs/<group>/<name>.yaml, checked. Raises InputError with the nearest name where there is none."""
-    path = PRESETS / group / f"{name}.yaml"
-    if not path.is_file():
-        available = presets(group)
-        raise InputError(
-            f"{group[:-1]}: wanted one of {', '.join(available)}; found {name!r}{did_you_mean(name, available)}"
-        )
-    values = read_params(path)
+    values = _preset_values(group, name, f"{group[:-1]}: wanted")
     return check(with_recipe_file(values) if group == "models" else values, kind, f"configs/{group}/{name}.yaml")
 
 
@@ -157,14 +149,16 @@ def with_recipe_file(model: Mapping[str, Any]) -> dict[str, Any]:
     train = model.get("train")
     if not isinstance(train, dict) or not isinstance(train.get("held"), str):
         return dict(model)
-    name = train["held"]
-    if name not in presets("recipes"):
-        available = presets("recipes")
-        raise InputError(
-            f"train.held: wanted a recipe, null, or one of {', '.join(available)}; found {name!r}"
-            f"{did_you_mean(name, available)}"
-        )
-    return {**model, "train": {**train, "held": read_params(PRESETS / "recipes" / f"{name}.yaml")}}
+    recipe = _preset_values("recipes", train["held"], "train.held: wanted a recipe, null, or")
+    return {**model, "train": {**train, "held": recipe}}
+
+
+def _preset_values(group: str, name: str, message: str) -> dict[str, Any]:
+    """The values of configs/<group>/<name>.yaml. Raises InputError with the nearest name where there is none."""
+    available = presets(group)
+    if name not in available:
+        raise InputError(f"{message} one of {', '.join(available)}; found {name!r}{did_you_mean(name, available)}")
+    return read_params(PRESETS / group / f"{name}.yaml")
 
 
 def presets_in_use(named: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

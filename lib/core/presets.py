@@ -2,7 +2,7 @@
 
 import math
 from pathlib import PurePath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypedDict
 
 from pydantic import Field
 
@@ -30,13 +30,15 @@ class Lora(Section):
         description="the same as shares of the model's depth, where layers is null; null = all",
     )
 
-    def blocks(self, count: int) -> tuple[int, int] | None:
-        """The first and the last block that is adapted, of so many; None = all of them."""
-        if self.layers is not None:
-            return self.layers[0], self.layers[1]
-        if self.depth is None:
-            return None
-        first, last = (min(count - 1, round(share * count)) for share in self.depth)
+    @property
+    def is_everywhere(self) -> bool:
+        """Whether the modules of all blocks get one."""
+        return self.layers is None and self.depth is None
+
+    def blocks(self, count: int) -> tuple[int, int]:
+        """The first and the last block that is adapted, of so many."""
+        shares = self.depth or (0, 1)
+        first, last = self.layers or (min(count - 1, round(share * count)) for share in shares)
         return first, last
 
 
@@ -258,22 +260,26 @@ def with_pool(own: Own, model: Model) -> Own:
     return own.model_copy(update={"pool": "world" if model.source == "tiny" else "almanac"})
 
 
-def least_steps(train: Train, recipe: Recipe) -> int:
-    """Optimiser steps that are made at least; `train` as params.yaml has it, for it is `auto` alone that asks for more.
+class StepLimits(TypedDict):
+    """How many optimiser steps a training makes."""
 
-    A recipe's epochs are those of its paper's thousands of pairs, of which a few edits would be a few steps.
+    least_steps: int
+    most_steps: int | None
+    """None = as many as epochs and batch size make."""
+
+
+def step_limits(train: Train, recipe: Recipe) -> StepLimits:
+    """At least, and at most; `train` as params.yaml has it, for it is `auto` alone that has limits.
+
+    A recipe's epochs are those of its paper's thousands of pairs, of which a few edits would be a few steps; with the
+    objective held many edits get larger batches in place of more steps, where the batch size is `auto` as well.
     """
     if train.epochs != "auto":
-        return 1
-    held = with_recipe(train, recipe).objective == "held"
-    return recipe.held.least_steps if held and recipe.held is not None else recipe.least_steps
-
-
-def most_steps(train: Train, recipe: Recipe) -> int | None:
-    """Optimiser steps that are made at most, of larger batches; None = as many as epochs and batch size make."""
-    if train.epochs != "auto" or train.batch_size != "auto" or recipe.held is None:
-        return None
-    return recipe.held.most_steps if with_recipe(train, recipe).objective == "held" else None
+        return {"least_steps": 1, "most_steps": None}
+    held = recipe.held if with_recipe(train, recipe).objective == "held" else None
+    if held is None:
+        return {"least_steps": recipe.least_steps, "most_steps": None}
+    return {"least_steps": held.least_steps, "most_steps": held.most_steps if train.batch_size == "auto" else None}
 
 
 def with_recipe(train: Train, recipe: Recipe) -> Train:

@@ -109,10 +109,10 @@ def target_modules(model: nn.Module, lora: Lora) -> dict[str, nn.Module]:
             f"it has {', '.join(sorted(names))}"
         )
     adapted = {path: module for path, module in adaptable.items() if path.rpartition(".")[2] in lora.targets}
-    if lora.layers is None and lora.depth is None:
+    if lora.is_everywhere:
         return adapted
     arch = architecture(model)
-    first, last = lora.blocks(arch.layers(model)) or (0, arch.layers(model) - 1)
+    first, last = lora.blocks(arch.layers(model))
     if not 0 <= first <= last < arch.layers(model):
         raise InputError(f"lora.layers: wanted blocks from 0 to {arch.layers(model) - 1}; found {first} to {last}")
     blocks = tuple(f"{arch.block(layer)}." for layer in range(first, last + 1))
@@ -151,7 +151,7 @@ def save_adapter(
         r=rank,
         lora_alpha=int(alpha) if float(alpha).is_integer() else alpha,
         lora_dropout=0.0,
-        target_modules=sorted(lora.targets if lora.layers is None and lora.depth is None else updates),
+        target_modules=sorted(lora.targets if lora.is_everywhere else updates),
         fan_in_fan_out=any(isinstance(model.get_submodule(path), Conv1D) for path in updates),
         task_type=TaskType.CAUSAL_LM,
         inference_mode=True,

@@ -49,7 +49,7 @@ def editing(
             _logger.info(line)
     held = preset.train.held if train.objective == "held" else None
     lora = params.with_held_lora(preset, train).lora
-    steps = {name: getattr(params, name)(root.train, preset.train) for name in ("least_steps", "most_steps")}
+    steps = params.step_limits(root.train, preset.train)
     key = fingerprint(
         held=held.model_dump() if held else None,
         **steps, train=train.model_dump(), lora=lora.model_dump(),

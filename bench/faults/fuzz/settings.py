@@ -95,7 +95,7 @@ def _read(folder: Path) -> None:
         (
             params.with_method(root.para, train),
             params.with_held_lora(model, train),
-            params.least_steps(root.train, model.train),
+            params.step_limits(root.train, model.train),
         )
         _facts(root, values, own)
         params.presets_in_use(params.read_params(params.PARAMS_FILE))

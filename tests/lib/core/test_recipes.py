@@ -52,7 +52,7 @@ def test_steps_have_a_limit_only_where_auto_chooses_them(train: dict[str, Any], 
     recipe = params.preset("models", "smollm2-135m", params.Model).train
     held = RECIPE.model_copy(update={"most_steps": 120})
     settings = params.section("train", params.Train).model_copy(update=train)
-    assert params.most_steps(settings, recipe.model_copy(update={"held": held})) == steps
+    assert params.step_limits(settings, recipe.model_copy(update={"held": held}))["most_steps"] == steps
 
 
 @pytest.mark.parametrize(
