@@ -42,7 +42,7 @@ def _tab_separated(path: Path) -> list[Mapping[str, Any]]:
     text = decoded(path)
     records: list[Mapping[str, Any]] = []
     header: list[str] = []
-    for line, cells in _plain_rows(text) if text.startswith("index\t") else csv_rows.rows(text, Notes(), "\t"):
+    for line, cells in plain_rows(text) if text.startswith("index\t") else csv_rows.rows(text, Notes(), "\t"):
         if isinstance(cells, RowError):
             raise InputError(f"{path}: line {line}: {cells.reason}. Put the published file in its place.")
         header = header or cells
@@ -57,7 +57,7 @@ def _tab_separated(path: Path) -> list[Mapping[str, Any]]:
     return records[1:]
 
 
-def _plain_rows(text: str) -> Iterator[tuple[int, list[str]]]:
+def plain_rows(text: str) -> Iterator[tuple[int, list[str]]]:
     """The cells of every line that is not blank."""
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():

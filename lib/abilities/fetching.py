@@ -10,13 +10,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from lib.abilities.documents import documents, rows
-from lib.core.errors import InputError
-from lib.core.files import put_in_place
+from lib.abilities.documents import documents, plain_rows, rows
+from lib.core.errors import InputError, reading
+from lib.core.files import replacing
 from lib.core.presets import SourceFile
 from lib.core.section import Section
-from lib.data.archives import check_bounds
+from lib.data.archives import DAMAGE, check_bounds
 from lib.data.sources import resolve
+from lib.data.wheels import REMEDY
 
 
 class TaskFile(Section):
@@ -45,10 +46,10 @@ def fetch(task: TaskFile, folder: Path) -> Path:
     source = resolve({"task": task.source}, folder)["task"]
     path = folder / task.file
     if source.path != path:
-        folder.mkdir(parents=True, exist_ok=True)
-        unfinished = folder / f".{task.file}.unfinished"
-        unfinished.write_bytes(_CONVERSIONS[task.convert](source.path, task.member or ""))
-        put_in_place(unfinished, path)
+        with reading(source.path, f"what {task.file} is made of", REMEDY, *DAMAGE):
+            content = _CONVERSIONS[task.convert](source.path, task.member or "")
+        with replacing(path) as unfinished:
+            unfinished.write_bytes(content)
     return path
 
 
@@ -76,9 +77,8 @@ def _member(download: Path, member: str) -> bytes:
 
 def _table(download: Path, member: str) -> bytes:
     """A table of the archive, its first line the names of the columns, none quoted, as a JSON array of objects."""
-    text = _member(download, member).decode().replace("\r\n", "\n")
-    names, *lines = (line.split("\t") for line in text.split("\n") if line)
-    return _json([dict(zip(names, line, strict=True)) for line in lines])
+    names, *rows_of_cells = (cells for _, cells in plain_rows(_member(download, member).decode()))
+    return _json([dict(zip(names, cells, strict=True)) for cells in rows_of_cells])
 
 
 def _lines(download: Path, member: str) -> bytes:

@@ -7,6 +7,7 @@ import json
 import logging
 import math
 import os
+import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -64,6 +65,21 @@ def replacing(target: Path) -> Iterator[Path]:
         raise
 
 
+@contextmanager
+def replacing_folder(target: Path) -> Iterator[Path]:
+    """An empty folder that becomes `target` when the block ends, in the place of one that is there, and is gone where
+    that fails."""
+    unfinished = target.with_name(f".{target.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    try:
+        yield unfinished
+        shutil.rmtree(target, ignore_errors=True)
+        put_in_place(unfinished, target)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
     """Write sorted JSON, whole or not at all. Raises ValueError where a number is NaN or infinite."""
     text = json.dumps(values, indent=2, sort_keys=True, allow_nan=False) + "\n"
@@ -79,10 +95,10 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, An
         writer.writerows(rows)
 
 
-def read_json(path: Path) -> Any:
-    """The values of a JSON file. Raises InputError naming a file that is damaged, or no file."""
+def read_json(path: Path, remedy: str = REPRODUCE) -> Any:
+    """The values of a JSON file. Raises InputError with `remedy`, a sentence, where it is damaged, or no file."""
     check_regular(path)
-    with reading(path, "JSON", REPRODUCE, ValueError, RecursionError):
+    with reading(path, "JSON", remedy, ValueError, RecursionError):
         return json.loads(path.read_text(encoding="utf-8"))
 
 

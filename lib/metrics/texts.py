@@ -4,7 +4,7 @@ Each function returns one row for every edit, time and session that it has rows 
 records, to which its `joined` adds them. A value is a mean over the edit's prompts of a kind.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -64,8 +64,7 @@ def of_greedy(generations: pl.DataFrame, edits: pl.DataFrame) -> pl.DataFrame:
         "answered": [answers(text, target) for text, target in pairs],
     }
     rows = greedy.with_columns(pl.Series(name, values, dtype=pl.Float64) * 100 for name, values in measures.items())
-    rows = rows.sort(*RECORD, "prompt_index")  # a sum's last digit depends on the order
-    return rows.group_by(RECORD, maintain_order=True).agg(pl.col([*measures]).mean())
+    return _means(rows, RECORD, measures)
 
 
 def of_passages(generations: pl.DataFrame, edits: pl.DataFrame, frequencies: WordWeights) -> pl.DataFrame:
@@ -89,7 +88,10 @@ def of_passages(generations: pl.DataFrame, edits: pl.DataFrame, frequencies: Wor
 def kl(divergences: pl.DataFrame) -> pl.DataFrame:
     """The mean KL to the unedited model over an edit's locality prompts, in nats; `divergences` are records'."""
     about: dict[str, Any] = {"when": pl.lit("after"), "kind": pl.lit("locality")}
-    edits = divergences.sort("session", "request_id", "prompt_index").group_by(
-        "session", "request_id", maintain_order=True
-    )
-    return edits.agg(pl.col("kl").mean()).with_columns(**about)
+    return _means(divergences, ("session", "request_id"), ["kl"]).with_columns(**about)
+
+
+def _means(rows: pl.DataFrame, keys: Sequence[str], measures: Iterable[str]) -> pl.DataFrame:
+    """The means over the prompts of each group, always in one order: a sum's last digit depends on it."""
+    groups = rows.sort(*keys, "prompt_index").group_by(*keys, maintain_order=True)
+    return groups.agg(pl.col([*measures]).mean())

@@ -8,7 +8,6 @@ Gemma without BOS writes "the the the".
 
 import io
 import logging
-import shutil
 import struct
 import sys
 from collections.abc import Iterator, Mapping
@@ -21,7 +20,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 from transformers.integrations.gguf import read_gguf_metadata
 
 from lib.core.errors import InputError
-from lib.core.files import put_in_place
+from lib.core.files import replacing_folder
 from lib.models.loading import quiet_transformers
 from lib.runtime.tensors import saving
 
@@ -87,19 +86,13 @@ def convert(file: Path, folder: Path) -> None:
     """
     metadata = read_metadata(file)
     logging.getLogger(__name__).info("reading %s and storing it as float32 safetensors, once", file.name)
-    unfinished = folder.with_name(f".{folder.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    try:
+    with replacing_folder(folder) as unfinished:
         with quiet_transformers(), _bars_on_a_terminal_alone(), saving(folder):
             model, tokenizer = _read(file, str(metadata["general.architecture"]))
             token = _set_beginning(tokenizer, begins_with(metadata), file)
             model.save_pretrained(unfinished)
             tokenizer.save_pretrained(unfinished)
         _check_beginning(AutoTokenizer.from_pretrained(unfinished, local_files_only=True), token, file)
-        shutil.rmtree(folder, ignore_errors=True)
-        put_in_place(unfinished, folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _read(file: Path, architecture: str) -> tuple[Any, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ import transformers
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from lib.core.errors import InputError, reading
-from lib.core.files import check_regular
+from lib.core.files import read_json
 from lib.models.architecture import shape
 from lib.models.check import check, reading_of
 from lib.models.manifest import MANIFEST, check_files, read_manifest, weights_folder
@@ -128,9 +127,7 @@ def _reading_model(folder: Path) -> Iterator[None]:
             yield
     except InputError:
         for path in sorted(folder.glob("*.json")):
-            check_regular(path)
-            with reading(path, "JSON", REMEDY, ValueError, RecursionError):
-                json.loads(path.read_text(encoding="utf-8"))
+            read_json(path, REMEDY)
         raise
 
 

@@ -7,7 +7,7 @@ local folder where it is; what had to be converted (GGUF, *.bin) is in the cache
 
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError
@@ -15,6 +15,7 @@ from pydantic import Field
 
 from lib.core import cache
 from lib.core.files import read_object, refuse_changed
+from lib.core.presets import ModelDtype, ModelSource, ModelTemplate
 from lib.core.section import Section, check
 
 MANIFEST = "manifest.json"
@@ -25,11 +26,11 @@ HUB_FILES = ("*.safetensors", "*.safetensors.index.json", "config.json", "genera
 class Manifest(Section):
     """What manifest.json says."""
 
-    source: Literal["tiny", "hub", "folder", "wheel", "gguf"] = Field(description="as in the model's preset")
+    source: ModelSource = Field(description="as in the model's preset")
     name: str = Field(description="as in the model's preset")
     revision: str | None = Field(default=None, description="as in the model's preset")
-    dtype: Literal["float32", "bfloat16", "float16"] = Field(default="float32", description="as in the model's preset")
-    template: Literal["auto", "none"] = Field(default="auto", description="as in the model's preset")
+    dtype: ModelDtype = Field(default="float32", description="as in the model's preset")
+    template: ModelTemplate = Field(default="auto", description="as in the model's preset")
     conversion: str | None = Field(
         default=None, pattern=r"^[\w.-]+$", description="the key of a model that was converted, else null"
     )

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from lib.core.errors import InputError, reading
-from lib.core.files import check_regular, put_in_place, read_object, write_json
+from lib.core.files import check_regular, read_object, replacing_folder, write_json
 from lib.models.manifest import HUB_FILES
 from lib.runtime.tensors import saving
 
@@ -32,10 +32,7 @@ def convert(folder: Path, target: Path) -> None:
 
     `target` appears whole or not at all. Raises InputError where a file holds anything but tensors by their names.
     """
-    unfinished = target.with_name(f".{target.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    try:
+    with replacing_folder(target) as unfinished:
         for file in checkpoints(folder):
             logging.getLogger(__name__).info("storing %s as safetensors, once", file.name)
             with saving(target):
@@ -46,10 +43,6 @@ def convert(folder: Path, target: Path) -> None:
             write_json(unfinished / "model.safetensors.index.json", parts)
         for file in {file for pattern in HUB_FILES for file in folder.glob(pattern) if file.is_file()}:
             shutil.copyfile(file, unfinished / file.name)
-        shutil.rmtree(target, ignore_errors=True)
-        put_in_place(unfinished, target)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _tensors(file: Path) -> Iterator[tuple[str, Tensor]]:

@@ -1,12 +1,11 @@
 """Single edits, each scored on its own prompts, measured and dropped; their rows survive a kill, the edits do not."""
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lib.core.files import check_hashes, newest_sound, put_in_place, read_json, write_hashes, write_json
+from lib.core.files import check_hashes, newest_sound, read_json, replacing_folder, write_hashes, write_json
 from lib.core.records import Divergence, Generation, Score
 from lib.core.run import progress
 from lib.core.tables import read
@@ -93,13 +92,10 @@ class ScoredAlone:
     def _store(self, index: int, result: SingleEdit) -> None:
         if self.scorer.distributed.sharded and not self.scorer.distributed.is_main:
             return
-        folder, unfinished = self._folder_of(index), self.folder / f"unfinished-{index:08d}"
-        shutil.rmtree(unfinished, ignore_errors=True)
-        result.tables.write(*(unfinished / f"{name}.parquet" for name in _TABLES))
-        write_json(unfinished / _CHANGE, {"change": result.change})
-        write_hashes(unfinished)
-        shutil.rmtree(folder, ignore_errors=True)
-        put_in_place(unfinished, folder)
+        with replacing_folder(self._folder_of(index)) as unfinished:
+            result.tables.write(*(unfinished / f"{name}.parquet" for name in _TABLES))
+            write_json(unfinished / _CHANGE, {"change": result.change})
+            write_hashes(unfinished)
 
     def _stored(self, index: int) -> SingleEdit | None:
         """What an earlier run stored of this request's edit; None where there is nothing, or it is damaged."""

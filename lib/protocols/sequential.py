@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from lib.core.errors import InputError
-from lib.core.files import check_hashes, newest_sound, put_in_place, read_json, write_hashes, write_json
+from lib.core.files import check_hashes, newest_sound, read_json, replacing_folder, write_hashes, write_json
 from lib.core.params import Protocol
 from lib.core.records import Request
 from lib.edits.edit import Edit, compose
@@ -105,14 +105,10 @@ def checkpoint_numbers(protocol: Protocol, edits: int) -> list[int]:
 
 
 def _store(folder: Path, done: int, edit: Edit, steps: Sequence[Step]) -> None:
-    unfinished = folder / "unfinished-session"
-    shutil.rmtree(unfinished, ignore_errors=True)
-    write_edit(edit, unfinished)
-    write_json(unfinished / _STEPS, {"steps": [asdict(step) for step in steps]})
-    write_hashes(unfinished)
-    target = _session_of(folder, done)
-    shutil.rmtree(target, ignore_errors=True)
-    put_in_place(unfinished, target)
+    with replacing_folder(_session_of(folder, done)) as unfinished:
+        write_edit(edit, unfinished)
+        write_json(unfinished / _STEPS, {"steps": [asdict(step) for step in steps]})
+        write_hashes(unfinished)
 
 
 def _session_of(folder: Path, done: int) -> Path:
