@@ -1,6 +1,6 @@
 """An Edit in force while a block lasts, undone to the bit: the only code that applies one to a model."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -11,6 +11,7 @@ from transformers.pytorch_utils import Conv1D
 from lib.core.errors import InputError
 from lib.edits.edit import Edit
 from lib.edits.updates import LowRank, Update, Vector, check_finite
+from lib.models.hooks import hooked
 from lib.models.sharding import is_sharded, whole
 
 _HALF = (torch.bfloat16, torch.float16)
@@ -114,7 +115,7 @@ def low_rank_branch(
             inner = right.mT[torch.arange(len(right), device=right.device)[:, None], inputs[0]]
         return output + scale * (inner @ left.mT)
 
-    with _hooked(module, add):
+    with hooked(module, add):
         yield
 
 
@@ -128,22 +129,12 @@ def _beside(module: nn.Module, delta: Tensor) -> Iterator[None]:
             return output + nn.functional.embedding(inputs[0], delta.T)
         return output + inputs[0] @ delta.mT
 
-    with _hooked(module, add):
+    with hooked(module, add):
         yield
 
 
 def _beside_bias(module: nn.Module, shift: Tensor) -> AbstractContextManager[None]:
-    return _hooked(module, lambda _, __, output: output + shift.to(output))
-
-
-@contextmanager
-def _hooked(module: nn.Module, add: Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor]) -> Iterator[None]:
-    """Within it, the module's output is what `add` makes of it."""
-    handle = module.register_forward_hook(add)
-    try:
-        yield
-    finally:
-        handle.remove()
+    return hooked(module, lambda _, __, output: output + shift.to(output))
 
 
 @contextmanager

@@ -87,6 +87,11 @@ def with_offsets(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[list[in
     )
 
 
+def tokens_within(offsets: Sequence[tuple[int, int]], start: int, end: int) -> list[int]:
+    """Which tokens stand for a character from `start` to before `end`, by what `with_offsets` says of each."""
+    return [number for number, (first, last) in enumerate(offsets) if max(first, start) < min(last, end)]
+
+
 def word_parts(tokenizer: PreTrainedTokenizerBase, size: int) -> Tensor:
     """Which tokens go on with the word that is before them: [size] bool.
 

@@ -5,7 +5,7 @@ for linear modules; a whole block (norms, attention) is trained one edit at a ti
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +30,7 @@ from lib.methods.fine_tuning.loop import (
     training_items,
 )
 from lib.models.check import packed_for
+from lib.models.hooks import hooked
 from lib.models.likelihood import token_nll
 from lib.models.packing import Item, batches, side_by_side
 
@@ -104,8 +105,7 @@ def _computing_with(model: nn.Module, values: Sequence[Values]) -> Iterator[None
         yield
 
 
-@contextmanager
-def _by_row(module: nn.Module, weights: Tensor, biases: Tensor | None) -> Iterator[None]:
+def _by_row(module: nn.Module, weights: Tensor, biases: Tensor | None) -> AbstractContextManager[None]:
     """Within it, `module` maps row i of its input [b, t, d_in] with weights[i] (as it stores its own) and biases[i]."""
     turned = weights if isinstance(module, Conv1D) else weights.mT  # [b, d_in, d_out]
 
@@ -113,8 +113,4 @@ def _by_row(module: nn.Module, weights: Tensor, biases: Tensor | None) -> Iterat
         mapped = inputs[0] @ turned.to(output.dtype)
         return mapped if biases is None else mapped + biases[:, None].to(output.dtype)
 
-    handle = module.register_forward_hook(replace)
-    try:
-        yield
-    finally:
-        handle.remove()
+    return hooked(module, replace)

@@ -6,7 +6,7 @@ the prompt.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,7 +18,8 @@ from lib.core.errors import InputError
 from lib.core.records import Request
 from lib.core.texts import fill
 from lib.models.architecture import architecture, hidden_of
-from lib.models.tokens import with_offsets
+from lib.models.hooks import hooked
+from lib.models.tokens import tokens_within, with_offsets
 
 Side = Literal["input", "output"]
 Token = Literal["subject_last", "prompt_last"]
@@ -46,8 +47,7 @@ def located(tokenizer: PreTrainedTokenizerBase, text: str, subject_end: int, tok
     """`text` as tokens, and the last token that begins before character `subject_end`, or the last of all."""
     ids, offsets = with_offsets(tokenizer, text)
     end = subject_end if token == "subject_last" else len(text)
-    inside = [k for k, (first, last) in enumerate(offsets) if first < end and last > first]
-    return Place(ids=tuple(ids), position=inside[-1])
+    return Place(ids=tuple(ids), position=tokens_within(offsets, 0, end)[-1])
 
 
 def _subject_start(request: Request) -> int:
@@ -93,20 +93,15 @@ class Complete(Exception):  # noqa: N818 - ends a forward pass that has nothing 
     """All that is wanted of a forward pass is read."""
 
 
-@contextmanager
 def reading(
     module: nn.Module, part: tuple[str, Side], keep: Callable[[tuple[str, Side], Tensor], None]
-) -> Iterator[None]:
+) -> AbstractContextManager[None]:
     """Within it, `keep` gets what goes into or comes out of the module in every pass."""
 
     def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:
         keep(part, inputs[0] if part[1] == "input" else hidden_of(output))
 
-    handle = module.register_forward_hook(hook)
-    try:
-        yield
-    finally:
-        handle.remove()
+    return hooked(module, hook)
 
 
 def _batches(locations: Sequence[Place], tokens: int) -> Iterator[Sequence[Place]]:

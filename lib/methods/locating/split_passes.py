@@ -8,7 +8,7 @@ Shapes: b rows, t tokens a row, q tokens from the shift on, p tokens before it, 
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from transformers.cache_utils import Cache
 
 from lib.methods.locating.search_rows import Rows
 from lib.models.architecture import architecture, hidden_of, with_hidden
+from lib.models.hooks import hooked
 from lib.models.packing import layer_masks
 
 
@@ -148,8 +149,7 @@ def at_targets(rows: Rows, hidden: Tensor, target_position: Tensor, kl_position:
     return torch.cat([hidden[rows.target_row, target_position], hidden[rows.kl_row, kl_position]])
 
 
-@contextmanager
-def shifted(module: nn.Module, shifts: Tensor, positions: Tensor) -> Iterator[None]:
+def shifted(module: nn.Module, shifts: Tensor, positions: Tensor) -> AbstractContextManager[None]:
     """Within it, row i of the module's output has shifts[i] added at positions[i]."""
     at = torch.arange(len(positions), device=positions.device), positions
 
@@ -157,11 +157,7 @@ def shifted(module: nn.Module, shifts: Tensor, positions: Tensor) -> Iterator[No
         hidden = hidden_of(output)
         return with_hidden(output, hidden.index_put(at, hidden[at] + shifts.to(hidden.dtype)))
 
-    handle = module.register_forward_hook(add)
-    try:
-        yield
-    finally:
-        handle.remove()
+    return hooked(module, add)
 
 
 def _through(model: PreTrainedModel, ids: Tensor, positions: Tensor, mask: Any, cache: Cache) -> Tensor:

@@ -7,7 +7,7 @@ are read from the MLP.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from lib.core.errors import InputError
 from lib.core.records import Request
 from lib.models.architecture import architecture, hidden_of, with_hidden
-from lib.models.tokens import encode_edits, with_offsets
+from lib.models.hooks import hooked
+from lib.models.tokens import encode_edits, tokens_within, with_offsets
 
 _NEIGHBORS_SHARE = 0.2
 """`window` as the paper has it for GPT-2 XL: 10 of 48 layers."""
@@ -102,7 +103,7 @@ def _encoded(tokenizer: PreTrainedTokenizerBase, fact: Request) -> _Fact:
     (item,) = encode_edits(tokenizer, [fact])
     end = start + len(fact.subject or "")
     _, offsets = with_offsets(tokenizer, fact.prompt)
-    inside = [k for k, (first, last) in enumerate(offsets) if first < end and last > start]
+    inside = tokens_within(offsets, start, end)
     (target,) = item.targets
     return _Fact(
         ids=(*item.prompt, *target[:-1]),
@@ -127,7 +128,7 @@ def _traced(
     hidden = int(model.get_input_embeddings().weight.shape[1])
     draws = noise * torch.randn(how.samples, fact.last + 1 - fact.first, hidden, generator=generator)
     outputs: dict[int, Tensor] = {}
-    with _hooked(model, lambda layer, values: _kept(outputs, layer, values[0, fact.last])):
+    with _changed(model, lambda layer, values: _kept(outputs, layer, values[0, fact.last])):
         clean = _probabilities(model, fact, 1)[0]
     middles = [-layers - how.window, *range(layers)]  # around the first there is no layer: nothing is restored
     rows = [(middle, draw) for middle in middles for draw in range(how.samples)]
@@ -155,7 +156,7 @@ def _probabilities_of(
         inside = ((layer >= first) & (layer < first + window)).nonzero()[:, 0].to(values.device)
         values[inside, fact.last] = outputs[layer]
 
-    with _blurred(model.get_input_embeddings(), fact, added), _hooked(model, restore):
+    with _blurred(model.get_input_embeddings(), fact, added), _changed(model, restore):
         return _probabilities(model, fact, len(rows))
 
 
@@ -169,8 +170,7 @@ def _probabilities(model: PreTrainedModel, fact: _Fact, rows: int) -> Tensor:
     return p
 
 
-@contextmanager
-def _blurred(embedding: nn.Module, fact: _Fact, added: Tensor) -> Iterator[None]:
+def _blurred(embedding: nn.Module, fact: _Fact, added: Tensor) -> AbstractContextManager[None]:
     """Within it, `added` [rows, subject, d] lies on the embeddings of the subject's tokens."""
 
     def blur(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
@@ -178,15 +178,11 @@ def _blurred(embedding: nn.Module, fact: _Fact, added: Tensor) -> Iterator[None]
         values[:, fact.first : fact.last + 1] += added.to(values.dtype)
         return values
 
-    handle = embedding.register_forward_hook(blur)
-    try:
-        yield
-    finally:
-        handle.remove()
+    return hooked(embedding, blur)
 
 
 @contextmanager
-def _hooked(model: PreTrainedModel, change: Callable[[int, Tensor], None]) -> Iterator[None]:
+def _changed(model: PreTrainedModel, change: Callable[[int, Tensor], None]) -> Iterator[None]:
     """Within it, `change` gets every layer, and its MLP's output [rows, t, d], which it may write to."""
     paths = architecture(model)
 
@@ -200,6 +196,5 @@ def _hooked(model: PreTrainedModel, change: Callable[[int, Tensor], None]) -> It
 
     with ExitStack() as stack:
         for layer in range(paths.layers(model)):
-            handle = model.get_submodule(paths.mlp_of(layer)).register_forward_hook(hook(layer))
-            stack.callback(handle.remove)
+            stack.enter_context(hooked(model.get_submodule(paths.mlp_of(layer)), hook(layer)))
         yield

@@ -24,7 +24,7 @@ from lib.methods.training.example import Example
 from lib.methods.training.loop import Schedule
 from lib.models.packing import Item
 from lib.models.templates import chat_prompt, has_template
-from lib.models.tokens import encode, with_offsets
+from lib.models.tokens import encode, tokens_within, with_offsets
 
 TOP_K = 20
 """Continuations are drawn from so many likeliest tokens."""
@@ -258,7 +258,5 @@ def subject_span(
         return None
     start, end = starts[-1], starts[-1] + len(subject)
     offsets = with_offsets(tokenizer, prompt)[1][:prompt_tokens]
-    inside = [
-        position for position, (first, last) in enumerate(offsets) if first < end and last > start and first < last
-    ]
+    inside = tokens_within(offsets, start, end)
     return (inside[0], inside[-1] + 1) if inside else None

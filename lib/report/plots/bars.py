@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from lib.report.plots.axes import tick_label
 from lib.report.plots.scales import Scale, value_scale
 from lib.report.plots.svg import FONT, WIDTH, Drawing, drawing, legend, line, rect, text, text_width
-from lib.report.wording import ABSENT, short, tick
+from lib.report.wording import ABSENT, short
 
 _THICKNESS, _GAP = 11.0, 9.0
 """Of a bar, and between two groups."""
@@ -99,8 +100,7 @@ def _grid(scale: Scale, top: float, bottom: float, is_percent: bool) -> list[str
     parts = []
     for value in scale.ticks():
         parts.append(line(scale(value), top, scale(value), bottom, "grid"))
-        label = f"{value:.0f} %" if is_percent else tick(value)
-        parts.append(text(label, scale(value), bottom + 10, "middle", "soft"))
+        parts.append(text(tick_label(value, is_percent), scale(value), bottom + 10, "middle", "soft"))
     return parts
 
 

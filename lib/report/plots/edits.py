@@ -7,11 +7,12 @@ import numpy as np
 
 from lib.metrics.headline import COLUMNS, TEACHER_FORCED, Column
 from lib.metrics.scores import KINDS, WHENS
+from lib.report.plots.axes import axes
 from lib.report.plots.bars import Bar, Block, Group, bars
 from lib.report.plots.panels import Panel, Series, panels
 from lib.report.plots.scales import Scale, value_scale
-from lib.report.plots.svg import WIDTH, Drawing, dots, drawing, legend, line, path, rect, text
-from lib.report.wording import short, tick
+from lib.report.plots.svg import WIDTH, Drawing, dots, drawing, legend, path, rect, text
+from lib.report.wording import short
 
 PlotRow = Mapping[str, Any]
 RELATIONS = 20
@@ -87,8 +88,8 @@ def locality_by_similarity(rows: Sequence[PlotRow]) -> Drawing:
     alt = (
         f"Locality of {len(rows):,} edits by the mean similarity of their neighbors; means of equal parts: {in_words}."
     )
-    axes = _axes(x_scale, y_scale, "mean similarity of the edit's training neighbors (cosine)", percent=True)
-    return drawing(WIDTH, 200, [legend(names, _LEFT, 8), *axes, *body], alt)
+    grid = _axes(x_scale, y_scale, "mean similarity of the edit's training neighbors (cosine)", percent=True)
+    return drawing(WIDTH, 200, [legend(names, _LEFT, 8), *grid, *body], alt)
 
 
 def locality_spread(rows: Sequence[PlotRow]) -> Drawing:
@@ -109,9 +110,9 @@ def locality_spread(rows: Sequence[PlotRow]) -> Drawing:
             if share
         )
         words.append(f"{when}: {shares_in_words or 'nothing'}")
-    axes = _axes(x_scale, y_scale, "locality of an edit", percent=True, x_ticks=range(0, 101, 20), x_percent=True)
+    grid = _axes(x_scale, y_scale, "locality of an edit", percent=True, x_ticks=range(0, 101, 20), x_percent=True)
     alt = f"Locality, share of edits in steps of ten percent. {'; '.join(words)}."
-    return drawing(WIDTH, 180, [legend(list(BEFORE_AFTER), _LEFT, 8), *axes, *body], alt)
+    return drawing(WIDTH, 180, [legend(list(BEFORE_AFTER), _LEFT, 8), *grid, *body], alt)
 
 
 def success_by_relation(rows: Sequence[PlotRow]) -> Drawing:
@@ -146,16 +147,10 @@ def _axes(
     x_scale: Scale, y_scale: Scale, x_label: str, percent: bool = False, x_ticks: Sequence[float] = (),
     x_percent: bool = False,
 ) -> list[str]:  # fmt: skip
-    parts = []
-    for value in y_scale.ticks():
-        parts.append(line(x_scale.start, y_scale(value), x_scale.end, y_scale(value), "grid"))
-        parts.append(
-            text(f"{value:.0f} %" if percent else tick(value), x_scale.start - 5, y_scale(value), "end", "soft")
-        )
-    for value in x_ticks or x_scale.ticks():
-        label = f"{value:.0f} %" if x_percent else tick(value)
-        parts.append(text(label, x_scale(value), y_scale.start + 11, "middle", "soft"))
-    return [*parts, text(x_label, (x_scale.start + x_scale.end) / 2, y_scale.start + 27, "middle", "soft")]
+    """The grid with a name under it."""
+    x_ticks = x_ticks or x_scale.ticks()
+    grid = axes(x_scale, y_scale, x_ticks, y_scale.ticks(), x_percent=x_percent, y_percent=percent)
+    return [*grid, text(x_label, (x_scale.start + x_scale.end) / 2, y_scale.start + 27, "middle", "soft")]
 
 
 def _in_words(relation: str) -> str:

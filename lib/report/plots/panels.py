@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from lib.report.plots.axes import axes
 from lib.report.plots.scales import Scale, value_scale
 from lib.report.plots.svg import FONT, WIDTH, Drawing, dots, drawing, line, path, text, text_width
 from lib.report.wording import short, tick
@@ -97,7 +98,10 @@ def _panel(panel: Panel, box: Box, x_label: str) -> list[str]:
     room, left = max(map(text_width, named), default=0.0), box.x + box.left
     x_scale = _x_scale(panel, left, box.x + box.width - _RIGHT - room)
     y_scale = value_scale(list(_y_values(panel)), box.y + box.height - _BOTTOM, box.y + _TOP, panel.percent)
-    parts = [text(panel.title, left, box.y + 9), *_axes(panel, x_scale, y_scale, box.left > 0)]
+    x_ticks = x_scale.ticks(4 if x_scale.end - x_scale.start > 140 else 3)
+    y_ticks = y_scale.ticks(3 if abs(y_scale.end - y_scale.start) < _LOW else 5)
+    grid = axes(x_scale, y_scale, x_ticks, y_ticks, y_percent=panel.percent, y_labels=box.left > 0)
+    parts = [text(panel.title, left, box.y + 9), *grid]
     if x_label:
         parts.append(text(x_label, (x_scale.start + x_scale.end) / 2, box.y + box.height + 9, "middle", "soft"))
     for label, value in panel.levels.items():
@@ -122,18 +126,6 @@ def _y_values(panel: Panel) -> Iterator[float]:
             yield value
             yield value + width
             yield value - width if value > width else value
-
-
-def _axes(panel: Panel, x_scale: Scale, y_scale: Scale, has_labels: bool) -> list[str]:
-    parts = []
-    for value in y_scale.ticks(3 if abs(y_scale.end - y_scale.start) < _LOW else 5):
-        parts.append(line(x_scale.start, y_scale(value), x_scale.end, y_scale(value), "grid"))
-        if has_labels:
-            label = f"{value:.0f} %" if panel.percent else tick(value)
-            parts.append(text(label, x_scale.start - 5, y_scale(value), "end", "soft"))
-    for value in x_scale.ticks(4 if x_scale.end - x_scale.start > 140 else 3):
-        parts.append(text(tick(value), x_scale(value), y_scale.start + 11, "middle", "soft"))
-    return parts
 
 
 def _line(series: Series, x_scale: Scale, y_scale: Scale) -> list[str]:
