@@ -23,7 +23,7 @@ from typing import Any
 from bench.faults import Findings, Scale, Trial
 from bench.faults.forked import Forked, forked
 from bench.faults.variants import each_stage, undisturbed
-from bench.faults.workspace import Sandbox, differing, environment
+from bench.faults.workspace import Sandbox, differing, environment, refusal
 from lib.core.files import read_json, write_json
 from lib.core.params import ROOT
 
@@ -68,12 +68,7 @@ def measure(trial: Trial) -> Findings:
         str(trial.folder),
         str(result),
     ]
-    try:
-        allowed = subprocess.run(["unshare", "-rm", "true"], capture_output=True, text=True)
-        why = allowed.stderr.strip()
-    except FileNotFoundError:
-        why = "there is no command `unshare`"
-    if why:
+    if why := refusal("-rm"):
         return Findings(title=TITLE, text=TEXT, columns=COLUMNS, rows=(), faults=(), unreached=(
             f"Everything: a file system could not be mounted here ({why}).",
         ))  # fmt: skip
@@ -216,9 +211,8 @@ def _outcome(
         faults.append(f"the run afterwards ends with {rerun.status} ({rerun.error})")
     elif difference:
         faults.append(f"afterwards other bytes: {difference}")
-    if left := workspace.unfinished():
-        faults.append(f"left behind: {', '.join(sorted(left))}")
-        workspace.remove(left)
+    left = workspace.left_behind()
+    faults += left
     equal = rerun.status == 0 and not difference and not left
     return {"status": under.status, "named": named, "equal": equal, "fault": "; ".join(faults)}
 

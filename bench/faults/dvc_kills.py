@@ -108,8 +108,7 @@ def _outcome(
         return in_time, "; ".join([*faults, f"the run after it fails ({' '.join(lines[-3:])})"])
     if difference := differing(expected, workspace.files(stage)):
         faults.append(f"other bytes: {difference}")
-    if left := workspace.unfinished():
-        faults.append(f"left behind: {', '.join(sorted(left))}")
+    faults += workspace.left_behind()
     return in_time, "; ".join(faults)
 
 

@@ -123,7 +123,5 @@ def _outcome(stages: Forked, stage: str, stop: Stop, expected: Mapping[str, str]
         faults.append(f"the run after it ends with {rerun.status} ({rerun.error})")
     elif difference := differing(expected, workspace.files(stage)):
         faults.append(f"other bytes: {difference}")
-    if left := workspace.unfinished():
-        faults.append(f"left behind: {', '.join(sorted(left))}")
-        workspace.remove(left)
+    faults += workspace.left_behind()
     return stopped.status != 0, "; ".join(faults)

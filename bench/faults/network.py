@@ -18,7 +18,7 @@ from typing import Any
 from bench.faults import Findings, Trial
 from bench.faults.forked import Forked, forked
 from bench.faults.variants import each_stage, undisturbed
-from bench.faults.workspace import Sandbox, copy_code, differing, environment, small_sandbox
+from bench.faults.workspace import Sandbox, copy_code, differing, environment, refusal, small_sandbox
 from lib.core.params import ROOT
 
 FETCHING = ("facts", "base", "abilities")
@@ -44,8 +44,7 @@ UNREACHED = (
 
 def measure(trial: Trial) -> Findings:
     """Every stage of the fixture, with and without a network."""
-    refused = subprocess.run([*ALONE, "true"], capture_output=True, text=True).stderr.strip()
-    if refused:
+    if refused := refusal(*ALONE[1:]):
         return Findings(title=TITLE, text=TEXT, columns=COLUMNS, rows=(), faults=(), unreached=(
             f"Everything: a namespace without a network could not be made here ({refused}).",
         ))  # fmt: skip

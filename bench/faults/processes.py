@@ -17,8 +17,8 @@ from safetensors.torch import load_file
 from bench.faults import Findings, Scale, Trial
 from bench.faults.forked import Ended, Forked, forked
 from bench.faults.variants import each_stage, undisturbed
-from bench.faults.workspace import digest, small_sandbox
-from lib.core.files import read_json
+from bench.faults.workspace import small_sandbox
+from lib.core.files import read_json, sha256
 
 TOLERANCE = 1e-3
 """Largest difference of a number that is none in words: a thousandth of a nat, of a percent, of a weight's unit."""
@@ -128,7 +128,7 @@ def compared(folder: Path, expected: Mapping[str, bytes], actual: Mapping[str, s
         path = before / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(expected[name])
-        if digest(path) == actual[name]:
+        if sha256(path) == actual[name]:
             same += 1
         else:
             unequal[name] = difference(path, folder / name)

@@ -7,20 +7,22 @@ whether the bytes are the same after a fault, not what they say.
 import functools
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 from ruamel.yaml import YAML
 
+from lib.core.files import sha256
 from lib.core.params import ROOT
+from lib.handover import workspace as handed_over
 
-COPIED = ("dvc.yaml", "params.yaml", ".dvcignore", "configs", "lib", "stages", "examples", "bench", "apps")
+COPIED = (*handed_over.COPIED, "bench", "apps")
 SMALL: Mapping[str, Any] = {
     "dataset": "world",
     "model": "tiny",
@@ -85,7 +87,7 @@ class Sandbox:
         """SHA-256 of every file that the stage has written, by its path in the workspace."""
         paths = [file for out in self.outs(stage) for file in ([out] if out.is_file() else sorted(out.rglob("*")))]
         names = {str(path.relative_to(self.folder)): path for path in paths if path.is_file()}
-        return {name: digest(path) for name, path in names.items() if name != "report/usage.json"}
+        return {name: sha256(path) for name, path in names.items() if name != "report/usage.json"}
 
     def unfinished(self) -> set[str]:
         """Files that were to get another name, and did not, outside of .scratch."""
@@ -103,13 +105,15 @@ class Sandbox:
             else:
                 path.unlink(missing_ok=True)
 
-    def remove(self, names: set[str]) -> None:
-        """Remove files and folders by their path in the workspace."""
+    def left_behind(self) -> list[str]:
+        """Remove what is `unfinished`, and say so; nothing where there is none."""
+        names = sorted(self.unfinished())
         for path in (self.folder / name for name in names):
             if path.is_dir():
                 shutil.rmtree(path)
             else:
                 path.unlink()
+        return [f"left behind: {', '.join(names)}"] if names else []
 
     def _dag(self) -> Mapping[str, Any]:
         return _stages_of((self.folder / "dvc.yaml").read_text(encoding="utf-8"))
@@ -123,13 +127,9 @@ def _stages_of(text: str) -> Mapping[str, Any]:
 
 def copy_code(folder: Path) -> None:
     """Copy into `folder` what stages read that no stage makes, and the code of these parts."""
+    folder.mkdir(parents=True, exist_ok=True)
     for name in COPIED:
-        source, target = ROOT / name, folder / name
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
-        else:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
+        handed_over.copy_code(ROOT / name, folder / name)
 
 
 @contextmanager
@@ -156,9 +156,12 @@ def _merge(content: Any, values: Mapping[str, Any]) -> None:
             content[key] = value
 
 
-def digest(path: Path) -> str:
-    """The SHA-256 of a file's content."""
-    return sha256(path.read_bytes()).hexdigest()
+def refusal(*options: str) -> str:
+    """Why the machine makes no namespace with these options of `unshare`; empty where it does."""
+    try:
+        return subprocess.run(["unshare", *options, "true"], capture_output=True, text=True).stderr.strip()
+    except FileNotFoundError:
+        return "there is no command `unshare`"
 
 
 def differing(expected: Mapping[str, str], actual: Mapping[str, str]) -> str:

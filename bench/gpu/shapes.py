@@ -84,7 +84,7 @@ class LoraSettings:
     r: int
     alpha: float
     targets: list[str]
-    layers: None = None
+    is_everywhere: bool = True
 
 
 def lora_of(shape: PublishedShape) -> Any:

@@ -48,7 +48,7 @@ def make_workspace(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ".gitignore").write_text("*\n", encoding="utf-8")
     for name in COPIED:
-        _copy(root / name, folder / name)
+        copy_code(root / name, folder / name)
     (folder / ".dvc").mkdir(exist_ok=True)
     cache = (root / ".dvc" / "cache").resolve()
     (folder / ".dvc" / "config").write_text(_CONFIG.format(cache=cache), encoding="utf-8")
@@ -69,7 +69,8 @@ def environment() -> dict[str, str]:
     return values
 
 
-def _copy(source: Path, target: Path) -> None:
+def copy_code(source: Path, target: Path) -> None:
+    """Copy a file, or a folder without what Python compiled, in the place of one that is there; nothing if absent."""
     if source.is_dir():
         if target.exists():
             shutil.rmtree(target)
