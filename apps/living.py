@@ -6,7 +6,6 @@ every fact, old and new, is scored again. What is removed is not subtracted: the
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -66,9 +65,8 @@ def add(bundle: Bundle, facts: Path, settings: Sequence[str], console: Console) 
     total = summed(earlier, load_edit(run / "models" / "edit"))
     written = read(run / "data" / "evaluation.parquet", EvaluationPrompt)
     scored = scored_on(read(run / "data" / "requests.parquet", Request), written)
-    changed = replace(
-        info, made_by="add", settings=[*info.settings], sessions=[*info.sessions, [row.request_id for row in requests]]
-    )
+    sessions = [*info.sessions, [request.request_id for request in requests]]
+    changed = info.model_copy(update={"made_by": "add", "sessions": sessions})
     everything = scored_together(scored_requests(bundle), scored)
     staged = _sum(bundle, run / "sum", changed, total, everything, [*old, *requests])
     bundle.set_aside()
@@ -113,7 +111,7 @@ def merge(first: Bundle, second: Bundle, to: Path, console: Console) -> Finished
     console.print(f"{len(first_facts)} and {len(second_facts)} facts; nothing is trained, all are scored")
     total = summed(load_edit(first.folder), load_edit(second.folder))
     scored = scored_together(scored_requests(first), scored_requests(second))
-    bundle = _sum(first, to, replace(info, made_by="merge", sessions=sessions), total, scored, facts)
+    bundle = _sum(first, to, info.model_copy(update={"made_by": "merge", "sessions": sessions}), total, scored, facts)
     remember(bundle)
     return outcome_of(bundle)
 
@@ -170,7 +168,7 @@ def _sum(
     write(files.requests, Request, scored)
     rescore(files, files, load_edit(folder), model, tokenizer, info.scoring, shown_progress("score"))
     write_facts(bundle.facts, facts)
-    finish(bundle, replace(info, date=today(), versions=versions(), headline=judged(files, files)))
+    finish(bundle, info.model_copy(update={"date": today(), "versions": versions(), "headline": judged(files, files)}))
     return bundle
 
 

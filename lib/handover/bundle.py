@@ -14,7 +14,7 @@ errata/scores/       the tables that the numbers were computed from
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from lib.core.errors import InputError
 from lib.core.files import put_in_place, read_object, write_json
 from lib.core.params import Model, Scoring, check
 from lib.core.records import Request
+from lib.core.section import Section
 from lib.edits.store import INFO
 
 CARD, FACTS, PAGE = "README.md", "facts.jsonl", "report/index.html"
@@ -30,8 +31,7 @@ _EARLIER = ".earlier"
 _STAYS = {_RUN, _EARLIER}
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunInfo:
+class RunInfo(Section):
     """What an edit was made with, and what was measured: errata/run.json."""
 
     made_by: str
@@ -111,26 +111,11 @@ class Bundle:
         """What it was made with. Raises InputError as `check` does."""
         self.check()
         path = self.folder / _INSIDE / "run.json"
-        values, names = read_object(path), {field.name for field in fields(RunInfo)}
-        if values.keys() != names:
-            raise InputError(
-                f"{path}: wanted the keys {', '.join(sorted(names))}; absent: "
-                f"{', '.join(sorted(names - values.keys())) or 'none'}; unknown: "
-                f"{', '.join(sorted(values.keys() - names)) or 'none'}. Take the folder anew from where it came"
-            )
-        mappings, lists = ("model", "params", "versions", "headline"), ("settings", "sessions")
-        wrong = [name for name in mappings if not isinstance(values[name], dict)]
-        wrong += [name for name in lists if not isinstance(values[name], list)]
-        wrong += ["sessions" for session in values["sessions"] if not isinstance(session, list)] if not wrong else []
-        if wrong:
-            raise InputError(
-                f"{path}: {wrong[0]}: wanted {'a list' if wrong[0] in lists else 'values by name'}; found others"
-            )
-        return RunInfo(**values)
+        return check(read_object(path), RunInfo, str(path))
 
     def write_info(self, info: RunInfo) -> None:
         """Write run.json, which makes the folder a finished one."""
-        write_json(self.folder / _INSIDE / "run.json", asdict(info))
+        write_json(self.folder / _INSIDE / "run.json", info.model_dump())
 
     def set_aside(self) -> None:
         """Move what the folder holds under .earlier/, where `take_back` finds it; nothing where it holds no edit."""

@@ -1,7 +1,6 @@
 """Folders as `errata fix` writes them, made in seconds: a random model, its facts, an edit of it, and their scores."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -55,7 +54,7 @@ def small_bundle(folder: Path, requests: Sequence[Request] = REQUESTS, strength:
     loaded = load_tokenizer(bundle.base)
     rescore(files, files, small_edit(model, strength), model, loaded, info.scoring, lambda batches, name: batches)
     write_facts(bundle.facts, requests)
-    finish(bundle, replace(info, headline=judged(files, files)))
+    finish(bundle, info.model_copy(update={"headline": judged(files, files)}))
     remember(bundle)
     return bundle
 
