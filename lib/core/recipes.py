@@ -82,9 +82,19 @@ class Held(Section):
     ridge: float = Field(gt=0, description="added to that moment, in units of its mean diagonal, before it is inverted")
     drift: float = Field(
         ge=0,
-        description="weight of the adapter's drift (what it adds to ordinary inputs' outputs), shared among the edits",
+        description="what the adapter's drift (what it adds to ordinary inputs' outputs) costs an edit: its weight "
+        "times the number of edits",
     )
-    drift_edits: int = Field(ge=1, description="the weight is shared among so many edits at most")
+    drift_subjects: int = Field(
+        ge=1, description="edits about more subjects than that pay more each, in proportion to the number of subjects"
+    )
+
+    def drift_weight(self, edits: int, subjects: int) -> float:
+        """Weight of the drift in the loss of a step, whose other terms are means over edits.
+
+        Every subject brings directions of its own to the adapter, and what all of them add to ordinary text adds up.
+        """
+        return self.drift / edits * max(1.0, subjects / self.drift_subjects)
 
     def of_edits(self, edits: int) -> "Held":
         """The recipe for so many edits in most_steps steps: larger ones, with as many more prompts beside the edits."""

@@ -122,7 +122,7 @@ def _held(
         beside=held_data.per_step(tokenizer, held, seed),
         directions=directions,
         drift=drift_of(model, directions, moments),
-        drift_weight=held.drift / min(len(requests), held.drift_edits),
+        drift_weight=held.drift_weight(len(requests), len(different_subjects(requests))),
     )
 
 
@@ -147,9 +147,13 @@ def _held_data(
 
 def rank_for(requests: Sequence[Request], least: int, model: PreTrainedModel) -> int:
     """The adapter's rank: at least `least`, DIRECTIONS a subject, and no more than half of the hidden size."""
-    different = len({request.subject or request.prompt for request in requests})
     hidden: int = model.config.get_text_config().hidden_size
-    return max(least, min(DIRECTIONS * different, hidden // 2))
+    return max(least, min(DIRECTIONS * len(different_subjects(requests)), hidden // 2))
+
+
+def different_subjects(requests: Sequence[Request]) -> set[str]:
+    """What the edits are about: their subjects, and the prompt of an edit that names none."""
+    return {request.subject or request.prompt for request in requests}
 
 
 def held_chats(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, context: Context) -> Sequence[Item]:

@@ -67,3 +67,12 @@ def test_blocks_by_shares_of_the_depth(depth: tuple[float, float], count: int, b
 def test_an_edit_that_is_handed_over_names_no_recipe_but_has_it() -> None:
     values = params.with_recipe_file(params.read_params(params.PRESETS / "models" / "folder.yaml"))
     assert params.check(values, params.Model, "").train.held == RECIPE
+
+
+@pytest.mark.parametrize(
+    ("edits", "subjects", "weight"),
+    [(1, 1, 6000.0), (30, 6, 200.0), (30, 7, 700 / 3), (30, 30, 1000.0), (100, 100, 1000.0), (3, 3, 2000.0)],
+)
+def test_drift_costs_an_edit_the_same_until_there_are_many_subjects(edits: int, subjects: int, weight: float) -> None:
+    recipe = RECIPE.model_copy(update={"drift": 6000.0, "drift_subjects": 6})
+    assert recipe.drift_weight(edits, subjects) == pytest.approx(weight)
