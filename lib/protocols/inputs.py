@@ -1,7 +1,7 @@
 """One editing job, put together from the files and params of a run: shared by the stages that edit."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
@@ -36,54 +36,62 @@ def editing(
 
     Raises InputError or FileNotFoundError where a preset or a file is wrong.
     """
-    preset = params.preset("models", root.model, params.Model)
-    train = params.with_recipe(root.train, preset.train)
-    module = editor(root.editor)
     makes = stage == "edit" or root.protocol.kind == "single"
     if makes:
         check_sharded(root.editor, distributed)
+    module, recipe = editor(root.editor), _recipe(root)
     shape = loading.load_shape(inputs.model)
     settings = editor_preset(root.editor, shape, module.Settings)
     if distributed.is_main:
         for line in explained(root.editor, shape):
             _logger.info(line)
-    held = preset.train.held if train.objective == "held" else None
-    lora = params.with_held_lora(preset, train).lora
-    steps = params.step_limits(root.train, preset.train)
     key = fingerprint(
-        held=held.model_dump() if held else None,
-        **steps, train=train.model_dump(), lora=lora.model_dump(),
+        **{name: value.model_dump() if isinstance(value, params.Section) else value for name, value in recipe.items()},
         editor=root.editor, settings=settings.model_dump(),
         protocol=root.protocol.model_dump(), regularize=root.regularize.model_dump(),
         code=code_fingerprint("stages.edit"), **asdict(inputs),
     )  # fmt: skip
     with shared_scratch(stage, key, distributed) as folder:
-        context = Context(
-            **_tables(inputs, root.protocol, with_texts=bool(train.text or held)),
-            lora=lora,
-            train=train,
-            **steps,
-            held=held,
-            distributed=distributed,
-            progress=lambda all_steps: progress(all_steps, f"{stage}: editing") if distributed.is_main else all_steps,
-            show=lambda items, name, total: (
-                progress(items, f"{stage}: {name}", total) if distributed.is_main else items
-            ),
-            checkpoints=None,
-            record=record,
-            statistics=inputs.statistics,
-            hypernet=inputs.hypernet,
-        )
         job = Job(
             model=loading.load_model(inputs.model, device(), distributed, making_dtype(root.editor) if makes else None),
             tokenizer=loading.load_tokenizer(inputs.model),
             editor=module,
             settings=settings,
-            context=context,
+            context=_context(root, inputs, recipe, stage, distributed, record),
             regularize=root.regularize,
             folder=folder,
         )
         yield job, read(inputs.requests, Request)
+
+
+def _recipe(root: Params) -> dict[str, Any]:
+    """The fields of Context that say how a model is trained: `root`'s, and where it has `auto` the model preset's."""
+    preset = params.preset("models", root.model, params.Model)
+    train = params.with_recipe(root.train, preset.train)
+    return {
+        "held": preset.train.held if train.objective == "held" else None,
+        **params.step_limits(root.train, preset.train),
+        "train": train,
+        "lora": params.with_held_lora(preset, train).lora,
+    }
+
+
+def _context(
+    root: Params, inputs: Inputs, recipe: Mapping[str, Any], stage: str, distributed: Distributed,
+    record: Callable[[Sequence[Step]], None],
+) -> Context:  # fmt: skip
+    """What the editor may use beside the requests; the main process alone tells how far the work is."""
+    return Context(
+        **_tables(inputs, root.protocol, with_texts=bool(recipe["train"].text or recipe["held"])),
+        **recipe,
+        distributed=distributed,
+        progress=lambda all_steps: progress(all_steps, f"{stage}: editing") if distributed.is_main else all_steps,
+        show=lambda items, name, total: progress(items, f"{stage}: {name}", total) if distributed.is_main else items,
+        checkpoints=None,
+        record=record,
+        statistics=inputs.statistics,
+        hypernet=inputs.hypernet,
+    )
 
 
 def _tables(inputs: Inputs, protocol: params.Protocol, with_texts: bool) -> dict[str, Any]:
