@@ -12,6 +12,7 @@ import logging
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ from lib.runtime.scratch import code_fingerprint, fingerprint, keep_recent, scra
 
 if TYPE_CHECKING:
     from lib.paraphrases.chunks import Chunk
+    from lib.paraphrases.cleaning import Cleaned, DropReason
 
 _KEPT_CACHES = 8
 """Models, or versions of the code, whose continuations stay in .scratch: those of the latest runs."""
@@ -36,11 +38,8 @@ def main(options: argparse.Namespace) -> None:
     from lib.generation.backends import writer_of
     from lib.paraphrases import ray_chunks
     from lib.paraphrases.candidates import given, summary, valid_share
-    from lib.paraphrases.chunks import contents
     from lib.paraphrases.cleaning import clean
-    from lib.paraphrases.evaluation import evaluation_paraphrases, evaluation_prompts
-    from lib.paraphrases.nearness import evaluation_choice
-    from lib.paraphrases.rewritten import REWRITING, near_rewritings
+    from lib.paraphrases.evaluation import evaluation_prompts
 
     root = read_root()
     preset = params.preset("models", root.model, params.Model)
@@ -49,21 +48,10 @@ def main(options: argparse.Namespace) -> None:
         relaunch("stages.paraphrase", sys.argv[1:], para.tensor_parallel)
         take_own_gpus(para.tensor_parallel)
     requests = read(options.requests, Request)
-    engine = {"backend": para.backend, "tensor_parallel": para.tensor_parallel, "writer": para.model}
-    key = fingerprint(**engine, base=options.model, code=code_fingerprint("stages.paraphrase"))
-    with scratch("paraphrase", key, lock=is_first()) as folder:
-        evaluation, training = _chunks(requests, para, options.model, folder)
-        cached = _complete([*evaluation, *training], para, options.model)
-        if not is_first():
-            return
-        written, evaluation_texts = contents(training), contents(evaluation)
-        keep_recent(folder, _KEPT_CACHES)
-    if para.method in REWRITING:
-        near = near_rewritings(requests, written, para, options.model, progress)
-        written, far = near.paraphrases, near.dropped
-        evaluated = evaluation_choice(requests, near.paraphrases, para)
-    else:
-        evaluated, far = evaluation_paraphrases(requests, evaluation_texts, para), Counter()
+    writings = _writings(requests, para, options.model)
+    if writings is None:
+        return
+    written, evaluated, far = _rewritten(requests, writings, para, options.model)
     candidates = [*(given(requests) if para.method != "none" else []), *written]
     prompts = evaluation_prompts(evaluated.paraphrases)
     cleaned = clean(scored_on(requests, prompts), candidates, para.n, para.method)
@@ -76,19 +64,62 @@ def main(options: argparse.Namespace) -> None:
         "shortfall": cleaned.shortfall,
         "evaluation": len(prompts),
         "evaluation_shortfall": evaluated.shortfall,
-        "backend": writer_of(para) if training or evaluation else None,
+        "backend": writer_of(para) if writings.needed else None,
         **{f"kept_{kind}": count for kind, count in sorted(kept_by.items())},
     }
     valid = valid_share(candidates, requests, read(options.pool, Fact))
-    shares = {"fewshot_valid": valid, "prefix_cached": cached}
+    shares = {"fewshot_valid": valid, "prefix_cached": writings.cached}
     percents = {name: rounded(100 * share, 2) for name, share in shares.items() if share is not None}
     write_json(options.metrics, values | percents)
-    details = {
-        "candidates": len(candidates),
-        "kept_fewshot": kept_by["fewshot"],
-        "dropped": dict(cleaned.dropped + far),
-    }
-    write_json(options.results, details)
+    dropped = dict(cleaned.dropped + far)
+    write_json(options.results, {"candidates": len(candidates), "kept_fewshot": kept_by["fewshot"], "dropped": dropped})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Writings:
+    """What the unedited model, or another writer, has written."""
+
+    training: Sequence[Paraphrase]
+    evaluation: Sequence[Paraphrase]
+    needed: bool
+    """Whether there was anything to write."""
+    cached: float | None
+    """The share of prompt tokens from the engine's prefix cache, where it reports one."""
+
+
+def _writings(requests: Sequence[Request], para: params.Para, base: Path) -> Writings | None:
+    """Everything that is to be written, out of .scratch as far as it is there; None in all processes but the first."""
+    from lib.paraphrases.chunks import contents
+
+    engine = {"backend": para.backend, "tensor_parallel": para.tensor_parallel, "writer": para.model}
+    key = fingerprint(**engine, base=base, code=code_fingerprint("stages.paraphrase"))
+    with scratch("paraphrase", key, lock=is_first()) as folder:
+        evaluation, training = _chunks(requests, para, base, folder)
+        cached = _complete([*evaluation, *training], para, base)
+        if not is_first():
+            return None
+        writings = Writings(
+            training=contents(training),
+            evaluation=contents(evaluation),
+            needed=bool(training or evaluation),
+            cached=cached,
+        )
+        keep_recent(folder, _KEPT_CACHES)
+    return writings
+
+
+def _rewritten(
+    requests: Sequence[Request], writings: Writings, para: params.Para, base: Path
+) -> tuple[Sequence[Paraphrase], Cleaned, Counter[DropReason]]:
+    """Candidates to train on, those that serve as generalization prompts, and why others are neither."""
+    from lib.paraphrases.evaluation import evaluation_paraphrases
+    from lib.paraphrases.nearness import evaluation_choice
+    from lib.paraphrases.rewritten import REWRITING, near_rewritings
+
+    if para.method not in REWRITING:
+        return writings.training, evaluation_paraphrases(requests, writings.evaluation, para), Counter()
+    near = near_rewritings(requests, writings.training, para, base, progress)
+    return near.paraphrases, evaluation_choice(requests, near.paraphrases, para), near.dropped
 
 
 def _chunks(
