@@ -9,11 +9,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib.core.files import rounded, write_csv, write_json
+from lib.core.files import rounded, write_json
 from lib.core.root import Params, read_root
 from lib.core.run import file_options, run_stage
 from lib.protocols.files import INPUTS, Inputs
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 def main(options: argparse.Namespace) -> None:
     """Read params.yaml and the inputs; write the edit, its training curve, its weight change and its figures."""
     from lib.edits.store import clear_edit, save_edit
+    from lib.protocols.curve import Curve
     from lib.protocols.inputs import editing, model_preset
     from lib.protocols.weight_table import WeightTable, summary, write_weights
     from lib.runtime.distributed import process_group
@@ -40,30 +40,32 @@ def main(options: argparse.Namespace) -> None:
     if root.protocol.kind == "single":
         _write_nothing(options, root)
         return
-    steps: list[Step] = []
     inputs = Inputs.of(options)
-    with process_group() as processes, editing(root, inputs, "edit", processes, steps.extend) as (job, requests):
-        if processes.is_main:
-            clear_edit(options.edit)
-        table = WeightTable.of(job.model, root.weights, job.folder, processes)
-        edit = _edited(job, requests, root, options.edit, table)
-        if processes.is_main:
-            save_edit(edit, options.edit, job.model, model_preset(root))
-            _write_curve(options.curve, steps)
-            write_weights(options.weights, options.maps, table.rows(), edit, root.weights, table.maps())
-            write_json(options.metrics, _summary(edit, steps, len(requests)))
-            write_json(options.results, {"change": summary(table.rows()), "settings": job.settings.model_dump()})
-            forget(job.folder)
+    with process_group() as processes:
+        curve = Curve(options.curve if processes.is_main else None)
+        with editing(root, inputs, "edit", processes, curve.add) as (job, requests):
+            if processes.is_main:
+                clear_edit(options.edit)
+            table = WeightTable.of(job.model, root.weights, job.folder, processes)
+            edit = _edited(job, requests, root, options.edit, table)
+            curve.finish()
+            if processes.is_main:
+                save_edit(edit, options.edit, job.model, model_preset(root))
+                write_weights(options.weights, options.maps, table.rows(), edit, root.weights, table.maps())
+                write_json(options.metrics, _summary(edit, curve.steps, len(requests)))
+                write_json(options.results, {"change": summary(table.rows()), "settings": job.settings.model_dump()})
+                forget(job.folder)
 
 
 def _write_nothing(options: argparse.Namespace, root: Params) -> None:
     """What the stage leaves where single edits are made in stage `score`."""
     from lib.edits.store import save_dropped
+    from lib.protocols.curve import Curve
     from lib.protocols.job import UNEDITED
     from lib.protocols.weight_table import write_weights
 
     save_dropped(options.edit)
-    _write_curve(options.curve, [])
+    Curve(options.curve)
     write_weights(options.weights, options.maps, [], UNEDITED, root.weights)
     why = "none: single edits are made, scored and measured in stage score"
     write_json(options.metrics, {"edits": 0})
@@ -99,12 +101,6 @@ def _summary(edit: Edit, steps: Sequence[Step], edits: int) -> Mapping[str, Any]
         "steps": len(steps),
         "loss": rounded(steps[-1].loss) if steps else None,
     }
-
-
-def _write_curve(path: Path, steps: Sequence[Step]) -> None:
-    """One row a step over all sessions, counted on."""
-    rows = ({**asdict(step), "step": index} for index, step in enumerate(steps))
-    write_csv(path, ["step", "epoch", "loss", "lr"], rows)
 
 
 def parser() -> argparse.ArgumentParser:

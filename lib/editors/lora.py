@@ -66,8 +66,8 @@ def _edit(
         steps = train(
             model, adapter.parameters(), plan.examples, plan.schedule, context.distributed, context.progress,
             context.checkpoints, objective, plan.beside, adapter.gate, plan.penalty(adapter),
+            context.record,
         )  # fmt: skip
-    context.record(steps)
     info = {
         "editor": "lora",
         "objective": context.train.objective,

@@ -40,7 +40,7 @@ class Context:
     """Passes on the items of long work that is no training step, and tells by its name how far it is, of so many (None:
     as many as the items are)."""
     record: Callable[[Sequence[Step]], None]
-    """Takes the training curve, where there is one."""
+    """Takes the training curve, where there is one, step by step or in larger parts."""
     pool: Sequence[Fact] = ()
     """Unedited facts to learn from."""
     texts: Sequence[str] = ()

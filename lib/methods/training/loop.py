@@ -114,6 +114,7 @@ def train(
     beside: Callable[[int], Sequence[Example]] = lambda step: (),
     gate: Gate | None = None,
     penalty: Callable[[], Tensor] | None = None,
+    record: Callable[[Sequence[Step]], None] = lambda steps: None,
 ) -> list[Step]:
     """Train `parameters` in place and return what each step did.
 
@@ -123,6 +124,7 @@ def train(
         beside: the examples that a step has beside the schedule's (plain text, and what is held).
         gate: the attached adapter's, where the objective holds anything.
         penalty: added to every step's loss: a scalar of the parameters alone.
+        record: takes each step when it is done, and first those before the checkpoint.
 
     Raises:
         ValueError: there is nothing to train on.
@@ -132,6 +134,7 @@ def train(
         raise ValueError("training: wanted at least one pair of prompt and target, found none")
     optimizer = schedule.optimizer(parameters)
     done = _resume(checkpoints, parameters, optimizer) if checkpoints else []
+    record(done)
     distributed.barrier()  # nobody writes a checkpoint before everybody has read the same one
     total = schedule.steps(len(examples))
     for step in progress(range(len(done), total)):
@@ -140,6 +143,7 @@ def train(
         loss = _backward(model, parameters, optimizer, batch, objective, schedule, distributed, gate, penalty)
         descend(parameters, optimizer, lr, schedule)
         done.append(Step(step=step, epoch=step / schedule.epoch_steps(len(examples)), loss=loss, lr=lr))
+        record(done[-1:])
         if checkpoints and distributed.is_main and (step + 1) % checkpoints.every == 0 and step + 1 < total:
             _save(checkpoints.folder, parameters, optimizer, done)
     return done
