@@ -45,8 +45,12 @@ def fine_tuned_each(
     weight_decay: float = 0.0,
     clamp: float | None = None,
     variant: Variant = BASELINE,
+    items: Sequence[Item] | None = None,
 ) -> list[Edit]:
-    """What `fine_tuned` makes of every request alone, to float tolerance. Raises as it does."""
+    """What `fine_tuned` makes of every request alone, to float tolerance. Raises as it does.
+
+    `items` are the requests as they are trained on, where an editor has them in a form of its own; of module mlp_out.
+    """
     if settings.module != "mlp_out" or variant != BASELINE:
         return [
             fine_tuned(
@@ -59,7 +63,7 @@ def fine_tuned_each(
     before = copies(model, settings)
     check_clamp(model, before, clamp)
     optimizers = [torch.optim.Adam(value.values(), lr=settings.lr, weight_decay=weight_decay) for value in values]
-    items = training_items(tokenizer, requests, settings)
+    items = training_items(tokenizer, requests, settings) if items is None else items
     active = list(range(len(requests)))
     for _ in context.progress(range(settings.epochs)):
         stepped: list[int] = []

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from random import Random
 from typing import Literal
 
 import torch
@@ -67,6 +68,8 @@ class Variant:
     """AdamW's weight decay in place of Adam's."""
     dropout_seed: int | None = None
     """The model's own dropout is on, and this seeds it; None: it is off."""
+    shuffle_seed: int | None = None
+    """Every epoch takes the items in an order of its own, drawn with this; None: in the order given."""
 
 
 BASELINE = Variant()
@@ -98,7 +101,7 @@ def fine_tuned(
     else:
         items = training_items(tokenizer, requests, settings)
     with _dropping(model, variant.dropout_seed):
-        context.record(_fit(model, values, items, settings, context, weight_decay, clamp, variant))
+        context.record(fit(model, values, items, settings, context, weight_decay, clamp, variant))
     return edit_of(model, values)
 
 
@@ -181,7 +184,7 @@ def token_weights(items: Sequence[Item], batch: int, like: Tensor) -> Tensor:
     return torch.cat([like.new_full((count,), 1 / (count * batch)) for count in counts])
 
 
-def _fit(
+def fit(
     model: PreTrainedModel,
     values: Values,
     items: Sequence[Item],
@@ -191,14 +194,17 @@ def _fit(
     clamp: float | None,
     variant: Variant,
 ) -> list[Step]:
-    """Train `values` in place; one Step a batch."""
+    """Train `values` in place on `items`, with an optimizer of their own; one Step a batch."""
     kind = torch.optim.AdamW if variant.decoupled else torch.optim.Adam
     optimizer = kind(values.values(), lr=settings.lr, weight_decay=weight_decay)
     before = {path: value.detach().clone() for path, value in values.items()} if clamp is not None else {}
     starts = range(0, len(items), settings.batch_size)
+    random = Random(f"{variant.shuffle_seed}/fine-tuning")
     done: list[Step] = []
     for epoch in context.progress(range(settings.epochs)):
         total = 0.0
+        if variant.shuffle_seed is not None:
+            items = random.sample(items, len(items))
         for index, start in enumerate(starts):
             batch = items[start : start + settings.batch_size]
             loss = _backward(model, values, batch, context, variant.with_pairs)
