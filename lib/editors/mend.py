@@ -26,6 +26,7 @@ from lib.edits.updates import LowRank
 from lib.methods.context import Context
 from lib.methods.contract import Needs
 from lib.methods.hypernets.learning import Learning, learn
+from lib.methods.hypernets.moments import RunningMoments
 from lib.methods.hypernets.network import (
     Hypernet,
     Signals,
@@ -38,8 +39,6 @@ from lib.methods.hypernets.network import (
 )
 
 NEEDS = Needs(hypernet=True, edit_each=True)
-_TINY = 1e-7
-"""Added to a standard deviation before dividing by it."""
 
 
 class Settings(Learning):
@@ -159,12 +158,14 @@ class _Shared(nn.Module):
         super().__init__()
         self.d_in = d_in
         self.layers = nn.ModuleList(_Layer(d_in + d_out, matrices, settings) for _ in range(settings.hidden + 1))
-        self.inputs, self.gradients = _Moments(d_in), _Moments(d_out)
+        self.inputs, self.gradients = RunningMoments(d_in), RunningMoments(d_out)
 
     def forward(self, x: Tensor, delta: Tensor, matrix: int) -> tuple[Tensor, Tensor]:
         if self.training:
             self.inputs.add(x)
             self.gradients.add(delta)
+        if self.inputs.count < 2:
+            raise InputError("mend: no statistics of x and delta; wanted a trained network: run `dvc repro hypernet`")
         rows = torch.cat([self.inputs.normalised(x), self.gradients.normalised(delta)], dim=-1)  # [n, d_in + d_out]
         for layer in self.layers:
             rows = layer(rows, matrix)
@@ -192,37 +193,3 @@ class _Layer(nn.Module):
         inner = rows @ self.v.T @ self.u.T + self.bias
         # clamp, not relu: at 0, where every layer begins, relu's gradient is 0 and nothing would ever be learned
         return rows + (inner * self.scale[matrix] + self.shift[matrix]).clamp(min=0)
-
-
-class _Moments(nn.Module):
-    """Running mean and variance of vectors [n, d], each entry by itself."""
-
-    count: Tensor
-    mean: Tensor
-    squares: Tensor
-
-    def __init__(self, d: int) -> None:
-        super().__init__()
-        self.register_buffer("count", torch.zeros((), dtype=torch.int64))
-        self.register_buffer("mean", torch.zeros(d))
-        self.register_buffer("squares", torch.zeros(d))  # sum of squared differences from the mean
-
-    def forget(self) -> None:
-        for buffer in (self.count, self.mean, self.squares):
-            buffer.zero_()
-
-    def add(self, rows: Tensor) -> None:
-        if not len(rows):
-            return
-        total = self.count + len(rows)
-        mean = rows.mean(0)
-        apart = mean - self.mean
-        self.squares += ((rows - mean) ** 2).sum(0) + apart**2 * (self.count * len(rows) / total)
-        self.mean += apart * (len(rows) / total)
-        self.count.copy_(total)
-
-    def normalised(self, rows: Tensor) -> Tensor:
-        """Raises InputError where fewer than two vectors were seen."""
-        if self.count < 2:
-            raise InputError("mend: no statistics of x and delta; wanted a trained network: run `dvc repro hypernet`")
-        return (rows - self.mean) / ((self.squares / (self.count - 1)).sqrt() + _TINY)

@@ -2,7 +2,8 @@
 
 What an editor does is told by the keys of its preset: `optimisation` for those that locate and then edit, `module` for
 fine-tuning, `edit_weight` for networks that turn gradients into updates, `erase` for knowledge neurons, `copies` for
-demonstrations before the prompt, `text_tokens` for LoRA. Lengths are assumed (docs/sizing.md).
+demonstrations before the prompt, `gate` for a closed form of gradients, `text_tokens`
+for LoRA. Lengths are assumed (docs/sizing.md).
 """
 
 import math
@@ -133,6 +134,8 @@ def _editing(row: Row, todo: Work, device: Device) -> Iterator[tuple[str, Need]]
         yield "edit", _passes(row, device, row.edits, todo.pair_tokens)
     elif "erase" in row.editor:
         yield "edit", _passes(row, device, row.edits * row.shape.layers, row.editor["steps"] * todo.pair_tokens)
+    elif "gate" in row.editor:
+        yield "edit", _passes(row, device, row.sessions, row.edits / row.sessions * todo.pair_tokens)
     elif "text_tokens" in row.editor:
         each = replace(todo, pairs=todo.pairs // row.edits) if row.root.protocol.kind == "single" else todo
         need = sizing.edit_need(row.shape, each, device)

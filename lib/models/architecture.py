@@ -30,6 +30,8 @@ class Architecture:
     """The MLP's down projection back to the hidden size: the matrix that locate-then-edit methods change."""
     final_norm: str
     head: str
+    mlp_gate: str | None = None
+    """The other projection from the hidden size in a gated MLP; None where the MLP has no gate."""
 
     def block(self, layer: int) -> str:
         """Path of block `layer`, counted from 0."""
@@ -47,6 +49,12 @@ class Architecture:
         """Path of the MLP's down projection in block `layer`."""
         return f"{self.block(layer)}.{self.mlp_out}"
 
+    def mlp_gate_of(self, layer: int) -> str:
+        """Path of the gate's projection in block `layer`. Raises InputError where the family's MLP has no gate."""
+        if self.mlp_gate is None:
+            raise InputError(f"the MLP in {self.block(layer)} has no gate; wanted layers of its other projections")
+        return f"{self.block(layer)}.{self.mlp_gate}"
+
     def layers(self, model: nn.Module) -> int:
         """Number of blocks."""
         return len(model.get_submodule(self.blocks))  # type: ignore[arg-type]
@@ -61,7 +69,7 @@ def _gpt(mlp_in: str, mlp_out: str) -> Architecture:
 
 _LLAMA = Architecture(
     embedding="model.embed_tokens", blocks="model.layers", mlp="mlp", mlp_in="mlp.up_proj", mlp_out="mlp.down_proj",
-    final_norm="model.norm", head="lm_head",
+    final_norm="model.norm", head="lm_head", mlp_gate="mlp.gate_proj",
 )  # fmt: skip
 _NEOX = Architecture(
     embedding="gpt_neox.embed_in", blocks="gpt_neox.layers", mlp="mlp", mlp_in="mlp.dense_h_to_4h",

@@ -36,10 +36,12 @@ QUICK: dict[str, dict[str, Any]] = {
     "ft_w": _TUNED | {"decay": "published"},
     "ike": {"copies": 1, "updates": 1, "retains": 1},
     "ke": _TRAINED | {"condition": 8, "max_scale": 50.0},
+    "loc_ft": _TUNED,
     "memit": _LAYERED,
     "mend": _TRAINED | {"rank": 4, "hidden": 1, "rate": 0.02},
     "r_rome": _VALUES | {"layer": 1},
     "rome": _VALUES | {"layer": 1},
+    "ultraedit": {"down": [1], "rate": 2e-3},
 }
 """Settings for random models of two layers, over the presets'."""
 

@@ -8,6 +8,7 @@ import torch
 
 from lib.editors import mend
 from lib.edits.edit import Edit
+from lib.methods.hypernets.moments import RunningMoments
 from lib.methods.hypernets.network import signals_of
 from lib.models.packing import Item
 from tests.helpers.baselines import REQUESTS, context, same
@@ -19,7 +20,7 @@ ITEMS = [Item(prompt=(5, 9, 7), targets=((11, 12),)), Item(prompt=(6, 8), target
 
 def test_running_statistics_are_those_of_all_vectors_at_once() -> None:
     rows = torch.randn(50, 6, generator=torch.Generator().manual_seed(0)) * 3 + 1
-    moments = mend._Moments(6)
+    moments = RunningMoments(6)
     for part in rows.split([1, 20, 29]):  # type: ignore[no-untyped-call]
         moments.add(part)
     moments.add(rows[:0])
