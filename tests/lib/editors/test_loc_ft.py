@@ -9,6 +9,7 @@ import torch
 
 from lib.editors import loc_ft
 from lib.edits.edit import Edit
+from lib.edits.updates import Dense, LowRank
 from lib.methods.training.loop import Step
 from lib.models.architecture import architecture
 from lib.models.tokens import encode_edits
@@ -41,13 +42,15 @@ def trained_by_hand(batches: list[list[int]], restart: bool) -> torch.Tensor:
                 logits = model(torch.tensor([[*item.prompt, *target[:-1]]])).logits[0, len(item.prompt) - 1 :]
                 losses.append(torch.nn.functional.cross_entropy(logits, target))
             optimizer.zero_grad()
-            torch.stack(losses).mean().backward()
+            torch.stack(losses).mean().backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-    return weight.detach() - before
+    added: torch.Tensor = weight.detach() - before
+    return added
 
 
 def delta(edit: Edit) -> torch.Tensor:
     (update,) = edit.updates.values()
+    assert isinstance(update, Dense | LowRank)
     return update.dense()
 
 

@@ -50,8 +50,10 @@ def signals_by_hand(index: int) -> tuple[Tensor, Tensor]:
     module.register_forward_hook(keep)
     target = torch.tensor(item.targets[0])
     logits = model(torch.tensor([[*item.prompt, *item.targets[0][:-1]]])).logits[0, len(item.prompt) - 1 :]
-    torch.nn.functional.cross_entropy(logits, target).backward()
-    return rows["x"], rows["out"].grad[0]
+    torch.nn.functional.cross_entropy(logits, target).backward()  # type: ignore[no-untyped-call]
+    gradient = rows["out"].grad
+    assert gradient is not None
+    return rows["x"], gradient[0]
 
 
 @pytest.mark.parametrize("tokens", ["all", "answer"])
@@ -69,6 +71,7 @@ def test_a_turn_normalises_by_all_tokens_so_far_and_solves(tokens: str) -> None:
     v = -2e-3 * normal_x.square().sum(1, keepdim=True) * normal_delta
     expected = (torch.linalg.inv(x.T @ x + torch.eye(x.shape[1])) @ x.T @ v).T
     (update,) = edit.updates.values()
+    assert isinstance(update, Dense | LowRank)
     torch.testing.assert_close(update.dense(), expected, atol=1e-4 * float(expected.abs().max()), rtol=1e-2)
 
 
