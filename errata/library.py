@@ -110,20 +110,18 @@ def fix(
     Raises InputError where a fact, a name, or the fit of the preset's adapter to the model is wrong.
     """
     values = params.preset("models", preset, params.Model)
-    unresolved = params.section("train", params.Train)
-    train = params.with_recipe(unresolved, values.train).model_copy(update={"seed": seed})
-    values = params.with_held_lora(values, train)
+    recipe = params.training(params.section("train", params.Train).model_copy(update={"seed": seed}), values)
+    values = values.model_copy(update={"lora": recipe["lora"]})
     loaded = _loaded(facts, pool, pool_limit)
     if needs(editor_name).second_moments or needs(editor_name).hypernet:
         raise InputError(f"editor_name: {editor_name} works on what the pipeline prepares: errata fix -S editor=...")
     module = editor(editor_name)
-    held = values.train.held if train.objective == "held" else None
     context = Context(
         paraphrases=_paraphrases(model, tokenizer, loaded.requests),
         neighbors=_neighbors(model, tokenizer, loaded, seed),
-        lora=values.lora, train=train, held=held, pool=loaded.pool,
-        **params.step_limits(unresolved, values.train),
-        texts=[text.text for text in loaded.text if text.split == "train"] if held or train.text else [],
+        **recipe, pool=loaded.pool,
+        texts=[text.text for text in loaded.text if text.split == "train"]
+        if recipe["held"] or recipe["train"].text else [],
         distributed=Distributed(), progress=lambda steps: steps, checkpoints=None, record=lambda steps: None,
     )  # fmt: skip
     settings = editor_preset(editor_name, shape(model.config), module.Settings)

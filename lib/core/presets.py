@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from lib.core.recipes import Lora, Recipe
+from lib.core.recipes import Held, Lora, Recipe, StepLimits, step_limits, with_recipe
 from lib.core.section import Section
 from lib.core.sections import Facts, Neighbors, Own, Para, Train
 
@@ -139,6 +139,30 @@ def with_held_lora(model: Model, train: Train) -> Model:
     if train.objective != "held" or model.train.held is None:
         return model
     return model.model_copy(update={"lora": model.train.held.lora})
+
+
+class Training(StepLimits):
+    """How a model is trained: the fields of an editor's Context (lib/methods/context.py) that say so."""
+
+    held: Held | None
+    """None where the published objective is in force."""
+    train: Train
+    """With every `auto` resolved."""
+    lora: Lora
+
+
+def training(train: Train, model: Model) -> Training:
+    """How this model is trained: `train` as params.yaml has it, and where it says `auto` the preset's own value.
+
+    Raises InputError where train.objective is held and the preset has no recipe for it.
+    """
+    resolved = with_recipe(train, model.train)
+    return {
+        **step_limits(train, model.train),
+        "held": model.train.held if resolved.objective == "held" else None,
+        "train": resolved,
+        "lora": with_held_lora(model, resolved).lora,
+    }
 
 
 def with_limit(facts: Facts, dataset: Dataset) -> Facts:

@@ -16,10 +16,11 @@ from lib.core.records import Request
 from lib.edits.edit import Edit
 from lib.methods.context import Context
 from lib.methods.contract import Needs
-from lib.methods.fine_tuning.each import fine_tuned_each
-from lib.methods.fine_tuning.loop import Tuning, Variant, copies, fine_tuned
+from lib.methods.fine_tuning.each import fine_tuned_each, size_each
+from lib.methods.fine_tuning.loop import Tuning, Variant, fine_tuned
 
 NEEDS = Needs(edit_each=True, size_each=True)
+__all__ = ["NEEDS", "Settings", "edit", "edit_each", "size_each"]
 
 
 class Settings(Tuning):
@@ -82,8 +83,3 @@ def edit_each(
     return [
         replace(own, info={"editor": "ft", "pairs": count}) for own, count in zip(trained, pairs, strict=True)
     ]  # fmt: skip
-
-
-def size_each(model: PreTrainedModel, settings: Settings, context: Context) -> int:
-    """Trained values of one edit."""
-    return sum(value.numel() for value in copies(model, settings).values())

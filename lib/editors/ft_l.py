@@ -13,10 +13,11 @@ from lib.core.records import Request
 from lib.edits.edit import Edit
 from lib.methods.context import Context
 from lib.methods.contract import Needs
-from lib.methods.fine_tuning.each import fine_tuned_each
-from lib.methods.fine_tuning.loop import Tuning, copies, fine_tuned
+from lib.methods.fine_tuning.each import fine_tuned_each, size_each
+from lib.methods.fine_tuning.loop import Tuning, fine_tuned
 
 NEEDS = Needs(edit_each=True, size_each=True)
+__all__ = ["NEEDS", "Settings", "edit", "edit_each", "size_each"]
 
 
 class Settings(Tuning):
@@ -50,8 +51,3 @@ def edit_each(
     """`edit` of every request alone; forward passes are shared where one module is trained."""
     trained = fine_tuned_each(model, tokenizer, requests, settings, context, clamp=settings.clamp)
     return [replace(each, info={"editor": "ft_l", "pairs": 1}) for each in trained]
-
-
-def size_each(model: PreTrainedModel, settings: Settings, context: Context) -> int:
-    """Trained values of one edit."""
-    return sum(value.numel() for value in copies(model, settings).values())

@@ -22,7 +22,7 @@ from lib.core.records import Request
 from lib.edits.edit import Edit
 from lib.methods.context import Context
 from lib.methods.contract import Needs
-from lib.methods.fine_tuning.each import fine_tuned_each
+from lib.methods.fine_tuning.each import fine_tuned_each, size_each
 from lib.methods.fine_tuning.loop import BASELINE, Tuning, Variant, copies, edit_of, fit, training_items
 from lib.methods.training.loop import Step
 from lib.methods.training.pairs import ended
@@ -30,6 +30,7 @@ from lib.models.packing import Item
 from lib.models.templates import chat_item, has_template
 
 NEEDS = Needs(edit_each=True, size_each=True)
+__all__ = ["NEEDS", "Settings", "edit", "edit_each", "size_each"]
 
 
 class Settings(Tuning):
@@ -86,11 +87,6 @@ def edit_each(
     items = _items(tokenizer, requests, settings)
     trained = fine_tuned_each(model, tokenizer, requests, settings, context, items=items)
     return [replace(own, info={"editor": "loc_ft", "pairs": 1}) for own in trained]
-
-
-def size_each(model: PreTrainedModel, settings: Settings, context: Context) -> int:
-    """Trained values of one edit."""
-    return sum(value.numel() for value in copies(model, settings).values())
 
 
 def _items(tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], settings: Settings) -> list[Item]:

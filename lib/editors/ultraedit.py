@@ -65,8 +65,8 @@ def edit(
 ) -> Edit:
     """The sum of all turns' updates; the moments go on from those of context.state.
 
-    Raises InputError where there is no request, no matrix or no such layer, or an update is not finite; NotFiniteError
-    where a gradient is not finite.
+    Raises InputError where there is no matrix or no such layer, fewer than two tokens to normalise by, or an update is
+    not finite; NotFiniteError where a gradient is not finite.
     """
     paths = changed_paths(model, settings)
     moments = _moments(model, paths, context.state)
@@ -80,7 +80,7 @@ def edit(
 
 
 def changed_paths(model: PreTrainedModel, settings: Settings) -> list[str]:
-    """The matrices that are changed. Raises InputError where there is none, or no such layer."""
+    """The matrices that are changed. Raises InputError where there is none, no such layer, or no gate."""
     paths = architecture(model)
     count = paths.layers(model)
     span = range(int(_FIRST * count), max(int(_FIRST * count) + 1, int(_LAST * count)))

@@ -2,8 +2,8 @@
 
 What an editor does is told by the keys of its preset: `optimisation` for those that locate and then edit, `module` for
 fine-tuning, `edit_weight` for networks that turn gradients into updates, `erase` for knowledge neurons, `copies` for
-demonstrations before the prompt, `gate` for a closed form of gradients, `text_tokens`
-for LoRA. Lengths are assumed (docs/sizing.md).
+demonstrations before the prompt, `gate` for a closed form of gradients, `text_tokens` for
+LoRA. Lengths are assumed (docs/sizing.md).
 """
 
 import math

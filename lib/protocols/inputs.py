@@ -1,7 +1,7 @@
 """One editing job, put together from the files and params of a run: shared by the stages that edit."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
@@ -39,7 +39,8 @@ def editing(
     makes = stage == "edit" or root.protocol.kind == "single"
     if makes:
         check_sharded(root.editor, distributed)
-    module, recipe = editor(root.editor), _recipe(root)
+    module = editor(root.editor)
+    recipe = params.training(root.train, params.preset("models", root.model, params.Model))
     shape = loading.load_shape(inputs.model)
     settings = editor_preset(root.editor, shape, module.Settings)
     if distributed.is_main:
@@ -64,20 +65,8 @@ def editing(
         yield job, read(inputs.requests, Request)
 
 
-def _recipe(root: Params) -> dict[str, Any]:
-    """The fields of Context that say how a model is trained: `root`'s, and where it has `auto` the model preset's."""
-    preset = params.preset("models", root.model, params.Model)
-    train = params.with_recipe(root.train, preset.train)
-    return {
-        "held": preset.train.held if train.objective == "held" else None,
-        **params.step_limits(root.train, preset.train),
-        "train": train,
-        "lora": params.with_held_lora(preset, train).lora,
-    }
-
-
 def _context(
-    root: Params, inputs: Inputs, recipe: Mapping[str, Any], stage: str, distributed: Distributed,
+    root: Params, inputs: Inputs, recipe: params.Training, stage: str, distributed: Distributed,
     record: Callable[[Sequence[Step]], None],
 ) -> Context:  # fmt: skip
     """What the editor may use beside the requests; the main process alone tells how far the work is."""

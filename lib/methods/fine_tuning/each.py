@@ -82,6 +82,11 @@ def fine_tuned_each(
     return [edit_of(model, value) for value in values]
 
 
+def size_each(model: PreTrainedModel, settings: Tuning, context: Context) -> int:
+    """Trained values of one edit."""
+    return sum(value.numel() for value in copies(model, settings).values())
+
+
 def _backward(model: PreTrainedModel, values: Sequence[Values], items: Sequence[Item]) -> list[float]:
     """Give every edit's values the gradient of its own loss; return the losses."""
     packings = [packed_for(model, [item]) for item in items]
