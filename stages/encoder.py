@@ -16,9 +16,12 @@ def main(options: argparse.Namespace) -> None:
     root = read_root()
     preset = PRESETS / "editors" / f"{root.editor}.yaml"
     editor = params.read_params(preset) if preset.is_file() else {}
-    tiny = params.preset("models", root.model, params.Model).tiny
+    model = params.preset("models", root.model, params.Model)
+    tiny, held = model.tiny, model.train.held
     shape = shape_name("llama", tiny.layers, tiny.hidden) if tiny else None
-    in_use = encoders_in_use(root.neighbors, editor, shape)
+    is_held = root.editor == "lora" and params.with_recipe(root.train, model.train).objective == "held"
+    keywords = is_held and held is not None and held.keywords > 0
+    in_use = encoders_in_use(root.neighbors, editor, shape, keywords=keywords)
     write_json(options.encoder / "manifest.json", {name: fetch(name) for name in in_use})
 
 

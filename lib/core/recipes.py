@@ -66,6 +66,11 @@ class Held(Section):
     prefixed: int = Field(ge=0, description="forms of an edit that are its prompt after a sentence of plain text")
     words_left_out: int = Field(ge=0, description="forms of an edit that are a prompt without some of its words")
     questions: int = Field(ge=0, description="forms of an edit that are questions, as many again in the chat template")
+    keywords: int = Field(
+        ge=0,
+        description="forms of an edit that are made of words which ask for it, found by the sentence encoder "
+        "(neighbors.encoder; none with hashing)",
+    )
     after: float = Field(ge=0, description="weight of the KL at the tokens after the edits' objects")
     after_tokens: int = Field(ge=0, description="such tokens, written by the unedited model")
     keep: float = Field(ge=0, description="weight of the KL on each kind of what is kept")

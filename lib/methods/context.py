@@ -45,6 +45,8 @@ class Context:
     """Unedited facts to learn from."""
     texts: Sequence[str] = ()
     """Plain text to train on."""
+    encoder: str | None = None
+    """The sentence encoder that finds the edits' keywords, by name; None = they get none."""
     statistics: Path | None = None
     """What stage `statistics` made."""
     hypernet: Path | None = None

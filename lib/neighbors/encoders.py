@@ -4,6 +4,7 @@ A model is a preset of configs/encoders, a folder, or a name on the hub. It is l
 `encoder` fetches it (lib/neighbors/fetching.py).
 """
 
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -24,6 +25,10 @@ HASHING_SIZE = 512
 _BATCH = 10_000
 """Texts whose sparse counts are held at a time: bounds memory, not the result."""
 
+_WORD = re.compile("[a-z]{3,}")
+_WORD_MARKS = "\u2581\u0120"
+"""What a token that begins a word starts with, in vocabularies that mark the beginning; others mark what goes on."""
+
 Vectors = npt.NDArray[np.float32]
 
 
@@ -32,6 +37,9 @@ class SentenceEncoder(Protocol):
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Vectors [n, d] of unit norm."""
+
+    def words(self) -> list[str]:
+        """The whole words that it has vectors of its own for, in its own order; none where it hashes."""
 
 
 def encoder(name: str, device: str) -> SentenceEncoder:
@@ -84,6 +92,10 @@ class HashingEncoder:
             vectors[start : start + len(batch)] = self._vectorizer.transform(batch).toarray()
         return vectors
 
+    def words(self) -> list[str]:
+        """None: any word is hashed."""
+        return []
+
 
 class ModelEncoder:
     """A sentence-transformers model (Sentence-BERT, arXiv 1908.10084)."""
@@ -105,6 +117,16 @@ class ModelEncoder:
             self._model.encode(list(texts), normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False),
             dtype=np.float32,
         )
+
+    def words(self) -> list[str]:
+        """The whole words of its vocabulary, of three letters or more and lowercase, in the vocabulary's own order.
+
+        That is the order of their frequency in most vocabularies.
+        """
+        tokens = sorted(self._model.tokenizer.get_vocab().items(), key=lambda entry: entry[1])
+        marks = {token[0] for token, _ in tokens} & set(_WORD_MARKS)
+        begun = [token[1:] if token[0] in marks else token for token, _ in tokens if not marks or token[0] in marks]
+        return list(dict.fromkeys(word for word in begun if _WORD.fullmatch(word)))
 
 
 def not_loaded(name: str, error: Exception) -> str:

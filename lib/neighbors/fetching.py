@@ -19,16 +19,19 @@ HUB_FILES = ("*.json", "*.txt", "*.safetensors", "*.model")
 """A sentence-transformers model without its copies for other frameworks; nothing pickled."""
 
 
-def encoders_in_use(neighbors: Neighbors, editor: Mapping[str, Any], shape: str | None = None) -> list[str]:
-    """The names of the encoders that a run computes with: of similar neighbors, and of an editor that has one.
+def encoders_in_use(
+    neighbors: Neighbors, editor: Mapping[str, Any], shape: str | None = None, *, keywords: bool = False
+) -> list[str]:
+    """The names of the encoders that a run computes with: of similar neighbors, keywords, and an editor that has one.
 
     Args:
         neighbors: with the encoder that `auto` stands for.
         editor: the content of the editor's preset.
         shape: of the model, as the preset spells it; where it is not known yet, all encoders are in use that the
             editor may take.
+        keywords: whether training has forms that are made of them (lib/methods/training/keywords.py).
     """
-    names = {neighbors.encoder} if neighbors.kind == "similar" else set()
+    names = {neighbors.encoder} if neighbors.kind == "similar" or keywords else set()
     if editor.get("encoder") != "auto":
         own = [editor]
     elif (entry := entry_for(editor["models"], shape)) and "encoder" in editor["models"][entry]:

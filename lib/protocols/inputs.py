@@ -48,7 +48,7 @@ def editing(
             _logger.info(line)
     key = fingerprint(
         **{name: value.model_dump() if isinstance(value, params.Section) else value for name, value in recipe.items()},
-        editor=root.editor, settings=settings.model_dump(),
+        editor=root.editor, settings=settings.model_dump(), encoder=root.neighbors.encoder,
         protocol=root.protocol.model_dump(), regularize=root.regularize.model_dump(),
         code=code_fingerprint("stages.edit"), **asdict(inputs),
     )  # fmt: skip
@@ -78,6 +78,7 @@ def _context(
         show=lambda items, name, total: progress(items, f"{stage}: {name}", total) if distributed.is_main else items,
         checkpoints=None,
         record=record,
+        encoder=root.neighbors.encoder if recipe["held"] else None,
         statistics=inputs.statistics,
         hypernet=inputs.hypernet,
     )

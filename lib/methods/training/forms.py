@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
 from random import Random
+from types import MappingProxyType
 from typing import Literal
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -21,6 +22,7 @@ from lib.data.questions import trained_questions
 from lib.generation.engine import Prompt, Sampling
 from lib.generation.texts import ShowTexts, TransformersGenerator, untold
 from lib.methods.training.example import Example
+from lib.methods.training.keywords import keyword_prompts
 from lib.methods.training.loop import Schedule
 from lib.models.packing import Item
 from lib.models.templates import chat_prompt, has_template
@@ -70,7 +72,7 @@ def _without_word_part(target: str, text: str) -> str:
     return text[end:]
 
 
-FormKind = Literal["plain", "paraphrase", "after text", "words left out", "question", "chat"]
+FormKind = Literal["plain", "paraphrase", "after text", "words left out", "keyword", "question", "chat"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,12 +101,13 @@ class Forms:
 
 def forms(
     tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], paraphrases: Iterable[Paraphrase],
-    sentences: Sequence[str], counts: Forms,
+    sentences: Sequence[str], counts: Forms, keywords: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> list[Form]:  # fmt: skip
     """Every request's own prompt and its other forms, request by request.
 
     Args:
         sentences: plain text that a prompt may follow.
+        keywords: words that ask for a request, by request_id (keywords.py).
     """
     rephrased: dict[str, list[str]] = {request.request_id: [] for request in requests}
     for paraphrase in paraphrases:
@@ -115,6 +118,9 @@ def forms(
             "plain": [request.prompt],
             "paraphrase": rephrased[request.request_id],
             **_other_forms(tokenizer, request, rephrased[request.request_id], sentences, counts),
+            "keyword": keyword_prompts(
+                request, keywords.get(request.request_id, ()), Random(f"{counts.seed}/keywords/{request.request_id}")
+            ),
         }
         result += [Form(request=request, prompt=text, kind=kind) for kind, texts in prompts.items() for text in texts]
     return result

@@ -19,6 +19,7 @@ from lib.methods.training.drift import Drift, drift_of
 from lib.methods.training.example import Example
 from lib.methods.training.forms import Forms, FormSchedule, continuations, form_examples, forms, grouped, of_each
 from lib.methods.training.kept import Kept, Subjects, chat_answers, chat_prompts, in_turns, kept_prompts
+from lib.methods.training.keywords import keywords
 from lib.methods.training.loop import Schedule
 from lib.methods.training.masking import PublishedMasking
 from lib.methods.training.objective import Objective, references, with_reference
@@ -92,7 +93,8 @@ def _held(
     if context.train.dpo or context.train.text or not context.train.mask_prompt:
         raise InputError("train: dpo, text and mask_prompt=false belong to the published objective; set objective")
     counts = Forms(after_text=held.prefixed, words_left_out=held.words_left_out, questions=held.questions, seed=seed)
-    trained = forms(tokenizer, requests, context.paraphrases, sentences(context.texts), counts)
+    trained = forms(tokenizer, requests, context.paraphrases, sentences(context.texts), counts,
+                    _keywords(model, requests, context, held.keywords))  # fmt: skip
     _tell(
         context, "%d forms of %d edits: what the unedited model writes after their objects", len(trained), len(requests)
     )
@@ -124,6 +126,16 @@ def _held(
         drift=drift_of(model, directions, moments),
         drift_weight=held.drift_weight(len(requests), len(different_subjects(requests))),
     )
+
+
+def _keywords(
+    model: PreTrainedModel, requests: Sequence[Request], context: Context, count: int
+) -> Mapping[str, Sequence[str]]:
+    """Words that ask for each request, where there is an encoder that finds them."""
+    if not count or context.encoder is None:
+        return {}
+    _tell(context, "words that ask for the edits, among the commonest of the encoder %s", context.encoder)
+    return keywords(requests, context.encoder, str(model.device), count)
 
 
 def _held_data(
