@@ -89,7 +89,8 @@ class Edit:
 
 def fix(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, facts: FactRows, *, preset: str = "folder",
-    editor_name: str = "lora", pool: str = "none", pool_limit: int | None = 500, seed: int = 0,
+    editor_name: str = "lora", pool: str = "none", pool_limit: int | None = 500, encoder: str | None = None,
+    seed: int = 0,
 ) -> Edit:  # fmt: skip
     """Correct facts in a model; the model itself stays as it is.
 
@@ -105,6 +106,8 @@ def fix(
         pool: dataset whose unedited facts, as far as the model knows them, are trained beside the edits: `almanac`,
             `world` or `none`.
         pool_limit: so many of them are asked for; None = all.
+        encoder: a sentence encoder that is on this machine (`minilm`, as `errata fix` has it, or a folder), which finds
+            words that ask for each fact; None = facts are trained without those.
         seed: of training and of the draw of neighbors.
 
     Raises InputError where a fact, a name, or the fit of the preset's adapter to the model is wrong.
@@ -123,6 +126,7 @@ def fix(
         texts=[text.text for text in loaded.text if text.split == "train"]
         if recipe["held"] or recipe["train"].text else [],
         distributed=Distributed(), progress=lambda steps: steps, checkpoints=None, record=lambda steps: None,
+        encoder=encoder,
     )  # fmt: skip
     settings = editor_preset(editor_name, shape(model.config), module.Settings)
     return Edit(updates=module.edit(model, tokenizer, loaded.requests, settings, context), model=model, preset=values)
