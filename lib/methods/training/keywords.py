@@ -61,7 +61,7 @@ def keywords(requests: Sequence[Request], encoder_name: str, device: str, count:
 
 def keyword_prompts(request: Request, own_keywords: Sequence[str], random: Random) -> list[str]:
     """A prompt of each keyword, none of which is one that the request is scored on."""
-    if not request.subject:
+    if not own_keywords or not request.subject:
         return []
     start = request.prompt[: occurrences(request.prompt, request.subject)[-1]]
     subject = ("the " if start.lower().endswith("the ") else "") + request.subject
