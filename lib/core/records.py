@@ -5,14 +5,17 @@ nullable.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from lib.core.implied import ImpliedQuestion
 from lib.core.joins import Separator
 from lib.core.texts import fill, occurrences
 
 When = Literal["before", "after"]
-Kind = Literal["efficacy", "generalization", "locality", "pool", "chat"]
+Kind = Literal["efficacy", "generalization", "locality", "pool", "chat", "implied"]
+SPARSE = {"sparse": True}
+"""Metadata of a field whose column is left out of a table where it is empty in every row."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,11 +50,14 @@ class Request:
     """Evaluation prompts about other subjects (locality): never trained on."""
     generation_prompts: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
+    implied: tuple[ImpliedQuestion, ...] = field(default=(), metadata=SPARSE)
+    """Evaluation questions about what follows from the edit (portability): never trained on."""
 
     @property
     def evaluation_prompts(self) -> tuple[str, ...]:
-        """Every prompt that this edit is scored on: the edit itself, its paraphrases, its locality prompts."""
-        return (self.prompt, *self.paraphrases, *(neighbor.prompt for neighbor in self.locality))
+        """Every prompt that this edit is scored on: the edit itself, paraphrases, locality prompts, what it implies."""
+        locality = (neighbor.prompt for neighbor in self.locality)
+        return (self.prompt, *self.paraphrases, *locality, *(question.prompt for question in self.implied))
 
     @property
     def subject_start(self) -> int | None:
@@ -195,8 +201,8 @@ class Generation:
     session: int
     """As in Score."""
     when: When
-    kind: Literal["efficacy", "generalization", "generation", "chat"]
-    """The edited prompt, one of its paraphrases, one of the edit's generation prompts, or its question in a chat."""
+    kind: Literal["efficacy", "generalization", "generation", "chat", "implied"]
+    """The edited prompt, a paraphrase, a generation prompt, its question in a chat, or a question that it implies."""
     prompt_index: int
     """Place of the prompt among the edit's prompts of this kind."""
     decoding: Literal["greedy", "sampled"]

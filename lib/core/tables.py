@@ -101,9 +101,11 @@ def schema(kind: type) -> pa.Schema:
 def write(path: Path, kind: type[R], rows: Iterable[R]) -> int:
     """Write `rows` to a Parquet file, whole or not at all; return how many there were.
 
-    Raises pyarrow.ArrowInvalid or ArrowTypeError where a row does not fit the schema.
+    A sparse column (records.SPARSE) that is empty in every row is left out. Raises pyarrow.ArrowInvalid or
+    ArrowTypeError where a row does not fit the schema.
     """
     table = pa.Table.from_pylist([dataclasses.asdict(cast(Any, row)) for row in rows], schema=schema(kind))
+    table = table.drop_columns([name for name in _sparse(kind) if not any(table[name].to_pylist())])
     with replacing(path) as unfinished:
         pq.write_table(table, unfinished, compression="zstd")
     return int(table.num_rows)
@@ -122,8 +124,10 @@ def read(path: Path, kind: type[R]) -> list[R]:
 
 def check_schema(path: Path, actual: pa.Schema, kind: type) -> None:
     """Raise InputError naming the file and the columns that differ from what the fields of `kind` declare."""
-    if not actual.equals(schema(kind)):
-        declared, stored = _described(schema(kind)), _described(actual)
+    absent = _sparse(kind) - {*actual.names}
+    expected = pa.schema([column for column in schema(kind) if column.name not in absent])
+    if not actual.equals(expected):
+        declared, stored = _described(expected), _described(actual)
         raise InputError(
             f"{path}: not a table of {kind.__name__}: wanted but absent or of another type: "
             f"{sorted(declared - stored) or 'none'}; found instead: {sorted(stored - declared) or 'none'}. "
@@ -142,11 +146,22 @@ def _nested_fields(kind: type) -> dict[str, type[Any]]:
     return {name: inner for name, hint in get_type_hints(kind).items() if (inner := _nested(hint))}
 
 
+def _sparse(kind: type) -> set[str]:
+    """The fields whose column is left out where no row has anything in it."""
+    return {field.name for field in dataclasses.fields(kind) if field.metadata.get("sparse")}
+
+
 def _column(name: str, hint: Any) -> pa.Field:
-    nullable = get_origin(hint) in (Union, types.UnionType)
-    if nullable:
-        (hint,) = (member for member in get_args(hint) if member is not type(None))
-    return pa.field(name, _arrow_type(hint), nullable=nullable)
+    required = _without_none(hint)
+    return pa.field(name, _arrow_type(required), nullable=required is not hint)
+
+
+def _without_none(hint: Any) -> Any:
+    """The type of a field's values but None; `hint` itself where it does not allow None."""
+    if get_origin(hint) not in (Union, types.UnionType):
+        return hint
+    (required,) = (member for member in get_args(hint) if member is not type(None))
+    return required
 
 
 def _arrow_type(hint: Any) -> pa.DataType:
@@ -155,7 +170,7 @@ def _arrow_type(hint: Any) -> pa.DataType:
     if get_origin(hint) is tuple:
         return pa.list_(_arrow_type(get_args(hint)[0]))
     if dataclasses.is_dataclass(hint):
-        return pa.struct([(field.name, _arrow_type(field.type)) for field in dataclasses.fields(hint)])
+        return pa.struct([(field.name, _arrow_type(_without_none(field.type))) for field in dataclasses.fields(hint)])
     return {int: pa.int64(), float: pa.float64(), bool: pa.bool_()}[hint]
 
 
@@ -167,7 +182,7 @@ def _nested(hint: Any) -> type[Any] | None:
 def _value(value: Any, nested: type[Any] | None) -> Any:
     if not isinstance(value, list | tuple):
         return value
-    return tuple(nested(**fields) for fields in value) if nested else tuple(value)
+    return tuple(from_plain(nested, fields) for fields in value) if nested else tuple(value)
 
 
 def _described(columns: pa.Schema) -> set[str]:

@@ -69,8 +69,11 @@ def parse(file: RowFile, make: Callable[[InputRow], T]) -> tuple[list[T], list[R
     return records, sorted(rejects, key=lambda reject: reject.line)
 
 
-def read_json(path: Path) -> RowFile:
-    """The records of a JSON array; a row's line is its 1-based position."""
+def read_json(path: Path, dataset: str | None = None) -> RowFile:
+    """The records of a JSON array; a row's line is its 1-based position.
+
+    `dataset` reads a schema that all others refuse (lib/data/schemas.py).
+    """
     text = decoded(path)
     try:
         values = _json_values(text)
@@ -81,7 +84,7 @@ def read_json(path: Path) -> RowFile:
         ) from None
     if not isinstance(values, list):
         raise InputError(f"{path}: wanted a JSON array of records; found {shown(values)}")
-    return _row_file(path, enumerate(values, start=1), Notes())
+    return _row_file(path, enumerate(values, start=1), Notes(), dataset=dataset)
 
 
 def read_jsonl(path: Path) -> RowFile:
@@ -191,7 +194,13 @@ def decoded(path: Path) -> str:
         ) from None
 
 
-def _row_file(path: Path, values: Iterable[tuple[int, Any]], notes: Notes, columns: Iterable[str] = ()) -> RowFile:
+def _row_file(
+    path: Path,
+    values: Iterable[tuple[int, Any]],
+    notes: Notes,
+    columns: Iterable[str] = (),
+    dataset: str | None = None,
+) -> RowFile:
     rows: list[InputRow] = []
     rejects: list[Reject] = []
     for line, value in values:
@@ -202,6 +211,6 @@ def _row_file(path: Path, values: Iterable[tuple[int, Any]], notes: Notes, colum
         rejects.append(Reject(file=path.name, line=line, field=error.field, reason=error.reason))
     if not rows and not rejects:
         raise InputError(f"{path}: empty; wanted a row for each fact")
-    refuse_other_schema(path, rows)
+    refuse_other_schema(path, rows, dataset)
     used = dict.fromkeys((*columns, *(name for row in rows for name in row.values)))
     return RowFile(name=path.name, columns=tuple(used), rows=tuple(rows), rejects=tuple(rejects), notes=notes)

@@ -6,7 +6,8 @@
 
 KnowEdit is released in two forms. In one, a kind of locality is a list of {prompt, ground_truth: lists of aliases};
 in the other it is one {prompt: texts, ground_truth: texts}, the first alias of each. Both are read, and so are records
-that call prompt, target_new and subject text, labels and concept. Portability is not scored, and not read.
+that call prompt, target_new and subject text, labels and concept. KnowEdit's `portability` and its locality about the
+same subject become questions about what the edit implies (lib/data/implied.py).
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,7 @@ from lib.core.params import Dataset, Facts, Own
 from lib.core.records import FOUND, Fact, LocalityPrompt, Request
 from lib.data.dataset import Loaded, edited, file_of, template
 from lib.data.files import parse, read_json
+from lib.data.implied import knowedit_questions
 from lib.data.plain_text import plain_text
 from lib.data.rows import InputRow, RowError, refuse_repeated, shown
 
@@ -64,6 +66,7 @@ def request(
         target_true=row.optional_answer("ground_truth"),
         paraphrases=tuple(_texts(row, "rephrase_prompt")),
         locality=locality_prompts,
+        implied=knowedit_questions(row),
     )
 
 

@@ -1,8 +1,9 @@
 """WikiRecent of KnowEdit (arXiv 2401.01286), as "Model Editing by Standard Fine-Tuning" (arXiv 2402.11078) uses it.
 
-Its records have no true answer, no paraphrases, and locality prompts about the edit's own subject, which are left
-aside. Each edit is scored on random neighborhood prompts of CounterFact instead; its generalization prompts are made
-by stage `paraphrase`. The pool is CounterFact's, too: of records that no neighborhood prompt comes from.
+Its records have no true answer and no paraphrases. Their questions of portability, and those about other relations of
+the same subject, are scored as what the edit implies. For locality each edit is scored on random neighborhood prompts
+of CounterFact; its generalization prompts are made by stage `paraphrase`. The pool is CounterFact's, too: of records
+that no neighborhood prompt comes from.
 """
 
 from collections.abc import Mapping, Sequence

@@ -8,7 +8,18 @@ from lib.core.params import Dataset, Facts, Own
 
 
 def test_every_dataset_has_a_preset_that_names_its_module() -> None:
-    assert datasets.names() == ["almanac", "counterfact", "easyedit", "own", "wikirecent", "world", "zsre"]
+    assert datasets.names() == [
+        "almanac",
+        "counterfact",
+        "easyedit",
+        "mquake",
+        "own",
+        "ripple_edits",
+        "wikibigedit",
+        "wikirecent",
+        "world",
+        "zsre",
+    ]
     assert [params.preset("datasets", name, Dataset).loader for name in datasets.names()] == datasets.names()
 
 
@@ -18,6 +29,7 @@ def test_the_headline_measure_is_success_for_counterfactuals_and_accuracy_for_an
         "almanac",
         "counterfact",
         "easyedit",
+        "mquake",
         "multi_counterfact",
         "world",
     }
