@@ -46,7 +46,7 @@ def main(options: argparse.Namespace) -> None:
         "kl": retention.curve(run.sessions, "kl"),
     }
     for name, rows in plots.items():
-        write_json(options.plots / f"{name}.json", {"rows": rows})
+        write_json(options.plots / f"{name}.json", {"rows": plot_rows.in_script(rows)})
     examples = failures_first(edits, scores, generations, root.score.examples)
     tables = {
         "numbers": run.numbers,

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from lib.core.files import read_json, write_json
 
-PARTS: tuple[str, ...] = ("kills", "disks", "processes", "network", "files", "params")
+PARTS: tuple[str, ...] = ("kills", "disks", "processes", "network", "files", "params", "pages")
 """Names of the modules, in the page's order."""
 Scale = Literal["small", "full"]
 """How much a part tries: minutes, or what the page promises."""

@@ -34,9 +34,12 @@ def run_stage(main: Callable[[argparse.Namespace], None], parser: argparse.Argum
     `--usage` names. Of several processes the first one tells; its seconds begin where a launcher has started it.
     """
     parser.add_argument("--usage", type=Path, required=True, help="where the seconds and the peak memory go")
-    options = parser.parse_args()
+    run(lambda: _run_measured(main, parser.parse_args()))
+
+
+def _run_measured(main: Callable[[argparse.Namespace], None], options: argparse.Namespace) -> None:
     began = time.perf_counter()
-    run(lambda: main(options))
+    main(options)
     if is_first():
         usage: dict[str, float] = {"seconds": round(time.perf_counter() - began, 1), **peak_memory_mib()}
         write_json(options.usage, usage)
@@ -66,12 +69,9 @@ def run(main: Callable[[], None], *, with_parent: bool = True) -> None:
     times as long (docs/benchmarks.md). On Linux the process is told to stop when its parent (dvc) dies, which dvc does
     not do itself; `with_parent` is false for what a person leaves running behind a shell that ends.
     """
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read when torch loads its threads, which main does
-    if sys.platform == "linux" and with_parent:
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     try:
         with _interrupts_heeded():
+            _set_up(with_parent)
             main()
     except KeyboardInterrupt:
         if os.environ.get("ERRATA_TRACEBACK"):
@@ -85,25 +85,44 @@ def run(main: Callable[[], None], *, with_parent: bool = True) -> None:
         sys.exit(f"error: {message}")
 
 
+def _set_up(with_parent: bool) -> None:
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read when torch loads its threads, which main does
+    if sys.platform == "linux" and with_parent:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 @contextmanager
 def _interrupts_heeded() -> Iterator[None]:
-    """Within it, a Ctrl-C that comes while an object is destroyed, which Python reports and drops, comes once more."""
+    """Within it, a Ctrl-C that comes while an object is destroyed, which Python reports and drops, comes once more.
+
+    It comes at the latest at its end.
+    """
     dropped = sys.unraisablehook
+    pending: list[threading.Timer] = []
 
     def hook(unraisable: "sys.UnraisableHookArgs") -> None:
         if not issubclass(unraisable.exc_type, KeyboardInterrupt):
             dropped(unraisable)
             return
-        thread = threading.main_thread().ident
-        timer = threading.Timer(_SECONDS_UNTIL_DESTROYED, lambda: signal.pthread_kill(thread or 0, signal.SIGINT))
+        timer = threading.Timer(_SECONDS_UNTIL_DESTROYED, interrupt)
         timer.daemon = True
+        pending.append(timer)
         timer.start()
+
+    def interrupt() -> None:
+        pending.clear()
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     sys.unraisablehook = hook
     try:
         yield
     finally:
         sys.unraisablehook = dropped
+        for timer in pending:
+            timer.cancel()
+    if pending:  # it ended before the interrupt came once more
+        raise KeyboardInterrupt
 
 
 def progress(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:

@@ -8,6 +8,7 @@ from lib.handover.bundle import RunInfo
 from lib.metrics.examples import AnswerExample
 from lib.metrics.verdict import verdict
 from lib.report.headline import markdown
+from lib.report.literal import in_markdown
 
 _TOLD = 5
 """Edits in the card: failures first."""
@@ -25,7 +26,7 @@ def card(info: RunInfo, facts: int, examples: Sequence[AnswerExample], manifest:
     return "\n".join(
         [
             *_front_matter(info),
-            f"# {facts:,} {'fact' if facts == 1 else 'facts'} corrected in {info.preset.name}",
+            f"# {facts:,} {'fact' if facts == 1 else 'facts'} corrected in {in_markdown(info.preset.name)}",
             "",
             f"Made by `errata {info.made_by}` on {info.date}. **Verdict: {verdict(info.headline).word}.**",
             *(f"- {reason}" for reason in verdict(info.headline).reasons),
@@ -86,34 +87,38 @@ def _examples(examples: Sequence[AnswerExample]) -> list[str]:
 
 def _loading(info: RunInfo) -> list[str]:
     name, revision = info.preset.name, info.preset.revision
-    pinned = f', revision="{revision}"' if revision else ""
+    pinned = f", revision={json.dumps(revision)}" if revision else ""
     lines = [
         "```python",
         "from peft import PeftModel",
         "from transformers import AutoModelForCausalLM",
         "",
-        f'model = AutoModelForCausalLM.from_pretrained("{name}"{pinned})',
+        f"model = AutoModelForCausalLM.from_pretrained({json.dumps(name)}{pinned})",
         'model = PeftModel.from_pretrained(model, "FOLDER")  # this folder, or its name on the hub',
         "```",
     ]
     if info.preset.source in ("wheel", "gguf", "tiny"):
         lines += [
             "",
-            f"{name} is converted out of another form: `errata ask` and `errata serve` do that; or write a plain "
-            "checkpoint with `errata export FOLDER --to OTHER`, which transformers and vLLM load.",
+            f"{in_markdown(name)} is converted out of another form: `errata ask` and `errata serve` do that; or write "
+            "a plain checkpoint with `errata export FOLDER --to OTHER`, which transformers and vLLM load.",
         ]
     return lines
 
 
 def _origin(info: RunInfo, manifest: Mapping[str, Any]) -> list[str]:
-    preset = info.preset
-    lines = [f"- base model: {preset.name} ({preset.source}), revision {preset.revision or 'none: pinned by content'}"]
-    lines += [f"  - {name}: sha256 {digest}" for name, digest in manifest["files"].items() if name.endswith("tensors")]
-    lines += [f"- terms of the base model: {preset.terms or 'none named in its preset'}"]
-    lines += [f"- facts: facts.jsonl; trained in {len(info.sessions)} session(s)"]
-    lines += [f"- versions: {', '.join(f'{name} {version}' for name, version in sorted(info.versions.items()))}"]
-    return [*lines, "- settings, unabridged: errata/run.json"]
+    name, terms = in_markdown(info.preset.name), in_markdown(info.preset.terms or "none named in its preset")
+    revision = in_markdown(info.preset.revision or "none: pinned by content")
+    weights = [(in_markdown(file), digest) for file, digest in manifest["files"].items() if file.endswith("tensors")]
+    return [
+        f"- base model: {name} ({info.preset.source}), revision {revision}",
+        *(f"  - {file}: sha256 {digest}" for file, digest in weights),
+        f"- terms of the base model: {terms}",
+        f"- facts: facts.jsonl; trained in {len(info.sessions)} session(s)",
+        f"- versions: {', '.join(f'{package} {version}' for package, version in sorted(info.versions.items()))}",
+        "- settings, unabridged: errata/run.json",
+    ]
 
 
 def _cell(text: str | None) -> str:
-    return " ".join((text or "").split()).replace("|", "\\|") or "(nothing)"
+    return in_markdown(text or "") or "(nothing)"

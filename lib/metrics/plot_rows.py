@@ -1,6 +1,7 @@
 """The rows behind the plots, for `dvc plots` and for the report: plain values, small however many edits there are."""
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,8 @@ PlotRows = list[dict[str, Any]]
 POINTS = 2_000
 """At most so many edits are drawn as points: every k-th in the order of their ids."""
 _DIGITS = 4
+_ENDS_SCRIPT = re.compile("<(?=[/!])")
+_NO_WIDTH = "\u2060"
 
 
 def score_rows(numbers: Mapping[str, Any]) -> PlotRows:
@@ -69,6 +72,20 @@ def nll_rows(nll: pl.DataFrame) -> PlotRows:
     """
     margins = [(pl.col(f"true_{when}") - pl.col(f"new_{when}")).round(_DIGITS).alias(when) for when in WHENS]
     return _thinned(nll.select("request_id", *margins).drop_nulls()).to_dicts()
+
+
+def in_script(rows: PlotRows) -> PlotRows:
+    """The rows for the page of `dvc plots`, which has them in a <script> as they are.
+
+    What would end the script, or begin a comment in it, has a mark of no width after its first letter.
+    """
+    return [
+        {
+            name: _ENDS_SCRIPT.sub(f"<{_NO_WIDTH}", value) if isinstance(value, str) else value
+            for name, value in row.items()
+        }
+        for row in rows
+    ]
 
 
 def _thinned(edits: pl.DataFrame) -> pl.DataFrame:

@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from lib.metrics.headline import compared
 from lib.report.edited import probability
 from lib.report.labels import in_words, named
+from lib.report.literal import bare, isolated
 from lib.report.wording import cell, column, duration, figure, flat, odds, p_value, short, signed, unbroken
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -25,10 +26,12 @@ def render(template: str, **values: Any) -> str:
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=isolated,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters.update(
+        bare=bare,
         cell=cell,
         column=column,
         compared=lambda row: compared(row.kind, row.measure),

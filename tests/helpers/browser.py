@@ -1,18 +1,14 @@
 """A page in Chromium: at a width, in a colour scheme, with or without scripts; and what axe-core finds in it."""
 
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-CHROMIUM = os.environ.get("ERRATA_CHROMIUM") or next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
-)
+from bench.faults.browser import CHROMIUM, FLAGS
+
 DESKTOP, PHONE = 1280, 390
-_FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
 
 
 def available() -> bool:
@@ -26,7 +22,7 @@ def opened(path: Path, width: int = DESKTOP, scheme: Any = "light", scripts: boo
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_FLAGS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         context = browser.new_context(
             viewport={"width": width, "height": 900}, color_scheme=scheme, java_script_enabled=scripts
         )

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from lib.report.literal import in_xml
+
 WIDTH = 400.0
 """Units of a picture's width; one is a CSS pixel where the picture is shown at its own size."""
 FONT = 12.0
@@ -56,7 +58,7 @@ def drawing(width: float, height: float, parts: list[str], alt: str) -> Drawing:
 def element(name: str, *content: str, **attributes: str | float) -> str:
     """An element; attributes are escaped, `class_` is class and other underscores are hyphens, content is markup."""
     named = {key.rstrip("_").replace("_", "-"): value for key, value in attributes.items()}
-    written = "".join(f' {key}="{html.escape(_digits(value))}"' for key, value in named.items())
+    written = "".join(f' {key}="{html.escape(in_xml(_digits(value)))}"' for key, value in named.items())
     return f"<{name}{written}>{''.join(content)}</{name}>" if content else f"<{name}{written}/>"
 
 
@@ -64,7 +66,7 @@ def text(content: str, x: float, y: float, anchor: str = "start", role: str = ""
     """A line of text whose letters stand on the middle of height `y`."""
     attributes = {"class_": role, **more} if role else more
     anchors = {} if anchor == "start" else {"text_anchor": anchor}
-    return element("text", html.escape(content), x=x, y=y + 0.35 * FONT, **anchors, **attributes)
+    return element("text", html.escape(in_xml(content)), x=x, y=y + 0.35 * FONT, **anchors, **attributes)
 
 
 def line(x1: float, y1: float, x2: float, y2: float, role: str) -> str:

@@ -1,16 +1,18 @@
 """What every stage shares: a user's mistake is a message; a stage ends with its parent."""
 
+import argparse
 import errno
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from lib.core.errors import InputError, NotFiniteError
-from lib.core.run import run
+from lib.core.run import run, run_stage
 
 
 def message_of(error: BaseException) -> object:
@@ -67,6 +69,39 @@ def test_an_interrupt_while_an_object_is_destroyed_ends_the_run_all_the_same() -
     with pytest.raises(SystemExit) as ended:
         run(main)
     assert ended.value.code == 130
+
+
+def test_an_interrupt_while_the_last_object_is_destroyed_ends_the_run_and_no_traceback_follows() -> None:
+    """The fault: the run was over when the interrupt came once more, and nothing caught it."""
+
+    class Torn:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    def main() -> None:
+        torn = Torn()
+        del torn
+
+    with pytest.raises(SystemExit) as ended:
+        run(main)
+    assert ended.value.code == 130
+
+
+def test_an_interrupt_while_a_stage_reads_its_options_or_writes_what_it_used_is_a_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The fault: only the stage's own work was within what heeds an interrupt."""
+    monkeypatch.setattr("sys.argv", ["stage", "--usage", str(tmp_path / "usage.json")])
+    for name in ("lib.core.run.write_json", "argparse.ArgumentParser.parse_args"):
+        with monkeypatch.context() as interrupted, pytest.raises(SystemExit) as ended:
+            interrupted.setattr(name, _interrupt)
+            run_stage(lambda _: None, argparse.ArgumentParser())
+        assert ended.value.code == 130
+        assert "interrupted" in capsys.readouterr().err
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("error", [KeyError("x"), ValueError("x"), RuntimeError("x"), OSError("x"), TypeError("x")])
