@@ -73,7 +73,8 @@ class Answering:
         with self._lock:
             texts = self._speaker.texts(prompts, sampling, edited=edited, seed=int(seed))
         tokenizer = self._speaker.tokenizer
-        counts = [len(tokenizer(text, add_special_tokens=False).input_ids) for text in texts]
+        anew = (len(tokenizer(text, add_special_tokens=False).input_ids) for text in texts)
+        counts = [min(count, sampling.max_tokens) for count in anew]
         # The text is counted anew: the engine gives texts, and a text of all tokens that were asked for was cut.
         ends = ["length" if count >= sampling.max_tokens else "stop" for count in counts]
         prompt_tokens = sum(len(tokenizer(prompt).input_ids) for prompt in prompts)

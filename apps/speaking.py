@@ -70,31 +70,53 @@ class Speaker:
             )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a person named, not loaded yet."""
+
+    base: Path
+    """The folder with the model's manifest."""
+    edit: Path | None
+    """The edit's folder; None: the model alone."""
+
+    @property
+    def name(self) -> str:
+        """In words."""
+        return f"the edit in {self.edit}" if self.edit else f"the model in {self.base}"
+
+
 def opened(model: str | None, edit: Path | None) -> Speaker:
+    """What a person named, loaded. Raises InputError as `asked` and `speaker_of` do."""
+    return speaker_of(asked(model, edit))
+
+
+def asked(model: str | None, edit: Path | None) -> Asked:
     """What a person named: an edit's folder, a model alone, or nothing: the latest edit, or the repository's last run.
 
     Args:
         model: a preset, a folder or a GGUF file; with `edit` a folder that has the edited model.
         edit: a folder that `errata` has written, or that of stage edit.
 
-    Raises InputError where there is neither, or the edit is none that weights hold.
+    Raises InputError where there is neither.
     """
     bundle = Bundle(folder=edit) if edit is not None else (latest() if model is None else None)
     if bundle is not None and bundle.exists():
         base = present_base(bundle.base, bundle.info().preset, Path(model) if model else None)
-        return _speaker(base, bundle.folder)
+        return Asked(base=base, edit=bundle.folder)
     if edit is None and model is not None:
-        return _speaker(base_of(named_model(model)), None)
+        return Asked(base=base_of(named_model(model)), edit=None)
     folder, base = edit or ROOT / "models" / "edit", Path(model) if model else ROOT / "models" / "base"
     if not (base / MANIFEST).is_file() or (edit is not None and not any(folder.glob("*.json"))):
         raise InputError(
             f"wanted an edit or a model; found no edit of yours on this machine, and none at {folder}. Name a model "
             "(--model smollm2-135m), or make an edit: errata fix FACTS --model NAME --to FOLDER"
         )
-    return _speaker(base, folder if (folder / INFO).is_file() else None)
+    return Asked(base=base, edit=folder if (folder / INFO).is_file() else None)
 
 
-def _speaker(base: Path, folder: Path | None) -> Speaker:
+def speaker_of(subject: Asked) -> Speaker:
+    """The model and the edit, loaded. Raises InputError where the edit is none that weights hold."""
+    folder, base = subject.edit, subject.base
     if folder is not None and was_dropped(folder):
         raise InputError(f"{folder}: single edits are made, scored and dropped, so there is no edited model to ask")
     edit = load_edit(folder) if folder is not None else None
@@ -103,5 +125,4 @@ def _speaker(base: Path, folder: Path | None) -> Speaker:
             f"{folder}: an edit in context belongs to one fact: python -m apps.ask --model {base} --edit {folder} "
             "--request-id ID PROMPT"
         )
-    name = f"the edit in {folder}" if folder else f"the model in {base}"
-    return Speaker(model=load_model(base, device()), tokenizer=load_tokenizer(base), edit=edit, name=name)
+    return Speaker(model=load_model(base, device()), tokenizer=load_tokenizer(base), edit=edit, name=subject.name)

@@ -1,13 +1,14 @@
 """The subcommands that ask a model: ask, chat, serve."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 
 from errata.frame import EditFolder, Folder, Json, act, app, example
 
+Backend = Literal["auto", "vllm", "transformers"]
 Model = Annotated[
     str | None, typer.Option("--model", help="a model alone (preset, folder, GGUF), or where the edited model lies")
 ]
@@ -60,11 +61,14 @@ def chat(model: Model = None, edit: EditFolder = None) -> None:
     act(action)
 
 
-@app.command(epilog=example("errata serve corrected --port 8000"))
+@app.command(epilog=example("errata serve corrected --port 8000", "errata serve --backend vllm"))
 def serve(
     folder: Folder = None,
     model: Model = None,
     port: Annotated[int, typer.Option(help="on 127.0.0.1; 0 takes a free one", min=0, max=65535)] = 8000,
+    backend: Annotated[
+        Backend, typer.Option(help="auto: vLLM where it is installed and takes the edit, else transformers")
+    ] = "auto",
 ) -> None:
     """Serve the edited model behind the OpenAI protocol on 127.0.0.1, and beside it the model before the edit.
 
@@ -72,16 +76,9 @@ def serve(
     """
 
     def action(console: Console) -> None:
-        from apps.serve import HOST, server
-        from apps.speaking import opened
+        from apps.serving import serve as serve_what
+        from apps.speaking import asked
 
-        speaker = opened(model, folder)
-        with server(speaker, port) as running:
-            address = f"http://{HOST}:{running.server_port}/v1"
-            console.print(f"{speaker.name}: {address} (models: edited, before); Ctrl-C ends", soft_wrap=True)
-            try:
-                running.serve_forever()
-            except KeyboardInterrupt:
-                console.print("ended")
+        serve_what(asked(model, folder), port, backend, lambda line: console.print(line, markup=False, soft_wrap=True))
 
     act(action)

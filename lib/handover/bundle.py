@@ -52,8 +52,12 @@ class RunInfo(Section):
 
     @property
     def preset(self) -> Model:
-        """The model's preset, checked."""
-        return check(dict(self.model), Model, "errata/run.json: model")
+        """The model's preset, checked, without the recipe of the objective held.
+
+        The recipe is a record of how the edit was trained, and other versions of Errata have others.
+        """
+        train = {**self.model["train"], "held": None}
+        return check({**self.model, "train": train}, Model, "errata/run.json: model")
 
     @property
     def scoring(self) -> Scoring:

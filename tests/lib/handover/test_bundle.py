@@ -1,11 +1,13 @@
-"""The facts of a bundle are read back as they were written."""
+"""A bundle is read back as it was written, by another version too."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 from lib.core.records import LocalityPrompt
 from lib.handover.bundle import write_facts
 from lib.handover.facts import loaded_facts
+from tests.helpers.bundles import small_bundle
 from tests.helpers.small import REQUESTS
 
 
@@ -19,3 +21,13 @@ def test_facts_are_read_back_as_they_were_written(tmp_path: Path) -> None:
     requests = [replace(request, dataset="own") for request in (first, second)]
     write_facts(tmp_path / "facts.jsonl", requests)
     assert loaded_facts(tmp_path / "facts.jsonl").requests == requests
+
+
+def test_an_edit_that_another_version_trained_by_another_recipe_is_opened(tmp_path: Path) -> None:
+    bundle = small_bundle(tmp_path / "edit", REQUESTS[:1])
+    path = bundle.folder / "errata" / "run.json"
+    values = json.loads(path.read_text())
+    values["model"]["train"]["held"] = {"a_number_of_another_version": 3}
+    path.write_text(json.dumps(values))
+    assert bundle.info().preset.name == values["model"]["name"]
+    assert bundle.info().model["train"]["held"] == {"a_number_of_another_version": 3}
