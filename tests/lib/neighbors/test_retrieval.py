@@ -22,6 +22,9 @@ class TableEncoder:
     def encode(self, texts: Sequence[str]) -> Vectors:
         return np.array([self._vectors[text] for text in texts], dtype=np.float32)
 
+    def words(self) -> list[str]:
+        return list(self._vectors)
+
 
 def test_random_neighbors_are_different_facts_of_the_pool_in_order_of_rank() -> None:
     pool = _facts(30)
