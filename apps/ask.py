@@ -16,6 +16,7 @@ from pathlib import Path
 from lib.core.errors import InputError
 from lib.core.run import run
 from lib.edits.apply import applied
+from lib.edits.contexts import Contexts
 from lib.edits.edit import Edit
 from lib.edits.store import load_edit, was_dropped
 from lib.generation.engine import Prompt, greedy
@@ -34,6 +35,7 @@ def main() -> None:
     options = _options()
     edit = load_edit(options.edit)
     context = _context(edit, options)
+    notes = Contexts(notes=edit.notes, device=device().type)
     tokenizer = loading.load_tokenizer(options.model)
     if options.chat and not has_template(tokenizer):
         raise InputError(
@@ -51,7 +53,7 @@ def main() -> None:
     for texts in [options.prompts] if options.prompts else _typed(_readline):
         before = generator.generate("", [prompt(text) for text in texts], sampling)
         with applied(model, edit):
-            after = generator.generate("", [prompt(context + text) for text in texts], sampling)
+            after = generator.generate("", [prompt(context + notes("", text) + text) for text in texts], sampling)
         width = min(_WIDEST, shutil.get_terminal_size().columns)
         for text, old, new in zip(texts, before, after, strict=True):
             print(side_by_side(text, old, new, width))

@@ -125,4 +125,9 @@ def speaker_of(subject: Asked) -> Speaker:
             f"{folder}: an edit in context belongs to one fact: python -m apps.ask --model {base} --edit {folder} "
             "--request-id ID PROMPT"
         )
+    if edit is not None and edit.notes is not None:
+        raise InputError(
+            f"{folder}: this edit is notes that are retrieved for a prompt: python -m apps.ask --model {base} --edit "
+            f"{folder} PROMPT"
+        )
     return Speaker(model=load_model(base, device()), tokenizer=load_tokenizer(base), edit=edit, name=subject.name)

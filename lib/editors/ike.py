@@ -36,6 +36,7 @@ from lib.core.params import Section
 from lib.core.records import Fact, Request
 from lib.core.texts import contains, fill, join
 from lib.edits.edit import Edit
+from lib.edits.notes import stated
 from lib.methods.context import Context
 from lib.methods.contract import Needs
 from lib.neighbors.encoders import SentenceEncoder, encoder
@@ -75,7 +76,7 @@ def preamble(fact: str, demonstrations: Sequence[str], copy: bool) -> str:
     With `copy`, the edit itself is the last demonstration, as in the original; EasyEdit leaves that out.
     """
     parts = [*demonstrations, demonstration(fact, fact)] if copy else [*demonstrations]
-    return f"{''.join(parts)}New Fact: {fact}\nPrompt: "
+    return "".join(parts) + stated([fact])
 
 
 def nearest_last(

@@ -10,6 +10,7 @@ from transformers.pytorch_utils import Conv1D
 
 from lib.core.errors import InputError
 from lib.edits.edit import Edit
+from lib.edits.memory import check_memory, recalling
 from lib.edits.updates import LowRank, Update, Vector, check_finite
 from lib.models.hooks import hooked
 from lib.models.sharding import is_sharded, whole
@@ -25,9 +26,9 @@ def applied(model: nn.Module, edit: Edit) -> Iterator[nn.Module]:
     back from a copy; in half precision, where adding would round a small update away, they run beside it too, and where
     it is spread over processes (lib/models/sharding.py), so that processes need not apply them at the same time. An
     update of any kind changes the module at its path only: one that shares its weight with another (a tied embedding)
-    has a weight of its own meanwhile. Contexts are text: whoever asks the model puts them before the prompt. Raises
-    InputError where a path or a shape does not fit the model, a value is not finite, or a vector is spread; the model
-    is then untouched.
+    has a weight of its own meanwhile. A memory runs beside its module, after the updates. Contexts and notes are text:
+    whoever asks the model puts them before the prompt. Raises InputError where a path or a shape does not fit the
+    model, a value is not finite, or a vector is spread; the model is then untouched.
     """
     modules, parameters = dict(model.named_modules()), dict(model.named_parameters(remove_duplicate=False))
     shared = tied(model)
@@ -49,6 +50,8 @@ def applied(model: nn.Module, edit: Edit) -> Iterator[nn.Module]:
                     stack.enter_context(_untied(modules[path]))
                 weight: Tensor = modules[path].weight
                 stack.enter_context(_added(weight, own_orientation(modules[path], update.dense())))
+        for path, memory in edit.memories.items():
+            stack.enter_context(recalling(modules[path], memory))
         yield model
 
 
@@ -173,6 +176,10 @@ def check_fits(model: nn.Module, edit: Edit) -> None:
     modules, parameters = dict(model.named_modules()), dict(model.named_parameters(remove_duplicate=False))
     for path, update in edit.updates.items():
         _check(path, modules.get(path), parameters.get(path), update)
+    for path, memory in edit.memories.items():
+        if (module := modules.get(path)) is None:
+            raise InputError(f"memory of {path}: the model has no such module; was the edit made for another model?")
+        check_memory(path, memory, shape_of(module))
 
 
 def _check(path: str, module: nn.Module | None, parameter: Tensor | None, update: Update) -> None:

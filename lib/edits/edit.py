@@ -3,7 +3,8 @@
 An Edit maps a module's path to an update of its weight, always in nn.Linear orientation [d_out, d_in] whatever the
 module's own is (Conv1D stores [d_in, d_out]; an embedding, read as a map of one-hot ids, has d_in = vocabulary). A
 parameter that is no matrix (a bias, a norm) is updated under the parameter's own path. An edit that changes no weight
-is a context: text put before every prompt of a request.
+is a context, text put before every prompt of a request; notes, texts that are retrieved for a prompt (notes.py); or a
+memory beside a module (memory.py).
 """
 
 from collections.abc import Mapping
@@ -13,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lib.edits.memory import Memory, remembered
+from lib.edits.notes import Notebook
 from lib.edits.updates import Dense, LowRank, Update, Vector
 
 
@@ -23,6 +26,10 @@ class Edit:
     updates: Mapping[str, Update]
     contexts: Mapping[str, str] = field(default_factory=dict)
     """By request_id: text that goes before every prompt of that request (in-context editing)."""
+    memories: Mapping[str, Memory] = field(default_factory=dict)
+    """By module path: what is said in place of the module's output near the memory's keys."""
+    notes: Notebook | None = None
+    """Statements of edits, retrieved for every prompt."""
     state: Mapping[str, Tensor] = field(default_factory=dict)
     """What the same editor needs when it edits again on top of this edit (sequential editing); not part of the edit."""
     info: Mapping[str, Any] = field(default_factory=dict)
@@ -33,12 +40,17 @@ def compose(first: Edit, second: Edit) -> Edit:
     """One edit that does what `first` and then `second` do, made on a model that had `first` applied.
 
     Updates add up: low-rank ones side by side, others as matrices. Info and state are the second's; where both have a
-    context for the same request, the second's holds.
+    context for the same request, the second's holds; entries of a memory are added to those before them.
     """
     updates = dict(first.updates)
     for path, update in second.updates.items():
         updates[path] = _sum(updates[path], update) if path in updates else update
-    return replace(second, updates=updates, contexts={**first.contexts, **second.contexts})
+    memories = dict(first.memories)
+    for path, memory in second.memories.items():
+        memories[path] = remembered(memories[path], memory) if path in memories else memory
+    notes = first.notes.joined(second.notes) if first.notes and second.notes else second.notes or first.notes
+    contexts = {**first.contexts, **second.contexts}
+    return replace(second, updates=updates, contexts=contexts, memories=memories, notes=notes)
 
 
 def _sum(first: Update, second: Update) -> Update:

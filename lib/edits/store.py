@@ -1,4 +1,4 @@
-"""The Edit on disk: a folder with edit.json, its updates as safetensors, and its contexts as JSON.
+"""The Edit on disk: a folder with edit.json, its updates and memories as safetensors, its contexts and notes as JSON.
 
 An edit by LoRA is stored as a PEFT adapter, so that PeftModel.from_pretrained and vLLM read the same folder; any other
 as the tensors of each update, named `<path>/<field>`.
@@ -7,7 +7,8 @@ as the tensors of each update, named `<path>/<field>`.
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,9 @@ from lib.core.files import REPRODUCE, read_object, write_json
 from lib.core.params import Model
 from lib.edits.adapter import CONFIG, WEIGHTS, load_adapter, save_adapter
 from lib.edits.edit import Edit
-from lib.edits.updates import Dense, LowRank, Sparse, Update, Vector, check_finite, tensors_of
+from lib.edits.memory import Memory, check_memory
+from lib.edits.notes import Notebook
+from lib.edits.updates import Dense, LowRank, Sparse, Update, Vector, check_finite
 from lib.runtime.tensors import load_tensors, save_tensors
 
 if TYPE_CHECKING:
@@ -28,6 +31,8 @@ INFO = "edit.json"
 UPDATES = "updates.safetensors"
 STATE = "state.safetensors"
 CONTEXTS = "contexts.json"
+MEMORIES = "memories.safetensors"
+NOTES = "notes.json"
 _CHECKPOINTS = "checkpoints"
 """Folder in an edit's, of a sequential run: the edits so far, by the number of requests."""
 _DROPPED = {"protocol": "single"}
@@ -44,6 +49,8 @@ def save_edit(edit: Edit, folder: Path, model: PreTrainedModel, preset: Model) -
     """
     for path, update in edit.updates.items():
         check_finite(path, update)
+    for path, memory in edit.memories.items():
+        check_memory(path, memory)
     edit = replace(edit, info={**edit.info, "model": preset.public_name, "revision": preset.revision})
     if _is_adapter(edit):
         save_adapter(folder, edit.updates, model, preset.lora, preset.public_name, preset.revision)
@@ -55,9 +62,13 @@ def write_edit(edit: Edit, folder: Path) -> None:
     """Write `edit` as it is, tensor by tensor, whatever its kind."""
     folder.mkdir(parents=True, exist_ok=True)
     if edit.updates:
-        save_tensors(_tensors(edit), folder / UPDATES)
+        save_tensors(_parts(edit.updates), folder / UPDATES)
     if edit.contexts:
         write_json(folder / CONTEXTS, edit.contexts)
+    if edit.notes is not None:
+        write_json(folder / NOTES, asdict(edit.notes))
+    if edit.memories:
+        save_tensors(_parts(edit.memories), folder / MEMORIES)
     if edit.state:
         save_tensors({name: tensor.detach().cpu().contiguous() for name, tensor in edit.state.items()}, folder / STATE)
     write_json(folder / INFO, edit.info)
@@ -94,7 +105,7 @@ def clear_edit(folder: Path) -> None:
     Files that no edit has stay.
     """
     shutil.rmtree(folder / _CHECKPOINTS, ignore_errors=True)
-    for name in (INFO, UPDATES, STATE, CONTEXTS, CONFIG, WEIGHTS):
+    for name in (INFO, UPDATES, STATE, CONTEXTS, MEMORIES, NOTES, CONFIG, WEIGHTS):
         (folder / name).unlink(missing_ok=True)
 
 
@@ -114,6 +125,8 @@ def read_edit(folder: Path) -> Edit:
     return Edit(
         updates=_updates(folder / UPDATES) if (folder / UPDATES).is_file() else {},
         contexts=_texts(folder / CONTEXTS) if (folder / CONTEXTS).is_file() else {},
+        notes=_notes(folder / NOTES) if (folder / NOTES).is_file() else None,
+        memories=_memories(folder / MEMORIES) if (folder / MEMORIES).is_file() else {},
         state=load_tensors(folder / STATE) if (folder / STATE).is_file() else {},
         info=read_object(folder / INFO) if (folder / INFO).is_file() else {},
     )
@@ -125,26 +138,45 @@ def _is_adapter(edit: Edit) -> bool:
     return edit.info.get("editor") == "lora" and len(ranks) == 1 and 0 not in ranks
 
 
-def _tensors(edit: Edit) -> dict[str, Tensor]:
+def _parts(records: Mapping[str, Update | Memory]) -> dict[str, Tensor]:
+    """The tensors of all records, as path/name."""
     return {
         f"{path}/{name}": tensor.detach().cpu().contiguous()
-        for path, update in edit.updates.items()
-        for name, tensor in tensors_of(update).items()
+        for path, record in records.items()
+        for name, tensor in vars(record).items()
     }
 
 
 def _updates(file: Path) -> dict[str, Update]:
+    return _records(file, _KINDS)
+
+
+def _memories(file: Path) -> dict[str, Memory]:
+    return _records(file, {frozenset(Memory.__dataclass_fields__): Memory})
+
+
+def _records(file: Path, kinds: Mapping[frozenset[str], type[Any]]) -> dict[str, Any]:
+    """What `_parts` took apart, by path; the names of its tensors say which of `kinds` a record is."""
     parts: dict[str, dict[str, Tensor]] = {}
     for key, tensor in load_tensors(file).items():
         path, _, name = key.rpartition("/")
         parts.setdefault(path, {})[name] = tensor
     for path, part in parts.items():
-        if frozenset(part) not in _KINDS:
-            kinds = " or ".join(" and ".join(sorted(kind)) for kind in _KINDS)
+        if frozenset(part) not in kinds:
+            names = " or ".join(" and ".join(sorted(kind)) for kind in kinds)
             raise InputError(
-                f"{file}: {path}: wanted the tensors {kinds}; found {', '.join(sorted(part))}. {REPRODUCE}"
+                f"{file}: {path}: wanted the tensors {names}; found {', '.join(sorted(part))}. {REPRODUCE}"
             )
-    return {path: _KINDS[frozenset(part)](**part) for path, part in parts.items()}
+    return {path: kinds[frozenset(part)](**part) for path, part in parts.items()}
+
+
+def _notes(path: Path) -> Notebook:
+    values = read_object(path)
+    fields = {name: type(values.get(name)) for name in Notebook.__dataclass_fields__}
+    expected = {"texts": dict, "encoder": str, "count": int, "threshold": float}
+    if fields != expected or not all(isinstance(text, str) for text in values["texts"].values()):
+        raise InputError(f"{path}: wanted notes: texts by request_id, encoder, count and threshold. {REPRODUCE}")
+    return Notebook(**values)
 
 
 def _texts(path: Path) -> dict[str, str]:

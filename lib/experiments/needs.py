@@ -2,8 +2,8 @@
 
 What an editor does is told by the keys of its preset: `optimisation` for those that locate and then edit, `module` for
 fine-tuning, `edit_weight` for networks that turn gradients into updates, `erase` for knowledge neurons, `copies` for
-demonstrations before the prompt, `gate` for a closed form of gradients, `text_tokens` for
-LoRA. Lengths are assumed (docs/sizing.md).
+demonstrations before the prompt, `radius` for a memory's values, `gate` for a closed form of gradients, `text_tokens`
+for LoRA. Lengths are assumed (docs/sizing.md).
 """
 
 import math
@@ -134,6 +134,9 @@ def _editing(row: Row, todo: Work, device: Device) -> Iterator[tuple[str, Need]]
         yield "edit", _passes(row, device, row.edits, todo.pair_tokens)
     elif "erase" in row.editor:
         yield "edit", _passes(row, device, row.edits * row.shape.layers, row.editor["steps"] * todo.pair_tokens)
+    elif "radius" in row.editor:
+        steps = row.sessions * int(row.value("steps", default=100))
+        yield "edit", _passes(row, device, steps, row.edits / row.sessions * todo.pair_tokens)
     elif "gate" in row.editor:
         yield "edit", _passes(row, device, row.sessions, row.edits / row.sessions * todo.pair_tokens)
     elif "text_tokens" in row.editor:

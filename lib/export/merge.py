@@ -88,6 +88,12 @@ def merged(model: PreTrainedModel, edit: Edit, form: StoredForm | None = None) -
             f"the edit by {edit.info.get('editor', 'this editor')} is text before every prompt ({len(edit.contexts)} "
             "contexts), which no weight can hold; wanted an edit that changes weights. Its texts are in contexts.json"
         )
+    if edit.notes is not None or edit.memories:
+        kind = f"a memory beside {', '.join(edit.memories)}" if edit.memories else "notes to retrieve"
+        raise InputError(
+            f"the edit by {edit.info.get('editor', 'this editor')} is {kind}, which no weight can hold; wanted an edit "
+            "that changes weights. It works where this project applies it"
+        )
     check_fits(model, edit)
     form = form or StoredForm(dtype=model.dtype)
     generator = torch.Generator().manual_seed(form.seed) if form.seed is not None else None

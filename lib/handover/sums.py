@@ -13,7 +13,7 @@ from lib.edits.updates import LowRank
 def summed(first: Edit, second: Edit) -> Edit:
     """One edit that does what both do. Raises InputError where one of them is text before the prompts."""
     for edit in (first, second):
-        if edit.contexts:
+        if edit.contexts or edit.notes is not None:
             raise InputError("wanted edits of weights; found one in context, which belongs to one fact each")
     return of_one_rank(compose(first, second))
 

@@ -109,7 +109,7 @@ def model_preset(root: Params) -> params.Model:
 def making_dtype(name: str) -> torch.dtype | None:
     """What a model computes in while this editor works on it: float32 where it reads or writes weights, as published.
 
-    None is the model preset's own, for editors that only work beside the weights (lora, ike, none).
+    None is the model preset's own, for editors that only work beside the weights (lora, ike, rag, none).
     """
     return None if needs(name).sharded else torch.float32
 

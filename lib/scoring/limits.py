@@ -13,7 +13,7 @@ from lib.models.check import reading_of
 from lib.models.packing import Item
 from lib.models.templates import chat_prompt, has_template
 from lib.models.tokens import encode
-from lib.scoring.prompts import scored_prompts
+from lib.scoring.prompts import nothing_before, scored_prompts
 
 _TEXTS = 1024
 """Encoded together."""
@@ -54,7 +54,7 @@ def _without_row(label: str, token: int, tokenizer: PreTrainedTokenizerBase, nam
 def _texts(tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], pool: Iterable[Fact]) -> Iterator[Text]:
     """Every prompt that is scored, and every fact of the pool, in a chat template where there is one."""
     template = partial(chat_prompt, tokenizer) if has_template(tokenizer) else None
-    for prompt in scored_prompts(requests, {}, template):
+    for prompt in scored_prompts(requests, nothing_before, template):
         label = f"edit {prompt.request_id}, {prompt.kind} prompt {prompt.prompt[:60]!r}"
         yield label, prompt.prompt, [target for _, target in prompt.targets], prompt.separator
     for fact in pool:

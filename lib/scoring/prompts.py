@@ -1,6 +1,6 @@
 """The prompts that a request is scored on, each with the targets whose likelihood after it is measured."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,6 +11,13 @@ from lib.data.questions import scored_question
 Role = Literal["new", "true"]
 Template = Callable[[str], str]
 """Puts a question into a chat template, up to where the answer begins."""
+TextBefore = Callable[[str, str], str]
+"""The text that an edit puts before a prompt, by request_id and prompt (lib/edits/contexts.py); often none."""
+
+
+def nothing_before(request_id: str, prompt: str) -> str:
+    """No text, as of an edit that changes weights."""
+    return ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,17 +70,15 @@ class ScoredPrompt:
 
 
 def scored_prompts(
-    requests: Sequence[Request], contexts: Mapping[str, str], template: Template | None = None
+    requests: Sequence[Request], contexts: TextBefore, template: Template | None = None
 ) -> Iterator[ScoredPrompt]:
     """Every evaluation prompt of every request: the edited prompt, its paraphrases, its question, its locality prompts.
 
     The question stands in `template`; without one there is none. These are scored on the new and the true object
     (where it is known); locality prompts on their own answer (as `true`) and on the request's new object. `contexts`
-    holds in-context edits by request_id (lib.edits.apply.Edit.contexts): such a text comes before each of its request's
-    prompts.
+    has the text that an edit puts before a prompt.
     """
     for request in requests:
-        context = contexts.get(request.request_id, "")
         objects: list[tuple[Role, str]] = [("new", request.target_new)]
         if request.target_true is not None:
             objects.append(("true", request.target_true))
@@ -83,12 +88,13 @@ def scored_prompts(
             ("chat", () if template is None else (scored_question(request),)),
         )
         for kind, prompts in kinds:
-            for index, prompt in enumerate(prompts):
+            for index, bare in enumerate(prompts):
+                prompt = contexts(request.request_id, bare) + bare
                 yield ScoredPrompt(
                     request_id=request.request_id,
                     kind=kind,
                     prompt_index=index,
-                    prompt=template(context + prompt) if template and kind == "chat" else context + prompt,
+                    prompt=template(prompt) if template and kind == "chat" else prompt,
                     targets=tuple(objects),
                     separator=None if kind == "chat" else request.separator,
                 )
@@ -97,6 +103,6 @@ def scored_prompts(
                 request_id=request.request_id,
                 kind="locality",
                 prompt_index=index,
-                prompt=context + locality.prompt,
+                prompt=contexts(request.request_id, locality.prompt) + locality.prompt,
                 targets=(("new", request.target_new), ("true", locality.target)),
             )

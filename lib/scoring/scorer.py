@@ -1,11 +1,10 @@
 """Scores of requests' prompts under a model: a row for every (request, prompt, target), from which metrics follow."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from itertools import accumulate, pairwise
 from pathlib import Path
-from types import MappingProxyType
 from typing import TypeVar
 
 import torch
@@ -15,6 +14,7 @@ from lib.core.params import Scoring
 from lib.core.records import Divergence, Generation, Request, Score, When
 from lib.core.tables import write
 from lib.edits.apply import applied
+from lib.edits.contexts import Contexts
 from lib.edits.edit import Edit
 from lib.models.check import packed_for
 from lib.models.likelihood import TargetScores, score_targets
@@ -26,11 +26,10 @@ from lib.models.tokens import encode
 from lib.runtime.distributed import Distributed
 from lib.scoring import divergence
 from lib.scoring import texts as continuations
-from lib.scoring.prompts import TargetScore, scored_prompts
+from lib.scoring.prompts import TargetScore, TextBefore, nothing_before, scored_prompts
 from lib.scoring.texts import Continuation, ContinuationBuilder
 
 T = TypeVar("T")
-_NO_CONTEXTS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,17 +77,19 @@ class Scorer:
     def before(self) -> ScoreTables:
         """One row a prompt and target of the unedited model, in the order of the requests, and one a text."""
         return ScoreTables(
-            scores=self._scores("before", 0, _NO_CONTEXTS), generations=self._texts("before", 0, _NO_CONTEXTS)
+            scores=self._scores("before", 0, nothing_before), generations=self._texts("before", 0, nothing_before)
         )
 
     def after(self, edit: Edit, session: int = 0, texts: bool = True) -> ScoreTables:
         """The same with `edit`, and the KL divergence of the next token after each locality prompt."""
+        contexts = Contexts.of(edit, self.model.device.type)
         with applied(self.model, edit):
-            scores = self._scores("after", session, edit.contexts)
-            generations = self._texts("after", session, edit.contexts) if texts else []
-        return ScoreTables(scores=scores, generations=generations, divergences=self._divergences(edit, session))
+            scores = self._scores("after", session, contexts)
+            generations = self._texts("after", session, contexts) if texts else []
+        divergences = self._divergences(edit, contexts, session)
+        return ScoreTables(scores=scores, generations=generations, divergences=divergences)
 
-    def _scores(self, when: When, session: int, contexts: Mapping[str, str]) -> list[Score]:
+    def _scores(self, when: When, session: int, contexts: TextBefore) -> list[Score]:
         template = partial(chat_prompt, self.tokenizer) if has_template(self.tokenizer) else None
         prompts = list(scored_prompts(self.requests, contexts, template))
         items = encode(
@@ -110,7 +111,7 @@ class Scorer:
         rows = self._distribute(batches(items, self.settings.micro_batch_tokens, order), score, f"scores {when}")
         return [row for prompt_rows in rows for row in prompt_rows]
 
-    def _texts(self, when: When, session: int, contexts: Mapping[str, str]) -> list[Generation]:
+    def _texts(self, when: When, session: int, contexts: TextBefore) -> list[Generation]:
         """Greedy ones, then sampled ones, each in the order of the requests and their prompts."""
         greedy, sampled = self.settings.greedy, self.settings.generations
         longest = getattr(self.model.config, "max_position_embeddings", None)
@@ -140,7 +141,7 @@ class Scorer:
     def _first(self, limit: int | None) -> Sequence[Request]:
         return self.requests if limit is None else self.requests[: max(0, limit - self.first_index)]
 
-    def _divergences(self, edit: Edit, session: int) -> list[Divergence]:
+    def _divergences(self, edit: Edit, contexts: TextBefore, session: int) -> list[Divergence]:
         prompts = [
             (request.request_id, index, locality.prompt)
             for request in self.requests
@@ -148,8 +149,8 @@ class Scorer:
         ]
         unedited = prompt_items(self.tokenizer, [prompt for *_, prompt in prompts])
         edited = unedited
-        if edit.contexts:
-            texts = [edit.contexts.get(request_id, "") + prompt for request_id, _, prompt in prompts]
+        if edit.contexts or edit.notes is not None:
+            texts = [contexts(request_id, prompt) + prompt for request_id, _, prompt in prompts]
             edited = prompt_items(self.tokenizer, texts)
 
         def diverge(batch: list[int]) -> list[float]:

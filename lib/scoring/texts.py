@@ -6,7 +6,7 @@ forced; so does a chat model's answer to the edit's question. The passages are t
 are computed. The same seed before and after an edit.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from lib.generation import decoding
 from lib.generation.engine import EncodedPrompt, Sampling, greedy
 from lib.models.templates import chat_item, chat_prompt, has_template
 from lib.models.tokens import encode, prompt_ids
+from lib.scoring.prompts import TextBefore
 
 TextKind = Literal["efficacy", "generalization", "generation", "chat"]
 
@@ -63,8 +64,8 @@ class ContinuationBuilder:
     tokenizer: PreTrainedTokenizerBase
     longest: int | None
     """Tokens that the model has positions for; None: any number."""
-    contexts: Mapping[str, str]
-    """An in-context edit's, by request_id."""
+    contexts: TextBefore
+    """What an edit in context puts before the prompts."""
 
     def greedy(self, requests: Sequence[Request], settings: Greedy) -> list[Continuation]:
         """The edited prompt, its paraphrases and its question, with room for the target and a token that ends it."""
@@ -84,18 +85,23 @@ class ContinuationBuilder:
             ("efficacy", [request.prompt]),
             ("generalization", request.paraphrases),
         ]
-        context = self.contexts.get(request.request_id, "")
         for kind, prompts in kinds:
             for index, prompt in enumerate(prompts):
-                (item,) = encode(self.tokenizer, [context + prompt], [[request.target_new]], [request.separator])
+                (item,) = encode(
+                    self.tokenizer,
+                    [self._before(request, prompt) + prompt],
+                    [[request.target_new]],
+                    [request.separator],
+                )
                 tokens = max(settings.tokens, len(item.targets[0]) + 1)
                 yield self._continuation(request, kind, index, prompt, tokens, end=self.tokenizer.eos_token_id)
         if has_template(self.tokenizer):
-            yield self._answer(request, context, settings)
+            yield self._answer(request, settings)
 
-    def _answer(self, request: Request, context: str, settings: Greedy) -> Continuation:
+    def _answer(self, request: Request, settings: Greedy) -> Continuation:
         """The answer to the edit's question in the chat template: long enough for the edit as a sentence, and more."""
         question = scored_question(request)
+        context = self._before(request, question)
         item = chat_item(self.tokenizer, context + question, [request.target_new])
         ids = tuple(prompt_ids(self.tokenizer, chat_prompt(self.tokenizer, context + question)))
         sentence = len(prompt_ids(self.tokenizer, request.prompt)) + len(item.targets[0])
@@ -114,10 +120,13 @@ class ContinuationBuilder:
             text_seed = seed(settings.seed, "generation", request.request_id, index)
             yield self._continuation(request, "generation", index, prompt, tokens, seed=text_seed)
 
+    def _before(self, request: Request, prompt: str) -> str:
+        return self.contexts(request.request_id, prompt)
+
     def _continuation(
         self, request: Request, kind: TextKind, index: int, prompt: str, tokens: int, **options: Any
     ) -> Continuation:  # fmt: skip
-        context = self.contexts.get(request.request_id, "")
+        context = self._before(request, prompt)
         ids = tuple(prompt_ids(self.tokenizer, context + prompt))
         prefix = tuple(prompt_ids(self.tokenizer, context)) if context else ()
         return Continuation(

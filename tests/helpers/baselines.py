@@ -12,8 +12,8 @@ from lib.core.editor_presets import editor_preset
 from lib.core.params import Lora, Section, Train, section
 from lib.core.records import Fact, Request
 from lib.edits.apply import applied
+from lib.edits.contexts import Contexts
 from lib.edits.edit import Edit
-from lib.edits.updates import tensors_of
 from lib.methods.context import Context
 from lib.methods.training.loop import Step
 from lib.models.likelihood import score_targets
@@ -59,7 +59,8 @@ def settings(editor: Any, name: str, **changed: Any) -> Any:
 
 def nll(model: Any, tokenizer: Any, edit: Edit, requests: Sequence[Request]) -> torch.Tensor:
     """-log p of each request's new and true target under the edited model: [requests, 2]."""
-    prompts = [edit.contexts.get(request.request_id, "") + request.prompt for request in requests]
+    before = Contexts.of(edit, "cpu")
+    prompts = [before(request.request_id, request.prompt) + request.prompt for request in requests]
     targets = [(request.target_new, str(request.target_true)) for request in requests]
     with applied(model, edit):
         return score_targets(model, pack(encode(tokenizer, prompts, targets))).nll.view(-1, 2)
@@ -90,13 +91,17 @@ def _random_states() -> tuple[Any, ...]:
 
 
 def same(first: Edit, second: Edit, tolerance: float = 0.0) -> bool:
-    """Whether two edits have the same updates, to a relative L2 difference."""
-    if first.updates.keys() != second.updates.keys() or first.contexts != second.contexts:
+    """Whether two edits have the same updates and memories, to a relative L2 difference."""
+    if first.updates.keys() != second.updates.keys() or (first.contexts, first.notes) != (
+        second.contexts,
+        second.notes,
+    ):
+        return False
+    if first.memories.keys() != second.memories.keys():
         return False
     return all(
-        (a - b).norm() <= tolerance * a.norm() if tolerance else torch.equal(a, b)
-        for path in first.updates
-        for a, b in zip(
-            tensors_of(first.updates[path]).values(), tensors_of(second.updates[path]).values(), strict=True
-        )
+        (a.double() - b.double()).norm() <= tolerance * a.double().norm() if tolerance else torch.equal(a, b)
+        for records, counterparts in ((first.updates, second.updates), (first.memories, second.memories))
+        for path in records
+        for a, b in zip(vars(records[path]).values(), vars(counterparts[path]).values(), strict=True)
     )  # fmt: skip

@@ -150,7 +150,7 @@ def test_where_no_weight_is_changed_the_table_is_empty_and_the_metrics_say_so(
 def test_an_editor_that_needs_whole_weights_refuses_a_model_that_is_sharded(tmp_path: Path) -> None:
     inputs = {name: path for name, path in small.inputs(tmp_path).items() if name != "evaluation"}
     spread = Distributed(world_size=2, sharded=True)
-    with pytest.raises(ValueError, match=r"editor rome needs whole weights.* wanted one of ike, lora, none"):
+    with pytest.raises(ValueError, match=r"editor rome needs whole weights.* wanted one of ike, lora, none, rag"):
         root = read_root().model_copy(update={"editor": "rome"})
         editing(root, Inputs(**inputs), "edit", spread, lambda steps: None).__enter__()
 

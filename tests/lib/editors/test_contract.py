@@ -1,7 +1,7 @@
 """What every editor promises, on every family of models: the folder lib/editors is the list of editors.
 
 A new editor is held to it with its preset for the tiny model; where that is too slow or too deep for models of two
-layers it has an entry in tests/helpers/contract.py. Three editors read "the target is likelier" in their own way.
+layers it has an entry in tests/helpers/contract.py. Four editors read "the target is likelier" in their own way.
 """
 
 from dataclasses import replace
@@ -13,6 +13,7 @@ import torch
 from lib.core import params
 from lib.editors import names
 from lib.edits.apply import applied
+from lib.edits.contexts import Contexts
 from lib.edits.edit import Edit
 from lib.edits.store import load_edit, save_edit
 from lib.edits.updates import tensors_of
@@ -48,6 +49,10 @@ def test_the_target_is_likelier_after_an_edit(case: Case) -> None:
             assert torch.equal(before, after)
         elif case.name == "ike":  # a random model copies nothing: the new fact stands right before the prompt
             assert request.target_new in edit.contexts[request.request_id].splitlines()[-2]
+            assert not torch.equal(before, after)
+        elif case.name == "rag":  # likewise
+            text = Contexts.of(edit, "cpu")(request.request_id, request.prompt)
+            assert text == f"New Fact: {request.prompt} {request.target_new}\nPrompt: "
             assert not torch.equal(before, after)
         elif case.name == "kn":  # whether a neuron fires positively, and so helps, is chance in a random model
             assert edit.updates
@@ -88,6 +93,8 @@ def test_an_edit_comes_back_from_disk_as_it_was(case: Case, tmp_path: Path) -> N
     expected = nll(case.model, case.tokenizer, case.edit_of_all, REQUESTS)
     assert torch.equal(nll(case.model, case.tokenizer, loaded, REQUESTS), expected)
     assert loaded.contexts == case.edit_of_all.contexts
+    assert loaded.notes == case.edit_of_all.notes
+    assert {*loaded.memories} == {*case.edit_of_all.memories}
     assert loaded.info["editor"] == case.name
     assert {*loaded.state} == {*case.edit_of_all.state}
 
@@ -110,8 +117,14 @@ def test_what_is_not_finite_is_refused(case: Case, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="not finite"):
             save_edit(edit, tmp_path / "edit", case.model, case.preset(PRESET))
         assert not (tmp_path / "edit").exists()
+    for path, memory in case.edit_of_all.memories.items():
+        edit = replace(case.edit_of_all, memories={path: replace(memory, values=memory.values * torch.inf)})
+        with nothing_left_behind(case.model), pytest.raises(ValueError, match="not finite"), applied(case.model, edit):
+            pass
+        with pytest.raises(ValueError, match="not finite"):
+            save_edit(edit, tmp_path / "edit", case.model, case.preset(PRESET))
     with case.destroyed():  # the editor itself refuses, or what stores its edit does
-        if case.edit_of_all.updates:
+        if case.edit_of_all.updates or case.edit_of_all.memories:
             with pytest.raises((FloatingPointError, ValueError), match=r"nan|not finite"):
                 save_edit(case.edit(REQUESTS), tmp_path / "edit", case.model, case.preset(PRESET))
             assert not (tmp_path / "edit").exists()
@@ -128,8 +141,9 @@ def test_edits_made_together_are_the_edits_made_alone(case: Case) -> None:
         alone = case.edit([request])
         expected, values = (nll(case.model, case.tokenizer, edit, [request]) for edit in (alone, shared))
         torch.testing.assert_close(values, expected, atol=2e-3, rtol=1e-3)
-        assert shared.contexts == alone.contexts
+        assert (shared.contexts, shared.notes) == (alone.contexts, alone.notes)
         assert {*shared.updates} == {*alone.updates}
+        assert {*shared.memories} == {*alone.memories}
 
 
 @pytest.mark.parametrize("name", names())

@@ -44,7 +44,7 @@ def hours(editor: str, edits: int = 100, kind: str = "mass", has_abilities: bool
 
 
 @pytest.mark.parametrize("kind", ["mass", "single", "sequential"])
-@pytest.mark.parametrize("editor", ["lora", "ft", "loc_ft", "ultraedit", "rome", "memit", "kn", "mend"])
+@pytest.mark.parametrize("editor", ["lora", "ft", "loc_ft", "grace", "ultraedit", "rome", "memit", "kn", "mend"])
 def test_more_edits_take_longer_and_a_session_each_no_less(editor: str, kind: str) -> None:
     assert hours(editor, 400, kind)["edit"] > hours(editor, 4, kind)["edit"]
     assert hours(editor, 400, kind)["edit"] >= hours(editor, 400, "mass")["edit"]

@@ -9,6 +9,7 @@ import pytest
 
 from lib.core.joins import Separator
 from lib.core.records import Paraphrase, Request
+from lib.edits.contexts import Contexts
 from lib.generation.texts import TransformersGenerator
 from lib.methods.training.forms import continuations, subject_span, without_words
 from lib.methods.training.pairs import training_items, training_rows
@@ -61,4 +62,4 @@ def test_training_and_scoring_join_as_the_file_says(separator: Separator | None,
     items = [*training_items(TOKENIZER, rows, mask_prompt=True, rejected=False), *encode_edits(TOKENIZER, [request])]
     targets = [TOKENIZER.decode([*item.targets[0]]) for item in items]
     assert targets == [between + "李明"] * 3
-    assert [prompt.separator for prompt in scored_prompts([request], {})] == [separator, separator]
+    assert [prompt.separator for prompt in scored_prompts([request], Contexts())] == [separator, separator]

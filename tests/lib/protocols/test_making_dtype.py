@@ -9,4 +9,4 @@ from lib.protocols.inputs import making_dtype
 
 @pytest.mark.parametrize("name", names())
 def test_all_but_lora_ike_and_none_work_in_float32(name: str) -> None:
-    assert making_dtype(name) == (None if name in ("lora", "ike", "none") else torch.float32)
+    assert making_dtype(name) == (None if name in ("lora", "ike", "none", "rag") else torch.float32)

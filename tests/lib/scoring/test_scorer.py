@@ -15,6 +15,7 @@ import torch
 from lib.core.params import Generations, Greedy, PlainTexts, Scoring
 from lib.core.records import LocalityPrompt, Request
 from lib.edits.apply import applied
+from lib.edits.contexts import Contexts
 from lib.edits.edit import Edit
 from lib.edits.updates import Dense, LowRank
 from lib.models import likelihood
@@ -178,7 +179,7 @@ def test_no_tensor_as_wide_as_the_vocabulary_is_longer_than_a_batch(
 
 
 def test_a_row_is_a_function_of_its_own_targets_scores() -> None:
-    prompt, *_ = scored_prompts(requests(2)[1:], {})
+    prompt, *_ = scored_prompts(requests(2)[1:], Contexts())
     assert [role for role, _ in prompt.targets] == ["new", "true"]
     new = TargetScore(nll=1.5, tokens=2, correct=1, argmax=(7, 8))
     true = TargetScore(nll=0.5, tokens=3, correct=3, argmax=(1, 2, 3))

@@ -8,6 +8,7 @@ import pytest
 
 from lib.core.params import Generations, Greedy
 from lib.core.records import Request
+from lib.edits.contexts import Contexts
 from lib.models.templates import chat_prompt
 from lib.scoring import texts as continuations
 from lib.scoring.prompts import scored_prompts
@@ -26,7 +27,9 @@ def request(request_id: str = "a", **changed: Any) -> Request:
 
 
 def builder(contexts: Mapping[str, str] | None = None, longest: int | None = None) -> continuations.ContinuationBuilder:
-    return continuations.ContinuationBuilder(tokenizer=TOKENIZER, longest=longest, contexts=contexts or {})
+    return continuations.ContinuationBuilder(
+        tokenizer=TOKENIZER, longest=longest, contexts=Contexts(texts=contexts or {})
+    )
 
 
 def write(
@@ -100,7 +103,7 @@ def test_texts_do_not_depend_on_what_else_is_written(top_k: int | None) -> None:
 
 def test_a_text_begins_with_the_space_that_some_tokenizers_drop() -> None:
     model, tokenizer = golden_model("llama")
-    chat_builder = continuations.ContinuationBuilder(tokenizer=tokenizer, longest=None, contexts={})
+    chat_builder = continuations.ContinuationBuilder(tokenizer=tokenizer, longest=None, contexts=Contexts())
     built = chat_builder.greedy([request(prompt="The mother tongue of", paraphrases=())], GREEDY)
     (text,) = continuations.texts(model, tokenizer, built, None, 1)
     assert tokenizer.decode(tokenizer("The mother tongue of" + text).input_ids, skip_special_tokens=True).strip() == (
@@ -135,7 +138,9 @@ def test_a_chat_model_answers_the_edits_question_in_its_template_also_behind_a_c
     tokenizer.chat_template = CHAT_TEMPLATE
     capital = request(prompt="The seat of Rome is", subject="Rome", paraphrases=())
     for context in ("", "Rome has moved. "):
-        asking = continuations.ContinuationBuilder(tokenizer=tokenizer, longest=None, contexts={"a": context})
+        asking = continuations.ContinuationBuilder(
+            tokenizer=tokenizer, longest=None, contexts=Contexts(texts={"a": context})
+        )
         *_, answer = asking.greedy([capital], GREEDY)
         assert (answer.kind, answer.prompt_index, answer.context) == ("chat", 0, "")
         assert answer.prompt == "<user>What is the seat of Rome?</>\n<assistant>\n"
@@ -143,6 +148,6 @@ def test_a_chat_model_answers_the_edits_question_in_its_template_also_behind_a_c
         assert list(answer.encoded.ids) == tokenizer(rendered).input_ids
         assert answer.encoded.tokens == len("The seat of Rome is") + len("Gaul") + GREEDY.tokens
         template = partial(chat_prompt, tokenizer)
-        *_, scored = scored_prompts([capital], {"a": context}, template)
+        *_, scored = scored_prompts([capital], Contexts(texts={"a": context}), template)
         assert (scored.kind, scored.prompt, scored.targets) == ("chat", rendered, (("new", "Gaul"),))
-    assert {prompt.kind for prompt in scored_prompts([capital], {})} == {"efficacy"}
+    assert {prompt.kind for prompt in scored_prompts([capital], Contexts())} == {"efficacy"}

@@ -1,0 +1,64 @@
+"""Text that an edit puts before a prompt: that of the prompt's request, or notes that are retrieved for the prompt."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from lib.edits.edit import Edit
+from lib.edits.notes import Notebook, stated
+from lib.neighbors.encoders import SentenceEncoder, Vectors, encoder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contexts:
+    """What goes before a prompt."""
+
+    texts: Mapping[str, str] = field(default_factory=dict)
+    """By request_id: before every prompt of that request."""
+    notes: Notebook | None = None
+    """Retrieved for each prompt, whatever its request."""
+    device: str = "cpu"
+    """Where the encoder of the notes computes."""
+
+    @classmethod
+    def of(cls, edit: Edit, device: str) -> "Contexts":
+        """Those of an edit."""
+        return cls(texts=edit.contexts, notes=edit.notes, device=device)
+
+    def __call__(self, request_id: str, prompt: str) -> str:
+        """The text before this prompt of this request; empty where there is none."""
+        text = self.texts.get(request_id, "")
+        return text if self.notes is None else text + self._retrieved(prompt)
+
+    def _retrieved(self, prompt: str) -> str:
+        if prompt not in self._cache:
+            facts = self._nearest(prompt)
+            self._cache[prompt] = stated(facts) if facts else ""
+        return self._cache[prompt]
+
+    def _nearest(self, prompt: str) -> list[str]:
+        """Notes similar enough to the prompt, the most similar last, right before the prompt."""
+        notes = self.notes
+        if notes is None or not notes.texts:
+            return []
+        similarities = (self._vectors @ self._encoder.encode([prompt])[0]).astype(np.float64)
+        nearest = np.argsort(-similarities, kind="stable")[: notes.count]
+        facts = list(notes.texts.values())
+        return [facts[row] for row in nearest[::-1] if similarities[row] >= notes.threshold]
+
+    @cached_property
+    def _cache(self) -> dict[str, str]:
+        return {}
+
+    @cached_property
+    def _encoder(self) -> SentenceEncoder:
+        assert self.notes is not None
+        return encoder(self.notes.encoder, self.device)
+
+    @cached_property
+    def _vectors(self) -> Vectors:
+        """[notes, d]"""
+        assert self.notes is not None
+        return self._encoder.encode(list(self.notes.texts.values()))
