@@ -11,12 +11,10 @@ from rich.console import Console
 from apps.fix import made
 from apps.outcome import plain
 from lib.core.errors import InputError
-from lib.core.files import sha256
 from lib.core.records import Request
 from lib.core.run import progress
 from lib.core.tables import read
-from lib.edits.adapter import WEIGHTS
-from lib.edits.store import UPDATES, load_edit
+from lib.edits.store import digests, load_edit
 from lib.handover.bases import NamedModel, present_base
 from lib.handover.bundle import Bundle, RunInfo
 from lib.handover.facts import loaded_facts
@@ -65,8 +63,8 @@ def reproduce(bundle: Bundle, console: Console) -> dict[str, Any]:
         remade = Bundle(folder=Path(folder))
         requests = read_facts(bundle)
         made(remade, requests, named_of(info), info.settings, info.made_by, console, from_cache=False, is_kept=False)
-        same = _digest(bundle.folder) == _digest(remade.folder)
-        console.print(f"the weights of the edit are {'the same, to the bit' if same else 'not the same'}")
+        same = digests(bundle.folder) == digests(remade.folder)
+        console.print(f"the edit is {'the same, to the bit' if same else 'not the same'}")
         files = [ScoreFiles(folder=each.scores) for each in (bundle, remade)]
         words = [verdict(each.info().headline).word for each in (bundle, remade)]
         return {"same_weights": same, **_told(difference(*files), words[0], words[1], console)}
@@ -107,8 +105,3 @@ def shown_progress(name: str) -> Any:
         return progress(batches, f"{name}: {work}")
 
     return with_progress
-
-
-def _digest(folder: Path) -> str:
-    path = folder / WEIGHTS
-    return sha256(path if path.is_file() else folder / UPDATES)

@@ -63,8 +63,13 @@ class Edit:
     def applied(self, model: nn.Module) -> AbstractContextManager[nn.Module]:
         """Within it, `model` computes with the edit; afterwards it is what it was, to the bit.
 
-        Raises InputError where the edit does not fit the model.
+        Raises InputError where the edit does not fit the model, or is text that goes before prompts.
         """
+        if self.updates.contexts or self.updates.notes is not None:
+            raise InputError(
+                f"the edit by {self.updates.info.get('editor', 'this editor')} is text before prompts, which a model "
+                "alone does not see: errata.score(...) puts it there, and python -m apps.ask does"
+            )
         return apply.applied(model, self.updates)
 
     def save(self, folder: str | Path) -> Path:

@@ -19,7 +19,7 @@ from lib.models.hooks import hooked
 _SAME = 1e-3
 """Of a key's length: keys that are no further apart are the same input, computed in another batch."""
 _EDGE = 1e-5
-"""What the radius of an older key lacks of the half way to a newer one, so that no input is within both."""
+"""The share of the half way to a newer key that an older key's radius lacks, so that no input is within both."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,8 @@ def remembered(earlier: Memory, later: Memory) -> Memory:
 
     An entry near none, which is further from the nearest key than their radii together, is added as it is. Near a key
     of another label it is added, and both radii shrink to half of the distance. Near a key of its own label that key's
-    radius grows to reach it. An entry at a key's very place takes that key's place.
+    radius grows to reach it, also where the input is computed in another batch. An entry at a key's very place takes
+    that key's place.
     """
     total = earlier
     for index in range(len(later.keys)):
@@ -61,16 +62,17 @@ def _with(memory: Memory, entry: Memory) -> Memory:
     distances = torch.linalg.vector_norm(memory.keys.double() - entry.keys.double(), dim=1)
     distance, nearest = distances.min(dim=0)
     radii = memory.radii.clone()
-    if distance <= _SAME * torch.linalg.vector_norm(entry.keys.double()):
+    rounding = _SAME * torch.linalg.vector_norm(entry.keys.double())
+    if distance <= rounding:
         values, labels = memory.values.clone(), memory.labels.clone()
         values[nearest], labels[nearest] = entry.values[0], entry.labels[0]
         return Memory(keys=memory.keys, values=values, radii=radii, labels=labels)
     radius = entry.radii
     if distance <= radius[0] + radii[nearest]:
         if memory.labels[nearest] == entry.labels[0]:
-            radii[nearest] = torch.maximum(radii[nearest], distance.to(radii))
+            radii[nearest] = torch.maximum(radii[nearest], (distance + rounding).to(radii))
             return Memory(keys=memory.keys, values=memory.values, radii=radii, labels=memory.labels)
-        radii[nearest] = torch.minimum(radii[nearest], (distance / 2).to(radii) - _EDGE)
+        radii[nearest] = torch.minimum(radii[nearest], ((1 - _EDGE) * distance / 2).to(radii))
         radius = torch.minimum(radius, (distance / 2).to(radius))
     return Memory(
         keys=torch.cat([memory.keys, entry.keys]), values=torch.cat([memory.values, entry.values]),

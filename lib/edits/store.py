@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from lib.core.errors import InputError
-from lib.core.files import REPRODUCE, read_object, write_json
+from lib.core.files import REPRODUCE, read_object, sha256, write_json
 from lib.core.params import Model
 from lib.edits.adapter import CONFIG, WEIGHTS, load_adapter, save_adapter
 from lib.edits.edit import Edit
@@ -33,6 +33,8 @@ STATE = "state.safetensors"
 CONTEXTS = "contexts.json"
 MEMORIES = "memories.safetensors"
 NOTES = "notes.json"
+_PARTS = (WEIGHTS, UPDATES, CONTEXTS, MEMORIES, NOTES)
+"""Files of what an edit does, of which one edit has some; the others say how and by what it was made."""
 _CHECKPOINTS = "checkpoints"
 """Folder in an edit's, of a sequential run: the edits so far, by the number of requests."""
 _DROPPED = {"protocol": "single"}
@@ -105,8 +107,13 @@ def clear_edit(folder: Path) -> None:
     Files that no edit has stay.
     """
     shutil.rmtree(folder / _CHECKPOINTS, ignore_errors=True)
-    for name in (INFO, UPDATES, STATE, CONTEXTS, MEMORIES, NOTES, CONFIG, WEIGHTS):
+    for name in (INFO, STATE, CONFIG, *_PARTS):
         (folder / name).unlink(missing_ok=True)
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """The SHA-256 of every file of what the edit in `folder` does, by name: weights, memory, notes, contexts."""
+    return {name: sha256(folder / name) for name in _PARTS if (folder / name).is_file()}
 
 
 def load_edit(folder: Path) -> Edit:

@@ -14,7 +14,10 @@ def summed(first: Edit, second: Edit) -> Edit:
     """One edit that does what both do. Raises InputError where one of them is text before the prompts."""
     for edit in (first, second):
         if edit.contexts or edit.notes is not None:
-            raise InputError("wanted edits of weights; found one in context, which belongs to one fact each")
+            raise InputError(
+                f"wanted two edits beside or in the model; found one by {edit.info.get('editor', 'this editor')}, text "
+                "before prompts, which goes by the ids of its own facts. Make one edit of both files of facts instead"
+            )
     return of_one_rank(compose(first, second))
 
 

@@ -13,6 +13,8 @@ import errata
 from errata import library
 from lib.core import params
 from lib.core.errors import InputError
+from lib.edits import edit as edits
+from lib.edits.notes import Notebook
 from tests.helpers.models import TARGETS, byte_tokenizer, tiny_model
 from tests.lib.edits.test_apply import snapshot, unchanged
 
@@ -80,3 +82,10 @@ def test_a_wrong_fact_or_name_is_an_error_that_says_where(preset: str) -> None:
         errata.fix(model, tokenizer, FACTS, preset=preset, editor_name="memit")
     with pytest.raises(AttributeError, match="it has Edit, fix, score"):
         errata.fixed  # noqa: B018
+
+
+def test_an_edit_that_is_text_before_prompts_is_not_applied_without_a_word() -> None:
+    notes = Notebook(texts={"a": "Ada lives in Rome"}, encoder="hashing", count=1, threshold=0.5)
+    edit = errata.Edit(updates=edits.Edit(updates={}, notes=notes, info={"editor": "rag"}))
+    with pytest.raises(InputError, match="edit by rag is text before prompts"):
+        edit.applied(tiny_model("llama"))

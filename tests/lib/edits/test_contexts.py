@@ -8,7 +8,7 @@ from lib.core.errors import InputError
 from lib.edits.contexts import Contexts
 from lib.edits.edit import Edit, compose
 from lib.edits.notes import Notebook
-from lib.edits.store import read_edit, write_edit
+from lib.edits.store import digests, read_edit, write_edit
 from lib.export.merge import merged
 from tests.helpers.models import tiny_model
 
@@ -53,6 +53,7 @@ def test_notes_travel_with_the_edit_and_add_up_the_later_one_holding(tmp_path: P
     assert compose(first, Edit(updates={})).notes == first.notes
     with pytest.raises(InputError, match="edit by rag is notes to retrieve"):
         merged(tiny_model("llama"), first)
+    assert [*digests(tmp_path)] == ["notes.json"]
     (tmp_path / "notes.json").write_text('{"texts": {"a": 1}}')
     with pytest.raises(InputError, match="wanted notes"):
         read_edit(tmp_path)

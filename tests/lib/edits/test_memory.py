@@ -1,5 +1,6 @@
 """A memory beside a module: the rule by which entries are added, and what it says near its keys and far from them."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from lib.core.errors import InputError
 from lib.edits.apply import applied
 from lib.edits.edit import Edit, compose
 from lib.edits.memory import Memory, remembered
-from lib.edits.store import read_edit, write_edit
+from lib.edits.store import digests, read_edit, write_edit
 from lib.export.merge import merged
 from lib.models.architecture import architecture
 from tests.helpers.baselines import nothing_left_behind
@@ -36,14 +37,27 @@ def test_an_entry_far_from_all_keys_is_added_as_it_is() -> None:
 def test_near_a_key_of_another_label_the_radii_shrink_to_half_of_the_distance() -> None:
     memory = remembered(entry(0.0, 1, 7.0), entry(0.8, 2, 9.0))
     assert memory.values.flatten().tolist() == [7.0, 9.0]
-    assert memory.radii.tolist() == pytest.approx([0.4 - 1e-5, 0.4])
+    assert memory.radii.tolist() == pytest.approx([0.4 * (1 - 1e-5), 0.4])
+    assert memory.radii.sum() < 0.8
 
 
 def test_near_a_key_of_its_own_label_that_keys_radius_grows_to_reach_it() -> None:
     memory = remembered(entry(0.0, 1, 7.0), entry(1.5, 1, 9.0))
     assert memory.values.tolist() == [[7.0]]
-    assert memory.radii.tolist() == [1.5]
-    assert remembered(memory, entry(0.5, 1)).radii.tolist() == [1.5]  # it reaches that far already
+    assert memory.radii.tolist() == pytest.approx([1.5 + 1e-3 * math.hypot(1.5, 3)])
+    assert torch.equal(remembered(memory, entry(0.5, 1)).radii, memory.radii)  # it reaches that far already
+
+
+def test_an_input_that_a_radius_grew_to_is_within_it_after_rounding() -> None:
+    model, (edit, path) = tiny_model("llama"), beside_layer(0.5)
+    generator = torch.Generator().manual_seed(3)
+    shift = torch.randn(edit.memories[path].keys.shape, generator=generator)
+    shifted = edit.memories[path].keys + 0.6 * shift / shift.norm()
+    grown = remembered(edit.memories[path], replace(edit.memories[path], keys=shifted))
+    inputs = shifted * (1 + 1e-6 * torch.randn(64, shifted.shape[1], generator=generator))
+    module = model.get_submodule(path)
+    with applied(model, Edit(updates={}, memories={path: grown})):
+        assert (module(inputs) == 5.0).all()
 
 
 def test_an_entry_at_a_keys_place_takes_it() -> None:
@@ -70,6 +84,7 @@ def beside_layer(radius: float) -> tuple[Edit, str]:
 def test_the_value_is_said_near_the_key_and_nothing_changes_elsewhere(tmp_path: Path) -> None:
     model, (edit, path) = tiny_model("llama"), beside_layer(0.01)
     write_edit(edit, tmp_path)
+    assert [*digests(tmp_path)] == ["memories.safetensors"]
     outputs = []
     handle = model.get_submodule(path).register_forward_hook(lambda _, arguments, output: outputs.append(output[0]))
     model(IDS)
