@@ -140,9 +140,9 @@ def read_edit(folder: Path) -> Edit:
 
 
 def _is_adapter(edit: Edit) -> bool:
-    """Whether PEFT can hold it: made by LoRA, and low-rank of one rank throughout."""
+    """Whether PEFT can hold all of it: made by LoRA, low-rank of one rank throughout, and no memory beside it."""
     ranks = {update.left.shape[1] if isinstance(update, LowRank) else 0 for update in edit.updates.values()}
-    return edit.info.get("editor") == "lora" and len(ranks) == 1 and 0 not in ranks
+    return edit.info.get("editor") == "lora" and len(ranks) == 1 and 0 not in ranks and not edit.memories
 
 
 def _parts(records: Mapping[str, Update | Memory]) -> dict[str, Tensor]:

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from lib.core import params
 from lib.core.errors import InputError
 from lib.edits.apply import applied
 from lib.edits.edit import Edit, compose
 from lib.edits.memory import Memory, remembered
-from lib.edits.store import digests, read_edit, write_edit
+from lib.edits.store import digests, load_edit, read_edit, save_edit, write_edit
+from lib.edits.updates import LowRank
 from lib.export.merge import merged
 from lib.models.architecture import architecture
 from tests.helpers.baselines import nothing_left_behind
@@ -98,6 +100,16 @@ def test_the_value_is_said_near_the_key_and_nothing_changes_elsewhere(tmp_path: 
     assert torch.equal(after[:2], before[:2])
     assert (after[2] == 5.0).all()
     assert not torch.equal(logits[0, 2], model(IDS).logits[0, 2])
+
+
+def test_a_memory_beside_a_lora_edit_is_not_taken_for_an_adapter(tmp_path: Path) -> None:
+    model, (memory, path) = tiny_model("llama"), beside_layer(0.01)
+    module = model.get_submodule(path)
+    update = LowRank(left=torch.ones(module.out_features, 1), right=torch.ones(1, module.in_features))
+    lora = Edit(updates={path: update}, info={"editor": "lora"})
+    save_edit(compose(memory, lora), tmp_path, model, params.preset("models", "tiny", params.Model))
+    assert [*digests(tmp_path)] == ["updates.safetensors", "memories.safetensors"]
+    assert {*load_edit(tmp_path).updates} == {*load_edit(tmp_path).memories} == {path}
 
 
 def test_what_does_not_fit_is_refused_and_leaves_nothing_behind() -> None:
