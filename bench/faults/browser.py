@@ -74,7 +74,12 @@ def _at_width(chromium: Any, path: Path, texts: list[str], width: int, is_ours: 
     page.add_init_script(f"window.{MARKER} = () => console.error('a script of the data ran')")
     page.on("console", lambda message: wrong.extend(_said(message, is_ours)))
     page.on("pageerror", lambda error: wrong.append(f"error: {str(error)[:200]}"))
-    page.on("dialog", lambda dialog: (wrong.append(f"dialog: {dialog.message[:200]}"), dialog.dismiss()))
+
+    def dismiss(dialog: Any) -> None:
+        wrong.append(f"dialog: {dialog.message[:200]}")
+        dialog.dismiss()
+
+    page.on("dialog", dismiss)
     page.on("request", lambda request: wrong.extend(_asked_for(request.url, path)))
     page.goto(path.as_uri())
     page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")

@@ -25,6 +25,7 @@ from lib.core.files import REPRODUCE, check_regular, replacing
 
 RowNumbers = npt.NDArray[np.int64]
 R = TypeVar("R")
+_DAMAGE = (pa.ArrowException, OSError, UnicodeDecodeError, pl.exceptions.PolarsError)
 _STREAMED_ROWS = 65_536
 _RECORDS = 1_024
 """Rows held at a time, as columns and as records: bounds memory, not the result."""
@@ -51,6 +52,7 @@ class Streamed:
             check_schema(self.path, file.schema_arrow, self.kind)
             start = 0
             for batch in file.iter_batches(batch_size=_STREAMED_ROWS, columns=list(columns)):
+                batch.validate(full=True)  # as in `frame`
                 part = pl.DataFrame(pa.Table.from_batches([batch]).select(list(columns)))
                 yield start, part
                 start += part.height
@@ -79,17 +81,16 @@ def write_parts(path: Path, kind: type, parts: Iterable[pl.DataFrame]) -> int:
 def parquet(path: Path, remedy: str = REPRODUCE) -> Iterator[pq.ParquetFile]:
     """A Parquet file to read from. Raises InputError with `remedy`, a sentence, where it is damaged or no file."""
     check_regular(path)
-    with (
-        reading(path, "a Parquet file", remedy, pa.ArrowException, OSError, pl.exceptions.PolarsError),
-        pq.ParquetFile(path) as file,
-    ):
+    with reading(path, "a Parquet file", remedy, *_DAMAGE), pq.ParquetFile(path) as file:
         yield file
 
 
 def frame(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame:
     """The table of a Parquet file, or these columns of it. Raises InputError where the file is damaged."""
     with parquet(path) as file:
-        return pl.DataFrame(file.read(columns=None if columns is None else list(columns)))
+        table = file.read(columns=None if columns is None else list(columns))
+        table.validate(full=True)  # of texts that are not UTF-8 polars does not say so
+        return pl.DataFrame(table)
 
 
 def schema(kind: type) -> pa.Schema:
@@ -118,8 +119,9 @@ def read(path: Path, kind: type[R]) -> list[R]:
     """
     with parquet(path) as file:
         table = file.read()
-    check_schema(path, table.schema, kind)
-    return [from_plain(kind, row) for row in table.to_pylist()]
+        check_schema(path, table.schema, kind)
+        rows = table.to_pylist()
+    return [from_plain(kind, row) for row in rows]
 
 
 def check_schema(path: Path, actual: pa.Schema, kind: type) -> None:

@@ -173,6 +173,7 @@ def read_parquet(path: Path) -> RowFile:
     """The rows of a Parquet file; a row's line is its 1-based position."""
     with parquet(path, "Put the whole file in its place.") as file:
         table = file.read()
+        table.validate(full=True)  # a text that is not UTF-8 is told by its file
     repeated = [name for name, count in Counter(table.column_names).items() if count > 1]
     if repeated:
         raise InputError(f"{path}: wanted column names, each once; found several columns {', '.join(repeated)}")

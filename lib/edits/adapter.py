@@ -22,7 +22,7 @@ from transformers.pytorch_utils import Conv1D
 from lib.core.errors import InputError, reading, writing
 from lib.core.files import REPRODUCE, read_json, read_object, write_json
 from lib.edits.apply import Gate, low_rank_branch, shape_of
-from lib.edits.updates import LowRank, Update
+from lib.edits.updates import LowRank, Update, check_stored, tensors_of
 from lib.models.architecture import architecture
 from lib.runtime.tensors import load_tensors, save_tensors
 
@@ -185,6 +185,7 @@ def load_adapter(folder: Path) -> dict[str, Update]:
             f"{folder / WEIGHTS}: wanted the two matrices of plain LoRA for every module; found {min(left_over)} "
             "beside them (a bias, or a module saved whole), which would be left out"
         )
+    check_stored({path: tensors_of(update) for path, update in updates.items()}, folder / WEIGHTS)
     return updates
 
 

@@ -21,7 +21,7 @@ from lib.edits.adapter import CONFIG, WEIGHTS, load_adapter, save_adapter
 from lib.edits.edit import Edit
 from lib.edits.memory import Memory, check_memory
 from lib.edits.notes import Notebook
-from lib.edits.updates import Dense, LowRank, Sparse, Update, Vector, check_finite
+from lib.edits.updates import Dense, LowRank, Sparse, Update, Vector, check_finite, check_stored
 from lib.runtime.tensors import load_tensors, save_tensors
 
 if TYPE_CHECKING:
@@ -174,6 +174,7 @@ def _records(file: Path, kinds: Mapping[frozenset[str], type[Any]]) -> dict[str,
             raise InputError(
                 f"{file}: {path}: wanted the tensors {names}; found {', '.join(sorted(part))}. {REPRODUCE}"
             )
+    check_stored(parts, file)
     return {path: kinds[frozenset(part)](**part) for path, part in parts.items()}
 
 

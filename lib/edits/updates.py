@@ -1,11 +1,14 @@
 """The forms that an update of one weight takes, always in nn.Linear orientation [d_out, d_in]."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from lib.core.errors import InputError
+from lib.core.files import REPRODUCE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,5 +123,19 @@ def tensors_of(update: Update) -> dict[str, Tensor]:
 
 def check_finite(path: str, update: Update) -> None:
     """Raise InputError where a value of the update is NaN or infinite."""
-    if not all(bool(tensor.isfinite().all()) for tensor in tensors_of(update).values()):
+    if not _are_finite(tensors_of(update)):
         raise InputError(f"edit of {path}: the update has values that are not finite; nothing was applied")
+
+
+def check_stored(parts: Mapping[str, Mapping[str, Tensor]], file: Path) -> None:
+    """Raise InputError naming `file`, which the tensors of each path come from, where a value is NaN or infinite.
+
+    No such edit is ever written (lib/edits/store.py): the file was damaged.
+    """
+    for path, tensors in parts.items():
+        if not _are_finite(tensors):
+            raise InputError(f"{file}: {path}: wanted finite values; found some that are not. {REPRODUCE}")
+
+
+def _are_finite(tensors: Mapping[str, Tensor]) -> bool:
+    return all(bool(tensor.isfinite().all()) for tensor in tensors.values())

@@ -30,6 +30,15 @@ _BOS_BY_DEFAULT = ("llama3", "llama-v3", "llama-bpe", "falcon3", "falcon-h1", "p
 _SENTENCEPIECE = "llama"
 """The name of a tokenizer (tokenizer.ggml.model) that gets BOS where the file does not say."""
 _PROBE = "The capital of France is"
+_KINDS: Mapping[str, type] = {
+    "general.architecture": str,
+    "split.count": int,
+    "split.no": int,
+    "tokenizer.ggml.model": str,
+    "tokenizer.ggml.pre": str,
+    "tokenizer.ggml.bos_token_id": int,
+}
+"""What is read here of the metadata, which may hold anything under any key."""
 
 
 def read_metadata(file: Path) -> Mapping[str, Any]:
@@ -50,8 +59,14 @@ def read_metadata(file: Path) -> Mapping[str, Any]:
         )
     try:
         metadata: dict[str, Any] = read_gguf_metadata(str(file))[0]
-    except (ValueError, KeyError, struct.error) as error:
+    except (ValueError, KeyError, IndexError, OverflowError, struct.error) as error:
         raise InputError(f"{file}: a GGUF file that is cut short or damaged ({error}). Download it again.") from None
+    for key, kind in _KINDS.items():
+        if key in metadata and not isinstance(metadata[key], kind):
+            raise InputError(
+                f"{file}: {key}: wanted {kind.__name__}; found {str(metadata[key])[:80]!r}: a damaged GGUF file. "
+                "Download it again."
+            )
     if metadata.get("split.count", 1) > 1:
         raise InputError(
             f"{file}: wanted a whole model; found file {metadata.get('split.no', 0) + 1} of {metadata['split.count']}. "
@@ -60,7 +75,7 @@ def read_metadata(file: Path) -> Mapping[str, Any]:
     return metadata
 
 
-def begins_with(metadata: Mapping[str, Any]) -> int | None:
+def begins_with(metadata: Mapping[str, Any], file: Path) -> int | None:
     """The id of the token that every text begins with, by the file's own metadata; None where there is none.
 
     Raises InputError where the file asks for a token that it does not name.
@@ -72,8 +87,8 @@ def begins_with(metadata: Mapping[str, Any]) -> int | None:
     token = metadata.get("tokenizer.ggml.bos_token_id", 1 if tokenizer == _SENTENCEPIECE else None)
     if token is None:
         raise InputError(
-            "tokenizer.ggml.add_bos_token is true, and tokenizer.ggml.bos_token_id, the token meant, is absent. "
-            "Set it with gguf-set-metadata, or convert the model again."
+            f"{file}: tokenizer.ggml.add_bos_token is true, and tokenizer.ggml.bos_token_id, the token meant, is "
+            "absent. Set it with gguf-set-metadata, or convert the model again."
         )
     return int(token)
 
@@ -89,7 +104,7 @@ def convert(file: Path, folder: Path) -> None:
     with replacing_folder(folder) as unfinished:
         with quiet_transformers(), _bars_on_a_terminal_alone(), saving(folder):
             model, tokenizer = _read(file, str(metadata["general.architecture"]))
-            token = _set_beginning(tokenizer, begins_with(metadata), file)
+            token = _set_beginning(tokenizer, begins_with(metadata, file), file)
             model.save_pretrained(unfinished)
             tokenizer.save_pretrained(unfinished)
         _check_beginning(AutoTokenizer.from_pretrained(unfinished, local_files_only=True), token, file)
@@ -103,7 +118,9 @@ def _read(file: Path, architecture: str) -> tuple[Any, Any]:
         model = AutoModelForCausalLM.from_pretrained(
             file.parent, dtype=torch.float32, quantization_config=GgufConfig(dequantize=True), **where
         )
-    except (ValueError, KeyError, NotImplementedError, IndexError, RuntimeError, OSError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # of a damaged or unusual file, the readers raise what comes
         raise InputError(
             f"{file}: transformers cannot read this GGUF file of architecture {architecture!r} ({error}). Give the "
             "model as transformers stores it: its hub id (docs/new-model.md), or a folder with -S model=folder."

@@ -32,7 +32,9 @@ class Manifest(Section):
     dtype: ModelDtype = Field(default="float32", description="as in the model's preset")
     template: ModelTemplate = Field(default="auto", description="as in the model's preset")
     conversion: str | None = Field(
-        default=None, pattern=r"^[\w.-]+$", description="the key of a model that was converted, else null"
+        default=None,
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}$",
+        description="the key of a model that was converted, else null",
     )
     files: dict[str, str] = Field(default={}, description="SHA-256 of the model's files, by name")
 
@@ -52,7 +54,7 @@ def weights_folder(base: Path) -> Path:
     if manifest.get("conversion"):
         folder = conversion_folder(manifest["conversion"])
         if not folder.is_dir():
-            raise FileNotFoundError(f"{manifest['name']} is not at {folder}; {remedy}")
+            raise FileNotFoundError(f"{base / MANIFEST}: {manifest['name']} is not at {folder}; {remedy}")
         return folder
     if manifest["source"] == "tiny":
         return base
@@ -62,7 +64,7 @@ def weights_folder(base: Path) -> Path:
         return Path(snapshot_download(manifest["name"], revision=manifest["revision"], local_files_only=True))
     except LocalEntryNotFoundError:
         raise FileNotFoundError(
-            f"{manifest['name']} at {manifest['revision']} is not in the local hub cache; {remedy}"
+            f"{base / MANIFEST}: {manifest['name']} at {manifest['revision']} is not in the local hub cache; {remedy}"
         ) from None
 
 

@@ -56,8 +56,7 @@ def _folder(folder: Path) -> None:
     """A folder that the user names: -S model=folder."""
     base = folder.parent / "base"
     base.mkdir(exist_ok=True)
-    values = read_params(Path("configs/models/folder.yaml")) | {"name": str(folder)}
-    fetching.write_manifest(base, Model.model_validate(values))
+    fetching.write_manifest(base, preset("models", "folder", Model).model_copy(update={"name": str(folder)}))
     _used(base)
 
 

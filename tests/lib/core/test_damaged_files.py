@@ -56,7 +56,21 @@ def zeroed_table(path: Path) -> None:
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize("damage", [no_table, zeroed_table])
+def table_of_bytes(path: Path) -> None:
+    """A table with a text that is not UTF-8."""
+    columns = {key: [str(number) for number in range(10)] for key in ("fact_id", "text")}
+    pq.write_table(pa.table(columns), path, compression="none", use_dictionary=False)
+    path.write_bytes(path.read_bytes().replace(b"\x01\x00\x00\x009", b"\x01\x00\x00\x00\xb1"))
+
+
+def table_of_odd_columns(path: Path) -> None:
+    """A table with the name of a column that is not UTF-8."""
+    columns = {key: [str(number) for number in range(10)] for key in ("fact_id", "text")}
+    pq.write_table(pa.table(columns), path, store_schema=False)
+    path.write_bytes(path.read_bytes().replace(b"fact_id", b"f\xe9ct_id"))
+
+
+@pytest.mark.parametrize("damage", [no_table, zeroed_table, table_of_bytes, table_of_odd_columns])
 @pytest.mark.parametrize(
     "read",
     [

@@ -1,12 +1,14 @@
 """Edits on disk, scratch space, and how a stage starts in several processes."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 import torch
 
 from lib.core import params
+from lib.core.errors import InputError
 from lib.edits.apply import applied
 from lib.edits.edit import Edit
 from lib.edits.store import load_edit, save_edit
@@ -14,6 +16,7 @@ from lib.edits.updates import Dense, LowRank
 from lib.models import loading
 from lib.models.fetching import write_manifest
 from lib.runtime import launch, scratch
+from lib.runtime.tensors import load_tensors, save_tensors
 from tests.helpers.models import tiny_model
 from tests.helpers.updates import dense
 
@@ -37,6 +40,18 @@ def test_an_edit_comes_back_from_disk_with_the_same_values(kind: str, tmp_path: 
 
 def test_a_folder_without_an_edit_is_an_error_with_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="dvc repro edit"):
+        load_edit(tmp_path)
+
+
+@pytest.mark.parametrize("editor", ["lora", "other"])
+def test_a_stored_value_that_is_not_finite_is_an_error_that_names_the_file(editor: str, tmp_path: Path) -> None:
+    """The fault: a flipped bit of an edit's or an adapter's weights was refused without their file."""
+    update = LowRank(left=torch.ones(32, 2), right=torch.ones(2, 48))
+    save_edit(Edit(updates={PATH: update}, info={"editor": editor}), tmp_path, tiny_model("llama"), PRESET)
+    (file,) = tmp_path.glob("*.safetensors")
+    tensors = load_tensors(file)
+    save_tensors({name: tensor.clone().fill_(torch.inf) for name, tensor in tensors.items()}, file)
+    with pytest.raises(InputError, match=rf"{re.escape(str(file))}: {re.escape(PATH)}: wanted finite values"):
         load_edit(tmp_path)
 
 

@@ -1,5 +1,6 @@
 """A GGUF file becomes a folder that transformers loads as any other, and BOS is what its metadata says."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from lib.core.errors import InputError
 from lib.models import gguf
 from tests.helpers.ggufs import BOS, TEMPLATE, write_gguf
 
@@ -107,5 +109,28 @@ def test_an_unsupported_architecture_is_named_with_what_to_do(tmp_path: Path) ->
 
 def test_a_file_that_wants_a_bos_and_names_none_is_an_error(tmp_path: Path) -> None:
     write_gguf(tmp_path / "tiny.gguf", bos=None)
-    with pytest.raises(ValueError, match=r"add_bos_token is true, and tokenizer\.ggml\.bos_token_id.*is absent"):
+    with pytest.raises(
+        ValueError,
+        match=r"tiny\.gguf: tokenizer\.ggml\.add_bos_token is true, and tokenizer\.ggml\.bos_token_id.*is absent",
+    ):
+        gguf.convert(tmp_path / "tiny.gguf", tmp_path / "stored")
+
+
+def test_merges_that_are_no_pairs_are_an_error_that_names_the_file(tmp_path: Path) -> None:
+    """The fault: tokenizers raises a TypeError, which was a traceback."""
+    write_gguf(tmp_path / "tiny.gguf")
+    content = (tmp_path / "tiny.gguf").read_bytes()
+    (tmp_path / "odd.gguf").write_bytes(content.replace(b"T h", b"T,h"))
+    with pytest.raises(InputError, match=r"odd\.gguf: transformers cannot read this GGUF file"):
+        gguf.convert(tmp_path / "odd.gguf", tmp_path / "stored")
+
+
+@pytest.mark.parametrize("key", ["tokenizer.ggml.bos_token_id", "tokenizer.ggml.model", "general.architecture"])
+def test_metadata_of_another_type_are_an_error_that_names_file_and_key(
+    key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_gguf(tmp_path / "tiny.gguf")
+    metadata = {**gguf.read_metadata(tmp_path / "tiny.gguf"), key: [1.5]}
+    monkeypatch.setattr(gguf, "read_gguf_metadata", lambda _: (metadata, ()))
+    with pytest.raises(InputError, match=rf"tiny\.gguf: {re.escape(key)}: wanted .*; found '\[1\.5\]'"):
         gguf.convert(tmp_path / "tiny.gguf", tmp_path / "stored")

@@ -9,12 +9,13 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from lib.core.errors import InputError
-from lib.core.files import read_json
+from lib.core.files import read_json, write_json
 from lib.core.params import Model, preset
 from lib.edits.store import save_edit
 from lib.export.merge import stored_model, write_merged
 from lib.models.fetching import write_manifest
 from lib.models.loading import load_model, load_tokenizer
+from lib.models.manifest import MANIFEST, weights_folder
 from tests.helpers.imports import ROOT
 from tests.helpers.models import byte_tokenizer, tiny_model
 from tests.lib.export.test_merge import edit_of
@@ -88,3 +89,13 @@ def test_the_lines_of_the_guide_load_a_model_that_only_has_a_manifest(
     exec(loading.replace("models/base", str(base)), names)
     expected = AutoModelForCausalLM.from_pretrained(tmp_path / "own/model")
     assert torch.equal(names["model"].lm_head.weight, expected.lm_head.weight)
+
+
+@pytest.mark.parametrize("conversion", ["absent-gguf-1", "..", "x" * 300, "\uff21"])
+def test_a_key_of_a_converted_model_that_is_absent_or_none_is_an_error_that_names_the_manifest(
+    conversion: str, tmp_path: Path
+) -> None:
+    base = base_of(tmp_path)
+    write_json(base / MANIFEST, read_json(base / MANIFEST) | {"conversion": conversion})
+    with pytest.raises((InputError, FileNotFoundError), match=rf"{re.escape(str(base / MANIFEST))}: "):
+        weights_folder(base)
