@@ -20,7 +20,7 @@ def main(options: argparse.Namespace) -> None:
     """Read the tables of stage score; write metrics, the details behind them and the rows of the plots."""
     import polars as pl
 
-    from lib.metrics import consistency, plot_rows, retention
+    from lib.metrics import consistency, plot_rows, portability, retention
     from lib.metrics import scores as metrics
     from lib.metrics.comparison import FACTS, edited_against_unedited
     from lib.metrics.examples import failures_first, passages
@@ -47,9 +47,13 @@ def main(options: argparse.Namespace) -> None:
     }
     for name, rows in plots.items():
         write_json(options.plots / f"{name}.json", {"rows": plot_rows.in_script(rows)})
+    implied = portability.sections(
+        portability.questions(options.requests), retention.last_session(generations), last_scores
+    )
+    numbers = run.numbers | implied
     examples = failures_first(edits, scores, generations, root.score.examples)
     tables = {
-        "numbers": run.numbers,
+        "numbers": numbers,
         "verdict": asdict(verdict(run.numbers)) | {"limits": asdict(LIMITS)},
         "plain_text": run.plain_text,
         "retention": retention.immediate_and_final(run.sessions, measure),
@@ -58,7 +62,7 @@ def main(options: argparse.Namespace) -> None:
         "passages": [asdict(passage) for passage in passages(retention.last_session(generations), PASSAGES)],
     }
     write_json(options.results, {**run.details, **tables})
-    write_json(options.metrics, run.numbers)
+    write_json(options.metrics, numbers)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -201,8 +201,9 @@ class Generation:
     session: int
     """As in Score."""
     when: When
-    kind: Literal["efficacy", "generalization", "generation", "chat", "implied"]
-    """The edited prompt, a paraphrase, a generation prompt, its question in a chat, or a question that it implies."""
+    kind: Literal["efficacy", "generalization", "generation", "chat", "implied", "implied_chat"]
+    """The edited prompt, a paraphrase, a generation prompt, its question in a chat, or a question that it implies,
+    which is continued (implied) or asked in a chat."""
     prompt_index: int
     """Place of the prompt among the edit's prompts of this kind."""
     decoding: Literal["greedy", "sampled"]

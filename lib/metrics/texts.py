@@ -55,7 +55,8 @@ def of_greedy(generations: pl.DataFrame, edits: pl.DataFrame) -> pl.DataFrame:
 
     `generations` has the columns of records.Generation, `edits` request_id and target_new.
     """
-    greedy = generations.filter(pl.col("decoding") == "greedy").join(edits, on="request_id")
+    about_edits = (pl.col("decoding") == "greedy") & ~pl.col("kind").is_in(["implied", "implied_chat"])
+    greedy = generations.filter(about_edits).join(edits, on="request_id")
     pairs = list(greedy.select("text", "target_new").iter_rows())
     measures = {
         "exact_match": [says(text, target) for text, target in pairs],

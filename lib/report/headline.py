@@ -7,6 +7,7 @@ from typing import Any
 
 from lib.metrics.headline import TEACHER_FORCED, Column, shown
 from lib.metrics.verdict import verdict
+from lib.report.portability import groups
 from lib.report.wording import ABSENT, column
 
 _NAME_WIDTH, _BEFORE_WIDTH, _AFTER_WIDTH, _COUNT_WIDTH = 32, 14, 17, 8
@@ -32,6 +33,9 @@ def terminal_lines(metrics: Metrics) -> list[str]:
         (written, "what the edited model writes"), (TEACHER_FORCED, "teacher-forced, nothing written")
     ):  # fmt: skip
         lines += ["", _line(title, "before", "after", "N"), *(_terminal_line(metrics, head) for head in columns)]
+    for title, rows in groups(metrics):
+        lines += ["", _line(title, "before", "after", "N")]
+        lines += [_line(label, before, after, n) for label, before, after, _, n in rows]
     edits = f"{metrics['n']:,} {'edit' if metrics['n'] == 1 else 'edits'}"
     units = "percent but for perplexity ratio and KL (nats), ± 95 % intervals; N are edits, of the ratio texts"
     return [*lines, "", f"{edits}; {units}"]

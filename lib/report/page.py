@@ -22,6 +22,7 @@ from lib.report import edited, pages
 from lib.report.basis import basis, shortfalls
 from lib.report.headline import table_title
 from lib.report.pictures import Picture
+from lib.report.portability import groups as implied_groups
 from lib.report.tiles import tiles
 from lib.report.training import TrainingSet
 from lib.report.wording import ABSENT, day, sentence, teacher_forced
@@ -127,6 +128,7 @@ def _measures(results: Results) -> dict[str, Any]:
             ("what the edited model writes, and what that cost", _written(results.numbers)),
             ("teacher-forced: the answer is read out to the model", TEACHER_FORCED),
         ),
+        "implied": implied_groups(results.numbers),
         "table_title": table_title,
         "published": published.table(params["dataset"], params["protocol"]["kind"], measure),
         "source": published.SOURCE,

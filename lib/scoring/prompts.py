@@ -75,7 +75,8 @@ def scored_prompts(
     """Every evaluation prompt of every request: the edited prompt, its paraphrases, its question, its locality prompts.
 
     The question stands in `template`; without one there is none. These are scored on the new and the true object
-    (where it is known); locality prompts on their own answer (as `true`) and on the request's new object. `contexts`
+    (where it is known); locality prompts on their own answer (as `true`) and on the request's new object; the questions
+    that the edit implies on their first answer (as `new`) and on the one before the edit, where it is known. `contexts`
     has the text that an edit puts before a prompt.
     """
     for request in requests:
@@ -105,4 +106,15 @@ def scored_prompts(
                 prompt_index=index,
                 prompt=contexts(request.request_id, locality.prompt) + locality.prompt,
                 targets=(("new", request.target_new), ("true", locality.target)),
+            )
+        for index, question in enumerate(request.implied):
+            answers: list[tuple[Role, str]] = [("new", question.answers[0])]
+            if question.earlier is not None:
+                answers.append(("true", question.earlier))
+            yield ScoredPrompt(
+                request_id=request.request_id,
+                kind="implied",
+                prompt_index=index,
+                prompt=contexts(request.request_id, question.prompt) + question.prompt,
+                targets=tuple(answers),
             )

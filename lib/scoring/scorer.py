@@ -26,8 +26,9 @@ from lib.models.tokens import encode
 from lib.runtime.distributed import Distributed
 from lib.scoring import divergence
 from lib.scoring import texts as continuations
+from lib.scoring.implied import ImpliedBuilder
 from lib.scoring.prompts import TargetScore, TextBefore, nothing_before, scored_prompts
-from lib.scoring.texts import Continuation, ContinuationBuilder
+from lib.scoring.texts import Continuation
 
 T = TypeVar("T")
 
@@ -112,15 +113,18 @@ class Scorer:
         return [row for prompt_rows in rows for row in prompt_rows]
 
     def _texts(self, when: When, session: int, contexts: TextBefore) -> list[Generation]:
-        """Greedy ones, then sampled ones, each in the order of the requests and their prompts."""
+        """Greedy ones, sampled ones, and what edits imply, each in the order of the requests and their prompts."""
         greedy, sampled = self.settings.greedy, self.settings.generations
         longest = getattr(self.model.config, "max_position_embeddings", None)
-        builder = ContinuationBuilder(tokenizer=self.tokenizer, longest=longest, contexts=contexts)
-        rows: list[Generation] = []
-        for name, top_k, prompts in (
+        builder = ImpliedBuilder(tokenizer=self.tokenizer, longest=longest, contexts=contexts)
+        kinds: list[tuple[str, int | None, list[Continuation]]] = [
             ("greedy", None, builder.greedy(self._first(greedy.limit), greedy)),
             ("sampled", sampled.top_k, builder.generations(self._first(sampled.limit), sampled)),
-        ):
+        ]
+        if implied := builder.implied(self._first(greedy.limit), greedy):
+            kinds.append(("implied", None, implied))
+        rows: list[Generation] = []
+        for name, top_k, prompts in kinds:
             texts = self._write(prompts, top_k, f"{name} texts {when}")
             rows += [prompt.row(text, when, session) for prompt, text in zip(prompts, texts, strict=True)]
         return rows

@@ -22,7 +22,7 @@ from lib.models.templates import chat_item, chat_prompt, has_template
 from lib.models.tokens import encode, prompt_ids
 from lib.scoring.prompts import TextBefore
 
-TextKind = Literal["efficacy", "generalization", "generation", "chat"]
+TextKind = Literal["efficacy", "generalization", "generation", "chat", "implied", "implied_chat"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,86 @@
+"""Portability: any right answer counts; means over an edit's questions, then over edits; nothing without a question."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from lib.core.implied import ImpliedKind, ImpliedQuestion
+from lib.core.records import Generation, Request, Score
+from lib.core.tables import write
+from lib.metrics.portability import questions, sections
+
+
+def asked(kind: ImpliedKind, *answers: str, prompt: str = "Who?") -> ImpliedQuestion:
+    return ImpliedQuestion(kind=kind, prompt=prompt, answers=answers)
+
+
+def request(request_id: str, *implied: ImpliedQuestion) -> Request:
+    return Request(
+        request_id=request_id, dataset="own", subject=None, relation=None, prompt="Rome lies in", template=None,
+        target_new="Gaul", target_true=None, implied=implied,
+    )  # fmt: skip
+
+
+def text(request_id: str, when: Any, index: int, written: str, kind: Any = "implied") -> Generation:
+    return Generation(
+        request_id=request_id, session=0, when=when, kind=kind, prompt_index=index, decoding="greedy", prompt="Who?",
+        text=written, seed=None, truncated=False,
+    )  # fmt: skip
+
+
+def forced(request_id: str, when: Any, index: int, correct: int) -> Score:
+    return Score(
+        request_id=request_id, session=0, when=when, kind="implied", prompt_index=index, role="new", prompt="Who?",
+        target="Bo", nll=1.0, tokens=4, correct=correct, argmax=(1, 2, 3, 4),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def measured(tmp_path: Path) -> Any:
+    def measure(requests: Sequence[Request], texts: Sequence[Generation], scores: Sequence[Score] = ()) -> Any:
+        for name, kind, rows in (("r", Request, requests), ("g", Generation, texts), ("s", Score, scores)):
+            write(tmp_path / name, kind, rows)
+        return sections(questions(tmp_path / "r"), pl.read_parquet(tmp_path / "g"), pl.scan_parquet(tmp_path / "s"))
+
+    return measure
+
+
+def test_any_answer_counts_and_an_edit_is_the_mean_of_its_questions(measured: Any) -> None:
+    a = request("a", asked("two_hops", "Bo", "Bo the Old"), asked("two_hops", "Cy", prompt="Who then?"))
+    b = request("b", asked("two_hops", "Al"), asked("same_subject", "Ur", prompt="Where?"))
+    texts = [
+        text("a", "before", 0, " Al"), text("a", "before", 1, " Al"),
+        text("b", "before", 0, " Al."), text("b", "before", 1, " Ur"),
+        text("a", "after", 0, " Bo the Old"), text("a", "after", 1, " Cyrus"),
+        text("b", "after", 0, " Al, who"), text("b", "after", 1, " Ulm"),
+    ]  # fmt: skip
+    values = measured([a, b], texts)
+    assert values == {
+        "portability": {"two_hops": {"n": 2, "questions": 3, "before": 50.0, "after": 75.0, "ci95": 34.6482}},
+        "locality_related": {"same_subject": {"n": 1, "questions": 1, "before": 100.0, "after": 0.0, "ci95": 0.0}},
+    }  # 1.96 * 25 / sqrt(2)
+
+
+def test_an_answer_in_a_chat_is_right_where_its_first_sentence_has_it(measured: Any) -> None:
+    a = request("a", asked("alias", "Gaul"), asked("alias", "Ulm", prompt="Where?"))
+    texts = [
+        text("a", "after", 0, "The old town lies in Gaul.", "implied_chat"),
+        text("a", "after", 1, "I do not know. Ulm", "implied_chat"),
+    ]
+    (entry,) = measured([a], texts)["portability"].values()
+    assert (entry["before"], entry["after"]) == (None, 50.0)
+
+
+def test_teacher_forced_is_the_share_of_the_first_answers_tokens_whether_or_not_texts_were_written(
+    measured: Any,
+) -> None:
+    a = request("a", asked("reversed", "Bo"))
+    entry = measured([a], [], [forced("a", "before", 0, 1), forced("a", "after", 0, 3)])["portability"]["reversed"]
+    assert entry == {"teacher_forced": {"n": 1, "questions": 1, "before": 25.0, "after": 75.0, "ci95": 0.0}}
+
+
+def test_without_questions_there_is_no_section(measured: Any) -> None:
+    assert measured([request("a")], [text("a", "after", 0, " Gaul", "efficacy")]) == {}

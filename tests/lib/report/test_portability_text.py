@@ -1,0 +1,33 @@
+"""What the page and the terminal show of implied questions: both sections in words, nothing where there is none."""
+
+from typing import Any
+
+from lib.core.implied import FOLLOWING, STAYING
+from lib.report import page as report
+from lib.report.headline import terminal_lines
+from lib.report.portability import LABELS
+from tests.helpers.pages import numbers, results, text_of
+
+FORCED = {"n": 9, "questions": 20, "before": 10.0, "after": 30.0, "ci95": 4.0}
+ENTRY = {"n": 4, "questions": 12, "before": 5.0, "after": 25.0, "ci95": 2.0, "teacher_forced": FORCED}
+IMPLIED: dict[str, Any] = {
+    "portability": {"two_hops": ENTRY},
+    "locality_related": {"one_hop": {"teacher_forced": FORCED}},
+}
+
+
+def test_the_page_shows_each_kind_in_words_in_free_text_and_teacher_forced() -> None:
+    page = text_of(report.page(results(numbers=numbers(**IMPLIED))))
+    assert "two hops 5.0 25.0 ± 2.0 30.0 ± 4.0 4" in page
+    assert "single hops of the chains not measured not measured 30.0 ± 4.0 9" in page
+    assert "What the edits imply" not in text_of(report.page(results()))
+
+
+def test_the_terminal_has_a_block_for_each_section() -> None:
+    lines = terminal_lines(numbers(**IMPLIED))
+    assert any(line.split() == ["two", "hops", "5.0", "25.0", "±", "2.0", "4"] for line in lines)
+    assert not any("portability" in line for line in terminal_lines(numbers()))
+
+
+def test_every_kind_has_a_label() -> None:
+    assert {*LABELS} == {*FOLLOWING, *STAYING}
