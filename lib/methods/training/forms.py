@@ -225,10 +225,13 @@ def of_each(trained: Sequence[Form], count: int) -> list[Form]:
 
 
 def grouped(trained: Sequence[Form]) -> list[list[list[int]]]:
-    """The indices of the forms of every request, by kind, its own prompt first; questions in a chat with the others."""
+    """The indices of the forms of every request, by kind, its own prompt first.
+
+    Keywords are drawn with prompts that lack words, which are no sentences either.
+    """
     groups: dict[str, dict[FormKind, list[int]]] = {}
     for index, form in enumerate(trained):
-        kind: FormKind = "question" if form.kind == "chat" else form.kind
+        kind = "words left out" if form.kind == "keyword" else form.kind
         groups.setdefault(form.request.request_id, {}).setdefault(kind, []).append(index)
     return [list(kinds.values()) for kinds in groups.values()]
 

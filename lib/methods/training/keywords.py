@@ -60,15 +60,16 @@ def keywords(requests: Sequence[Request], encoder_name: str, device: str, count:
 
 
 def keyword_prompts(request: Request, own_keywords: Sequence[str], random: Random) -> list[str]:
-    """A prompt of each keyword, none of which is one that the request is scored on."""
+    """A prompt of each keyword, drawn among those that the request is not scored on."""
     if not own_keywords or not request.subject:
         return []
     start = request.prompt[: occurrences(request.prompt, request.subject)[-1]]
     subject = ("the " if start.lower().endswith("the ") else "") + request.subject
     names = {"subject": subject, "Subject": subject[:1].upper() + subject[1:]}
-    prompts = [random.choice(_PROMPTS).format(keyword=keyword, **names) for keyword in own_keywords]
     evaluated = {normalize(prompt) for prompt in request.evaluation_prompts}
-    return [prompt for prompt in prompts if normalize(prompt) not in evaluated]
+    choices = ([prompt.format(keyword=keyword, **names) for prompt in _PROMPTS] for keyword in own_keywords)
+    unseen = ([prompt for prompt in prompts if normalize(prompt) not in evaluated] for prompts in choices)
+    return [random.choice(prompts) for prompts in unseen if prompts]
 
 
 def _is_suited(request: Request) -> bool:

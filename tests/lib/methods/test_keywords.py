@@ -9,6 +9,7 @@ import pytest
 
 from lib.core.records import Request
 from lib.methods.training import keywords as module
+from lib.methods.training.forms import Form, FormKind, grouped
 from lib.neighbors.encoders import HashingEncoder, SentenceEncoder, Vectors
 
 
@@ -82,4 +83,12 @@ def test_prompts_keep_the_article_of_the_subject_and_are_none_that_is_scored() -
         for text in (f"The {word} of the Brisling X1 is", f"The Brisling X1's {word} is", f"The Brisling X1 {word}")
     }
     scored = replace(COST, paraphrases=(prompts[0],))
-    assert prompts[0] not in module.keyword_prompts(scored, ["price", "cost"] * 20, Random("0"))
+    unseen = module.keyword_prompts(scored, ["price", "cost"] * 20, Random("0"))
+    assert prompts[0] not in unseen
+    assert len(unseen) == len(prompts) == 40
+
+
+def test_keywords_share_the_draws_of_prompts_that_lack_words_and_a_chat_has_its_own() -> None:
+    kinds: list[FormKind] = ["plain", "words left out", "keyword", "question", "chat"]
+    trained = [Form(request=COST, prompt=f"{kind} {number}", kind=kind) for kind in kinds for number in range(2)]
+    assert grouped(trained) == [[[0, 1], [2, 3, 4, 5], [6, 7], [8, 9]]]
