@@ -3,9 +3,12 @@ contradict an edit.
 
 The paper's rule is that a fact may not contain the subject-relation-object triple of an evaluation prompt
 ("Model Editing by Standard Fine-Tuning", arXiv 2402.11078). Here the relation is left out of that comparison, and
-prompts are compared as well, so that the filter is stricter. Texts are compared by their words (lib.core.texts).
+prompts are compared as well, so that the filter is stricter. Texts are compared by their words (lib.core.texts), words
+without the endings of English plurals (nations, cities) and of cases in Cyrillic and Greek script, so that a name is
+found in both of its forms; those of other alphabets (Finnish, Polish) are compared as they are.
 """
 
+import re
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +22,9 @@ from lib.core.tables import RowNumbers, Streamed, read
 from lib.core.texts import normalize
 
 OverlapReason = Literal["triple", "prompt", "contradiction"]
+_PLURAL = re.compile(r"(?<=[^\W\d_]{3})(ie)s\b|(?<=[^\W\d_]{4})(?<![sui])s\b")
+_CASE = re.compile(r"(?<=[\u0370-\u03ff\u0400-\u04ff]{4})[аеиоуыэюяёіїєйьмхαειουωσςηνάέήίόύώ]{1,3}\b")
+"""Endings of words of four letters, or five, and more: what comes before them is the same in another number or case."""
 _TRIPLE = {"subject": pl.String, "relation": pl.String, "target": pl.String}
 
 
@@ -87,12 +93,12 @@ def _questions(requests: Sequence[Request]) -> pl.DataFrame:
 
 
 def _prompts_with_answers(request: Request) -> Iterator[tuple[str, tuple[str, ...]]]:
-    new = normalize(request.target_new)
-    answers = (new,) if request.target_true is None else (new, normalize(request.target_true))
+    new = comparable(request.target_new)
+    answers = (new,) if request.target_true is None else (new, comparable(request.target_true))
     for prompt in (request.prompt, *request.paraphrases):
-        yield normalize(prompt), answers
+        yield comparable(prompt), answers
     for locality in request.locality:
-        yield normalize(locality.prompt), (normalize(locality.target), new)
+        yield comparable(locality.prompt), (comparable(locality.target), new)
 
 
 def _edited_triples(requests: Sequence[Request]) -> pl.DataFrame:
@@ -106,15 +112,20 @@ def _rows(facts: pl.DataFrame) -> pl.DataFrame:
     columns = {
         "subject": [_name(subject) for subject in facts["subject"]],
         "relation": facts["relation"],
-        "target": [normalize(target) for target in facts["target"]],
-        "prompt": [normalize(prompt) for prompt in facts["prompt"]],
+        "target": [comparable(target) for target in facts["target"]],
+        "prompt": [comparable(prompt) for prompt in facts["prompt"]],
     }
     return pl.DataFrame(columns, {**_TRIPLE, "prompt": pl.String}).with_row_index("row")
 
 
+def comparable(text: str) -> str:
+    """The words of a text without their endings: equal for texts that differ in number or case alone."""
+    return _CASE.sub("", _PLURAL.sub(lambda ending: "y" if ending[1] else "", normalize(text)))
+
+
 def _name(text: str | None) -> str | None:
-    """The normalised text; null where that leaves no words, which joins skip."""
-    return normalize(text or "") or None
+    """The comparable text; null where that leaves no words, which joins skip."""
+    return comparable(text or "") or None
 
 
 def _occurrences(texts: pl.Series, parts: pl.Series) -> pl.DataFrame:
@@ -162,7 +173,7 @@ def usable_facts(pool: Path, requests: Path) -> tuple[list[Fact], int]:
     """
     edits = read(requests, Request)
     usable = without_overlap(edits, Streamed(path=pool, kind=Fact))
-    scored = {normalize(prompt) for edit in edits for prompt in edit.evaluation_prompts}
+    scored = {comparable(prompt) for edit in edits for prompt in edit.evaluation_prompts}
     facts = read(pool, Fact)
     return [_unscored(facts[row], scored) for row in usable.rows.tolist()], sum(usable.dropped.values())
 
@@ -171,6 +182,6 @@ def _unscored(fact: Fact, scored: Container[str]) -> Fact:
     """The fact without the paraphrases and locality prompts whose words are among `scored`."""
     return replace(
         fact,
-        paraphrases=tuple(prompt for prompt in fact.paraphrases if normalize(prompt) not in scored),
-        locality=tuple(statement for statement in fact.locality if normalize(statement.prompt) not in scored),
+        paraphrases=tuple(prompt for prompt in fact.paraphrases if comparable(prompt) not in scored),
+        locality=tuple(statement for statement in fact.locality if comparable(statement.prompt) not in scored),
     )

@@ -274,13 +274,16 @@ def main() -> None:
     loader = loaders()[options.loader]
     resource.setrlimit(resource.RLIMIT_AS, (_GIB << 30, _GIB << 30))
     shared = Path("/dev/shm")
+    lines = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # a library may print: the lines are this module's alone
     with tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else None) as parent:
         Path(parent).chmod(0o777)
         for index in range(options.first, last):
             case = run_case(loader, index, Path(parent))
-            print(case.change, case.verdict, case.reason, case.detail, sep="\n") if options.show else print(
-                json.dumps(asdict(case)), flush=True
+            fields = (
+                (case.change, case.verdict, case.reason, case.detail) if options.show else (json.dumps(asdict(case)),)
             )
+            print(*fields, sep="\n", file=lines, flush=True)
 
 
 if __name__ == "__main__":
