@@ -49,12 +49,12 @@ def measured(tmp_path: Path) -> Any:
 
 
 def test_any_answer_counts_and_an_edit_is_the_mean_of_its_questions(measured: Any) -> None:
-    a = request("a", asked("two_hops", "Bo", "Bo the Old"), asked("two_hops", "Cy", prompt="Who then?"))
+    a = request("a", asked("two_hops", "Bo", "King Bo"), asked("two_hops", "Cy", prompt="Who then?"))
     b = request("b", asked("two_hops", "Al"), asked("same_subject", "Ur", prompt="Where?"))
     texts = [
         text("a", "before", 0, " Al"), text("a", "before", 1, " Al"),
         text("b", "before", 0, " Al."), text("b", "before", 1, " Ur"),
-        text("a", "after", 0, " Bo the Old"), text("a", "after", 1, " Cyrus"),
+        text("a", "after", 0, " King Bo"), text("a", "after", 1, " Cyrus"),
         text("b", "after", 0, " Al, who"), text("b", "after", 1, " Ulm"),
     ]  # fmt: skip
     values = measured([a, b], texts)
