@@ -168,7 +168,7 @@ def finish(bundle: Bundle, info: RunInfo) -> None:
     """Write the card, and run.json last."""
     files = ScoreFiles(folder=bundle.scores)
     facts = sum(len(session) for session in info.sessions)
-    text = card(info, facts, examples_of(files, files), read_manifest(bundle.base))
+    text = card(info, facts, examples_of(files, files), read_manifest(bundle.base), bundle.is_adapter)
     bundle.card.write_text(text, encoding="utf-8")
     bundle.write_info(info)
 

@@ -90,6 +90,6 @@ def card_of(bundle: Bundle) -> str:
     """The model card of an edit, written anew from what is known of it."""
     outcome = outcome_of(bundle)
     facts = sum(len(session) for session in outcome.info.sessions)
-    text = card(outcome.info, facts, outcome.examples, read_manifest(bundle.base))
+    text = card(outcome.info, facts, outcome.examples, read_manifest(bundle.base), bundle.is_adapter)
     bundle.card.write_text(text, encoding="utf-8")
     return text

@@ -68,7 +68,8 @@ def tell(outcome: FinishedEdit, console: Console) -> None:
     page = bundle.page if bundle.page.is_file() else "none: the edit is a sum; its texts are in errata/scores"
     folder = bundle.folder
     ask = f'errata ask "{outcome.examples[0].prompt}" --edit {folder}' if outcome.examples else ""
-    lines = {"adapter": folder, "page": page, "card": bundle.card, "try it": ask, "serve it": f"errata serve {folder}"}
+    kind = "adapter" if bundle.is_adapter else "edit"
+    lines = {kind: folder, "page": page, "card": bundle.card, "try it": ask, "serve it": f"errata serve {folder}"}
     for name, value in lines.items():
         console.print(f"{name:<9} {value}", markup=False, highlight=False, soft_wrap=True)
 

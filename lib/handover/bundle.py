@@ -23,6 +23,7 @@ from lib.core.files import put_in_place, read_object, write_json
 from lib.core.params import Model, Scoring, check
 from lib.core.records import Request
 from lib.core.section import Section
+from lib.edits.adapter import CONFIG
 from lib.edits.store import INFO
 
 CARD, FACTS, PAGE = "README.md", "facts.jsonl", "report/index.html"
@@ -98,6 +99,11 @@ class Bundle:
     @property
     def facts(self) -> Path:
         return self.folder / FACTS
+
+    @property
+    def is_adapter(self) -> bool:
+        """Whether the edit is a PEFT adapter; else Errata alone applies it."""
+        return (self.folder / CONFIG).is_file()
 
     def exists(self) -> bool:
         """Whether the folder holds a finished edit: run.json is written last."""

@@ -1,4 +1,4 @@
-"""The model card that goes with an adapter, in the form of PEFT's own: front matter, then sections in Markdown."""
+"""The model card that goes with an edit, in the form of PEFT's own: front matter, then sections in Markdown."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,9 +12,25 @@ from lib.report.literal import in_markdown
 
 _TOLD = 5
 """Edits in the card: failures first."""
+_IN_PEFT = " (`model.disable_adapter()` in PEFT)"
+_APPLIED = (
+    "It is no adapter that PEFT loads; Errata applies it: `errata ask`, `errata serve FOLDER`, or in Python, beside a "
+    "model from transformers:",
+    "",
+    "```python",
+    "from errata import Edit",
+    "",
+    'with Edit.load("FOLDER").applied(model):',
+    "    model.generate(...)",
+    "```",
+    "",
+    "Where the edit is text that goes before prompts, `python -m apps.ask` puts it there.",
+)
 
 
-def card(info: RunInfo, facts: int, examples: Sequence[AnswerExample], manifest: Mapping[str, Any]) -> str:
+def card(
+    info: RunInfo, facts: int, examples: Sequence[AnswerExample], manifest: Mapping[str, Any], is_adapter: bool
+) -> str:
     """The card of an edit.
 
     Args:
@@ -22,10 +38,11 @@ def card(info: RunInfo, facts: int, examples: Sequence[AnswerExample], manifest:
         facts: how many there are.
         examples: edits with what the model writes before and after, failures first.
         manifest: that of stage base: which model was edited, file by file.
+        is_adapter: whether PEFT loads the edit; another editor's has matrices of its own, a memory, or texts.
     """
     return "\n".join(
         [
-            *_front_matter(info),
+            *_front_matter(info, is_adapter),
             f"# {facts:,} {'fact' if facts == 1 else 'facts'} corrected in {in_markdown(info.preset.name)}",
             "",
             f"Made by `errata {info.made_by}` on {info.date}. **Verdict: {verdict(info.headline).word}.**",
@@ -45,12 +62,12 @@ def card(info: RunInfo, facts: int, examples: Sequence[AnswerExample], manifest:
             "",
             "## How to load it",
             "",
-            *_loading(info),
+            *(_loading(info) if is_adapter else _APPLIED),
             "",
             "## How to undo it",
             "",
-            "Leave it away: the model's own weights were never changed (`model.disable_adapter()` in PEFT). A copy of "
-            "the model that it was merged into has no way back but the model itself.",
+            f"Leave it away: the model's own weights were never changed{_IN_PEFT if is_adapter else ''}. A copy of the "
+            "model that it was merged into has no way back but the model itself.",
             "",
             "## What it was made from",
             "",
@@ -60,14 +77,15 @@ def card(info: RunInfo, facts: int, examples: Sequence[AnswerExample], manifest:
     )
 
 
-def _front_matter(info: RunInfo) -> list[str]:
+def _front_matter(info: RunInfo, is_adapter: bool) -> list[str]:
     """As huggingface_hub reads it; the licence is the base's, word for word, where its preset names one."""
-    values: dict[str, Any] = {"library_name": "peft", "pipeline_tag": "text-generation"}
+    values: dict[str, Any] = {"library_name": "peft"} if is_adapter else {}
+    values["pipeline_tag"] = "text-generation"
     if info.preset.source == "hub":
-        values |= {"base_model": info.preset.name, "base_model_relation": "adapter"}
+        values |= {"base_model": info.preset.name} | ({"base_model_relation": "adapter"} if is_adapter else {})
     if info.preset.terms:
         values |= {"license": "other", "license_name": info.preset.terms}
-    values["tags"] = ["lora", "knowledge-editing", "errata"]
+    values["tags"] = [*(["lora"] if is_adapter else []), "knowledge-editing", "errata"]
     return ["---", *(f"{name}: {json.dumps(value)}" for name, value in values.items()), "---", ""]
 
 

@@ -28,8 +28,10 @@ SCORING = {"generations": {"tokens": 8, "top_k": 5, "seed": 0, "limit": 1}, "gre
 TEXTS = ["It is a fine day in the town.", "The river is long and the road is short."]
 
 
-def small_bundle(folder: Path, requests: Sequence[Request] = REQUESTS, strength: float = 0.5) -> Bundle:
-    """A bundle of these facts, with an edit whose size `strength` says; it is the user's latest."""
+def small_bundle(
+    folder: Path, requests: Sequence[Request] = REQUESTS, strength: float = 0.5, edit: Edit | None = None
+) -> Bundle:
+    """A bundle of these facts with an edit: this one, or of low rank, as large as `strength` says. It is the latest."""
     from lib.models.fetching import write_manifest
 
     bundle, files = Bundle(folder=folder), ScoreFiles(folder=folder / "errata" / "scores")
@@ -40,7 +42,8 @@ def small_bundle(folder: Path, requests: Sequence[Request] = REQUESTS, strength:
     values = preset("models", "tiny", Model).model_copy(update={"lora": LORA, "tiny": None})
     write_manifest(bundle.base, values)
     model = load_model(bundle.base, torch.device("cpu"))
-    save_edit(small_edit(model, strength), folder, model, values)
+    edit = edit or small_edit(model, strength)
+    save_edit(edit, folder, model, values)
     files.folder.mkdir(parents=True)
     write(files.requests, Request, requests)
     write(files.text, Text, [Text(text=text, split="heldout") for text in TEXTS])
@@ -52,7 +55,7 @@ def small_bundle(folder: Path, requests: Sequence[Request] = REQUESTS, strength:
         headline={}, sessions=[[request.request_id for request in requests]],
     )  # fmt: skip
     loaded = load_tokenizer(bundle.base)
-    rescore(files, files, small_edit(model, strength), model, loaded, info.scoring, lambda batches, name: batches)
+    rescore(files, files, edit, model, loaded, info.scoring, lambda batches, name: batches)
     write_facts(bundle.facts, requests)
     finish(bundle, info.model_copy(update={"headline": judged(files, files)}))
     remember(bundle)
