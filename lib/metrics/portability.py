@@ -6,6 +6,7 @@ it the teacher-forced token accuracy of the first answer, as KnowEdit reports it
 over the edit's questions of a kind, then over edits; docs/evaluation.md has the kinds and their sources.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ PORTABILITY, RELATED = "portability", "locality_related"
 """Sections of metrics/evaluate.json: what follows from an edit, and other facts beside it that must stay."""
 SECTIONS: Mapping[str, Sequence[ImpliedKind]] = {PORTABILITY: FOLLOWING, RELATED: STAYING}
 _DIGITS = 4
+_SHORT = 2
+"""Letters of a name that may be a code or another word."""
 _QUESTION = ("request_id", "prompt_index")
 
 
@@ -64,10 +67,28 @@ def right_texts(questions: pl.DataFrame, generations: pl.DataFrame) -> pl.DataFr
     )
     rows = questions.join(written, on=_QUESTION, maintain_order="left")
     values = [
-        100.0 * any((answers if text_kind == "implied_chat" else says)(text, answer) for answer in accepted)
+        100.0 * is_right(text, accepted, in_chat=text_kind == "implied_chat")
         for text_kind, text, accepted in rows.select("text_kind", "text", "answers").iter_rows()
     ]
     return rows.with_columns(pl.Series("value", values, dtype=pl.Float64))
+
+
+def is_right(text: str, accepted: Sequence[str], in_chat: bool) -> bool:
+    """Whether a text gives the answer, which is the first of `accepted`, or another name of it.
+
+    Of other names of one or two letters the small ones are codes ("it", Italian) and do not count; the others ("UK")
+    count as they are written alone.
+    """
+    answer, *names = accepted
+    gives = answers if in_chat else says
+    return gives(text, answer) or any(
+        gives(text, name) and (len(name) > _SHORT or not name.isascii() or _has_word(text, name)) for name in names
+    )
+
+
+def _has_word(text: str, name: str) -> bool:
+    """Whether the text has a short name to the letter, and it is no code."""
+    return not name.islower() and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text) is not None
 
 
 def token_accuracies(questions: pl.DataFrame, scores: pl.LazyFrame) -> pl.DataFrame:

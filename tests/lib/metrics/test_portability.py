@@ -10,7 +10,7 @@ import pytest
 from lib.core.implied import ImpliedKind, ImpliedQuestion
 from lib.core.records import Generation, Request, Score
 from lib.core.tables import write
-from lib.metrics.portability import questions, sections
+from lib.metrics.portability import is_right, questions, sections
 
 
 def asked(kind: ImpliedKind, *answers: str, prompt: str = "Who?") -> ImpliedQuestion:
@@ -72,6 +72,23 @@ def test_an_answer_in_a_chat_is_right_where_its_first_sentence_has_it(measured: 
     ]
     (entry,) = measured([a], texts)["portability"].values()
     assert (entry["before"], entry["after"]) == (None, 50.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "accepted", "right"),
+    [
+        ("I think it is Greek.", ("Italian", "it"), False),
+        ("it", ("Italian", "it"), False),
+        ("He lives in the UK.", ("United Kingdom", "UK"), True),
+        ("They told us so.", ("United States", "US"), False),
+        ("他住在法国。", ("France", "法国"), True),
+        ("It is O.", ("O",), True),
+    ],
+)
+def test_other_names_of_two_letters_count_as_they_are_written_and_codes_do_not(
+    text: str, accepted: tuple[str, ...], right: bool
+) -> None:
+    assert is_right(text, accepted, in_chat=True) == right
 
 
 def test_teacher_forced_is_the_share_of_the_first_answers_tokens_whether_or_not_texts_were_written(
