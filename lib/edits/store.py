@@ -39,6 +39,11 @@ _CHECKPOINTS = "checkpoints"
 """Folder in an edit's, of a sequential run: the edits so far, by the number of requests."""
 _DROPPED = {"protocol": "single"}
 """What is written where no edit is kept: single edits are scored right after they are made."""
+_DIMENSIONS = {
+    "left": 2, "right": 2, "delta": 2, "index": 1, "value": 1, "size": 1, "shift": 1,
+    "keys": 2, "values": 2, "radii": 1, "labels": 1,
+}  # fmt: skip
+"""Of the tensors of every kind of record, by the names of its fields."""
 _KINDS: dict[frozenset[str], type[Any]] = {
     frozenset(kind.__dataclass_fields__): kind for kind in (LowRank, Dense, Sparse, Vector)
 }
@@ -174,13 +179,29 @@ def _records(file: Path, kinds: Mapping[frozenset[str], type[Any]]) -> dict[str,
             raise InputError(
                 f"{file}: {path}: wanted the tensors {names}; found {', '.join(sorted(part))}. {REPRODUCE}"
             )
+        if not _fits_together(part):
+            shapes = ", ".join(f"{name} {[*tensor.shape]}" for name, tensor in sorted(part.items()))
+            raise InputError(f"{file}: {path}: wanted tensors that fit together; found {shapes}. {REPRODUCE}")
     check_stored(parts, file)
     return {path: kinds[frozenset(part)](**part) for path, part in parts.items()}
 
 
+def _fits_together(part: Mapping[str, Tensor]) -> bool:
+    """Whether the tensors of one record have the dimensions that its class says, and agree on their sizes."""
+    if any(tensor.dim() != _DIMENSIONS[name] for name, tensor in part.items()):
+        return False
+    if "left" in part:
+        return part["left"].shape[1] == part["right"].shape[0]
+    if "index" in part:
+        index, size = part["index"], part["size"]
+        is_inside = len(index) == 0 or bool(0 <= index.min() <= index.max() < size.prod())
+        return len(size) == 2 and len(index) == len(part["value"]) and is_inside
+    return "keys" not in part or len({len(tensor) for tensor in part.values()}) == 1
+
+
 def _notes(path: Path) -> Notebook:
     values = read_object(path)
-    fields = {name: type(values.get(name)) for name in Notebook.__dataclass_fields__}
+    fields = {name: type(value) for name, value in values.items()}
     expected = {"texts": dict, "encoder": str, "count": int, "threshold": float}
     if fields != expected or not all(isinstance(text, str) for text in values["texts"].values()):
         raise InputError(f"{path}: wanted notes: texts by request_id, encoder, count and threshold. {REPRODUCE}")

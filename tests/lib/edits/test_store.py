@@ -9,9 +9,10 @@ import torch
 
 from lib.core import params
 from lib.core.errors import InputError
+from lib.core.files import write_json
 from lib.edits.apply import applied
 from lib.edits.edit import Edit
-from lib.edits.store import load_edit, save_edit
+from lib.edits.store import INFO, MEMORIES, NOTES, UPDATES, load_edit, save_edit
 from lib.edits.updates import Dense, LowRank
 from lib.models import loading
 from lib.models.fetching import write_manifest
@@ -52,6 +53,35 @@ def test_a_stored_value_that_is_not_finite_is_an_error_that_names_the_file(edito
     tensors = load_tensors(file)
     save_tensors({name: tensor.clone().fill_(torch.inf) for name, tensor in tensors.items()}, file)
     with pytest.raises(InputError, match=rf"{re.escape(str(file))}: {re.escape(PATH)}: wanted finite values"):
+        load_edit(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "tensors"),
+    [
+        (UPDATES, {"left": torch.ones(32, 2), "right": torch.ones(3, 48)}),
+        (UPDATES, {"delta": torch.ones(32)}),
+        (UPDATES, {"index": torch.tensor([9]), "value": torch.ones(1), "size": torch.tensor([3, 3])}),
+        (
+            MEMORIES,
+            {"keys": torch.ones(2, 4), "values": torch.ones(1, 4), "radii": torch.ones(2), "labels": torch.ones(2)},
+        ),
+    ],
+)
+def test_stored_tensors_that_do_not_fit_together_are_an_error_that_names_the_file(
+    file: str, tensors: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    write_json(tmp_path / INFO, {"editor": "other"})
+    save_tensors({f"{PATH}/{name}": tensor for name, tensor in tensors.items()}, tmp_path / file)
+    with pytest.raises(InputError, match=rf"{re.escape(str(tmp_path / file))}: .*wanted tensors that fit together"):
+        load_edit(tmp_path)
+
+
+def test_notes_with_an_unknown_key_are_an_error_that_names_the_file(tmp_path: Path) -> None:
+    """The fault: a key that notes have not was a TypeError."""
+    write_json(tmp_path / INFO, {"editor": "other"})
+    write_json(tmp_path / NOTES, {"texts": {}, "encoder": "hashing", "count": 1, "threshold": 0.5, "more": 1})
+    with pytest.raises(InputError, match=rf"{NOTES}: wanted notes"):
         load_edit(tmp_path)
 
 
