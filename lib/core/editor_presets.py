@@ -126,6 +126,7 @@ def _split(content: Values, name: str) -> tuple[dict[str, Any], dict[str, Values
     """The preset's own keys, its entries by shape (None: nothing published), and what it has for every other shape."""
     values = dict(content)
     models, otherwise = values.pop(MODELS, {}) or {}, values.pop(OTHERWISE, {}) or {}
+    _check_mapping(models, f"configs/editors/{name}.yaml: {MODELS}")
     for shape in models:
         if not _SHAPE.fullmatch(str(shape)):
             raise InputError(
@@ -133,18 +134,25 @@ def _split(content: Values, name: str) -> tuple[dict[str, Any], dict[str, Values
                 f"-inner), such as gpt2-48-1600 for GPT-2 XL; found {shape!r}"
             )
     for part, entry in ((OTHERWISE, otherwise), *((f"{MODELS}.{shape}", entry) for shape, entry in models.items())):
-        _check_keys(values, entry or {}, f"configs/editors/{name}.yaml: {part}")
+        _check_keys(values, {} if entry is None else entry, f"configs/editors/{name}.yaml: {part}")
     return values, models, otherwise
 
 
+def _check_mapping(entry: Any, where: str) -> None:
+    """Raise InputError unless an entry is one of keys with values."""
+    if not isinstance(entry, Mapping):
+        raise InputError(f"{where}: wanted keys with values; found {str(entry)[:80]!r}")
+
+
 def _check_keys(values: Values, entry: Values, where: str) -> None:
-    """Raise InputError where an entry sets a key that the preset itself does not have."""
+    """Raise InputError where an entry is no mapping, or sets a key that the preset itself does not have."""
+    _check_mapping(entry, where)
     for key, value in entry.items():
         if key not in values:
             raise InputError(
                 f"{where}.{key}: unknown key{did_you_mean(str(key), list(values))} (known: {', '.join(values)})"
             )
-        if isinstance(value, Mapping) and isinstance(values[key], Mapping):
+        if isinstance(values[key], Mapping):
             _check_keys(values[key], value, f"{where}.{key}")
 
 

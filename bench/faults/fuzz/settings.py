@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from random import Random
 from typing import Any, get_args
@@ -135,9 +135,7 @@ def _settings_of(folder: Path) -> Iterator[None]:
         mock.patch.object(params, "PARAMS_FILE", folder / "params.yaml"),
         mock.patch.object(params, "PRESETS", presets),
         mock.patch.object(editor_presets, "PRESETS", presets),
-        mock.patch.object(
-            params, "read_params", cache(params.read_params)
-        ),  # an editor's preset is read for each shape
+        mock.patch.object(params, "read_params", cache(partial(_read_params, default=folder / "params.yaml"))),
     ):
         yield
 

@@ -1,5 +1,6 @@
 """An editor's settings follow the model's shape, and what a user types stays."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from ruamel.yaml import YAML
 from lib import editors
 from lib.core import editor_presets
 from lib.core.editor_presets import choices_for, editor_preset, explained, shape_name
+from lib.core.errors import InputError
 from lib.core.params import ROOT
 from lib.core.section import Section
 from lib.editors import editor
@@ -139,6 +141,22 @@ def test_a_wrong_key_or_shape_is_named(preset: Any) -> None:
     preset(models={"gpt2-48-1600": {"lr": "high"}})
     with pytest.raises(ValueError, match=r"any\.yaml: models\.gpt2-48-1600\.lr: .*found 'high'"):
         editor_presets.check_preset("any", Settings)
+
+
+@pytest.mark.parametrize(
+    ("entries", "key"),
+    [
+        ({"models": {"gpt2-48-1600": 3}}, "models.gpt2-48-1600"),
+        ({"models": ["gpt2-48-1600"]}, "models"),
+        ({"otherwise": "lr"}, "otherwise"),
+        ({"otherwise": {"inner": 0.5}}, "otherwise.inner"),
+    ],
+)
+def test_an_entry_that_is_no_mapping_is_an_error_that_names_it(preset: Any, entries: dict[str, Any], key: str) -> None:
+    """The fault: a traceback, found by fuzzed presets."""
+    preset(**entries)
+    with pytest.raises(InputError, match=rf"any\.yaml: {re.escape(key)}: wanted keys with values; found"):
+        editor_preset("any", None, Settings)
 
 
 @pytest.mark.parametrize("name", editors.names())
