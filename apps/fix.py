@@ -63,10 +63,10 @@ def made(
         from_cache: whether outputs of earlier runs are taken where nothing that they depend on has changed.
         is_kept: whether it becomes the user's latest edit.
     """
-    estimates = estimated(named, len(requests), console)
+    estimates = estimated(named, len(requests), settings, console)
     make_workspace(bundle.workspace, requests, named.name, named.values, settings)
     state = repro(bundle.workspace, estimates, console, from_cache=from_cache)
-    keep_timings(named.name, len(requests), seconds_used(bundle.workspace, state), device())
+    keep_timings(named.name, len(requests), seconds_used(bundle.workspace, state), device(), settings)
     bundle.set_aside()
     collect(bundle, named, made_by, settings)
     if is_kept:
@@ -112,14 +112,14 @@ def answers_table(answers: Sequence[AnswerNow]) -> Table:
     return table
 
 
-def estimated(named: NamedModel, facts: int, console: Console) -> dict[str, float]:
+def estimated(named: NamedModel, facts: int, settings: Sequence[str], console: Console) -> dict[str, float]:
     """Seconds of every stage, about; printed with the memory that is needed and there.
 
     Raises InputError where there is less memory than the model needs.
     """
     where = device()
     shape = None if named.preset.source == _TINY else model_shape(base_of(named), named.preset)
-    seconds, source = stage_seconds(named.name, facts, shape, where)
+    seconds, source = stage_seconds(named.name, facts, shape, where, settings)
     console.print(f"about {in_words(sum(seconds.values()))} on {where.type} ({source})")
     if shape is not None:
         needed, available = memory_gib(shape, where), memory_available_gib(where)

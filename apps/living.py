@@ -145,7 +145,7 @@ def _train_on_top(
         write_merged(stored_model(base), load_edit(bundle.folder), base, merged)
         source = {"source": "folder", "name": str(merged.resolve()), "revision": None, "wheels": None}
         named = NamedModel(name=named_of(info).name, values={**info.model, **source})
-        estimates = estimated(named, len(requests), console)
+        estimates = estimated(named, len(requests), settings, console)
         make_workspace(bundle.workspace, requests, named.name, named.values, settings)
         repro(bundle.workspace, estimates, console, target="edit")
     finally:

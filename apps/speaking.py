@@ -7,7 +7,7 @@ from pathlib import Path
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.core.errors import InputError
-from lib.core.params import ROOT
+from lib.core.params import ROOT, read_params
 from lib.edits.apply import applied
 from lib.edits.edit import Edit
 from lib.edits.store import INFO, load_edit, was_dropped
@@ -78,6 +78,8 @@ class Asked:
     """The folder with the model's manifest."""
     edit: Path | None
     """The edit's folder; None: the model alone."""
+    preset: str = "folder"
+    """Of configs/models/: how a model of this kind is trained."""
 
     @property
     def name(self) -> str:
@@ -101,17 +103,19 @@ def asked(model: str | None, edit: Path | None) -> Asked:
     """
     bundle = Bundle(folder=edit) if edit is not None else (latest() if model is None else None)
     if bundle is not None and bundle.exists():
-        base = present_base(bundle.base, bundle.info().preset, Path(model) if model else None)
-        return Asked(base=base, edit=bundle.folder)
+        info = bundle.info()
+        base = present_base(bundle.base, info.preset, Path(model) if model else None)
+        return Asked(base=base, edit=bundle.folder, preset=str(info.params["model"]))
     if edit is None and model is not None:
-        return Asked(base=base_of(named_model(model)), edit=None)
+        named = named_model(model)
+        return Asked(base=base_of(named), edit=None, preset=named.name)
     folder, base = edit or ROOT / "models" / "edit", Path(model) if model else ROOT / "models" / "base"
     if not (base / MANIFEST).is_file() or (edit is not None and not any(folder.glob("*.json"))):
         raise InputError(
             f"wanted an edit or a model; found no edit of yours on this machine, and none at {folder}. Name a model "
             "(--model smollm2-135m), or make an edit: errata fix FACTS --model NAME --to FOLDER"
         )
-    return Asked(base=base, edit=folder if (folder / INFO).is_file() else None)
+    return Asked(base=base, edit=folder if (folder / INFO).is_file() else None, preset=str(read_params()["model"]))
 
 
 def speaker_of(subject: Asked) -> Speaker:

@@ -1,4 +1,4 @@
-"""Errata as a library: `from errata import fix, score` (docs/errata.md); the command is errata.command.
+"""Errata as a library: `from errata import fix, load, score` (docs/errata.md); the command is errata.command.
 
 What is named here is imported when it is first asked for, so that `errata --help` loads no torch.
 """
@@ -9,7 +9,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Edit", "fix", "score"]
+__all__ = ["Edit", "fix", "load", "score"]
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
 

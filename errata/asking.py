@@ -1,4 +1,4 @@
-"""The subcommands that ask a model: ask, chat, serve."""
+"""The subcommands that ask a model: ask, chat, serve, demo."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -80,5 +80,34 @@ def serve(
         from apps.speaking import asked
 
         serve_what(asked(model, folder), port, backend, lambda line: console.print(line, markup=False, soft_wrap=True))
+
+    act(action)
+
+
+@app.command(epilog=example("errata demo corrected", "errata demo --model smollm2-135m"))
+def demo(
+    folder: Folder = None,
+    model: Model = None,
+    port: Annotated[int, typer.Option(help="on 127.0.0.1; 0 takes a free one", min=0, max=65535)] = 7860,
+) -> None:
+    """A page in the browser: ask before and after the edit side by side, or correct one fact and see.
+
+    Needs the package gradio (requirements-demo.txt).
+    """
+
+    def action(console: Console) -> None:
+        from apps import demo as demonstration
+        from apps.speaking import asked, speaker_of
+        from errata.library import fix
+
+        demonstration.gradio()
+        subject = asked(model, folder)
+        speaker = speaker_of(subject)
+
+        def correct(fact: Mapping[str, str]) -> Any:
+            return fix(speaker.model, speaker.tokenizer, [fact], preset=subject.preset, pool="almanac").updates
+
+        page = demonstration.Demo(speaker=speaker, correct=correct)
+        demonstration.launch(page, port, lambda line: console.print(line, markup=False, soft_wrap=True))
 
     act(action)

@@ -11,7 +11,7 @@ __all__ = ["NAMES", "app", "asking", "doors", "main", "making"]
 
 NAMES = (
     "fix", "ask", "chat", "add", "list", "remove", "undo", "merge", "export", "serve", "verify", "card", "table",
-    "compare", "runs", "report", "reproduce", "doctor",
+    "compare", "runs", "report", "reproduce", "doctor", "demo",
 )  # fmt: skip
 """In the order of the help."""
 app.registered_commands.sort(key=lambda command: NAMES.index(command.name or getattr(command.callback, "__name__", "")))

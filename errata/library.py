@@ -24,18 +24,22 @@ from lib.core.tables import Streamed, read, write, write_parts
 from lib.data.dataset import Loaded, is_duplicate
 from lib.editors import editor, needs
 from lib.edits import apply, edit, store
+from lib.handover.bases import base_of, named_model
 from lib.handover.bundle import row_of
 from lib.handover.facts import checked_facts
+from lib.handover.hub import pushed
 from lib.handover.judging import ScoreFiles, judged, rescore
 from lib.methods.context import Context
 from lib.metrics import consistency
 from lib.models.architecture import shape
+from lib.models.loading import load_model, load_tokenizer
 from lib.neighbors.overlap import without_overlap
 from lib.neighbors.retrieval import neighbor_tables, random_neighbors
 from lib.paraphrases.candidates import by_rules, given
 from lib.paraphrases.cleaning import clean
 from lib.paraphrases.nearness import distances, nearest
 from lib.runtime.distributed import Distributed
+from lib.runtime.machine import device
 from lib.scoring.known import statements
 from lib.scoring.recall import recalled
 
@@ -86,10 +90,35 @@ class Edit:
             store.write_edit(self.updates, target)
         return target
 
+    def push(self, repository: str, *, private: bool = True, token: str | None = None) -> str:
+        """Upload it to the Hugging Face hub as a PEFT adapter, with the card where it has one; the page's address.
+
+        Args:
+            repository: `name/of-the-adapter`; made where it is not there.
+            private: whether only its owners see it.
+            token: of the hub; None = that of `hf auth login`.
+
+        Raises InputError where a value is not finite, or the hub refuses.
+        """
+        with TemporaryDirectory() as folder:
+            return pushed(self.save(folder), repository, private, token)
+
     @classmethod
     def load(cls, folder: str | Path) -> "Edit":
         """That of a folder that `save`, `errata fix` or PEFT wrote. Raises FileNotFoundError where there is none."""
         return cls(updates=store.load_edit(Path(folder)), folder=Path(folder))
+
+
+def load(model: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A model by name, fetched where it is not on this machine, in its preset's dtype, and its tokenizer.
+
+    Args:
+        model: a preset of configs/models/ (`smollm2-135m`), a folder as transformers stores it, or a GGUF file.
+
+    Raises InputError where it is none of these.
+    """
+    base = base_of(named_model(model))
+    return load_model(base, device()), load_tokenizer(base)
 
 
 def fix(

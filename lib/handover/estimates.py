@@ -7,7 +7,7 @@ and by how fast this machine multiplies: good to a factor of two or three, which
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,12 +71,15 @@ def memory_available_gib(where: torch.device) -> float:
     return (kilobytes[0] * 2**10 if kilobytes else os.sysconf("SC_PAGE_SIZE") * os.sysconf(pages)) / _GIB
 
 
-def stage_seconds(model: str, facts: int, shape: Shape | None, where: torch.device) -> tuple[dict[str, float], str]:
+def stage_seconds(
+    model: str, facts: int, shape: Shape | None, where: torch.device, settings: Sequence[str]
+) -> tuple[dict[str, float], str]:
     """Seconds of every stage, and in words what they are taken from.
 
     Args:
         model: the preset's name, under which earlier runs are kept.
         shape: of the model; None = not known yet, and then stages that run it have no estimate unless one ran before.
+        settings: what differs from the repository's; only runs with the same settings are taken.
     """
     factor = _factor(shape, where) if shape else None
     training = max(1.0, facts / _MEASURED_FACTS)
@@ -87,19 +90,23 @@ def stage_seconds(model: str, facts: int, shape: Shape | None, where: torch.devi
             seconds[name] = value
         elif factor is not None:
             seconds[name] = value * factor
-    if earlier := _timings().get(_key(model, where)):
+    if earlier := _timings().get(_key(model, where, settings)):
         scale = max(1.0, facts / earlier["facts"])
         for name, value in earlier["seconds"].items():
             seconds[name] = value * (scale if name in _WITH_MODEL else 1.0)
         return seconds, f"from the last run here, of {earlier['facts']} facts"
+    if settings:
+        return seconds, f"as without {', '.join(settings)}: these settings have not run here, and can change it much"
     return seconds, "the first run of this model here: scaled from another machine's, good to a factor of three"
 
 
-def keep_timings(model: str, facts: int, seconds: Mapping[str, float], where: torch.device) -> None:
-    """Remember how long the stages that ran have taken, for the next estimate."""
-    timings = _timings()
-    earlier = timings.get(_key(model, where), {"seconds": {}})
-    timings[_key(model, where)] = {"facts": facts, "seconds": {**earlier["seconds"], **seconds}}
+def keep_timings(
+    model: str, facts: int, seconds: Mapping[str, float], where: torch.device, settings: Sequence[str]
+) -> None:
+    """Remember how long the stages that ran have taken, for the next estimate with the same settings."""
+    timings, key = _timings(), _key(model, where, settings)
+    earlier = timings.get(key, {"seconds": {}})
+    timings[key] = {"facts": facts, "seconds": {**earlier["seconds"], **seconds}}
     write_json(cache.cache_folder() / _TIMINGS, timings)
 
 
@@ -108,8 +115,8 @@ def _timings() -> dict[str, Any]:
     return dict(read_json(path)) if path.is_file() else {}
 
 
-def _key(model: str, where: torch.device) -> str:
-    return f"{model}/{where.type}"
+def _key(model: str, where: torch.device, settings: Sequence[str]) -> str:
+    return " ".join([f"{model}/{where.type}", *sorted(settings)])
 
 
 def _factor(shape: Shape, where: torch.device) -> float:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from huggingface_hub import HfApi
 from peft import PeftModel
 from ruamel.yaml import YAML
 
@@ -59,6 +60,36 @@ def test_facts_are_corrected_scored_saved_loaded_and_taken_away(preset: str, tmp
         assert not torch.allclose(model(**ids).logits, edited)
 
 
+def test_a_model_is_loaded_by_name(tmp_path: Path) -> None:
+    tiny_model("llama").save_pretrained(tmp_path / "model")
+    byte_tokenizer().save_pretrained(tmp_path / "model")
+    model, tokenizer = errata.load(str(tmp_path / "model"))
+    assert model.config.model_type == "llama"
+    assert tokenizer("Ada").input_ids == byte_tokenizer()("Ada").input_ids
+    with pytest.raises(InputError, match=r"wanted one of .*smollm2-135m.*found 'smollm3'"):
+        errata.load("smollm3")
+
+
+def test_an_edit_is_pushed_without_the_folder_it_was_made_in(
+    preset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uploads: list[dict[str, Any]] = []
+
+    def upload(hub: HfApi, **arguments: Any) -> None:
+        names = sorted(path.name for path in Path(arguments["folder_path"]).iterdir())
+        uploads.append({"repository": arguments["repo_id"], "names": names, "token": hub.token})
+
+    monkeypatch.setattr(HfApi, "create_repo", lambda *_, **__: None)
+    monkeypatch.setattr(HfApi, "upload_folder", upload)
+    edit = errata.fix(tiny_model("llama"), byte_tokenizer(), FACTS, preset=preset)
+    assert edit.push("ada/homes", token="t").endswith("/ada/homes")
+    names = ["adapter_config.json", "adapter_model.safetensors", "edit.json"]
+    assert uploads == [{"repository": "ada/homes", "names": names, "token": "t"}]
+    monkeypatch.undo()
+    with pytest.raises(InputError, match=r"a b: wanted a repository of the hub that you may write to"):
+        edit.push("a b")
+
+
 def test_the_examples_of_the_docstrings_run(preset: str) -> None:
     model, tokenizer = tiny_model("llama"), byte_tokenizer()
     edit = errata.fix(model, tokenizer, FACTS, preset=preset)
@@ -80,7 +111,7 @@ def test_a_wrong_fact_or_name_is_an_error_that_says_where(preset: str) -> None:
         errata.fix(model, tokenizer, contradiction, preset=preset)
     with pytest.raises(InputError, match="memit works on what the pipeline prepares"):
         errata.fix(model, tokenizer, FACTS, preset=preset, editor_name="memit")
-    with pytest.raises(AttributeError, match="it has Edit, fix, score"):
+    with pytest.raises(AttributeError, match="it has Edit, fix, load, score"):
         errata.fixed  # noqa: B018
 
 

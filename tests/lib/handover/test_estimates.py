@@ -1,0 +1,32 @@
+"""How long a run will take: from the last run with the same settings, else from a measured one, which is said."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from lib.handover.estimates import keep_timings, stage_seconds
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+
+def test_a_run_with_other_settings_is_not_taken_for_this_one() -> None:
+    keep_timings("smollm2-135m", 30, {"edit": 1000.0}, CPU, ["editor=rome"])
+    seconds, source = stage_seconds("smollm2-135m", 30, None, CPU, [])
+    assert "edit" not in seconds
+    assert source.startswith("the first run of this model here")
+    keep_timings("smollm2-135m", 30, {"edit": 60.0}, CPU, [])
+    assert stage_seconds("smollm2-135m", 60, None, CPU, [])[0]["edit"] == 120.0
+    seconds, source = stage_seconds("smollm2-135m", 30, None, CPU, ["editor=rome"])
+    assert seconds["edit"] == 1000.0
+    assert source == "from the last run here, of 30 facts"
+
+
+def test_settings_that_have_not_run_are_named() -> None:
+    _, source = stage_seconds("smollm2-135m", 30, None, CPU, ["editor=rome", "seed=1"])
+    assert source == "as without editor=rome, seed=1: these settings have not run here, and can change it much"
