@@ -18,7 +18,7 @@ from lib.core.files import read_json, write_json
 from lib.core.params import ROOT
 from lib.core.records import Divergence, Generation, Score
 from lib.core.run import run
-from lib.core.tables import schema
+from lib.core.tables import frame, schema
 from lib.experiments.runs import fetched
 from lib.metrics import consistency, texts
 from lib.metrics.comparison import FACTS, Comparison, ComparisonRow, RunTables, compare
@@ -85,7 +85,7 @@ def _with_texts(a: RunTables, b: RunTables) -> tuple[RunTables, RunTables]:
 
 def _table(revision: str, path: str, columns: list[str]) -> pl.DataFrame:
     with fetched(ROOT, revision, path) as local:
-        rows = pl.read_parquet(local)
+        rows = frame(local)
     if absent := [column for column in columns if column not in rows.columns]:
         raise InputError(f"{path} of {revision!r}: wanted the columns {columns}, found none of the name {absent[0]!r}")
     return rows

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from lib.core.errors import InputError
 from lib.core.params import Scoring
 from lib.core.records import EvaluationPrompt, Request, Text, TextNll, scored_on
-from lib.core.tables import read, write
+from lib.core.tables import frame, read, write
 from lib.core.texts import identity, same
 from lib.edits.apply import applied
 from lib.edits.edit import Edit
@@ -100,18 +100,18 @@ def rescore(
 
 def judged(inputs: ScoreFiles, outputs: ScoreFiles) -> dict[str, Any]:
     """The headline, as stage evaluate computes it from the same tables."""
-    scores, generations = pl.scan_parquet(outputs.scores), pl.read_parquet(outputs.generations)
-    edits = pl.read_parquet(inputs.requests, columns=["request_id", "relation", "references", *FACTS])
-    divergences, text_nll = pl.read_parquet(outputs.divergences), pl.read_parquet(outputs.text_nll)
+    scores, generations = frame(outputs.scores).lazy(), frame(outputs.generations)
+    edits = frame(inputs.requests, columns=["request_id", "relation", "references", *FACTS])
+    divergences, text_nll = frame(outputs.divergences), frame(outputs.text_nll)
     weights = consistency.read(inputs.frequencies)
     return measured_run(scores, generations, divergences, text_nll, edits, weights, _MEASURE).numbers
 
 
 def examples_of(inputs: ScoreFiles, outputs: ScoreFiles) -> list[AnswerExample]:
     """Every edit with what the model writes before and after, failures first."""
-    edits = pl.read_parquet(inputs.requests, columns=["request_id", *FACTS])
-    generations = pl.read_parquet(outputs.generations)
-    return failures_first(edits, pl.scan_parquet(outputs.scores), generations, edits.height)
+    edits = frame(inputs.requests, columns=["request_id", *FACTS])
+    generations = frame(outputs.generations)
+    return failures_first(edits, frame(outputs.scores).lazy(), generations, edits.height)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +152,7 @@ def difference(came: ScoreFiles, here_files: ScoreFiles) -> Difference:
 
 
 def _joined(first: Path, second: Path, keys: list[str], values: list[str]) -> pl.DataFrame:
-    left, right = (pl.read_parquet(path, columns=[*keys, *values]) for path in (first, second))
+    left, right = (frame(path, columns=[*keys, *values]) for path in (first, second))
     joined = left.join(right, on=keys, how="inner", validate="1:1", nulls_equal=True)
     if not left.height == right.height == joined.height:
         raise ValueError(
