@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,14 @@ def message_of(error: BaseException) -> object:
     with pytest.raises(SystemExit) as ended:
         run(main)
     return ended.value.code
+
+
+@pytest.fixture
+def _heeded() -> Iterator[None]:
+    """Ctrl-C is heeded, as on a terminal; a process that a shell starts in the background ignores it."""
+    earlier = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, earlier)
 
 
 @pytest.mark.parametrize("kind", [InputError, NotFiniteError, FileNotFoundError, ConnectionError])
@@ -53,6 +62,7 @@ def test_an_interrupted_run_says_so_in_a_line_with_the_status_that_shells_give(
     assert "interrupted" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("_heeded")
 @pytest.mark.skipif(sys.platform == "win32", reason="a thread is sent no signal there")
 def test_an_interrupt_while_an_object_is_destroyed_ends_the_run_all_the_same() -> None:
     """The fault: Ctrl-C while the pattern of a tokenizer was torn down was reported and dropped; the stage went on."""
@@ -71,6 +81,7 @@ def test_an_interrupt_while_an_object_is_destroyed_ends_the_run_all_the_same() -
     assert ended.value.code == 130
 
 
+@pytest.mark.usefixtures("_heeded")
 def test_an_interrupt_while_the_last_object_is_destroyed_ends_the_run_and_no_traceback_follows() -> None:
     """The fault: the run was over when the interrupt came once more, and nothing caught it."""
 
