@@ -11,12 +11,12 @@ from threading import Event, Lock
 from types import ModuleType
 from typing import Any
 
+from apps.serve import HOST
 from apps.speaking import CHAT_TOKENS, TOKENS, Speaker
 from lib.core.errors import InputError
 from lib.edits.edit import Edit
 from lib.models.templates import has_template
 
-HOST = "127.0.0.1"
 Correct = Callable[[dict[str, Any]], Edit]
 """Trains one fact (docs/own-facts.md) into the model, and gives the edit."""
 _TITLE = "Errata: a model before and after an edit"
@@ -43,9 +43,10 @@ class Demo:
         The new edit is made on the unedited model, whatever edit the page was opened with, and forgotten afterwards.
         Raises InputError where the fact is wrong.
         """
-        fact = {"prompt": prompt.strip(), "target_new": target_new.strip(), "subject": subject.strip() or None}
+        fields = {"prompt": prompt, "target_new": target_new, "subject": subject}
         with self._lock:
-            edited = replace(self.speaker, edit=self.correct({name: text for name, text in fact.items() if text}))
+            edit = self.correct({name: text.strip() for name, text in fields.items() if text.strip()})
+        edited = replace(self.speaker, edit=edit)
         first = self._texts(edited, prompt, False)
         second = self._texts(edited, other_prompt, False) if other_prompt.strip() else ("", "")
         return *first, *second

@@ -20,14 +20,13 @@ from lib.edits.store import was_dropped
 from lib.experiments.overrides import PARAMS
 from lib.handover.bases import NamedModel, base_of, named_model
 from lib.handover.bundle import Bundle, RunInfo, write_facts
-from lib.handover.card import card
+from lib.handover.card import write_card
 from lib.handover.estimates import keep_timings, memory_available_gib, memory_gib, model_shape, stage_seconds
 from lib.handover.judging import ScoreFiles, examples_of, write_inputs
 from lib.handover.recent import remember
 from lib.handover.stages import in_words
 from lib.handover.workspace import make_workspace
 from lib.models.loading import load_model, load_tokenizer
-from lib.models.manifest import read_manifest
 from lib.runtime.machine import device, versions
 
 _SHOWN = 10
@@ -167,9 +166,7 @@ def collect(bundle: Bundle, named: NamedModel, made_by: str, settings: Sequence[
 def finish(bundle: Bundle, info: RunInfo) -> None:
     """Write the card, and run.json last."""
     files = ScoreFiles(folder=bundle.scores)
-    facts = sum(len(session) for session in info.sessions)
-    text = card(info, facts, examples_of(files, files), read_manifest(bundle.base), bundle.is_adapter)
-    bundle.card.write_text(text, encoding="utf-8")
+    write_card(bundle, info, examples_of(files, files))
     bundle.write_info(info)
 
 

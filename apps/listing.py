@@ -11,9 +11,8 @@ from apps.outcome import FinishedEdit, outcome_of, plain
 from apps.verify import read_facts
 from lib.core.errors import InputError
 from lib.handover.bundle import Bundle
-from lib.handover.card import card
+from lib.handover.card import write_card
 from lib.metrics.verdict import verdict
-from lib.models.manifest import read_manifest
 
 
 def facts_of(outcome: FinishedEdit) -> list[dict[str, Any]]:
@@ -89,7 +88,4 @@ def page_of(bundle: Bundle, is_opened: bool, console: Console) -> dict[str, Any]
 def card_of(bundle: Bundle) -> str:
     """The model card of an edit, written anew from what is known of it."""
     outcome = outcome_of(bundle)
-    facts = sum(len(session) for session in outcome.info.sessions)
-    text = card(outcome.info, facts, outcome.examples, read_manifest(bundle.base), bundle.is_adapter)
-    bundle.card.write_text(text, encoding="utf-8")
-    return text
+    return write_card(bundle, outcome.info, outcome.examples)

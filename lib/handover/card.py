@@ -4,9 +4,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lib.handover.bundle import RunInfo
+from lib.handover.bundle import Bundle, RunInfo
 from lib.metrics.examples import AnswerExample
 from lib.metrics.verdict import verdict
+from lib.models.manifest import read_manifest
 from lib.report.headline import markdown
 from lib.report.literal import in_markdown
 
@@ -26,6 +27,14 @@ _APPLIED = (
     "",
     "Where the edit is text that goes before prompts, `python -m apps.ask` puts it there.",
 )
+
+
+def write_card(bundle: Bundle, info: RunInfo, examples: Sequence[AnswerExample]) -> str:
+    """Write the card of a bundle whose other files are in place; its text."""
+    facts = sum(len(session) for session in info.sessions)
+    text = card(info, facts, examples, read_manifest(bundle.base), bundle.is_adapter)
+    bundle.card.write_text(text, encoding="utf-8")
+    return text
 
 
 def card(
