@@ -4,11 +4,12 @@ A model is a preset of configs/encoders, a folder, or a name on the hub. It is l
 `encoder` fetches it (lib/neighbors/fetching.py).
 """
 
+import functools
 import re
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -72,6 +73,14 @@ def model_folder(name: str) -> Path:
     return Path(name) if Path(name).is_dir() else Path(snapshot_download(name, local_files_only=True))
 
 
+@functools.lru_cache(maxsize=1)
+def _loaded(folder: str, device: str) -> Any:
+    """The SentenceTransformer in a folder; it stays loaded, since every session of a run asks for it."""
+    from sentence_transformers import SentenceTransformer
+
+    return SentenceTransformer(folder, device=device, local_files_only=True)
+
+
 class HashingEncoder:
     """Counts of words and of word pairs, the two ends of the text counting as words, hashed to HASHING_SIZE numbers.
 
@@ -101,11 +110,8 @@ class ModelEncoder:
     """A sentence-transformers model (Sentence-BERT, arXiv 1908.10084)."""
 
     def __init__(self, name: str, device: str) -> None:
-        from sentence_transformers import SentenceTransformer
-
         try:
-            folder = model_folder(name)
-            self._model = SentenceTransformer(str(folder), device=device, local_files_only=True)
+            self._model = _loaded(str(model_folder(name)), device)
         except (OSError, ValueError) as error:
             if name in presets("encoders"):
                 raise

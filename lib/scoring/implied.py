@@ -11,9 +11,8 @@ from lib.core.implied import ImpliedQuestion
 from lib.core.params import Greedy
 from lib.core.records import Request
 from lib.data.questions import SCORED_ORDER, question
-from lib.generation.engine import EncodedPrompt
-from lib.models.templates import chat_item, chat_prompt, has_template
-from lib.models.tokens import encode, prompt_ids
+from lib.models.templates import has_template
+from lib.models.tokens import encode
 from lib.scoring.texts import Continuation, ContinuationBuilder
 
 
@@ -42,22 +41,8 @@ class ImpliedBuilder(ContinuationBuilder):
 
     def _asked(self, request: Request, index: int, implied: ImpliedQuestion, settings: Greedy) -> Continuation:
         """The answer in the chat template: long enough for a sentence of the prompt and its answer, and more."""
-        text = chat_question(request, implied)
-        rendered = chat_prompt(self.tokenizer, self._before(request, text) + text)
-        item = chat_item(self.tokenizer, text, implied.answers)
-        sentence = len(prompt_ids(self.tokenizer, implied.prompt)) + max(map(len, item.targets))
-        return Continuation(
-            request_id=request.request_id,
-            kind="implied_chat",
-            prompt_index=index,
-            prompt=chat_prompt(self.tokenizer, text),
-            context="",
-            encoded=EncodedPrompt(
-                ids=tuple(prompt_ids(self.tokenizer, rendered)),
-                tokens=sentence + settings.tokens,
-                end=self.tokenizer.eos_token_id,
-            ),
-        )
+        question_text = chat_question(request, implied)
+        return self._in_chat(request, "implied_chat", index, question_text, implied.prompt, implied.answers, settings)
 
 
 def chat_question(request: Request, implied: ImpliedQuestion) -> str:

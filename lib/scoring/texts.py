@@ -100,18 +100,29 @@ class ContinuationBuilder:
 
     def _answer(self, request: Request, settings: Greedy) -> Continuation:
         """The answer to the edit's question in the chat template: long enough for the edit as a sentence, and more."""
-        question = scored_question(request)
-        context = self._before(request, question)
-        item = chat_item(self.tokenizer, context + question, [request.target_new])
-        ids = tuple(prompt_ids(self.tokenizer, chat_prompt(self.tokenizer, context + question)))
-        sentence = len(prompt_ids(self.tokenizer, request.prompt)) + len(item.targets[0])
+        return self._in_chat(
+            request, "chat", 0, scored_question(request), request.prompt, [request.target_new], settings
+        )
+
+    def _in_chat(
+        self, request: Request, kind: TextKind, index: int, question: str, prompt: str, answers: Sequence[str],
+        settings: Greedy,
+    ) -> Continuation:  # fmt: skip
+        """The answer to a question, with room for `prompt` with the longest of `answers`, and more."""
+        whole_question = self._before(request, question) + question
+        item = chat_item(self.tokenizer, whole_question, answers)
+        sentence = len(prompt_ids(self.tokenizer, prompt)) + max(map(len, item.targets))
         return Continuation(
             request_id=request.request_id,
-            kind="chat",
-            prompt_index=0,
+            kind=kind,
+            prompt_index=index,
             prompt=chat_prompt(self.tokenizer, question),
             context="",
-            encoded=EncodedPrompt(ids=ids, tokens=sentence + settings.tokens, end=self.tokenizer.eos_token_id),
+            encoded=EncodedPrompt(
+                ids=tuple(prompt_ids(self.tokenizer, chat_prompt(self.tokenizer, whole_question))),
+                tokens=sentence + settings.tokens,
+                end=self.tokenizer.eos_token_id,
+            ),
         )
 
     def _generations(self, request: Request, settings: Generations) -> Iterator[Continuation]:
