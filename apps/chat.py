@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from apps.ask import side_by_side
+from apps.ask import WIDEST, side_by_side
 from apps.speaking import CHAT_TOKENS, Speaker
 from lib.generation.engine import greedy
 from lib.models.templates import Turn
@@ -30,14 +30,14 @@ def chat(
         if text == NEW:
             before, after = [], []
             continue
-        (old,) = speaker.texts([speaker.question_after(text, before)], greedy(tokens), edited=False)
+        (old,) = speaker.texts([text], greedy(tokens), edited=False, turns=before)
         before.append((text, old))
-        printed = old.strip() or "(nothing)"
+        columns = old.strip() or "(nothing)"
         if speaker.edit is not None:
-            (new,) = speaker.texts([speaker.question_after(text, after)], greedy(tokens), edited=True)
+            (new,) = speaker.texts([text], greedy(tokens), edited=True, turns=after)
             after.append((text, new))
-            printed = side_by_side(text, old, new, min(120, console.width)).partition("\n")[2]
-        console.print(printed, markup=False, highlight=False, soft_wrap=True)
+            columns = side_by_side(text, old, new, min(WIDEST, console.width)).partition("\n")[2]
+        console.print(columns, markup=False, highlight=False, soft_wrap=True)
         count += 1
     return count
 

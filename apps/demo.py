@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from apps.serve import HOST
-from apps.speaking import CHAT_TOKENS, TOKENS, Speaker
+from apps.speaking import Speaker
 from lib.core.errors import InputError
 from lib.edits.edit import Edit
 from lib.models.templates import has_template
@@ -54,9 +54,8 @@ class Demo:
     def _texts(self, speaker: Speaker, prompt: str, in_chat: bool) -> tuple[str, str]:
         if not prompt.strip():
             raise InputError("prompt: wanted the beginning of a sentence, or a question; found nothing")
-        texts = speaker.questions([prompt]) if in_chat else [prompt.strip()]
         with self._lock:
-            ((before, after),) = speaker.before_and_after(texts, CHAT_TOKENS if in_chat else TOKENS)
+            ((before, after),) = speaker.before_and_after([prompt.strip()], in_chat=in_chat)
         return before.strip(), _NO_EDIT if after is None else after.strip()
 
 

@@ -23,7 +23,7 @@ from lib.core.tables import read, write
 from lib.edits.apply import applied
 from lib.edits.edit import Edit
 from lib.edits.store import load_edit, save_edit
-from lib.export.merge import stored_model, write_merged
+from lib.export.merge import check_in_weights, stored_model, write_merged
 from lib.handover.bases import NamedModel, present_base
 from lib.handover.bundle import Bundle, RunInfo, write_facts
 from lib.handover.judging import ScoreFiles, judged, rescore, scored_together
@@ -41,18 +41,21 @@ def add(bundle: Bundle, facts: Path, settings: Sequence[str], console: Console) 
     Args:
         settings: of the new facts' training, over those of the earlier edit.
 
-    Raises InputError where a new fact has the prompt of an old one and another object.
+    Raises InputError where a new fact has the prompt of an old one and another object, and where the earlier edit is a
+    memory or text, which no weight can hold.
     """
     info = bundle.info()
     if info.preset.tiny is not None:
         raise InputError(
             "the tiny model is trained together with its facts, so nothing can be added; take another model"
         )
+    earlier = load_edit(bundle.folder)
+    check_in_weights(earlier)  # new facts are trained on a model that has the earlier edit in its weights
     checked = checked_facts(facts)
     tell_checked(checked, console)
     old = read_facts(bundle)
     scored_together(old, checked.requests)  # raises where they contradict each other
-    base, earlier = present_base(bundle.base, info.preset), load_edit(bundle.folder)
+    base = present_base(bundle.base, info.preset)
     model, tokenizer = load_model(base, device()), load_tokenizer(base)
     with applied(model, earlier):
         answers = answers_now(model, tokenizer, checked.requests)

@@ -66,10 +66,10 @@ def tell(outcome: FinishedEdit, console: Console) -> None:
     console.print(texts_table(outcome.examples, "what the model writes"))
     console.print()
     page = bundle.page if bundle.page.is_file() else "none: the edit is a sum; its texts are in errata/scores"
-    folder = bundle.folder
-    ask = f'errata ask "{outcome.examples[0].prompt}" --edit {folder}' if outcome.examples else ""
+    folder, fact = bundle.folder, " --fact ID" if bundle.is_in_context else ""
+    ask = f'errata ask "{outcome.examples[0].prompt}" --edit {folder}{fact}' if outcome.examples else ""
     kind = "adapter" if bundle.is_adapter else "edit"
-    lines = {kind: folder, "page": page, "card": bundle.card, "try it": ask, "serve it": f"errata serve {folder}"}
+    lines = {kind: folder, "page": page, "card": bundle.card, "try it": ask, "serve it": f"errata serve {folder}{fact}"}
     for name, value in lines.items():
         console.print(f"{name:<9} {value}", markup=False, highlight=False, soft_wrap=True)
 

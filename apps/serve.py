@@ -52,26 +52,26 @@ class Answering:
         texts = [prompts] if isinstance(prompts, str) else prompts
         if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
             raise InputError(f"prompt: wanted a text or a list of texts; found {type(prompts).__name__}")
-        choices, usage = self._written(body, texts, TOKENS)
+        choices, usage = self._written(body, texts, TOKENS, None)
         listed = [{"index": index, "logprobs": None, **choice} for index, choice in enumerate(choices)]
         return self._response(body, "text_completion", listed, usage)
 
     def chat(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """POST /v1/chat/completions. Raises InputError where the body is not what is supported."""
         turns, question = _conversation(body.get("messages"))
-        self._speaker.check_template()
-        (choice,), usage = self._written(body, [self._speaker.question_after(question, turns)], CHAT_TOKENS)
+        (choice,), usage = self._written(body, [question], CHAT_TOKENS, turns)
         message = {"role": "assistant", "content": choice["text"].strip()}
         listed = [{"index": 0, "message": message, "finish_reason": choice["finish_reason"]}]
         return self._response(body, "chat.completion", listed, usage)
 
     def _written(
-        self, body: Mapping[str, Any], prompts: Sequence[str], tokens: int
+        self, body: Mapping[str, Any], questions: Sequence[str], tokens: int, turns: Sequence[Turn] | None
     ) -> tuple[list[dict[str, Any]], dict[str, int]]:
         edited = self._edited(body.get("model"))
         sampling, seed = _sampling(body, tokens), body.get("seed") or 0
         with self._lock:
-            texts = self._speaker.texts(prompts, sampling, edited=edited, seed=int(seed))
+            texts = self._speaker.texts(questions, sampling, edited=edited, turns=turns, seed=int(seed))
+            prompts = [self._speaker.prompt_of(text, edited=edited, turns=turns) for text in questions]
         tokenizer = self._speaker.tokenizer
         anew = (len(tokenizer(text, add_special_tokens=False).input_ids) for text in texts)
         counts = [min(count, sampling.max_tokens) for count in anew]

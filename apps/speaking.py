@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.core.errors import InputError
-from lib.core.params import ROOT, read_params
+from lib.core.params import ROOT, did_you_mean, read_params
+from lib.edits.adapter import CONFIG
 from lib.edits.apply import applied
+from lib.edits.contexts import Contexts
 from lib.edits.edit import Edit
 from lib.edits.store import INFO, load_edit, was_dropped
 from lib.generation.engine import Prompt, Sampling, greedy
@@ -35,31 +38,51 @@ class Speaker:
     """None: there is no edit, and only the model itself can be asked."""
     name: str
     """Of what is asked, in words."""
+    fact: str = ""
+    """The request_id whose text goes before every prompt, of an edit in context; of any other edit it is empty."""
 
-    def texts(self, prompts: Sequence[str], sampling: Sampling, *, edited: bool, seed: int = 0) -> list[str]:
-        """What is written after every prompt, with the edit or without it."""
+    def texts(
+        self, texts: Sequence[str], sampling: Sampling, *, edited: bool, turns: Sequence[Turn] | None = None,
+        seed: int = 0,
+    ) -> list[str]:  # fmt: skip
+        """What is written after every text, with the edit or without it; `turns` as in `prompt_of`."""
         generator = TransformersGenerator(self.model, self.tokenizer)
-        queries = [Prompt(text=prompt, seed=seed) for prompt in prompts]
+        queries = [Prompt(text=self.prompt_of(text, edited=edited, turns=turns), seed=seed) for text in texts]
         if not edited or self.edit is None:
             return generator.generate("", queries, sampling)
         with applied(self.model, self.edit):
             return generator.generate("", queries, sampling)
 
-    def before_and_after(self, prompts: Sequence[str], tokens: int) -> list[tuple[str, str | None]]:
-        """Greedy continuations of every prompt; of a model without an edit the second is None."""
-        sampling = greedy(tokens)
-        before = self.texts(prompts, sampling, edited=False)
-        after = self.texts(prompts, sampling, edited=True) if self.edit else [None] * len(before)
+    def before_and_after(
+        self, texts: Sequence[str], tokens: int | None = None, *, in_chat: bool = False
+    ) -> list[tuple[str, str | None]]:
+        """Greedy continuations of every text, or answers in a chat; of a model without an edit the second is None.
+
+        `tokens` is their length, None the usual one. Raises as `prompt_of`.
+        """
+        sampling, turns = greedy(tokens or (CHAT_TOKENS if in_chat else TOKENS)), () if in_chat else None
+        before = self.texts(texts, sampling, edited=False, turns=turns)
+        after = self.texts(texts, sampling, edited=True, turns=turns) if self.edit else [None] * len(before)
         return list(zip(before, after, strict=True))
 
-    def questions(self, texts: Sequence[str]) -> list[str]:
-        """Each text as a question in the chat template. Raises InputError where the model has none."""
-        self.check_template()
-        return [chat_prompt(self.tokenizer, text) for text in texts]
+    def prompt_of(self, text: str, *, edited: bool, turns: Sequence[Turn] | None = None) -> str:
+        """What the model reads: the text, and before it what the edit states (its context, notes near the text).
 
-    def question_after(self, text: str, turns: Sequence[Turn]) -> str:
-        """A question in the chat template, after earlier turns."""
-        return chat_prompt(self.tokenizer, text, turns)
+        Args:
+            turns: earlier ones of a chat, none or more; the text is then a question in the chat template. None: the
+                model continues the text.
+
+        Raises InputError where the model has no chat template.
+        """
+        whole_text = self._contexts(self.fact, text) + text if edited else text
+        if turns is None:
+            return whole_text
+        self.check_template()
+        return chat_prompt(self.tokenizer, whole_text, turns)
+
+    @cached_property
+    def _contexts(self) -> Contexts:
+        return Contexts.of(self.edit or Edit(updates={}), self.model.device.type)
 
     def check_template(self) -> None:
         """Raise InputError where the model has no chat template."""
@@ -80,6 +103,8 @@ class Asked:
     """The edit's folder; None: the model alone."""
     preset: str = "folder"
     """Of configs/models/: how a model of this kind is trained."""
+    fact: str | None = None
+    """Id of the fact whose text goes before every prompt, of an edit in context."""
 
     @property
     def name(self) -> str:
@@ -87,17 +112,18 @@ class Asked:
         return f"the edit in {self.edit}" if self.edit else f"the model in {self.base}"
 
 
-def opened(model: str | None, edit: Path | None) -> Speaker:
+def opened(model: str | None, edit: Path | None, fact: str | None = None) -> Speaker:
     """What a person named, loaded. Raises InputError as `asked` and `speaker_of` do."""
-    return speaker_of(asked(model, edit))
+    return speaker_of(asked(model, edit, fact))
 
 
-def asked(model: str | None, edit: Path | None) -> Asked:
+def asked(model: str | None, edit: Path | None, fact: str | None = None) -> Asked:
     """What a person named: an edit's folder, a model alone, or nothing: the latest edit, or the repository's last run.
 
     Args:
         model: a preset, a folder or a GGUF file; with `edit` a folder that has the edited model.
         edit: a folder that `errata` has written, or that of stage edit.
+        fact: of an edit in context, the id of the fact that is asked about.
 
     Raises InputError where there is neither.
     """
@@ -105,33 +131,48 @@ def asked(model: str | None, edit: Path | None) -> Asked:
     if bundle is not None and bundle.exists():
         info = bundle.info()
         base = present_base(bundle.base, info.preset, Path(model) if model else None)
-        return Asked(base=base, edit=bundle.folder, preset=str(info.params["model"]))
+        return Asked(base=base, edit=bundle.folder, preset=str(info.params["model"]), fact=fact)
     if edit is None and model is not None:
         named = named_model(model)
-        return Asked(base=base_of(named), edit=None, preset=named.name)
+        return Asked(base=base_of(named), edit=None, preset=named.name, fact=fact)
     folder, base = edit or ROOT / "models" / "edit", Path(model) if model else ROOT / "models" / "base"
-    if not (base / MANIFEST).is_file() or (edit is not None and not any(folder.glob("*.json"))):
+    is_edit = any((folder / name).is_file() for name in (INFO, CONFIG))
+    if not (base / MANIFEST).is_file() or (edit is not None and not is_edit):
         raise InputError(
             f"wanted an edit or a model; found no edit of yours on this machine, and none at {folder}. Name a model "
             "(--model smollm2-135m), or make an edit: errata fix FACTS --model NAME --to FOLDER"
         )
-    return Asked(base=base, edit=folder if (folder / INFO).is_file() else None, preset=str(read_params()["model"]))
+    return Asked(base=base, edit=folder if is_edit else None, preset=str(read_params()["model"]), fact=fact)
 
 
 def speaker_of(subject: Asked) -> Speaker:
-    """The model and the edit, loaded. Raises InputError where the edit is none that weights hold."""
-    folder, base = subject.edit, subject.base
+    """The model and the edit, loaded. Raises InputError where no edit is there, and as `_chosen_fact` does."""
+    folder = subject.edit
     if folder is not None and was_dropped(folder):
-        raise InputError(f"{folder}: single edits are made, scored and dropped, so there is no edited model to ask")
+        raise InputError(
+            f"{folder}: single edits are made, scored and dropped, so there is no edited model to ask; run with "
+            "protocol.kind=mass or sequential"
+        )
     edit = load_edit(folder) if folder is not None else None
-    if edit is not None and edit.contexts:
+    fact = _chosen_fact(subject, edit)
+    model, tokenizer = load_model(subject.base, device()), load_tokenizer(subject.base)
+    return Speaker(model=model, tokenizer=tokenizer, edit=edit, name=subject.name, fact=fact)
+
+
+def _chosen_fact(subject: Asked, edit: Edit | None) -> str:
+    """The fact that is asked about; empty for an edit that needs none.
+
+    Raises InputError where an edit in context has no such fact, or another edit is given one.
+    """
+    if edit is None or not edit.contexts:
+        if subject.fact is not None:
+            raise InputError(f"--fact {subject.fact}: {subject.name} is no edit in context; leave --fact out")
+        return ""
+    if subject.fact not in edit.contexts:
+        names, word = list(edit.contexts), "none" if subject.fact is None else repr(subject.fact)
         raise InputError(
-            f"{folder}: an edit in context belongs to one fact: python -m apps.ask --model {base} --edit {folder} "
-            "--request-id ID PROMPT"
+            f"{subject.name} is an edit in context: its texts go before the prompts of one fact each. Wanted --fact ID "
+            f"({', '.join(names[:5])}{', ...' if len(names) > 5 else ''}; errata list shows them); found {word}"
+            f"{did_you_mean(subject.fact or '', names)}"
         )
-    if edit is not None and edit.notes is not None:
-        raise InputError(
-            f"{folder}: this edit is notes that are retrieved for a prompt: python -m apps.ask --model {base} --edit "
-            f"{folder} PROMPT"
-        )
-    return Speaker(model=load_model(base, device()), tokenizer=load_tokenizer(base), edit=edit, name=subject.name)
+    return subject.fact

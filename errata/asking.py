@@ -9,6 +9,9 @@ from rich.console import Console
 from errata.frame import EditFolder, Folder, Json, act, app, example
 
 Backend = Literal["auto", "vllm", "transformers"]
+Fact = Annotated[
+    str | None, typer.Option("--fact", help="of an edit in context (ike): the id of the fact asked about (errata list)")
+]
 Model = Annotated[
     str | None, typer.Option("--model", help="a model alone (preset, folder, GGUF), or where the edited model lies")
 ]
@@ -23,22 +26,21 @@ def ask(
     edit: EditFolder = None,
     chat: Annotated[bool, typer.Option("--chat", help="ask in the model's chat template")] = False,
     tokens: Annotated[int | None, typer.Option(help="length of the text, in tokens", min=1)] = None,
+    fact: Fact = None,
     as_json: Json = False,
 ) -> None:
     """What the model writes, greedily: before and after the edit, side by side. Works before any edit, too."""
 
     def action(console: Console) -> Mapping[str, Any]:
-        from apps.ask import side_by_side
-        from apps.speaking import CHAT_TOKENS, TOKENS, opened
+        from apps.ask import printed
+        from apps.speaking import opened
 
-        speaker = opened(model, edit)
-        questions = speaker.questions(prompts) if chat else prompts
-        texts = speaker.before_and_after(questions, tokens or (CHAT_TOKENS if chat else TOKENS))
+        speaker = opened(model, edit, fact)
+        texts = speaker.before_and_after(prompts, tokens, in_chat=chat)
         console.print(speaker.name, style="dim", markup=False, highlight=False, soft_wrap=True)
         for prompt, (before, after) in zip(prompts, texts, strict=True) if not as_json else ():
-            plain = f"{prompt}\n{before.strip() or '(nothing)'}\n"
-            printed = plain if after is None else side_by_side(prompt, before, after, min(120, console.width))
-            console.print(printed, markup=False, highlight=False, soft_wrap=True)
+            text = printed(prompt, before, after, console.width)
+            console.print(text, markup=False, highlight=False, soft_wrap=True)
         rows = [
             {"prompt": prompt, "before": before, "after": after}
             for prompt, (before, after) in zip(prompts, texts, strict=True)
@@ -49,14 +51,14 @@ def ask(
 
 
 @app.command(epilog=example("errata chat", "errata chat --model smollm2-135m"))
-def chat(model: Model = None, edit: EditFolder = None) -> None:
+def chat(model: Model = None, edit: EditFolder = None, fact: Fact = None) -> None:
     """A conversation before and after the edit, side by side: each side remembers its own answers."""
 
     def action(console: Console) -> None:
         from apps.chat import chat as converse
         from apps.speaking import opened
 
-        converse(opened(model, edit), console)
+        converse(opened(model, edit, fact), console)
 
     act(action)
 
@@ -69,6 +71,7 @@ def serve(
     backend: Annotated[
         Backend, typer.Option(help="auto: vLLM where it is installed and takes the edit, else transformers")
     ] = "auto",
+    fact: Fact = None,
 ) -> None:
     """Serve the edited model behind the OpenAI protocol on 127.0.0.1, and beside it the model before the edit.
 
@@ -79,7 +82,10 @@ def serve(
         from apps.serving import serve as serve_what
         from apps.speaking import asked
 
-        serve_what(asked(model, folder), port, backend, lambda line: console.print(line, markup=False, soft_wrap=True))
+        def tell(line: str) -> None:
+            console.print(line, markup=False, soft_wrap=True)
+
+        serve_what(asked(model, folder, fact), port, backend, tell)
 
     act(action)
 
@@ -89,6 +95,7 @@ def demo(
     folder: Folder = None,
     model: Model = None,
     port: Annotated[int, typer.Option(help="on 127.0.0.1; 0 takes a free one", min=0, max=65535)] = 7860,
+    fact: Fact = None,
 ) -> None:
     """A page in the browser: ask before and after the edit side by side, or correct one fact and see.
 
@@ -101,7 +108,7 @@ def demo(
         from errata.library import fix
 
         demonstration.gradio()
-        subject = asked(model, folder)
+        subject = asked(model, folder, fact)
         speaker = speaker_of(subject)
 
         def correct(fact: Mapping[str, str]) -> Any:

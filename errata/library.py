@@ -72,7 +72,7 @@ class Edit:
         if self.updates.contexts or self.updates.notes is not None:
             raise InputError(
                 f"the edit by {self.updates.info.get('editor', 'this editor')} is text before prompts, which a model "
-                "alone does not see: errata.score(...) puts it there, and python -m apps.ask does"
+                "alone does not see: errata.score(...) puts it there, and `errata ask` does"
             )
         return apply.applied(model, self.updates)
 

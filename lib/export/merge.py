@@ -74,15 +74,8 @@ def stored_model(base: Path) -> PreTrainedModel:
     return model.eval().requires_grad_(False)
 
 
-@torch.no_grad()
-def merged(model: PreTrainedModel, edit: Edit, form: StoredForm | None = None) -> PreTrainedModel:
-    """Another model with the edit in its weights, as `form` has it (None: the stored dtype, rounded to nearest).
-
-    Sums are made in float32 and rounded once. In the stored dtype the result shares every weight that the edit leaves
-    alone, and `model` stays as it was; in another one `model` is used up. Where an update touches an embedding or a
-    head that are one weight, they become two, so that the other stays as it was. Raises InputError where the edit has a
-    context, or does not fit the model.
-    """
+def check_in_weights(edit: Edit) -> None:
+    """Raise InputError where the edit is a context, notes or a memory, which no weight can hold."""
     if edit.contexts:
         raise InputError(
             f"the edit by {edit.info.get('editor', 'this editor')} is text before every prompt ({len(edit.contexts)} "
@@ -94,6 +87,18 @@ def merged(model: PreTrainedModel, edit: Edit, form: StoredForm | None = None) -
             f"the edit by {edit.info.get('editor', 'this editor')} is {kind}, which no weight can hold; wanted an edit "
             "that changes weights. It works where this project applies it"
         )
+
+
+@torch.no_grad()
+def merged(model: PreTrainedModel, edit: Edit, form: StoredForm | None = None) -> PreTrainedModel:
+    """Another model with the edit in its weights, as `form` has it (None: the stored dtype, rounded to nearest).
+
+    Sums are made in float32 and rounded once. In the stored dtype the result shares every weight that the edit leaves
+    alone, and `model` stays as it was; in another one `model` is used up. Where an update touches an embedding or a
+    head that are one weight, they become two, so that the other stays as it was. Raises InputError where the edit has a
+    context, or does not fit the model.
+    """
+    check_in_weights(edit)
     check_fits(model, edit)
     form = form or StoredForm(dtype=model.dtype)
     generator = torch.Generator().manual_seed(form.seed) if form.seed is not None else None

@@ -24,7 +24,7 @@ from lib.core.params import Model, Scoring, check
 from lib.core.records import Request
 from lib.core.section import Section
 from lib.edits.adapter import CONFIG
-from lib.edits.store import INFO
+from lib.edits.store import CONTEXTS, INFO, NOTES
 
 CARD, FACTS, PAGE = "README.md", "facts.jsonl", "report/index.html"
 _INSIDE, _RUN = "errata", ".run"
@@ -104,6 +104,16 @@ class Bundle:
     def is_adapter(self) -> bool:
         """Whether the edit is a PEFT adapter; else Errata alone applies it."""
         return (self.folder / CONFIG).is_file()
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the edit is text that goes before prompts: contexts or notes."""
+        return self.is_in_context or (self.folder / NOTES).is_file()
+
+    @property
+    def is_in_context(self) -> bool:
+        """Whether every fact has a text of its own, so that whoever asks has to name the fact."""
+        return (self.folder / CONTEXTS).is_file()
 
     def exists(self) -> bool:
         """Whether the folder holds a finished edit: run.json is written last."""

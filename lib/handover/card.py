@@ -14,7 +14,7 @@ from lib.report.literal import in_markdown
 _TOLD = 5
 """Edits in the card: failures first."""
 _IN_PEFT = " (`model.disable_adapter()` in PEFT)"
-_APPLIED = (
+_BESIDE_WEIGHTS = (
     "It is no adapter that PEFT loads; Errata applies it: `errata ask`, `errata serve FOLDER`, or in Python, beside a "
     "model from transformers:",
     "",
@@ -24,21 +24,23 @@ _APPLIED = (
     'with Edit.load("FOLDER").applied(model):',
     "    model.generate(...)",
     "```",
-    "",
-    "Where the edit is text that goes before prompts, `python -m apps.ask` puts it there.",
+)
+_BEFORE_PROMPTS = (
+    "It is no adapter that PEFT loads, but text that goes before prompts: `errata ask`, `errata chat` and `errata "
+    "serve FOLDER` put it there, the notes that are near a prompt, or with `--fact ID` that fact's own text.",
 )
 
 
 def write_card(bundle: Bundle, info: RunInfo, examples: Sequence[AnswerExample]) -> str:
     """Write the card of a bundle whose other files are in place; its text."""
     facts = sum(len(session) for session in info.sessions)
-    text = card(info, facts, examples, read_manifest(bundle.base), bundle.is_adapter)
+    text = card(info, facts, examples, read_manifest(bundle.base), bundle)
     bundle.card.write_text(text, encoding="utf-8")
     return text
 
 
 def card(
-    info: RunInfo, facts: int, examples: Sequence[AnswerExample], manifest: Mapping[str, Any], is_adapter: bool
+    info: RunInfo, facts: int, examples: Sequence[AnswerExample], manifest: Mapping[str, Any], bundle: Bundle
 ) -> str:
     """The card of an edit.
 
@@ -47,8 +49,9 @@ def card(
         facts: how many there are.
         examples: edits with what the model writes before and after, failures first.
         manifest: that of stage base: which model was edited, file by file.
-        is_adapter: whether PEFT loads the edit; another editor's has matrices of its own, a memory, or texts.
+        bundle: says of which kind the edit is: an adapter that PEFT loads, texts, or matrices or a memory of its own.
     """
+    is_adapter = bundle.is_adapter
     return "\n".join(
         [
             *_front_matter(info, is_adapter),
@@ -71,7 +74,7 @@ def card(
             "",
             "## How to load it",
             "",
-            *(_loading(info) if is_adapter else _APPLIED),
+            *(_loading(info) if is_adapter else _BEFORE_PROMPTS if bundle.is_text else _BESIDE_WEIGHTS),
             "",
             "## How to undo it",
             "",

@@ -15,6 +15,7 @@ from lib.edits.apply import applied
 from lib.edits.edit import Edit
 from lib.edits.store import save_edit, write_edit
 from lib.models.loading import load_model, load_tokenizer
+from tests.helpers.bundles import LORA, small_edit
 from tests.helpers.models import CHAT_TEMPLATE, byte_tokenizer
 from tests.lib.export.test_merge import PRESET, base_folder, edit_of
 
@@ -63,7 +64,7 @@ def test_a_chat_question_is_asked_in_the_template_before_and_after(
     model = load_model(base_folder(tmp_path / "base", "llama"), torch.device("cpu"))
     edit = edit_of(model, "llama", "dense")
     save_edit(edit, tmp_path / "edit", model, PRESET)
-    with pytest.raises(ValueError, match=r"--chat: .*base has no chat template"):
+    with pytest.raises(ValueError, match=r"edit: wanted a model with a chat template"):
         asked(monkeypatch, tmp_path, "Who?", "--chat")
     tokenizer = byte_tokenizer()
     tokenizer.chat_template = CHAT_TEMPLATE
@@ -87,17 +88,31 @@ def test_an_edit_in_context_is_asked_with_its_context(
     nothing = Edit(updates={})
     before, after = greedy(tmp_path, PROMPT, nothing), greedy(tmp_path, context + PROMPT, nothing)
     assert capsys.readouterr().out == ask.side_by_side(PROMPT, before, after, 100) + "\n"
-    with pytest.raises(ValueError, match=r"--request-id: wanted a request of this edit in context \(7\); found None"):
+    with pytest.raises(ValueError, match=r"Wanted --fact ID \(7; errata list shows them\); found none"):
         asked(monkeypatch, tmp_path, PROMPT)
 
 
 def test_an_edit_of_weights_has_no_context_to_choose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base_folder(tmp_path / "base", "llama")
     write_edit(Edit(updates={}, info={"editor": "ft"}), tmp_path / "edit")
-    with pytest.raises(ValueError, match="leave --request-id out"):
-        asked(monkeypatch, tmp_path, PROMPT, "--request-id", "7")
+    with pytest.raises(ValueError, match="is no edit in context; leave --fact out"):
+        asked(monkeypatch, tmp_path, PROMPT, "--fact", "7")
+
+
+def test_an_adapter_of_peft_without_notes_on_it_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = load_model(base_folder(tmp_path / "base", "llama"), torch.device("cpu"))
+    edit = small_edit(model, 0.5)
+    save_edit(edit, tmp_path / "edit", model, PRESET.model_copy(update={"lora": LORA}))
+    (tmp_path / "edit" / "edit.json").unlink()
+    asked(monkeypatch, tmp_path, PROMPT)
+    before, after = (greedy(tmp_path, PROMPT, edit_in_force) for edit_in_force in (Edit(updates={}), edit))
+    assert capsys.readouterr().out == ask.side_by_side(PROMPT, before, after, 100) + "\n"
 
 
 def test_single_edits_leave_no_model_to_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base_folder(tmp_path / "base", "llama")
     write_edit(Edit(updates={}, info={"protocol": "single"}), tmp_path / "edit")
     with pytest.raises(ValueError, match="no edited model to ask"):
         asked(monkeypatch, tmp_path, PROMPT)

@@ -36,7 +36,7 @@ def test_a_model_is_asked_before_and_after_its_edit(speaker: Speaker) -> None:
     assert small_demo(speaker).ask("Ada lives in ", False) == (before.strip(), str(after).strip())
     assert before != after
     in_chat = small_demo(speaker).ask("Who is Ada?", True)
-    assert in_chat[0] == speaker.before_and_after(speaker.questions(["Who is Ada?"]), 60)[0][0].strip()
+    assert in_chat[0] == speaker.before_and_after(["Who is Ada?"], 60, in_chat=True)[0][0].strip()
     with pytest.raises(InputError, match="prompt: wanted the beginning of a sentence"):
         small_demo(speaker).ask("  ", False)
 

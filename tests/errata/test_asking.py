@@ -85,7 +85,7 @@ def test_what_is_served_greedily_is_to_the_letter_what_ask_prints(speaker: Speak
             assert choice["text"] == text
         chat_body = {"messages": [{"role": "user", "content": "Who?"}], "max_tokens": 6, "temperature": 0}
         answer = posted(f"{address}/chat/completions", chat_body)["choices"][0]["message"]["content"]
-        (expected,) = speaker.texts(speaker.questions(["Who?"]), greedy(6), edited=True)
+        (expected,) = speaker.texts(["Who?"], greedy(6), edited=True, turns=())
         assert answer == expected.strip()
         events = posted(f"{address}/chat/completions", {**chat_body, "stream": True}).split("\n\n")
         assert json.loads(events[0].removeprefix("data: "))["choices"][0]["delta"]["content"] == answer
@@ -110,9 +110,9 @@ def test_each_side_of_a_chat_remembers_its_own_answers(speaker: Speaker) -> None
     console = Console(record=True, width=100, file=StringIO())
     assert chat(speaker, console, lambda: next(lines), tokens=4) == 3
     printed = console.export_text()
-    old, new = (speaker.texts(speaker.questions(["Who?"]), greedy(4), edited=edited)[0] for edited in (False, True))
+    old, new = (speaker.texts(["Who?"], greedy(4), edited=edited, turns=())[0] for edited in (False, True))
     second = [
-        speaker.texts([speaker.question_after("And who else?", [("Who?", text)])], greedy(4), edited=edited)[0]
+        speaker.texts(["And who else?"], greedy(4), edited=edited, turns=[("Who?", text)])[0]
         for edited, text in ((False, old), (True, new))
     ]
     for text in (old, new, *second):
