@@ -19,7 +19,7 @@ from lib.core.params import Lora
 from lib.edits.adapter import Adapter, new_adapter
 from lib.models.architecture import architecture
 from lib.models.likelihood import hidden_states
-from lib.models.packing import ROW_TOKENS, Item, pack
+from lib.models.packing import Item, pack
 
 _DTYPE = torch.bfloat16
 BYTES = 2
@@ -28,7 +28,7 @@ TRAINED_BYTES = 20
 """Of a trained value in float32: itself, its gradient, two moments, and its place in the exchange of gradients."""
 RUNTIME_GIB = 1.0
 """Of a CUDA context and its libraries' workspaces."""
-_COUNTED_ROWS = 4
+_COUNTED_ROWS, _COUNTED_TOKENS = 4, 64
 _LONGEST_TEXT = 100
 """Tokens of a text of stage score, about."""
 HOUR = 3600
@@ -144,7 +144,7 @@ def shape_of_model(config: PretrainedConfig, lora: Lora) -> Shape:
 
 def _saved(model: nn.Module, adapter: Adapter) -> float:
     """Bytes a token that autograd keeps between the two passes, weights and adapter left out."""
-    items = [Item(prompt=tuple(range(ROW_TOKENS - 4)), targets=((0, 1, 2, 3, 4),))] * _COUNTED_ROWS
+    items = [Item(prompt=tuple(range(_COUNTED_TOKENS - 4)), targets=((0, 1, 2, 3, 4),))] * _COUNTED_ROWS
     saved: dict[int, Tensor] = {}
 
     def keep(tensor: Tensor) -> Tensor:
@@ -156,7 +156,7 @@ def _saved(model: nn.Module, adapter: Adapter) -> float:
     own = {parameter.untyped_storage()._cdata for parameter in (*model.parameters(), *adapter.parameters())}
     # The adapter in the model's dtype is kept as well, once a pass: 2 bytes a value, not a token.
     size = sum(tensor.untyped_storage().nbytes() for storage, tensor in saved.items() if storage not in own)
-    return (size - BYTES * _count(adapter.parameters())) / (_COUNTED_ROWS * ROW_TOKENS)
+    return (size - BYTES * _count(adapter.parameters())) / (_COUNTED_ROWS * _COUNTED_TOKENS)
 
 
 def _count(tensors: Iterable[Tensor]) -> int:

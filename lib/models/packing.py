@@ -20,8 +20,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-ROW_TOKENS = 64
-"""Rows are this long, or as long as the longest item: attention within a row costs t^2, so short rows are cheap."""
+ROW_TOKENS = (32, 48, 64, 96, 128)
+"""Rows are as long as the longest item or one of these, whatever leaves the least to compute."""
+_TOKEN_COST = 3072
+"""A token's share of a row's cost in units of what attention adds to it for a token of the row: 6 x hidden size 512."""
 
 
 class HasLength(Protocol):
@@ -121,7 +123,7 @@ def _additive(visible: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def pack(items: Sequence[Item], *, isolated: bool = False) -> Packed:
-    """Pack `items` into rows, longest first into the first row with room; isolated: a row a target, in their order.
+    """Pack `items` into rows, longest first into the fullest row with room; isolated: a row a target, in their order.
 
     The number of tokens is about the sum of the items' lengths; the order of the targets is that of `items`.
     """
@@ -129,10 +131,7 @@ def pack(items: Sequence[Item], *, isolated: bool = False) -> Packed:
         raise ValueError("pack: wanted at least one item, found none")
     if isolated:
         return _pack_isolated(items)
-    t = max(ROW_TOKENS, max(item.length for item in items))
-    if sum(item.length for item in items) < t:
-        t = max(sum(item.length for item in items), max(item.length for item in items))
-    origins, b = _first_fit([item.length for item in items], t)
+    origins, b, t = _shortest([item.length for item in items])
     grid = torch.zeros(4, b, t, dtype=torch.long)  # ids, positions, item, branch
     grid[2] = -1
     query: list[int] = []
@@ -205,17 +204,29 @@ def fill_up(texts: Sequence[Sequence[int]], length: int, filler: int) -> Filled:
     )  # fmt: skip
 
 
-def _first_fit(lengths: Sequence[int], capacity: int) -> tuple[list[tuple[int, int]], int]:
-    """(row, column) of each item, longest first into the first row with room, and the number of rows."""
-    used: list[int] = []
-    origins = [(0, 0)] * len(lengths)
+def _shortest(lengths: Sequence[int]) -> tuple[list[tuple[int, int]], int, int]:
+    """(row, column) of each item, the number of rows and their length: of all lengths of a row the cheapest.
+
+    A token costs what its products with the weights do, and attention over its row: b t (6 hidden + t), about.
+    """
+    longest, total = max(lengths), sum(lengths)
+    capacities = {longest, *(min(tokens, total) for tokens in ROW_TOKENS if tokens > longest)}
+    fitted = [(*_best_fit(lengths, capacity), capacity) for capacity in sorted(capacities)]
+    return min(fitted, key=lambda fit: fit[1] * fit[2] * (_TOKEN_COST + fit[2]))
+
+
+def _best_fit(lengths: Sequence[int], capacity: int) -> tuple[list[tuple[int, int]], int]:
+    """(row, column) of each item, longest first into the fullest row with room, and the number of rows."""
+    rows_by_room: list[list[int]] = [[] for _ in range(capacity + 1)]
+    rows, origins = 0, [(0, 0)] * len(lengths)
     for index in sorted(range(len(lengths)), key=lambda index: (-lengths[index], index)):
-        row = next((row for row, taken in enumerate(used) if taken + lengths[index] <= capacity), len(used))
-        if row == len(used):
-            used.append(0)
-        origins[index] = (row, used[row])
-        used[row] += lengths[index]
-    return origins, len(used)
+        room = next((room for room in range(lengths[index], capacity + 1) if rows_by_room[room]), None)
+        row = rows if room is None else rows_by_room[room].pop()
+        if room is None:
+            rows, room = rows + 1, capacity
+        origins[index] = (row, capacity - room)
+        rows_by_room[room - lengths[index]].append(row)
+    return origins, rows
 
 
 def side_by_side(parts: Sequence[Packed]) -> Packed:

@@ -55,6 +55,21 @@ def test_rows_hold_every_token_once_and_little_padding(items: list[Item]) -> Non
     assert packed.item.numel() <= 2 * used + packed.item.shape[1]
 
 
+@pytest.mark.parametrize(
+    ("lengths", "rows", "tokens"),
+    [
+        ([5, 9], 1, 14),  # everything in one row, which is no longer than that
+        ([30] * 10, 10, 30),  # twice the longest does not fit into 32 or 48, and leaves nothing in 64 to spare
+        ([16] * 12, 12, 16),  # no padding in either: the shortest row, whose attention costs least
+        ([40, 24] * 6, 6, 64),
+        ([200, 100, 100, 50], 3, 200),  # never shorter than an item
+    ],
+)
+def test_rows_are_as_long_as_leaves_least_to_compute(lengths: list[int], rows: int, tokens: int) -> None:
+    packed = pack([Item(prompt=(1,) * length, targets=((2,),)) for length in lengths])
+    assert tuple(packed.item.shape) == (rows, tokens)
+
+
 @given(st.lists(items, min_size=1, max_size=9))
 def test_isolated_rows_are_one_pair_each_and_count_every_token_once(items: list[Item]) -> None:
     packed = pack(items, isolated=True)
