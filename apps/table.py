@@ -29,8 +29,8 @@ from lib.experiments.repository import committed, experiments
 from lib.experiments.runs import fetched
 from lib.experiments.workspace import PlannedRun, Workspace
 from lib.metrics import published
-from lib.metrics.headline import Column, shown
-from lib.report.headline import cells, table_title, verdicts
+from lib.metrics.headline import Column
+from lib.report.headline import cells, table_columns, table_title, verdicts
 
 EVALUATE = "metrics/evaluate.json"
 DETAILS = "results/evaluate.json"
@@ -206,7 +206,7 @@ def rendered(results: Mapping[str, Sequence[Mapping[str, Any]]], beside: publish
     """
     title = f"published, teacher-forced: {beside.title} ({' / '.join(beside.measures)})"
     runs = [*chain.from_iterable(results.values())]
-    columns = (*shown(runs), *(column for column in TEXT_COLUMNS if any(column.name in run for run in runs)))
+    columns = (*table_columns(runs), *(column for column in TEXT_COLUMNS if any(column.name in run for run in runs)))
     lines = [
         f"| row | seeds | N | verdict | {' | '.join(map(table_title, columns))} | {title} |",
         f"|---|---|---|---|{'---|' * len(columns)}---|",

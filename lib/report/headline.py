@@ -7,7 +7,7 @@ from typing import Any
 
 from lib.metrics.headline import TEACHER_FORCED, Column, shown
 from lib.metrics.verdict import verdict
-from lib.report.portability import groups
+from lib.report import portability
 from lib.report.wording import ABSENT, column
 
 _NAME_WIDTH, _BEFORE_WIDTH, _AFTER_WIDTH, _COUNT_WIDTH = 32, 14, 17, 8
@@ -33,12 +33,17 @@ def terminal_lines(metrics: Metrics) -> list[str]:
         (written, "what the edited model writes"), (TEACHER_FORCED, "teacher-forced, nothing written")
     ):  # fmt: skip
         lines += ["", _line(title, "before", "after", "N"), *(_terminal_line(metrics, head) for head in columns)]
-    for title, rows in groups(metrics):
+    for title, rows in portability.groups(metrics):
         lines += ["", _line(title, "before", "after", "N")]
         lines += [_line(label, before, after, n) for label, before, after, _, n in rows]
     edits = f"{metrics['n']:,} {'edit' if metrics['n'] == 1 else 'edits'}"
     units = "percent but for perplexity ratio and KL (nats), ± 95 % intervals; N are edits, of the ratio texts"
     return [*lines, "", f"{edits}; {units}"]
+
+
+def table_columns(runs: Sequence[Metrics]) -> tuple[Column, ...]:
+    """The columns of a table of these runs: the headline's, then those of the questions that their edits imply."""
+    return (*shown(runs), *portability.columns(runs))
 
 
 def cells(runs: Sequence[Metrics], columns: Sequence[Column]) -> list[str]:
@@ -57,7 +62,7 @@ def verdicts(runs: Sequence[Metrics]) -> str:
 
 def markdown(rows: Mapping[str, Metrics]) -> list[str]:
     """The lines of a Markdown table with one run a row."""
-    columns = shown(rows.values())
+    columns = table_columns([*rows.values()])
     head = ["run", "N", "verdict", *map(table_title, columns)]
     body = [
         [name, f"{metrics['n']:,}", verdicts([metrics]), *cells([metrics], columns)] for name, metrics in rows.items()
@@ -78,8 +83,9 @@ def _line(name: str, before: str, after: str, count: str) -> str:
 
 
 def _cell(runs: Sequence[Metrics], head: Column) -> str:
-    values = [value for metrics in runs if (value := metrics.get(head.name)) is not None]
+    numbers = [{**metrics, **portability.figures(metrics)} for metrics in runs]
+    values = [value for of_run in numbers if (value := of_run.get(head.name)) is not None]
     if len(values) < len(runs):
         return ABSENT
-    spread = statistics.stdev(values) if len(values) > 1 else runs[0].get(f"{head.name}_ci95")
+    spread = statistics.stdev(values) if len(values) > 1 else numbers[0].get(f"{head.name}_ci95")
     return column(statistics.mean(values), spread, head.unit)

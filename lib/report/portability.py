@@ -1,9 +1,10 @@
-"""What the edited model says to questions that edits imply: the rows of the page and lines for the terminal."""
+"""What the edited model says to questions that edits imply: rows of the page, lines of the terminal, table columns."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lib.core.implied import ImpliedKind
+from lib.metrics.headline import Column
 from lib.metrics.portability import PORTABILITY, RELATED, SECTIONS
 from lib.report.wording import column
 
@@ -39,3 +40,34 @@ def _row(label: str, entry: Mapping[str, Any]) -> tuple[str, str, str, str, str]
         column(entry.get("before"), None, "percent"), column(entry.get("after"), entry.get("ci95"), "percent")
     )  # fmt: skip
     return label, before, after, column(forced["after"], forced["ci95"], "percent"), f"{entry.get('n', forced['n']):,}"
+
+
+def columns(runs: Sequence[Mapping[str, Any]]) -> tuple[Column, ...]:
+    """The columns of a table of these runs, values of metrics/evaluate.json, in the order of its sections.
+
+    Of each kind that a run was asked the free text, then the teacher-forced share; none that no run has.
+    """
+    measured = {name for numbers in map(figures, runs) for name, value in numbers.items() if value is not None}
+    heads = [head for section, kinds in SECTIONS.items() for kind in kinds for head in _heads(section, kind)]
+    return tuple(head for head in heads if head.name in measured)
+
+
+def figures(numbers: Mapping[str, Any]) -> dict[str, float | None]:
+    """The sections of metrics/evaluate.json without levels, under the names of `columns`, intervals under `*_ci95`."""
+    values: dict[str, float | None] = {}
+    for section, kinds in SECTIONS.items():
+        of_section = numbers.get(section, {})
+        for kind in (kind for kind in kinds if kind in of_section):
+            free, forced = _heads(section, kind)
+            for head, entry in ((free, of_section[kind]), (forced, of_section[kind]["teacher_forced"])):
+                values |= {head.name: entry.get("after"), f"{head.name}_ci95": entry.get("ci95")}
+    return values
+
+
+def _heads(section: str, kind: ImpliedKind) -> tuple[Column, Column]:
+    name = f"{section}.{kind}"
+    free, forced = (
+        Column(name=key, title=title, unit="percent", kind=None, measure=None, has_before=True)
+        for key, title in ((name, name), (f"{name}.teacher_forced", f"{name}, teacher-forced"))
+    )
+    return free, forced

@@ -28,6 +28,17 @@ def test_one_seed_shows_its_interval_and_several_their_spread() -> None:
     assert printed[3].endswith("| - |")
 
 
+def test_questions_that_the_edits_imply_have_columns_of_their_own() -> None:
+    forced = {"n": 4, "questions": 4, "before": 1.0, "after": 30.0, "ci95": 4.0}
+    with_questions = {**metrics(98.0), "portability": {"alias": {**forced, "after": 20.0, "teacher_forced": forced}}}
+    printed = table.rendered(
+        {"A": [metrics(98.0)], "B": [with_questions]}, published.named("counterfact-mass")
+    ).splitlines()
+    assert "| portability.alias | portability.alias, teacher-forced | published" in printed[0]
+    assert printed[2].endswith("| not measured | not measured | - |")
+    assert printed[3].endswith("| 20.0 ± 4.0 | 30.0 ± 4.0 | - |")
+
+
 def test_a_row_without_any_run_is_in_the_table_as_failed() -> None:
     beside = published.named("counterfact-mass")
     printed = table.rendered({"MEMIT": [], "new": [metrics(70.0)]}, beside).splitlines()

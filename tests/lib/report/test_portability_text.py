@@ -4,7 +4,7 @@ from typing import Any
 
 from lib.core.implied import FOLLOWING, STAYING
 from lib.report import page as report
-from lib.report.headline import terminal_lines
+from lib.report.headline import cells, markdown, table_columns, terminal_lines
 from lib.report.portability import LABELS
 from tests.helpers.pages import numbers, results, text_of
 
@@ -31,3 +31,25 @@ def test_the_terminal_has_a_block_for_each_section() -> None:
 
 def test_every_kind_has_a_label() -> None:
     assert {*LABELS} == {*FOLLOWING, *STAYING}
+
+
+def test_a_table_has_the_free_text_and_then_the_teacher_forced_share_of_each_kind() -> None:
+    questioned = numbers(**IMPLIED)
+    first, _, without, with_questions = markdown({"A": numbers(), "B": questioned})
+    assert first.endswith(
+        "| portability.two_hops | portability.two_hops, teacher-forced | locality_related.one_hop, teacher-forced |"
+    )
+    assert without.endswith("| not measured | not measured | not measured |")
+    assert with_questions.endswith("| 25.0 ± 2.0 | 30.0 ± 4.0 | 30.0 ± 4.0 |")
+
+
+def test_a_table_of_runs_without_such_questions_has_no_column_for_them() -> None:
+    assert not any("portability" in column.name for column in table_columns([numbers()]))
+
+
+def test_seeds_of_a_row_have_mean_and_spread_of_what_the_edits_imply() -> None:
+    higher = numbers(portability={"two_hops": {**ENTRY, "after": 29.0}})
+    rows = [numbers(**IMPLIED), higher]
+    (free,) = (column for column in table_columns(rows) if column.name == "portability.two_hops")
+    assert cells(rows, [free]) == ["27.0 ± 2.8"]
+    assert cells([numbers(**IMPLIED), numbers()], [free]) == ["not measured"]
