@@ -17,7 +17,7 @@ from transformers import AutoModelForCausalLM
 from lib.core.records import Request
 from lib.edits.apply import applied
 from lib.edits.edit import Edit
-from lib.export.merge import StoredForm, check_new, merged, stored_model, written
+from lib.export.merge import Complete, StoredForm, as_stored, check_new, merged, stored_model, written
 from lib.models.cached import plain_nll
 from lib.models.loading import load_tokenizer, quiet_transformers
 from lib.models.manifest import weights_folder
@@ -56,8 +56,9 @@ class Likelihoods:
 
 
 def export(
-    base: Path, edit: Edit, folder: Path, dtype: str, requests: Sequence[Request], tell: Callable[[str], None]
-) -> StoredForm:
+    base: Path, edit: Edit, folder: Path, dtype: str, requests: Sequence[Request], tell: Callable[[str], None],
+    complete: Complete = as_stored,
+) -> StoredForm:  # fmt: skip
     """Write the model of `base` with `edit` merged to `folder`, and return the form in which it is stored.
 
     Args:
@@ -65,6 +66,7 @@ def export(
             float32 otherwise; a name is that dtype, the better one of the two roundings.
         requests: the edits that are scored; without any nothing is measured, and `auto` is float32.
         tell: takes each line of the comparison.
+        complete: adds to the folder what others want in it, before it is scored.
 
     Raises InputError as `lib.export.merge.written` does.
     """
@@ -75,7 +77,7 @@ def export(
     del model
     if not requests:
         tell(f"nothing to score the merged weights on; stored in {forms[0]}")
-        return _write(base, edit, folder, forms[0])
+        return _write(base, edit, folder, forms[0], complete)
     tokenizer = load_tokenizer(base)
     adapter = _adapter(base, tokenizer, edit, requests)
     tell(f"mean -log p in nats over {len(requests)} edited prompts, computed in float32:")
@@ -83,7 +85,7 @@ def export(
     differences: dict[StoredForm, float] = {}
     for form in forms:
         try:
-            with written(stored_model(base), edit, base, folder, form) as unfinished:
+            with written(stored_model(base), edit, base, folder, form, complete) as unfinished:
                 likelihoods = _scored(_read(unfinished), tokenizer, requests)
                 differences[form] = likelihoods.difference(adapter)
                 tell(_line(f"merged, {form}", likelihoods, differences[form]))
@@ -94,7 +96,7 @@ def export(
         return form
     best = min(forms, key=differences.__getitem__)
     tell(f"with --dtype {dtype} none is within {TOLERANCE} nats; the nearest is stored. --dtype float32 keeps the edit")
-    return _write(base, edit, folder, best)
+    return _write(base, edit, folder, best, complete)
 
 
 class _TooFarError(Exception):
@@ -114,8 +116,8 @@ def _forms(stored: torch.dtype, dtype: str, is_measured: bool) -> list[StoredFor
     return [*roundings, StoredForm(dtype=torch.float32)] if is_measured else [StoredForm(dtype=torch.float32)]
 
 
-def _write(base: Path, edit: Edit, folder: Path, form: StoredForm) -> StoredForm:
-    with written(stored_model(base), edit, base, folder, form):
+def _write(base: Path, edit: Edit, folder: Path, form: StoredForm, complete: Complete) -> StoredForm:
+    with written(stored_model(base), edit, base, folder, form, complete):
         return form
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 PROVENANCE = "errata.json"
+Complete = Callable[[Path], None]
+"""Adds to a folder with a checkpoint what others want in it."""
 _WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "config.json")
 
 
@@ -118,15 +120,20 @@ def merged(model: PreTrainedModel, edit: Edit, form: StoredForm | None = None) -
     return result if form.dtype == model.dtype else result.to(form.dtype)
 
 
+def as_stored(folder: Path) -> None:
+    """Leave a checkpoint as transformers has stored it."""
+
+
 @contextmanager
 def written(
-    model: PreTrainedModel, edit: Edit, base: Path, folder: Path, form: StoredForm | None = None
-) -> Iterator[Path]:
+    model: PreTrainedModel, edit: Edit, base: Path, folder: Path, form: StoredForm | None = None,
+    complete: Complete = as_stored,
+) -> Iterator[Path]:  # fmt: skip
     """Within it, a folder with `model` and `edit` merged, and tokenizer and generation config of the base.
 
-    `model` is that of the manifest in `base`. The folder becomes `folder` at the end, or is gone where an error ends
-    it; errata.json says what the checkpoint was made of. Raises InputError as `merged` does, and where `folder` holds
-    something already.
+    `model` is that of the manifest in `base`; `complete` adds to the folder what others want in it. It becomes `folder`
+    at the end, or is gone where an error ends it; errata.json says what the checkpoint was made of. Raises InputError
+    as `merged` and `complete` do, and where `folder` holds something already.
     """
     check_new(folder)
     form = form or StoredForm(dtype=model.dtype)
@@ -142,6 +149,7 @@ def written(
         origin = {name: manifest[name] for name in ("revision", "source")}
         origin["name"] = public_name(manifest["source"], manifest["name"])
         write_json(unfinished / PROVENANCE, {"base": origin, "edit": dict(edit.info), "weights": form.described()})
+        complete(unfinished)
         yield unfinished
         put_in_place(unfinished, folder)
     finally:
