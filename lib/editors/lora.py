@@ -20,17 +20,11 @@ from lib.edits.edit import Edit
 from lib.methods.context import Context
 from lib.methods.contract import Needs
 from lib.methods.training.each import train_each
+from lib.methods.training.held import held_chats, held_plan
 from lib.methods.training.loop import train
 from lib.methods.training.objective import Objective
-from lib.methods.training.plan import (
-    Plan,
-    Settings,
-    held_chats,
-    objective_of,
-    plan_of,
-    published_pairs,
-    schedule_of,
-)
+from lib.methods.training.plan import Plan, Settings, objective_of, schedule_of
+from lib.methods.training.published import published_pairs, published_plan
 from lib.models.packing import Item
 from lib.models.precision import computing_in, training_dtype
 
@@ -56,7 +50,10 @@ def _edit(
     context: Context, objective: Objective, chats: Sequence[Item],
 ) -> Edit:  # fmt: skip
     """`edit`, with what it minimises and the chat answers that it holds."""
-    plan = plan_of(model, tokenizer, requests, settings, context, chats)
+    if context.held is None:
+        plan = published_plan(model, tokenizer, requests, settings, context)
+    else:
+        plan = held_plan(model, tokenizer, requests, settings, context, context.held, chats)
     _tell(plan, len(requests), context)
     adapter = new_adapter(model, context.lora, context.train.seed, plan.directions)
     left_out = coverage(model, adapter.a)

@@ -10,7 +10,7 @@ from lib.core.errors import InputError
 from lib.core.params import Lora
 from lib.core.records import Fact, UneditedFact
 from lib.editors import lora
-from lib.methods.training.plan import published_pairs
+from lib.methods.training.published import published_pairs
 from tests.helpers.baselines import REQUESTS, context
 from tests.helpers.models import TARGETS, byte_tokenizer, tiny_model
 

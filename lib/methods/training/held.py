@@ -1,0 +1,162 @@
+"""What objective `held` trains on: forms of the edits, and what a step holds beside them (docs/objectives.md)."""
+
+import logging
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from lib.core.errors import InputError
+from lib.core.params import Held
+from lib.core.records import Request
+from lib.edits.adapter import target_modules
+from lib.methods.context import Context
+from lib.methods.training.directions import located_tokens, subject_directions
+from lib.methods.training.drift import Drift, drift_of
+from lib.methods.training.forms import Form, Forms, FormSchedule, continuations, form_examples, forms, grouped, of_each
+from lib.methods.training.kept import Kept, Subjects, chat_answers, chat_prompts, kept_prompts
+from lib.methods.training.keywords import keywords
+from lib.methods.training.plan import Plan, Settings, schedule_of, stored
+from lib.methods.training.questions import QUESTIONS
+from lib.methods.training.sentences import sentences
+from lib.methods.training.whitening import input_moments, whitening
+from lib.models.packing import Item
+
+FORMS_LOCATED = 8
+"""Forms of an edit in which the subject's tokens are looked at: the first ones, its own prompt among them."""
+DIRECTIONS = 4
+"""Directions for each different subject: about as many as it has tokens."""
+
+
+def held_plan(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], settings: Settings,
+    context: Context, recipe: Held, chats: Sequence[Item],
+) -> Plan:  # fmt: skip
+    """The forms of the edits to learn, and what every step holds beside them.
+
+    Args:
+        recipe: of the model's preset.
+        chats: the unedited model's answers to general questions (`held_chats`).
+
+    Raises InputError where there is no plain text, or a setting belongs to the published objective.
+    """
+    _refuse(context)
+    held, schedule = recipe, vars(schedule_of(settings, context))
+    if context.most_steps is not None:
+        held = recipe.of_edits(len(requests))
+        schedule["batch_size"] = held.batch_size
+    trained = _forms(model, tokenizer, requests, context, held)
+    after = continuations(model, tokenizer, requests, held.after_tokens, context.train.seed,
+                          lambda texts, total: context.show(texts, "continuations", total))  # fmt: skip
+    examples = stored(form_examples(tokenizer, trained, after), context)
+    held_data = _held_data(tokenizer, requests, context, held, chats)
+    ordinary = held_data.items(tokenizer, held.moment_texts, held.text_tokens, context.train.seed)
+    directions, drift = _directions(model, tokenizer, requests, context, held, trained, ordinary)
+    return Plan(
+        examples=examples,
+        schedule=FormSchedule(
+            **schedule | {"warmup": held.warmup, "beta2": held.beta2},
+            groups=grouped(trained),
+            plain_share=held.plain_share,
+        ),
+        beside=held_data.per_step(tokenizer, held, context.train.seed),
+        directions=directions,
+        drift=drift,
+        drift_weight=held.drift_weight(len(requests), len(different_subjects(requests))),
+    )
+
+
+def _refuse(context: Context) -> None:
+    if not context.texts:
+        raise InputError("train.objective=held: wanted plain text to hold; the dataset has none (facts.extras: [text])")
+    if context.train.dpo or context.train.text or not context.train.mask_prompt:
+        raise InputError("train: dpo, text and mask_prompt=false belong to the published objective; set objective")
+
+
+def _forms(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], context: Context,
+    held: Held,
+) -> list[Form]:  # fmt: skip
+    """Every edit in each of its forms."""
+    counts = Forms(
+        after_text=held.prefixed, words_left_out=held.words_left_out, questions=held.questions, seed=context.train.seed
+    )
+    own_keywords = _keywords(model, requests, context, held.keywords)
+    trained = forms(tokenizer, requests, context.paraphrases, sentences(context.texts), counts, own_keywords)
+    _tell(
+        context, "%d forms of %d edits: what the unedited model writes after their objects", len(trained), len(requests)
+    )
+    return trained
+
+
+def _directions(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], context: Context,
+    held: Held, trained: Sequence[Form], ordinary: Sequence[Item],
+) -> tuple[dict[str, Tensor], Drift]:  # fmt: skip
+    """A of the adapter's modules, by path, and what their drift depends on."""
+    inputs, tokens = f"inputs of {', '.join(context.lora.targets)}", context.train.micro_batch_tokens
+    _tell(context, "%s at %d ordinary texts, and at the subjects", inputs, len(ordinary))
+    paths = list(target_modules(model, context.lora))
+    moments = input_moments(
+        model, ordinary, paths, tokens, lambda batches: context.show(batches, f"{inputs} at texts", None)
+    )
+    located = located_tokens(tokenizer, of_each(trained, FORMS_LOCATED))
+    rank = rank_for(requests, context.lora.r, model)
+    directions = subject_directions(model, located, whitening(moments, held.ridge), rank, tokens,
+                                    lambda batches: context.show(batches, f"{inputs} at subjects", None))  # fmt: skip
+    return directions, drift_of(model, directions, moments)
+
+
+def _keywords(
+    model: PreTrainedModel, requests: Sequence[Request], context: Context, count: int
+) -> Mapping[str, Sequence[str]]:
+    """Words that ask for each request, where there is an encoder that finds them."""
+    if not count or context.encoder is None:
+        return {}
+    _tell(context, "words that ask for the edits, among the commonest of the encoder %s", context.encoder)
+    return keywords(requests, context.encoder, str(model.device), count)
+
+
+def _held_data(
+    tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], context: Context, held: Held,
+    chats: Sequence[Item],
+) -> Kept:  # fmt: skip
+    """Everything that may be held."""
+    subjects = Subjects.of(context.pool, requests)
+    if held.contrasts and not subjects.by_fact and context.distributed.is_main:
+        logging.getLogger(__name__).warning(
+            "lora: no other subjects to hold the edits' templates for: the pool has no facts with a subject (own.pool, "
+            "facts.pool_limit); what the edits say may spread to other subjects"
+        )
+    return Kept(
+        prompts=kept_prompts(requests, context.neighbors, subjects, held.contrasts, context.train.seed),
+        texts=context.texts,
+        chats=chats,
+        chat_prompts=chat_prompts(tokenizer, context.neighbors, subjects) if held.chat_prompts else [],
+    )
+
+
+def rank_for(requests: Sequence[Request], least: int, model: PreTrainedModel) -> int:
+    """The adapter's rank: at least `least`, DIRECTIONS a subject, and no more than half of the hidden size."""
+    hidden: int = model.config.get_text_config().hidden_size
+    return max(least, min(DIRECTIONS * len(different_subjects(requests)), hidden // 2))
+
+
+def different_subjects(requests: Sequence[Request]) -> set[str]:
+    """What the edits are about: their subjects, and the prompt of an edit that names none."""
+    return {request.subject or request.prompt for request in requests}
+
+
+def held_chats(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, context: Context) -> Sequence[Item]:
+    """The unedited model's answers to general questions, where the objective holds any."""
+    if context.held is None or not context.held.chats:
+        return ()
+    _tell(context, "the unedited model's answers to %d chat questions", len(QUESTIONS))
+    return chat_answers(model, tokenizer, QUESTIONS, context.held.chat_tokens,
+                        lambda texts, total: context.show(texts, "chat answers", total))  # fmt: skip
+
+
+def _tell(context: Context, message: str, *values: object) -> None:
+    """Log what takes a while before the first step."""
+    if context.distributed.is_main:
+        logging.getLogger(__name__).info(f"lora: {message}", *values)
