@@ -16,13 +16,13 @@ from pathlib import Path
 
 from lib.core.implied import ImpliedQuestion
 from lib.core.params import Dataset, Facts, Own
-from lib.core.records import Fact, Request
+from lib.core.records import FOUND, Fact, Request
 from lib.core.texts import fill, identity
 from lib.data.dataset import Loaded, edited, file_of
 from lib.data.files import RowFile, parse, read_json
 from lib.data.implied import answers_of, chain_kind, joined
 from lib.data.plain_text import plain_text
-from lib.data.rows import InputRow, refuse_repeated
+from lib.data.rows import InputRow, RowError, refuse_repeated, shown
 
 Link = tuple[str, str, str]
 """Subject, relation and object of a fact, as Wikidata ids."""
@@ -122,9 +122,11 @@ def _answers(row: InputRow, name: str) -> tuple[str, ...]:
 def _links(row: InputRow, name: str) -> tuple[Link, ...]:
     """A list of `orig`; empty where there is none."""
     values = row.record("orig").value(name) if row.has("orig") else None
-    return tuple(
-        (str(link[0]), str(link[1]), str(link[2])) for link in values or () if isinstance(link, list) and len(link) == 3
-    )
+    if values is None:
+        return ()
+    if not (isinstance(values, list) and all(isinstance(link, list) and len(link) == 3 for link in values)):
+        raise RowError(f"{row.within}orig.{name}", f"wanted a list of facts of three ids each{FOUND}{shown(values)}")
+    return tuple((str(subject), str(relation), str(target)) for subject, relation, target in values)
 
 
 def _answerable(cases: Sequence[ChainCase], file: RowFile) -> list[ChainCase]:

@@ -234,6 +234,9 @@ LOADERS = (
         beside={"counterfact": ("counterfact.json", sound.counterfact())},
     ),
     _loader("EasyEdit", sound.easyedit(), _json, "facts", _json_records, of="easyedit"),
+    _loader("MQuAKE", sound.mquake(), _json, "facts", _json_records, of="mquake"),
+    _loader("RippleEdits", sound.ripple_edits(), _json, "facts", _json_records, of="ripple_edits"),
+    _loader("WikiBigEdit", sound.wikibigedit(), _json, "facts", _json_records, of="wikibigedit"),
     _loader("KnowEdit", sound.knowedit(), _json, "facts", _json_records, of="knowedit"),
     _loader(
         "snippets",

@@ -14,6 +14,7 @@ from safetensors.torch import save
 from bench.faults.fuzz.cases import Loader
 from lib.core.files import write_json
 from lib.core.params import Model, preset, read_params
+from lib.edits.contexts import Contexts
 from lib.edits.store import load_edit
 from lib.edits.updates import tensors_of
 from lib.handover.bundle import Bundle
@@ -110,6 +111,30 @@ def _edit() -> dict[str, bytes]:
 
 
 @cache
+def _memory() -> dict[str, bytes]:
+    """A memory beside a module, as editor grace makes it."""
+    part = {
+        "keys": torch.ones(2, 48),
+        "values": torch.ones(2, 32),
+        "radii": torch.ones(2),
+        "labels": torch.tensor([7, -(2**62)]),
+    }
+    return {
+        "edit.json": b'{"editor": "grace", "edits": 2}',
+        "memories.safetensors": save({f"model.layers.1.mlp.down_proj/{name}": tensor for name, tensor in part.items()}),
+    }
+
+
+_NOTES = {"texts": {"e0": "Ada lives in Rome", "e1": "李住在 上海"}, "encoder": "hashing", "count": 2, "threshold": 0.5}
+
+
+def _read_notes(folder: Path) -> None:
+    """Read, and stated before a prompt, as editor rag's notes are."""
+    before = Contexts.of(load_edit(folder), "cpu")
+    before("e0", "Ada lives in")
+
+
+@cache
 def _adapter() -> dict[str, bytes]:
     from lib.edits.adapter import save_adapter
     from lib.edits.updates import LowRank
@@ -201,6 +226,20 @@ LOADERS = (
         fixed=tuple(name for name in _pickled_model() if not name.endswith(".bin")),
     ),
     Loader(name="edit", files=_edit(), values=_values(_edit()), read=_read_edit, encode=_encode),
+    Loader(
+        name="memories of an edit",
+        files=_memory(),
+        values={"edit.json": json.loads(_memory()["edit.json"])},
+        read=_read_edit,
+        encode=_encode,
+    ),
+    Loader(
+        name="notes of an edit",
+        files={"edit.json": b'{"editor": "rag"}', "notes.json": json.dumps(_NOTES).encode()},
+        values={"edit.json": {"editor": "rag"}, "notes.json": _NOTES},
+        read=_read_notes,
+        encode=_encode,
+    ),
     Loader(name="PEFT adapter", files=_adapter(), values=_values(_adapter()), read=_read_edit, encode=_encode),
     Loader(name="checkpoint", files=_checkpoint(), values={}, read=_read_checkpoint),
     Loader(

@@ -109,3 +109,85 @@ def snippets() -> list[dict[str, Any]]:
         }
         for number in range(4)
     ]
+
+
+def mquake() -> list[dict[str, Any]]:
+    return [
+        {
+            "case_id": number,
+            "requested_rewrite": [
+                {
+                    "prompt": "{} lives in",
+                    "relation_id": "P1",
+                    "target_new": {"str": new, "id": "Q1"},
+                    "target_true": {"str": true, "id": "Q2"},
+                    "subject": name,
+                    "question": f"Where does {name} live?",
+                }
+            ],
+            "questions": [f"Who is the mayor of {name}'s home?", f"Who leads the town of {name}?"],
+            "answer": "Al",
+            "answer_alias": ["Albert"],
+            "new_answer": "Bo",
+            "new_answer_alias": ["Bob"],
+            "new_single_hops": [
+                {
+                    "question": f"Where does {name} live?",
+                    "cloze": f"{name} lives in",
+                    "answer": new,
+                    "answer_alias": [],
+                },
+                {"question": f"Who leads {new}?", "cloze": f"{new} is led by", "answer": "Bo", "answer_alias": ["Bob"]},
+            ],
+            "orig": {
+                "new_triples": [[f"S{number}", "P1", "Q1"], ["Q1", "P2", "Q3"]],
+                "edit_triples": [[f"S{number}", "P1", "Q1"]],
+            },
+        }
+        for number, (name, (new, true)) in enumerate(_HOMES.items())
+    ]
+
+
+def _queries(prompt: str, *answers: str) -> list[dict[str, Any]]:
+    values = [{"value": answer, "aliases": [f"{answer} A.", answer]} for answer in answers]
+    return [{"test_queries": [{"prompt": prompt, "answers": values}], "condition_queries": []}]
+
+
+def ripple_edits() -> list[dict[str, Any]]:
+    return [
+        {
+            "example_type": "popular",
+            "edit": {
+                "prompt": f"The name of the home of {name} is {new}.",
+                "relation": "HOME",
+                "original_fact": {"prompt": f"The name of the home of {name} is {true}."},
+            },
+            "Relation_Specificity": _queries(f"The trade of {name} is", "baker"),
+            "Logical_Generalization": _queries(f"The name of a citizen of {new} is", name, "Al"),
+            "Subject_Aliasing": _queries(f"The name of the home of Dr {name} is", new),
+            "Compositionality_I": _queries(f"The mayor of the home of {name} is", "Bo"),
+            "Compositionality_II": [],
+            "Forgetfulness": _queries(f"The name of the other home of {name} is", "Ulm"),
+        }
+        for name, (new, true) in _HOMES.items()
+    ]
+
+
+def wikibigedit() -> list[dict[str, Any]]:
+    """Records as they are released, and one as files made from them have it."""
+    released = [
+        {
+            "tag": "new",
+            "subject": name,
+            "update": f"Where does {name} live?",
+            "ans": new,
+            "rephrase": f"In which town is {name}?",
+            "personas": f"{name} lives where, mate?",
+            "loc": "Where does Eve live?",
+            "loc_ans": "Pau",
+            "mhop": f"Who is the mayor of {name}'s home?",
+            "mhop_ans": "Bo",
+        }
+        for name, (new, _) in _HOMES.items()
+    ]
+    return [*released, {key: value for key, value in easyedit()[0].items() if key != "case_id"}]

@@ -108,6 +108,9 @@ def test_the_pool_is_the_true_facts_of_the_other_cases_that_are_not_edited(loade
         ({"requested_rewrite": {"prompt": "{} is"}}, "requested_rewrite"),
         ({"questions": []}, None),
         ({"new_answer": "Maria", "questions": "Who?"}, "questions"),
+        ({"orig": {"new_triples": 5}}, "orig.new_triples"),
+        ({"orig": {"edit_triples": [["Q1", "P27"]]}}, "orig.edit_triples"),
+        ({"orig": {"edit_triples": None}}, None),
     ],
 )
 def test_a_malformed_case_is_a_reject_with_its_field(
