@@ -32,7 +32,7 @@ def main(options: argparse.Namespace) -> None:
 
     if wants_shards():
         relaunch("stages.abilities", sys.argv[1:])
-    settings = read_root().abilities
+    settings = read_root("abilities").abilities
     with process_group() as processes:
         measurer, left_out = _measurer(options, settings, processes)
         tokenizer = loading.load_tokenizer(options.model)

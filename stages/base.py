@@ -39,7 +39,7 @@ def _make(options: argparse.Namespace) -> None:
     from lib.tiny import corpus as tiny_text
     from lib.tiny import model as tiny
 
-    root = read_root()
+    root = read_root("seed")
     preset = params.preset("models", root.model, params.Model)
     requests, pool = read(options.requests, Request), read(options.pool, Fact)
     options.model.mkdir(parents=True, exist_ok=True)

@@ -24,7 +24,7 @@ def main(options: argparse.Namespace) -> None:
     from lib.scoring.scorer import Scorer
 
     relaunch("stages.baseline", sys.argv[1:])
-    settings = read_root().score
+    settings = read_root("score").score
     with process_group() as processes:
         scorer = Scorer(
             model=loading.load_model(options.model, device(), processes),

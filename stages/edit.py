@@ -36,7 +36,7 @@ def main(options: argparse.Namespace) -> None:
     from lib.runtime.scratch import forget
 
     relaunch("stages.edit", sys.argv[1:])
-    root = read_root()
+    root = read_root("train", "protocol", "regularize", "weights")
     if root.protocol.kind == "single":
         _write_nothing(options, root)
         return

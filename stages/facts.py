@@ -10,7 +10,7 @@ from lib import datasets
 from lib.core import params
 from lib.core.files import write_json
 from lib.core.records import Fact, Reject, Request, Text
-from lib.core.root import read_root
+from lib.core.root import Params, read_root
 from lib.core.run import file_options, run_stage
 from lib.core.tables import write
 from lib.data import dataset, edits
@@ -19,7 +19,7 @@ from lib.data.sources import Source
 
 def main(options: argparse.Namespace) -> None:
     """Read params.yaml and the dataset's files; write what was read, and the rows that could not be used."""
-    root = read_root()
+    root = read_root(*Params.model_fields)
     _check_editor_preset(root.editor)
     for line in root.score.left_out:
         logging.getLogger(__name__).warning(line)

@@ -19,7 +19,7 @@ from lib.runtime.scratch import code_fingerprint, fingerprint, forget, scratch
 
 def main(options: argparse.Namespace) -> None:
     """Read params.yaml, edits and pool; write the neighbors, and how many facts the overlap filter dropped."""
-    settings = read_root().neighbors
+    settings = read_root("neighbors").neighbors
     if settings.kind == "none":
         write(options.neighbors, UneditedFact, [])
         write_json(options.metrics, {"neighbors": 0, "shortfall": 0})

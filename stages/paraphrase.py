@@ -41,7 +41,7 @@ def main(options: argparse.Namespace) -> None:
     from lib.paraphrases.cleaning import clean
     from lib.paraphrases.evaluation import evaluation_prompts
 
-    root = read_root()
+    root = read_root("para")
     preset = params.preset("models", root.model, params.Model)
     para = params.with_method(root.para, params.with_recipe(root.train, preset.train))
     if not ray_chunks.requested():

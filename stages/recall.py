@@ -29,7 +29,7 @@ def main(options: argparse.Namespace) -> None:
 
     if wants_shards():
         relaunch("stages.recall", sys.argv[1:])
-    root = read_root()
+    root = read_root("recall")
     keep = params.preset("datasets", root.dataset, params.Dataset).known
     requests, pool = read(options.requests, Request), read(options.pool, Fact)
     recall = _known(options, requests, pool, root.recall, everything=keep != "none")

@@ -18,7 +18,7 @@ _logger = logging.getLogger(__name__)
 
 def main(options: argparse.Namespace) -> None:
     """Read params.yaml, the text and the model; write one second moment a layer."""
-    root = read_root()
+    root = read_root("statistics")
     reads = needs(root.editor).second_moments
     write_json(options.statistics / "statistics.json", {"editor": root.editor if reads else None})
     write_json(options.metrics, _gathered(options, root) if reads else {"layers": 0})

@@ -1,8 +1,12 @@
 """All of params.yaml as one record, checked together with the presets that it names and with what excludes what."""
 
+import logging
+
 from pydantic import Field
 
 from lib.core import params
+from lib.core.conditions import Run
+from lib.core.effects import without_effect
 from lib.core.errors import InputError
 from lib.core.params import (
     Abilities,
@@ -24,6 +28,7 @@ from lib.core.params import (
     check,
     did_you_mean,
 )
+from lib.core.run import is_first
 
 
 class Params(Section):
@@ -48,16 +53,24 @@ class Params(Section):
     abilities: Abilities
 
 
-def read_root() -> Params:
+def read_root(*sections: str) -> Params:
     """params.yaml, checked with everything that it names; a stage calls this before it does anything.
 
     facts.limit, neighbors.kind and neighbors.encoder have the values that `auto` stands for.
 
+    Args:
+        sections: keys of params.yaml's top level; what is set in them without effect (lib/core/effects.py) is logged.
+
     Raises InputError where a key, a preset or a combination is wrong, whichever stage would read it.
     """
-    root = check(params.read_params(), Params, params.PARAMS_FILE.name)
-    model = params.preset("models", root.model, Model)
-    return checked_root(root, model, params.preset("datasets", root.dataset, Dataset))
+    values = params.read_params()
+    root = check(values, Params, params.PARAMS_FILE.name)
+    model, dataset = params.preset("models", root.model, Model), params.preset("datasets", root.dataset, Dataset)
+    root = checked_root(root, model, dataset)
+    if is_first():
+        for line in without_effect(values, Run.of(root, model, dataset), sections):
+            logging.getLogger(__name__).warning(line)
+    return root
 
 
 def checked_root(root: Params, model: Model, dataset: Dataset) -> Params:

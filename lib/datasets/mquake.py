@@ -69,6 +69,8 @@ def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> 
 def _case(row: InputRow, first_lines: dict[str, int]) -> ChainCase:
     case_id = row.key("case_id")
     rewrites = row.records("requested_rewrite")
+    if not rewrites:
+        raise RowError("requested_rewrite", f"wanted one edit or more{FOUND}none")
     edits = tuple(
         _edit(rewrite, case_id if len(rewrites) == 1 else f"{case_id}.{number}")
         for number, rewrite in enumerate(rewrites, 1)

@@ -145,10 +145,13 @@ def check_split(model: PreTrainedModel) -> None:
     """Raise InputError unless the model splits in two and output embedding(decoder(x)) are its own logits.
 
     Everything here computes logits only where they are needed, so a model that does more between the two (a scale, a
-    soft cap) would be scored wrongly without a word.
+    soft cap) would be scored wrongly without a word. Logits that are not finite are those of a damaged file.
     """
     ids = torch.arange(1, 5, device=model.device)[None]
     own = model(ids, use_cache=False).logits.float()
+    if not own.isfinite().all():
+        name = model.name_or_path or type(model).__name__
+        raise InputError(f"{name}: wanted weights that give finite logits; found NaN or infinite ones. {REMEDY}")
     try:
         split = model.get_output_embeddings()(model.base_model(ids, use_cache=False).last_hidden_state).float()
     except (AttributeError, TypeError) as error:

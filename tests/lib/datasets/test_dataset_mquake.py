@@ -106,6 +106,7 @@ def test_the_pool_is_the_true_facts_of_the_other_cases_that_are_not_edited(loade
     [
         ({"case_id": 1}, "case_id"),
         ({"requested_rewrite": {"prompt": "{} is"}}, "requested_rewrite"),
+        ({"requested_rewrite": []}, "requested_rewrite"),
         ({"questions": []}, None),
         ({"new_answer": "Maria", "questions": "Who?"}, "questions"),
         ({"orig": {"new_triples": 5}}, "orig.new_triples"),

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,12 +12,14 @@ from typing import Any
 import pytest
 import torch
 
+from lib.core.errors import InputError
 from lib.core.params import Model, Wheels, preset, presets
 from lib.models import fetching, gguf, pickled
 from lib.models.fetching import write_manifest
 from lib.models.loading import load_model, load_tokenizer
 from lib.models.manifest import HUB_FILES, weights_folder
 from tests.helpers.ggufs import BOS, write_gguf
+from tests.helpers.models import byte_tokenizer, tiny_model
 from tests.helpers.wheels import pinned, use_cache, use_index, write_wheel
 from tests.lib.models.test_pickled import saved
 
@@ -105,6 +108,20 @@ def test_a_folder_with_bin_files_alone_is_converted_and_follows_its_content(
     assert json.loads((base / "manifest.json").read_text())["conversion"] != first
     monkeypatch.setattr(pickled, "convert", never)
     write_manifest(base, of("folder", name=str(tmp_path / "old")))
+
+
+def test_a_folder_whose_weights_give_no_finite_logits_is_refused_by_its_name(tmp_path: Path, base: Path) -> None:
+    """The fault: bytes left out of a file of weights were refused as a model that caps its logits, without its name."""
+    model = tiny_model("llama")
+    with torch.no_grad():
+        model.get_output_embeddings().weight.fill_(torch.nan)
+    model.save_pretrained(tmp_path / "mine")
+    byte_tokenizer().save_pretrained(tmp_path / "mine")
+    write_manifest(base, of("folder", name=str(tmp_path / "mine")))
+    with pytest.raises(
+        InputError, match=rf"{re.escape(str(tmp_path / 'mine'))}: wanted weights that give finite logits"
+    ):
+        load_model(base, CPU)
 
 
 def test_of_a_hub_model_bin_files_are_asked_for_only_where_there_are_no_safetensors(
