@@ -37,6 +37,8 @@ SETTINGS = "settings"
 """The loader of params.yaml with its presets, which is a part of its own."""
 SECONDS = 10
 """What reading one small file may take."""
+_START = 600
+"""What importing everything may take on a busy machine."""
 _GIB = 12
 """Of memory."""
 _NOBODY = 65_534
@@ -248,11 +250,11 @@ class _Watch:
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
-        self.next()
+        self.next(_START + SECONDS)
 
-    def next(self) -> None:
-        """A line is waited for."""
-        self._timer = Timer(6 * SECONDS, self._process.kill)
+    def next(self, seconds: int = 6 * SECONDS) -> None:
+        """A line is waited for, for so long."""
+        self._timer = Timer(seconds, self._process.kill)
         self._timer.start()
 
     def end(self) -> None:
