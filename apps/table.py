@@ -4,12 +4,14 @@ Every row starts from the committed params.yaml and presets, whatever an earlier
 run once for each seed, as far as the table needs: up to stage `evaluate`, or to the file's own `stage`. A run whose
 name is already an experiment of the commit at HEAD is not run again; the name carries a hash of all values that the row
 runs with. Beside ours stand the published numbers of the same row. `--dry-run` runs nothing: it prints the rows with
-what they need; `--scale small` runs them as far as a CPU takes them.
+what they need; `--scale small` runs them as far as a CPU takes them. `--csv docs/leaderboard.csv` adds the rows to the
+leaderboard, and renews its page and its tables.
 """
 
 import argparse
 import json
 import logging
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -20,9 +22,10 @@ from typing import Any, get_args
 
 import polars as pl
 
+from apps.leaderboard import renew
 from lib.core.params import ROOT
 from lib.core.run import run
-from lib.experiments import dry_run, weight_rows
+from lib.experiments import board, dry_run, weight_rows
 from lib.experiments.files import Experiments, Scale, read_experiments
 from lib.experiments.overrides import PARAMS
 from lib.experiments.repository import committed, experiments
@@ -30,10 +33,12 @@ from lib.experiments.runs import fetched
 from lib.experiments.workspace import PlannedRun, Workspace
 from lib.metrics import published
 from lib.metrics.headline import Column
+from lib.report import leaderboard
 from lib.report.headline import cells, table_columns, table_title, verdicts
 
 EVALUATE = "metrics/evaluate.json"
 DETAILS = "results/evaluate.json"
+USAGE = "metrics/usage/edit.json"
 WEIGHTS, SINGLE_WEIGHTS = "results/train/weights.csv", "results/single_weights.csv"
 TEXT_COLUMNS = tuple(
     Column(name=name, title=name, unit="percent", kind="generation", measure=name, has_before=True)
@@ -44,6 +49,8 @@ _DVC = [sys.executable, "-m", "dvc"]
 _SHORT = 7
 """Digits of a commit in a message."""
 _logger = logging.getLogger(__name__)
+Results = Mapping[str, dict[str, Any] | None]
+"""By the names of runs the values of their metrics/evaluate.json; None: it failed."""
 
 
 def main() -> None:
@@ -69,6 +76,8 @@ def main() -> None:
         print(weight_rows.table(_weights(workspace, plans), published.named(table.published or "weights")))
     else:
         print(rendered(measured, _published(workspace, table, settings, options.scale)))
+    if options.csv is not None:
+        _add(workspace, options, {row: dict(zip(seeds, runs, strict=True)) for row, runs in plans.items()}, results)
     if differences:
         print(f"\n{differences}")
     if failed := [name for name, metrics in results.items() if metrics is None]:
@@ -176,6 +185,40 @@ def _texts(workspace: Workspace, planned: PlannedRun) -> dict[str, float]:
     return values | {f"{name}_ci95": summary["ci95"] for name, summary in summaries.items() if summary}
 
 
+def _add(
+    workspace: Workspace, options: argparse.Namespace, plans: Mapping[str, Mapping[int, PlannedRun]], results: Results
+) -> None:
+    """Write the rows that ran into the leaderboard, over those of the same name, and renew its page and tables."""
+    entries = []
+    for row, by_seed in plans.items():
+        runs = {seed: metrics for seed, planned in by_seed.items() if (metrics := results[planned.name])}
+        usages = [usage for seed in runs if (usage := _usage(workspace, by_seed[seed].name))]
+        values = next(iter(by_seed.values())).values
+        changed = ", changed" if workspace.uncommitted_code(values) else ""
+        if runs:
+            commit, command = workspace.commit[:_SHORT] + changed, _command(options, row)
+            entries.append(board.entry(row, values[PARAMS], runs, usages, commit=commit, command=command))
+    renew(options.csv, leaderboard.merged(leaderboard.read(options.csv), entries))
+
+
+def _usage(workspace: Workspace, name: str) -> dict[str, float]:
+    """Seconds and memory of this run's stage edit; nothing where it left none."""
+    try:
+        content = _output(workspace, name, USAGE)
+    except FileNotFoundError:
+        return {}
+    return {} if content is None else dict(json.loads(content))
+
+
+def _command(options: argparse.Namespace, row: str) -> str:
+    """What runs this row of the table again."""
+    words = ["python", "-m", "apps.table", str(options.table), "--rows", row]
+    words += ["--seeds", *map(str, options.seeds)] if options.seeds else []
+    words += ["--scale", options.scale] if options.scale != "paper" else []
+    words += ["--model-folder", options.model_folder[0], "FOLDER"] if options.model_folder else []
+    return shlex.join([*words, *(word for change in options.set_param for word in ("-S", change))])
+
+
 def _settings(changes: Sequence[str]) -> list[str]:
     return [part for change in changes for part in ("-S", change)]
 
@@ -224,6 +267,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("table", type=Path, help="a file of experiments/")
     parser.add_argument("--seeds", type=int, nargs="+", help="instead of the table's own")
     parser.add_argument("--rows", nargs="+", default=[], help="only these rows")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="also write the rows there, and the page beside it")
     parser.add_argument("--queue", action="store_true", help="only queue what is missing, for `dvc queue start`")
     parser.add_argument("--dry-run", action="store_true", help="run nothing: print what the rows would do and need")
     parser.add_argument("--scale", choices=get_args(Scale), default="paper", help="small: what a CPU takes in hours")

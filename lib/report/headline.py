@@ -82,10 +82,16 @@ def _line(name: str, before: str, after: str, count: str) -> str:
     return f"{name:<{_NAME_WIDTH}}{cells}".rstrip()
 
 
-def _cell(runs: Sequence[Metrics], head: Column) -> str:
+def over_seeds(runs: Sequence[Metrics], head: Column) -> tuple[float, float | None] | None:
+    """The mean of a column over the runs of one row with its spread, as `cells` has them; None where a run lacks it."""
     numbers = [{**metrics, **portability.figures(metrics)} for metrics in runs]
     values = [value for of_run in numbers if (value := of_run.get(head.name)) is not None]
-    if len(values) < len(runs):
-        return ABSENT
+    if not runs or len(values) < len(runs):
+        return None
     spread = statistics.stdev(values) if len(values) > 1 else numbers[0].get(f"{head.name}_ci95")
-    return column(statistics.mean(values), spread, head.unit)
+    return statistics.mean(values), spread
+
+
+def _cell(runs: Sequence[Metrics], head: Column) -> str:
+    figure = over_seeds(runs, head)
+    return ABSENT if figure is None else column(*figure, head.unit)

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,16 @@ from lib.metrics.headline import compared
 from lib.report.edited import probability
 from lib.report.labels import in_words, named
 from lib.report.literal import bare, isolated
-from lib.report.wording import cell, column, duration, figure, flat, odds, p_value, short, signed, unbroken
+from lib.report.wording import cell, column, duration, figure, flat, number, odds, p_value, short, signed, unbroken
 
 TEMPLATES = Path(__file__).parent / "templates"
-_SCRIPT = "page.js"
+_SCRIPTS = ("page.js",)
 
 
-def render(template: str, **values: Any) -> str:
+def render(template: str, scripts: Sequence[str] = _SCRIPTS, **values: Any) -> str:
     """The page that the template of this file name makes of `values`. Raises jinja2.UndefinedError where one lacks.
 
-    The browser is told to run no script but the page's own, and to load nothing.
+    The browser is told to run no script but the page's own, those of these file names, and to load nothing.
     """
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -40,13 +41,14 @@ def render(template: str, **values: Any) -> str:
         flat=flat,
         in_words=in_words,
         named=named,
+        number=number,
         p_value=p_value,
         probability=lambda nll: odds(probability(nll)),
         short=short,
         signed=signed,
         unbroken=unbroken,
     )
-    script = (TEMPLATES / _SCRIPT).read_text(encoding="utf-8")
+    script = "\n".join((TEMPLATES / name).read_text(encoding="utf-8") for name in scripts)
     return environment.get_template(template).render(script=script, policy=_policy(script), **values)
 
 

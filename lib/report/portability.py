@@ -48,8 +48,7 @@ def columns(runs: Sequence[Mapping[str, Any]]) -> tuple[Column, ...]:
     Of each kind that a run was asked the free text, then the teacher-forced share; none that no run has.
     """
     measured = {name for numbers in map(figures, runs) for name, value in numbers.items() if value is not None}
-    heads = [head for section, kinds in SECTIONS.items() for kind in kinds for head in _heads(section, kind)]
-    return tuple(head for head in heads if head.name in measured)
+    return tuple(head for head in ALL_COLUMNS if head.name in measured)
 
 
 def figures(numbers: Mapping[str, Any]) -> dict[str, float | None]:
@@ -71,3 +70,7 @@ def _heads(section: str, kind: ImpliedKind) -> tuple[Column, Column]:
         for key, title in ((name, name), (f"{name}.teacher_forced", f"{name}, teacher-forced"))
     )
     return free, forced
+
+
+ALL_COLUMNS = tuple(head for section, kinds in SECTIONS.items() for kind in kinds for head in _heads(section, kind))
+"""Of every kind the free text, then the teacher-forced share."""

@@ -9,6 +9,7 @@ import pytest
 
 from apps import table
 from lib.metrics import published
+from lib.report import leaderboard
 from tests.helpers import pages
 from tests.helpers.repositories import EVALUATE, PARAMS, PYTHON_FIRST, commit, dvc, experiments, git, small_repository
 
@@ -81,6 +82,24 @@ def test_every_row_and_seed_is_run_once_and_read_the_next_time(
     monkeypatch.setattr(table, "_DVC", ["false"])
     ask(monkeypatch, clone, *arguments)
     assert capfd.readouterr().out == printed
+
+
+@pytest.mark.slow
+def test_rows_go_into_the_leaderboard_with_their_commit_and_the_command_that_runs_them_again(
+    clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board = clone / "board.csv"
+    arguments = ("--csv", str(board), "-S", "neighbors.kind=similar")
+    ask(monkeypatch, clone, "  a: [para.n=3]\n", *arguments)
+    assert [entry.row for entry in leaderboard.read(board)] == ["a"]
+    ask(monkeypatch, clone, "  a: [para.n=3]\n  b: []\n", *arguments)
+    entries = leaderboard.read(board)
+    assert [entry.row for entry in entries] == ["a", "b"]
+    assert (entries[0].group, entries[0].seeds, entries[0].seconds) == (("tiny", "world", "mass", 12), (0,), None)
+    assert entries[0].figures["exact_match"] == leaderboard.BoardFigure(value=3.0, spread=0.5)
+    assert entries[0].commit == git(clone, "rev-parse", "HEAD")[:7]
+    assert entries[0].command.endswith("table.yaml --rows a -S neighbors.kind=similar")
+    assert board.with_suffix(".html").read_text() == leaderboard.page(entries)
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from dvc.repo import Repo
 PARAMS = """\
 # what the committed file says
 dataset: world
+model: tiny
 editor: plain
 neighbors: {kind: random}
 para: {n: 10}     # so many

@@ -7,9 +7,11 @@ import pytest
 
 from lib.core.records import Reject
 from lib.metrics.comparison import Comparison
+from lib.report import leaderboard
 from lib.report.page import page
 from lib.report.pages import render
 from tests.helpers import browser
+from tests.helpers.imports import ROOT
 from tests.helpers.pages import COMPARED, example, results, training
 
 pytestmark = [
@@ -20,6 +22,7 @@ EXAMPLES = (
     *(example(prompt=f"Town {number} is in", target_new="Rome") for number in range(9)),
     *(example(prompt=f"River {number} ends in", took=False, why_not="repeats itself") for number in range(3)),
 )
+BOARD = ROOT / "docs/leaderboard.csv"
 RUNS = Comparison(a="first", b="second", n=4, rows=[COMPARED], other_prompts={"locality": 2})
 
 
@@ -31,6 +34,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     content = {
         "report": page(results(examples=EXAMPLES, training=training(9), rejects=rejects)),
         "comparison": render("comparison.html.j2", runs=RUNS),
+        "leaderboard": leaderboard.page(leaderboard.read(BOARD)),
     }
     for name, text in content.items():
         (folder / f"{name}.html").write_text(text, encoding="utf-8")
@@ -39,13 +43,13 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [browser.DESKTOP, browser.PHONE])
-@pytest.mark.parametrize("name", ["report", "comparison"])
+@pytest.mark.parametrize("name", ["report", "comparison", "leaderboard"])
 def test_nothing_keeps_people_out(pages: dict[str, Path], name: str, width: int, scheme: str) -> None:
     with browser.opened(pages[name], width, scheme) as shown_page:
         assert browser.violations(shown_page) == []
 
 
-@pytest.mark.parametrize("name", ["report", "comparison"])
+@pytest.mark.parametrize("name", ["report", "comparison", "leaderboard"])
 def test_a_phone_scrolls_tables_and_never_the_page(pages: dict[str, Path], name: str) -> None:
     with browser.opened(pages[name], browser.PHONE) as shown_page:
         assert shown_page.evaluate("document.documentElement.scrollWidth") == browser.PHONE
@@ -97,3 +101,36 @@ def test_without_scripts_every_edit_is_there_and_no_search_is_offered(pages: dic
         assert shown_page.locator("#all-edits > li:visible").count() == 12
         assert shown_page.get_by_label("Search").count() == 1
         assert not shown_page.get_by_label("Search").is_visible()
+
+
+def column(shown_page: Any, title: str) -> list[str]:
+    """The texts of the leaderboard's column of this title, from the top."""
+    titles = shown_page.locator("thead th").all_inner_texts()
+    (index,) = (
+        number for number, text in enumerate(titles) if text.strip(" \N{UPWARDS ARROW}\N{DOWNWARDS ARROW}") == title
+    )
+    return [str(text) for text in shown_page.locator(f"tbody tr > :nth-child({index + 1})").all_inner_texts()]
+
+
+def test_headings_of_the_leaderboard_sort_it_by_click_and_by_key_and_what_is_absent_stays_at_the_end(
+    pages: dict[str, Path],
+) -> None:
+    with browser.opened(pages["leaderboard"]) as shown_page:
+        heading = shown_page.get_by_role("button", name="KL (nats)")
+        for order in ("ascending", "descending"):
+            heading.click()
+            assert shown_page.locator("th[aria-sort]").get_attribute("aria-sort") == order
+            assert column(shown_page, "KL (nats)")[0].startswith("0.141")
+        assert shown_page.get_by_role("status").inner_text() == "Sorted by KL (nats), descending."
+        shown_page.get_by_role("button", name="unchanged").focus()
+        shown_page.keyboard.press("Enter")
+        values = [float(text.split()[0]) for text in column(shown_page, "unchanged")]
+        assert values == sorted(values, reverse=True)
+        shown_page.keyboard.press("Space")
+        assert column(shown_page, "unchanged")[0].startswith("26.2")
+
+
+def test_without_scripts_the_leaderboard_is_complete(pages: dict[str, Path]) -> None:
+    with browser.opened(pages["leaderboard"], scripts=False) as shown_page:
+        assert shown_page.locator("tbody tr").count() == len(leaderboard.read(BOARD))
+        assert shown_page.get_by_role("button").count() == 0

@@ -1,0 +1,54 @@
+"""The leaderboard's line of a row of a table that was run."""
+
+from collections.abc import Mapping, Sequence
+from statistics import mean
+from typing import Any
+
+from lib.report.headline import over_seeds, verdicts
+from lib.report.leaderboard import FIGURES, BoardFigure, Entry
+
+_MIB_PER_GIB = 1024
+
+
+def entry(
+    row: str,
+    values: Mapping[str, Any],
+    runs: Mapping[int, Mapping[str, Any]],
+    usages: Sequence[Mapping[str, float]],
+    *,
+    commit: str,
+    command: str,
+) -> Entry:
+    """The line of one row.
+
+    Args:
+        row: its name in the table.
+        values: of params.yaml.
+        runs: by seed the values of metrics/evaluate.json, at least of one.
+        usages: of each run of which they are there, the seconds and peak memory of stage edit.
+        commit: of the code that measured it.
+        command: what runs it again.
+    """
+    metrics = [*runs.values()]
+    figures = {head.name: BoardFigure(value=figure[0], spread=figure[1])
+               for head in FIGURES if (figure := over_seeds(metrics, head)) is not None}  # fmt: skip
+    return Entry(
+        model=values["model"],
+        dataset=values["dataset"],
+        protocol=_protocol(values["protocol"]),
+        n=metrics[0]["n"],
+        row=row,
+        editor=values["editor"],
+        seeds=tuple(runs),
+        verdict=verdicts(metrics),
+        figures=figures,
+        seconds=mean(usage["seconds"] for usage in usages) if usages else None,
+        memory_gib=max(usage["peak_memory_mib"] for usage in usages) / _MIB_PER_GIB if usages else None,
+        commit=commit,
+        command=command,
+    )
+
+
+def _protocol(values: Mapping[str, Any]) -> str:
+    kind = str(values["kind"])
+    return f"{kind}, batches of {values['batch_size']}" if kind == "sequential" else kind

@@ -1,0 +1,167 @@
+"""The leaderboard: CSV, Markdown tables and page have the same numbers; those of docs/ are what the CSV gives."""
+
+import csv
+import io
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from apps.leaderboard import renew
+from lib.report import leaderboard
+from lib.report.leaderboard import BEGIN, END, BoardFigure, Entry
+from tests.helpers.imports import ROOT
+
+DASH = "\N{EN DASH}"
+BOARD = ROOT / "docs/leaderboard.csv"
+ENTRY = Entry(
+    model="tiny", dataset="world", protocol="mass", n=4, row="MEMIT", editor="memit", seeds=(0,), verdict="safe",
+    figures={"exact_match": BoardFigure(value=75.0, spread=2.5), "kl": BoardFigure(value=0.125, spread=0.05)},
+    seconds=8.0, memory_gib=None, commit="0123abc", command="python -m apps.table a.yaml --rows MEMIT", note="untuned",
+)  # fmt: skip
+BETTER = replace(
+    ENTRY, row='a, "b" | <c>', seeds=(0, 1), seconds=None, memory_gib=1.5,
+    figures={"exact_match_paraphrases": BoardFigure(value=50.0, spread=None),
+             "portability.alias": BoardFigure(value=20.0, spread=1.0)},
+)  # fmt: skip
+
+
+class _Cells(HTMLParser):
+    """The texts of a page's table, row by row."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[list[str]] = []
+        self._is_open = False
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        if tag == "tr":
+            self.rows.append([])
+        elif tag in ("td", "th"):
+            self.rows[-1].append("")
+            self._is_open = True
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("td", "th"):
+            self._is_open = False
+
+    def handle_data(self, data: str) -> None:
+        if self._is_open:
+            self.rows[-1][-1] += data.strip()
+
+
+def page_rows(text: str) -> list[dict[str, str]]:
+    """The lines of the page's table by the titles of its columns."""
+    parser = _Cells()
+    parser.feed(text)
+    head, *rows = parser.rows
+    return [dict(zip(head, row, strict=True)) for row in rows]
+
+
+def markdown_rows(text: str) -> list[dict[str, str]]:
+    """The lines of all tables of a Markdown text by the titles of their columns."""
+    rows: list[dict[str, str]] = []
+    for block in re.findall(r"(?:^\|.*\n?)+", text, re.MULTILINE):
+        head, _, *lines = ([cell.strip() for cell in line.strip("|").split(" | ")] for line in block.splitlines())
+        rows += [dict(zip(head, line, strict=True)) for line in lines]
+    return rows
+
+
+def test_the_committed_page_and_tables_are_what_the_committed_csv_gives() -> None:
+    entries, markdown = leaderboard.read(BOARD), BOARD.with_suffix(".md").read_text(encoding="utf-8")
+    remedy = "renew them: python -m apps.leaderboard"
+    assert leaderboard.written(entries) == BOARD.read_text(encoding="utf-8"), remedy
+    assert leaderboard.with_tables(markdown, entries, "") == markdown, remedy
+    assert leaderboard.page(entries) == BOARD.with_suffix(".html").read_text(encoding="utf-8"), remedy
+
+
+def test_csv_tables_and_page_of_docs_have_the_same_numbers() -> None:
+    lines = {line["row"]: line for line in csv.DictReader(io.StringIO(BOARD.read_text(encoding="utf-8")))}
+    tables = {row["row"]: row for row in markdown_rows(BOARD.with_suffix(".md").read_text(encoding="utf-8"))}
+    page = {row["row"]: row for row in page_rows(BOARD.with_suffix(".html").read_text(encoding="utf-8"))}
+    assert len(lines) >= 13
+    assert [*tables] == [*page]
+    assert {*tables} == {*lines}
+    for name, line in lines.items():
+        value, spread = float(line["exact_match_paraphrases"]), float(line["exact_match_paraphrases_ci95"])
+        assert tables[name]["exact match, paraphrases"] == page[name]["exact match, paraphrases"] == (
+            f"{value:.1f} ± {spread:.1f}"
+        )  # fmt: skip
+        assert (
+            float(tables[name]["stage edit, s"]) == float(page[name]["stage edit, seconds"]) == float(line["seconds"])
+        )
+        assert (tables[name]["KL (nats)"] == "") == (page[name]["KL (nats)"] == DASH) == (line["kl"] == "")
+
+
+def test_every_line_says_what_runs_it_again_and_of_which_commit_it_is() -> None:
+    for entry in leaderboard.read(BOARD):
+        assert entry.command.startswith(("python -m apps.table experiments/", "dvc repro"))
+        assert re.fullmatch(r"[0-9a-f]{7}(, changed)?", entry.commit)
+
+
+def test_what_is_written_is_read_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "board.csv"
+    assert leaderboard.read(path) == []
+    path.write_text(leaderboard.written([ENTRY, BETTER]), encoding="utf-8")
+    assert leaderboard.read(path) == [ENTRY, BETTER]
+    assert "seconds_per_edit" in path.read_text()
+    assert "repetition" not in path.read_text()
+
+
+def test_a_row_that_is_run_again_stands_where_it_stood() -> None:
+    newer = replace(ENTRY, verdict="harmed")
+    assert leaderboard.merged([ENTRY, BETTER], [newer]) == [newer, BETTER]
+    assert leaderboard.merged([ENTRY], [replace(ENTRY, n=5)]) == [ENTRY, replace(ENTRY, n=5)]
+
+
+def test_a_table_has_a_group_a_name_its_own_columns_and_the_best_line_first() -> None:
+    first, second = leaderboard.tables([ENTRY, BETTER, replace(ENTRY, dataset="zsre")]).split("\n\n**")
+    assert second.startswith("tiny, zsre, mass, 4 edits**")
+    better, memit = markdown_rows(first.replace(r"\|", "/"))
+    assert (better["seeds"], memit["row"]) == ("0 1", "MEMIT")
+    assert (memit["exact match"], memit["s an edit"], memit["portability.alias"]) == ("75.0 ± 2.5", "2", "")
+    assert (better["exact match, paraphrases"], better["portability.alias"]) == ("50.0", "20.0 ± 1.0")
+    assert "portability" not in second
+
+
+def test_the_page_escapes_names_and_marks_what_was_not_measured() -> None:
+    text = leaderboard.page([ENTRY, BETTER])
+    assert "<c>" not in text
+    better, memit = page_rows(text)
+    assert (better["row"], better["memory, GiB"], memit["memory, GiB"]) == ('a, "b" | <c>', "1.5", DASH)
+    assert '<th scope="col" class="number" data-first="ascending">KL (nats)</th>' in text
+    assert 'data-first="descending">exact match</th>' in text
+
+
+def test_a_file_is_renewed_with_its_page_and_the_tables_of_its_text(tmp_path: Path) -> None:
+    path = tmp_path / "board.csv"
+    (tmp_path / "board.md").write_text(f"# Before\n{BEGIN}\nold\n{END}\nafter\n")
+    renew(path, [ENTRY])
+    text = (tmp_path / "board.md").read_text()
+    assert text.startswith("# Before\n")
+    assert text.endswith(f"{END}\nafter\n")
+    assert "old" not in text
+    assert markdown_rows(text)[0]["row"] == page_rows((tmp_path / "board.html").read_text())[0]["row"] == "MEMIT"
+    (tmp_path / "board.md").write_text("no marks")
+    with pytest.raises(ValueError, match=r"board\.md: wanted the lines"):
+        renew(path, [ENTRY])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("75.0", "much", r"board\.csv:2: wanted a number or nothing in exact_match; found 'much'"),
+        (",4,MEMIT", ",four,MEMIT", r"board\.csv:2: wanted whole numbers in n and seeds; found 'four'"),
+        (",verdict", ",word", r"board\.csv: wanted the columns model.*found 'verdict' missing"),
+        ("tiny,", "", r"board\.csv:2: wanted as many cells"),
+    ],
+)
+def test_a_damaged_csv_is_refused_by_file_line_and_column(
+    tmp_path: Path, before: str, after: str, message: str
+) -> None:
+    path = tmp_path / "board.csv"
+    path.write_text(leaderboard.written([ENTRY]).replace(before, after, 1))
+    with pytest.raises(ValueError, match=message):
+        leaderboard.read(path)
