@@ -141,16 +141,23 @@ def plain_line(stage: StageState, state: PipelineState, clock: float) -> str:
     if not stage.work and stage.seconds(clock) < 1:
         ahead = state.left(clock)
         return f"{stage.name}: begins, about {estimate}" + ("" if ahead is None else f"; {in_words(ahead)} of all left")
-    work = f", {_work(stage)}" if stage.work else ""
+    work = f", {_work(stage, clock)}" if stage.work else ""
     late = f", longer than the {estimate} that were estimated" if stage.is_late(clock) else ""
     left = stage.left(clock)
     return f"{stage.name}: {took}{work}{late}" + ("" if left is None else f"; about {in_words(left)} left")
 
 
-def _work(stage: StageState) -> str:
-    """What a stage is at, and how far: `editing 25%`."""
+def _work(stage: StageState, clock: float) -> str:
+    """What a stage is at, how far, and how long that takes yet: `editing 25% (30 s)`."""
     name = stage.work.partition(": ")[2] or stage.work
-    return name if stage.share is None else f"{name} {stage.share:.0%}"
+    left = stage.work_left(clock)
+    return " ".join(
+        [
+            name,
+            *([] if stage.share is None else [f"{stage.share:.0%}"]),
+            *([] if left is None else [f"({in_words(left)})"]),
+        ]
+    )
 
 
 def table(state: PipelineState, clock: float) -> Table:
@@ -160,7 +167,7 @@ def table(state: PipelineState, clock: float) -> Table:
     for name in ("", "stage", "at", "took", "left"):
         rows.add_column(name, justify="right" if name in ("took", "left") else "left", no_wrap=name != "at")
     for stage in state.stages.values():
-        work = {"running": _work(stage), "unchanged": "from an earlier run"}
+        work = {"running": _work(stage, clock), "unchanged": "from an earlier run"}
         took = in_words(stage.seconds(clock)) if stage.started is not None else ""
         ahead = in_words(stage.left(clock)) if stage.state in ("waiting", "running") else ""
         style = "bold" if stage.state == "running" else "dim" if stage.state == "waiting" else None

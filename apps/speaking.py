@@ -101,6 +101,8 @@ class Asked:
     """The folder with the model's manifest."""
     edit: Path | None
     """The edit's folder; None: the model alone."""
+    model: str | None = None
+    """As a person named it, where it is asked alone."""
     preset: str = "folder"
     """Of configs/models/: how a model of this kind is trained."""
     fact: str | None = None
@@ -109,7 +111,9 @@ class Asked:
     @property
     def name(self) -> str:
         """In words."""
-        return f"the edit in {self.edit}" if self.edit else f"the model in {self.base}"
+        if self.edit is not None:
+            return f"the edit in {self.edit}"
+        return f"the model in {self.base}" if self.model is None else f"the model {self.model}"
 
 
 def opened(model: str | None, edit: Path | None, fact: str | None = None) -> Speaker:
@@ -134,7 +138,7 @@ def asked(model: str | None, edit: Path | None, fact: str | None = None) -> Aske
         return Asked(base=base, edit=bundle.folder, preset=str(info.params["model"]), fact=fact)
     if edit is None and model is not None:
         named = named_model(model)
-        return Asked(base=base_of(named), edit=None, preset=named.name, fact=fact)
+        return Asked(base=base_of(named), edit=None, model=model, preset=named.name, fact=fact)
     folder, base = edit or ROOT / "models" / "edit", Path(model) if model else ROOT / "models" / "base"
     is_edit = any((folder / name).is_file() for name in (INFO, CONFIG))
     if not (base / MANIFEST).is_file() or (edit is not None and not is_edit):
@@ -168,7 +172,7 @@ def _chosen_fact(subject: Asked, edit: Edit | None) -> str:
         if subject.fact is not None:
             raise InputError(f"--fact {subject.fact}: {subject.name} is no edit in context; leave --fact out")
         return ""
-    if subject.fact not in edit.contexts:
+    if subject.fact is None or subject.fact not in edit.contexts:
         names, word = list(edit.contexts), "none" if subject.fact is None else repr(subject.fact)
         raise InputError(
             f"{subject.name} is an edit in context: its texts go before the prompts of one fact each. Wanted --fact ID "

@@ -21,13 +21,13 @@ from lib.experiments.sizing import Device, Shape, Work, edit_need, shape_of_mode
 from lib.models.manifest import weights_folder
 
 _MEASURED = {
-    "knowledge": (358.0, 0.0), "recall": (5.0, 0.2), "paraphrase": (6.0, 0.4), "edit": (794.0, 0.0),
-    "baseline": (45.0, 2.0), "score": (50.0, 2.2), "abilities": (228.0, 0.0), "base": (14.0, 0.0),
-    "facts": (15.0, 0.0), "report": (18.0, 0.0), "statistics": (0.1, 0.0), "hypernet": (0.1, 0.0),
-    "encoder": (0.1, 0.0), "neighbors": (1.0, 0.0), "frequencies": (1.0, 0.0), "evaluate": (1.4, 0.0),
+    "knowledge": (47.0, 0.0), "recall": (8.0, 0.2), "paraphrase": (6.0, 0.4), "edit": (340.0, 0.0),
+    "baseline": (16.0, 1.5), "score": (18.0, 1.7), "abilities": (117.0, 0.0), "base": (8.0, 0.0),
+    "facts": (5.0, 0.0), "report": (4.0, 0.0), "statistics": (0.1, 0.0), "hypernet": (0.1, 0.0),
+    "encoder": (3.0, 0.0), "neighbors": (5.0, 0.0), "frequencies": (1.0, 0.0), "evaluate": (2.0, 0.0),
 }  # fmt: skip
-"""Seconds of every stage and seconds a fact, of SmolLM2-135M on two cores of a server, with 4,450 statements of the
-pool asked for (docs/benchmarks.md)."""
+"""Seconds of every stage and seconds a fact, of SmolLM2-135M on two quiet cores of a server, with 4,450 statements of
+the pool asked for (docs/benchmarks.md, `make run`)."""
 _WITH_MODEL = ("knowledge", "recall", "paraphrase", "edit", "baseline", "score", "abilities")
 _MEASURED_FACTS = 30
 """Up to so many facts training takes the same number of steps."""

@@ -28,6 +28,9 @@ class StageState:
     """What it is at, in its own words."""
     share: float | None = None
     """Of that work, 0 to 1."""
+    work_started: float = 0.0
+    """When the work before it was last heard of, or the stage began."""
+    last_count: float | None = None
 
     def seconds(self, clock: float) -> float:
         """How long it has run."""
@@ -40,15 +43,22 @@ class StageState:
         return self.estimate is not None and self.seconds(clock) > self.estimate
 
     def left(self, clock: float) -> float | None:
-        """Seconds that are left of it, about; None: not known."""
+        """Seconds that are left of it, about; None: not known.
+
+        A stage has several pieces of work one after another, and the first says nothing of the last: its own end is
+        taken for the stage's only where there is no estimate, or the estimate has run out.
+        """
         if self.state not in ("waiting", "running"):
             return 0.0
-        estimates = []
-        if self.estimate is not None and not self.is_late(clock):
-            estimates.append(self.estimate - self.seconds(clock))
-        if self.state == "running" and self.share:
-            estimates.append(self.seconds(clock) * (1 - self.share) / self.share)
-        return min(estimates, default=None)
+        if self.estimate is None or self.is_late(clock):
+            return self.work_left(clock)
+        return self.estimate - self.seconds(clock)
+
+    def work_left(self, clock: float) -> float | None:
+        """Seconds that are left of the work that it is at, about; None: not known, or the work is done."""
+        if self.state != "running" or not self.share or self.share >= 1:
+            return None
+        return (clock - self.work_started) * (1 - self.share) / self.share
 
 
 @dataclass
@@ -79,7 +89,10 @@ class PipelineState:
             self.errors += [] if _DVC.match(line) else [line]
             return []
         if (running := self.running()) and (match := _COUNT.fullmatch(line)):
-            running.work = match["work"]
+            if running.work != match["work"]:
+                earlier = running.last_count if running.last_count is not None else running.started
+                running.work, running.work_started = match["work"], clock if earlier is None else earlier
+            running.last_count = clock
             running.share = _number(match["done"]) / max(1, _number(match["total"]))
             return [running]
         self.messages += [] if _DVC.match(line) else [line]

@@ -62,10 +62,10 @@ def test_lines_and_table_say_what_runs_how_far_it_is_and_what_is_left() -> None:
     state.read("Running stage 'edit':", 10.0)
     state.read("edit: editing: 30 of 120", 20.0)
     edit = state.stages["edit"]
-    assert plain_line(edit, state, 20.0) == "edit: 10 s, editing 25%; about 30 s left"
+    assert plain_line(edit, state, 20.0) == "edit: 10 s, editing 25% (30 s); about 30 s left"
     assert (
         plain_line(edit, state, 70.0)
-        == "edit: 60 s, editing 25%, longer than the 40 s that were estimated; about 3 min left"
+        == "edit: 60 s, editing 25% (3 min), longer than the 40 s that were estimated; about 3 min left"
     )
     console = log_console()
     console.print(table(state, 20.0))

@@ -67,6 +67,7 @@ def test_a_model_alone_is_asked_before_any_edit(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     alone = opened(str(bundle.base), None)
     assert alone.edit is None
+    assert alone.name == f"the model {bundle.base}"
     ((text, after),) = alone.before_and_after([PROMPT], 5)
     assert text
     assert after is None

@@ -20,7 +20,7 @@ def test_lines_of_dvc_become_states_with_share_and_time_left() -> None:
     assert state.stages["base"].seconds(99.0) == 5.0
     edit = state.stages["edit"]
     assert (edit.work, edit.share) == ("edit: editing", 0.25)
-    assert (edit.left(26.0), state.left(26.0)) == (60.0, 110.0)
+    assert (edit.work_left(26.0), edit.left(26.0), state.left(26.0)) == (60.0, 80.0, 130.0)
     assert state.messages == ["SmolLM2: terms of use"]
     state.finish(True, 90.0)
     assert edit.state == "done"
@@ -60,3 +60,15 @@ def test_a_stage_that_takes_longer_than_estimated_is_judged_by_its_share_alone()
     (changed,) = state.read("edit: editing: 3 of 4", 30.0)
     assert changed is edit
     assert edit.left(30.0) == pytest.approx(10.0)
+
+
+def test_the_end_of_a_first_piece_of_work_is_not_taken_for_the_end_of_the_stage() -> None:
+    state = PipelineState.of(NAMES, {"facts": 1.0, "base": 1.0, "edit": 100.0, "score": 5.0})
+    state.read("Running stage 'edit':", 0.0)
+    edit = state.stages["edit"]
+    state.read("edit: chat answers: 30 of 30", 20.0)
+    assert (edit.work_left(20.0), edit.left(20.0)) == (None, 80.0)
+    state.read("edit: editing: 10 of 40", 30.0)
+    assert (edit.work_left(30.0), edit.left(30.0)) == (30.0, 70.0)
+    state.read("edit: editing: 20 of 40", 120.0)
+    assert (edit.work_left(120.0), edit.left(120.0)) == (100.0, 100.0)
