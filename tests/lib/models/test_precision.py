@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lib.models.precision import computing_in, training_dtype
+from lib.models.precision import computing_in, multiplies_bfloat16, training_dtype
 from tests.helpers.models import tiny_model
 
 
@@ -30,3 +30,20 @@ def test_a_precision_that_is_named_is_taken() -> None:
     assert training_dtype("bfloat16", cpu) is torch.bfloat16
     assert training_dtype("auto", torch.device("cuda")) is None
     assert training_dtype("auto", cpu) in (None, torch.bfloat16)
+
+
+@pytest.mark.parametrize(
+    ("bfloat16", "amx", "expected"), [(False, False, False), (True, False, True), (False, True, True)]
+)
+def test_an_x86_cpu_with_avx512_alone_does_not_train_in_bfloat16(
+    monkeypatch: pytest.MonkeyPatch, bfloat16: bool, amx: bool, expected: bool
+) -> None:
+    monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: bfloat16)
+    monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda: amx)
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    assert multiplies_bfloat16("AMD64") == expected
+    assert training_dtype("auto", torch.device("cpu")) is (torch.bfloat16 if expected else None)
+
+
+def test_another_cpu_is_asked_as_torch_asks_it() -> None:
+    assert multiplies_bfloat16("aarch64") == torch.ops.mkldnn._is_mkldnn_bf16_supported()
