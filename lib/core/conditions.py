@@ -19,7 +19,7 @@ RECIPE = ("lora",)
 """Editors that are trained as section train says."""
 SEEDED = ("ft", "grace", "loc_ft", "lora")
 """Editors that draw with train.seed."""
-MOMENTS = ("alphaedit", "emmet", "memit", "r_rome", "rome")
+MOMENTS = ("alphaedit", "betaedit", "emmet", "memit", "r_rome", "rome")
 """Editors for which stage `statistics` works."""
 WEIGHTLESS = ("grace", "ike", "none", "rag")
 """Editors that change no weight."""

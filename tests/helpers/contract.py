@@ -30,6 +30,7 @@ _TRAINED = {"layers": 2, "hidden": 8, "steps": 24, "batch_size": 4, "lr": 1e-2, 
             "validation": 0.3, "validation_cases": 2, "validation_steps": 24}  # fmt: skip
 QUICK: dict[str, dict[str, Any]] = {
     "alphaedit": _LAYERED | {"threshold": 1e9},
+    "betaedit": _LAYERED | {"threshold": 1e9, "leakage": 1.0},
     "emmet": _LAYERED,
     "ft": _TUNED,
     "ft_l": _TUNED,
