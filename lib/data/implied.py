@@ -1,6 +1,7 @@
 """Questions about what edits imply, as KnowEdit, RippleEdits and MQuAKE release them, by one set of kinds."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from lib.core.implied import ImpliedKind, ImpliedQuestion
@@ -39,15 +40,14 @@ def knowedit_questions(row: InputRow) -> tuple[ImpliedQuestion, ...]:
 
 
 def joined(questions: Iterable[ImpliedQuestion]) -> tuple[ImpliedQuestion, ...]:
-    """The questions, each prompt once in a kind: what is right for it anywhere is right."""
+    """The questions, each prompt once in a kind: what is right for it anywhere is right; it requires what each does."""
     by_prompt: dict[tuple[str, str], ImpliedQuestion] = {}
     for question in questions:
         key = (question.kind, identity(question.prompt))
         earlier = by_prompt.get(key, question)
         answers = tuple(dict.fromkeys([*earlier.answers, *question.answers]))
-        by_prompt[key] = ImpliedQuestion(
-            kind=question.kind, prompt=earlier.prompt, answers=answers, earlier=earlier.earlier
-        )
+        requires = tuple(dict.fromkeys([*earlier.requires, *question.requires]))
+        by_prompt[key] = replace(earlier, answers=answers, requires=requires)
     return tuple(by_prompt.values())
 
 

@@ -1,9 +1,12 @@
 """RippleEdits (arXiv 2307.12976): edits of Wikidata facts with queries of six criteria.
 
 A record has `edit` (`prompt`, the fact as a sentence; `original_fact` with the sentence before, but for recent facts)
-and, by criterion, lists of `test_queries` (`prompt`, `answers` of `value` and `aliases`). Logical_Generalization,
-Compositionality_I and II, and Subject_Aliasing follow from the edit, Relation_Specificity must stay; Forgetfulness
-(other objects of a relation with several) is not scored.
+and, by criterion, tests: lists of `test_queries` (`prompt`, `answers` of `value` and `aliases`) and of
+`condition_queries`, in the same form. Logical_Generalization, Compositionality_I and II, and Subject_Aliasing follow
+from the edit, Relation_Specificity must stay; Forgetfulness (other objects of a relation with several) is not scored.
+
+A test counts where the unedited model answers its condition queries rightly. Of a condition with several answers every
+one must be given, by any of its names, as released: each is a question of kind `condition` by itself.
 
 A sentence ends in "is" and its object, so the object is what stands after the last "is" that the two sentences share,
 or, of a recent fact, after its last one. No record names its subject: it is read off the prompts about it, where they
@@ -15,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
 
-from lib.core.implied import ImpliedQuestion
+from lib.core.implied import ImpliedKind, ImpliedQuestion
 from lib.core.params import Dataset, Facts, Own
 from lib.core.records import FOUND, Fact, Request
 from lib.data.dataset import Loaded, edited, file_of, template
@@ -72,7 +75,7 @@ def _request(row: InputRow) -> Request:
         template=template(prompt, subject) if subject else None,
         target_new=target_new,
         target_true=target_true,
-        implied=joined(question for criterion in row.values for question in _questions(row, criterion)),
+        implied=_implied(row),
     )
 
 
@@ -106,26 +109,45 @@ def _subject(prompt: str, queries: Sequence[str]) -> str | None:
     return subject or None
 
 
-def _questions(row: InputRow, criterion: str) -> Iterator[ImpliedQuestion]:
-    """The queries of a criterion that is scored, each with every answer and alias."""
-    kind = KINDS.get(criterion.lower())
-    if kind is None or not row.has(criterion):
-        return
-    for query in _queries(row, criterion):
-        answers = [
-            text
-            for answer in query.records("answers")
-            for name in ("value", "aliases")
-            for text in answers_of(query, answer.value(name) or [], f"{query.within}answers.{name}")
-        ]
+def _implied(row: InputRow) -> tuple[ImpliedQuestion, ...]:
+    """The queries of the criteria that are scored, then the conditions that they name, each once."""
+    kinds = ((criterion, KINDS.get(criterion.lower())) for criterion in row.values if row.has(criterion))
+    tests = [(kind, test) for criterion, kind in kinds if kind is not None for test in row.records(criterion)]
+    conditions = [[*_conditions(test)] for _, test in tests]
+    questions = joined(
+        question
+        for (kind, test), own_conditions in zip(tests, conditions, strict=True)
+        for question in _questions(test, kind, tuple(dict.fromkeys(item.prompt for item in own_conditions)))
+    )
+    return (*questions, *dict.fromkeys(item for own_conditions in conditions for item in own_conditions))
+
+
+def _questions(test: InputRow, kind: ImpliedKind, requires: tuple[str, ...]) -> Iterator[ImpliedQuestion]:
+    """The queries of a test, each with every answer and alias."""
+    for query in test.records("test_queries"):
+        answers = [name for names in _answers(query) for name in names]
         if answers:
-            yield ImpliedQuestion(kind=kind, prompt=query.text("prompt"), answers=tuple(dict.fromkeys(answers)))
+            prompt = query.text("prompt")
+            yield ImpliedQuestion(kind=kind, prompt=prompt, answers=tuple(dict.fromkeys(answers)), requires=requires)
+
+
+def _conditions(test: InputRow) -> Iterator[ImpliedQuestion]:
+    """A question for each answer of each condition of a test."""
+    for query in test.records("condition_queries") if test.has("condition_queries") else ():
+        for names in _answers(query):
+            if names:
+                yield ImpliedQuestion(kind="condition", prompt=query.text("prompt"), answers=names)
+
+
+def _answers(query: InputRow) -> Iterator[tuple[str, ...]]:
+    """Of every answer of a query its value and aliases."""
+    for answer in query.records("answers"):
+        texts = [answers_of(query, answer.value(name) or [], f"{query.within}answers.{name}")
+                 for name in ("value", "aliases")]  # fmt: skip
+        yield tuple(dict.fromkeys(text for names in texts for text in names))
 
 
 def _prompts(row: InputRow, criterion: str) -> Iterator[str]:
-    return (query.text("prompt") for query in _queries(row, criterion)) if row.has(criterion) else iter(())
-
-
-def _queries(row: InputRow, criterion: str) -> Iterator[InputRow]:
-    for test in row.records(criterion):
-        yield from test.records("test_queries")
+    """The prompts of a criterion's queries."""
+    tests = row.records(criterion) if row.has(criterion) else ()
+    return (query.text("prompt") for test in tests for query in test.records("test_queries"))

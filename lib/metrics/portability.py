@@ -4,6 +4,9 @@ Free text first: an answer is right where the greedy text begins with any of the
 has one in its first sentence (asked in a chat template), as exact_match and answered_chat count the edit itself. Beside
 it the teacher-forced token accuracy of the first answer, as KnowEdit reports it (arXiv 2401.01286). A value is a mean
 over the edit's questions of a kind, then over edits; docs/evaluation.md has the kinds and their sources.
+
+A question with conditions (RippleEdits, arXiv 2307.12976) counts where the unedited model answers all of them rightly:
+in free text by its texts, teacher-forced where every token of the answer is the argmax. Others are `left_out`.
 """
 
 import re
@@ -23,6 +26,7 @@ from lib.metrics.texts import answers
 PORTABILITY, RELATED = "portability", "locality_related"
 """Sections of metrics/evaluate.json: what follows from an edit, and other facts beside it that must stay."""
 SECTIONS: Mapping[str, Sequence[ImpliedKind]] = {PORTABILITY: FOLLOWING, RELATED: STAYING}
+_CONDITION: ImpliedKind = "condition"
 _DIGITS = 4
 _SHORT = 2
 """Letters of a name that may be a code or another word."""
@@ -30,18 +34,18 @@ _QUESTION = ("request_id", "prompt_index")
 
 
 def questions(requests: Path) -> pl.DataFrame:
-    """One row a question of requests.parquet: request_id, prompt_index, question_kind and answers."""
+    """One row a question of requests.parquet: request_id, prompt_index, question_kind, prompt, answers and requires."""
     with parquet(requests) as file:
         has_questions = "implied" in file.schema_arrow.names
-    schema = {"request_id": pl.String, "prompt_index": pl.Int64, "question_kind": pl.String}
+    schema = {"request_id": pl.String, "prompt_index": pl.Int64, "question_kind": pl.String, "prompt": pl.String}
     rows = frame(requests, ["request_id", "implied"]).iter_rows() if has_questions else iter(())
     return pl.DataFrame(
         [
-            (request_id, index, question["kind"], question["answers"])
+            (request_id, index, *(question[name] for name in ("kind", "prompt", "answers", "requires")))
             for request_id, implied in rows
             for index, question in enumerate(implied)
         ],
-        schema=schema | {"answers": pl.List(pl.String)},
+        schema=schema | {"answers": pl.List(pl.String), "requires": pl.List(pl.String)},
         orient="row",
     )
 
@@ -51,8 +55,11 @@ def sections(questions: pl.DataFrame, generations: pl.DataFrame, scores: pl.Lazy
 
     A kind has `n` edits and `questions` whose texts were written, the means `before` and `after` in percent with the
     latter's `ci95`, and the same of `teacher_forced`. `generations` and `scores` are of one session after the edits.
+    Where a question of the kind has conditions, `left_out` is how many questions do not count for theirs.
     """
-    free, forced = right_texts(questions, generations), token_accuracies(questions, scores)
+    free, forced = (
+        counted(rows) for rows in (right_texts(questions, generations), token_accuracies(questions, scores))
+    )
     values = {
         name: {kind: entry for kind in kinds if (entry := _entry(free, kind) | _forced(forced, kind))}
         for name, kinds in SECTIONS.items()
@@ -71,6 +78,21 @@ def right_texts(questions: pl.DataFrame, generations: pl.DataFrame) -> pl.DataFr
         for text_kind, text, accepted in rows.select("text_kind", "text", "answers").iter_rows()
     ]
     return rows.with_columns(pl.Series("value", values, dtype=pl.Float64))
+
+
+def counted(rows: pl.DataFrame) -> pl.DataFrame:
+    """`rows`, which have `when` and `value`, with `counts`: whether the unedited model answers all that each requires.
+
+    A condition that was not asked does not hold.
+    """
+    before = rows.filter((pl.col("question_kind") == _CONDITION) & (pl.col("when") == "before"))
+    holds = before.group_by("request_id", "prompt").agg((pl.col("value") == 100.0).all().alias("holds"))
+    held = {(request_id, prompt) for request_id, prompt, is_held in holds.iter_rows() if is_held}
+    counts = [
+        all((request_id, prompt) in held for prompt in requires)
+        for request_id, requires in rows.select("request_id", "requires").iter_rows()
+    ]
+    return rows.with_columns(pl.Series("counts", counts, dtype=pl.Boolean))
 
 
 def is_right(text: str, accepted: Sequence[str], in_chat: bool) -> bool:
@@ -101,21 +123,29 @@ def token_accuracies(questions: pl.DataFrame, scores: pl.LazyFrame) -> pl.DataFr
 
 def _entry(rows: pl.DataFrame, kind: ImpliedKind) -> dict[str, Any]:
     """Edits, questions, and means with an interval over edits; empty where there is no row of this kind."""
-    of_kind = rows.filter(pl.col("question_kind") == kind)
+    measured = rows.filter(pl.col("question_kind") == kind)
+    of_kind = measured.filter("counts")
     means = {
         when: summarized(by_edit["value"].to_numpy())
         for when in WHENS
         if not (by_edit := _by_edit(of_kind.filter(pl.col("when") == when))).is_empty()
     }
-    if not means:
+    if measured.is_empty():
         return {}
     after = means.get("after")
+    has_conditions = bool((measured["requires"].list.len() > 0).any())
     return {
-        "n": next(iter(means.values())).n if after is None else after.n,
-        "questions": of_kind.select(_QUESTION).unique().height,
+        "n": max((summary.n for summary in means.values()), default=0) if after is None else after.n,
+        "questions": _distinct(of_kind),
+        **({"left_out": _distinct(measured) - _distinct(of_kind)} if has_conditions else {}),
         **{when: round(means[when].mean, _DIGITS) if when in means else None for when in WHENS},
         "ci95": None if after is None else round(after.ci95, _DIGITS),
     }
+
+
+def _distinct(rows: pl.DataFrame) -> int:
+    """How many questions the rows are of."""
+    return rows.select(_QUESTION).unique().height
 
 
 def _forced(rows: pl.DataFrame, kind: ImpliedKind) -> dict[str, Any]:

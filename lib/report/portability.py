@@ -36,6 +36,8 @@ def groups(numbers: Mapping[str, Any]) -> list[tuple[str, Rows]]:
 def _row(label: str, entry: Mapping[str, Any]) -> tuple[str, str, str, str, str]:
     """Of a kind of which no text was written the teacher-forced figures alone are known."""
     forced = entry["teacher_forced"]
+    if left_out := entry.get("left_out", forced.get("left_out")):
+        label = f"{label} ({left_out:,} left out: not known before)"
     before, after = (
         column(entry.get("before"), None, "percent"), column(entry.get("after"), entry.get("ci95"), "percent")
     )  # fmt: skip

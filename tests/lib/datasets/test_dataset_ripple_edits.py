@@ -63,6 +63,26 @@ def test_every_criterion_but_forgetfulness_gives_questions_of_its_kind(read: Cal
     )
 
 
+def test_a_test_requires_its_conditions_each_answer_of_which_is_a_question_of_its_own(read: Callable[..., Any]) -> None:
+    twice = queries("The mayor of New Bonn is", ("Bo", ["Mayor Bo"]), ("Al", []))["test_queries"]
+    (test,) = RECORD["Compositionality_I"]
+    record = RECORD | {"Compositionality_I": [test | {"condition_queries": twice}] * 2}
+    (edit,) = read(record).requests
+    *_, chain, first, second = edit.implied
+    assert (chain.kind, chain.requires) == ("two_hops", ("The mayor of New Bonn is",))
+    assert [(question.kind, question.prompt, question.answers, question.requires) for question in (first, second)] == [
+        ("condition", "The mayor of New Bonn is", ("Bo", "Mayor Bo"), ()),
+        ("condition", "The mayor of New Bonn is", ("Al",), ()),
+    ]
+    assert all(question.requires == () for question in edit.implied if question.kind != "two_hops")
+
+
+def test_conditions_of_a_criterion_that_is_not_scored_are_not_asked(read: Callable[..., Any]) -> None:
+    (test,) = RECORD["Forgetfulness"]
+    (edit,) = read(RECORD | {"Forgetfulness": [test | {"condition_queries": test["test_queries"]}]}).requests
+    assert "condition" not in {question.kind for question in edit.implied}
+
+
 def test_a_recent_fact_has_no_true_object_and_is_split_at_its_last_is(read: Callable[..., Any]) -> None:
     edit = {"prompt": "The film that This is Ada is based on is Emma.", "subject_id": "Q1"}
     (request,) = read({"example_type": "recent", "edit": edit, "Relation_Specificity": []}).requests

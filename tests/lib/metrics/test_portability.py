@@ -13,8 +13,8 @@ from lib.core.tables import write
 from lib.metrics.portability import is_right, questions, sections
 
 
-def asked(kind: ImpliedKind, *answers: str, prompt: str = "Who?") -> ImpliedQuestion:
-    return ImpliedQuestion(kind=kind, prompt=prompt, answers=answers)
+def asked(kind: ImpliedKind, *answers: str, prompt: str = "Who?", requires: tuple[str, ...] = ()) -> ImpliedQuestion:
+    return ImpliedQuestion(kind=kind, prompt=prompt, answers=answers, requires=requires)
 
 
 def request(request_id: str, *implied: ImpliedQuestion) -> Request:
@@ -101,3 +101,46 @@ def test_teacher_forced_is_the_share_of_the_first_answers_tokens_whether_or_not_
 
 def test_without_questions_there_is_no_section(measured: Any) -> None:
     assert measured([request("a")], [text("a", "after", 0, " Gaul", "efficacy")]) == {}
+
+
+def test_a_question_counts_where_the_unedited_model_answers_every_condition_of_it_rightly(measured: Any) -> None:
+    """Of two tests with conditions the first counts; that the edited model lost the condition does not matter."""
+    a = request(
+        "a",
+        asked("two_hops", "Bo", requires=("Where?", "When?")),
+        asked("two_hops", "Cy", prompt="Who then?", requires=("Where?", "Why?")),
+        asked("alias", "Bonn", prompt="Home?"),
+        asked("condition", "Ulm", prompt="Where?"),
+        asked("condition", "1900", prompt="When?"),
+        asked("condition", "War", prompt="Why?"),
+    )
+    before = [" Al", " Cy", " Bonn", " Ulm", " 1900", " Peace"]
+    after = [" Bo", " Al", " Bonn", " Rome", " Rome", " War"]
+    texts = [text("a", "before", index, written) for index, written in enumerate(before)]
+    texts += [text("a", "after", index, written) for index, written in enumerate(after)]
+    assert measured([a], texts) == {
+        "portability": {
+            "alias": {"n": 1, "questions": 1, "before": 100.0, "after": 100.0, "ci95": 0.0},
+            "two_hops": {"n": 1, "questions": 1, "left_out": 1, "before": 0.0, "after": 100.0, "ci95": 0.0},
+        }
+    }
+
+
+def test_a_condition_with_several_answers_needs_all_of_them_and_one_that_was_not_asked_does_not_hold(
+    measured: Any,
+) -> None:
+    towns = (asked("condition", "Ulm", prompt="Where?"), asked("condition", "Rome", prompt="Where?"))
+    a = request("a", asked("alias", "Bo", requires=("Where?",)), *towns)
+    b = request("b", asked("alias", "Bo", requires=("Elsewhere?",)))
+    texts = [text(name, when, 0, " Bo") for name in "ab" for when in ("before", "after")]
+    texts += [text("a", "before", 1, " Ulm"), text("a", "before", 2, " Ulm")]
+    (entry,) = measured([a, b], texts)["portability"].values()
+    assert entry == {"n": 0, "questions": 0, "left_out": 2, "before": None, "after": None, "ci95": None}
+
+
+def test_teacher_forced_a_condition_holds_where_every_token_of_its_answer_is_the_argmax(measured: Any) -> None:
+    a = request("a", asked("alias", "Bo", requires=("Where?",)), asked("condition", "Ulm", prompt="Where?"))
+    for correct, counts in ((4, 1), (3, 0)):
+        scores = [forced("a", "before", 0, 1), forced("a", "after", 0, 3), forced("a", "before", 1, correct)]
+        entry = measured([a], [], scores)["portability"]["alias"]["teacher_forced"]
+        assert (entry["questions"], entry["left_out"]) == (counts, 1 - counts)

@@ -29,6 +29,12 @@ def test_the_terminal_has_a_block_for_each_section() -> None:
     assert not any("portability" in line for line in terminal_lines(numbers()))
 
 
+def test_questions_that_were_left_out_for_their_conditions_are_counted_in_the_row() -> None:
+    entry = {**ENTRY, "left_out": 1_200, "n": 0, "after": None, "ci95": None}
+    lines = terminal_lines(numbers(portability={"two_hops": entry}))
+    assert any("two hops (1,200 left out: not known before)" in line and "not measured" in line for line in lines)
+
+
 def test_every_kind_has_a_label() -> None:
     assert {*LABELS} == {*FOLLOWING, *STAYING}
 
