@@ -139,8 +139,7 @@ def plain_line(stage: StageState, state: PipelineState, clock: float) -> str:
     if stage.state in ("done", "failed"):
         return f"{stage.name}: {stage.state}, {took}"
     if not stage.work and stage.seconds(clock) < 1:
-        ahead = state.left(clock)
-        return f"{stage.name}: begins, about {estimate}" + ("" if ahead is None else f"; {in_words(ahead)} of all left")
+        return f"{stage.name}: begins, about {estimate}; {state.left(clock)} of all left"
     work = f", {_work(stage, clock)}" if stage.work else ""
     late = f", longer than the {estimate} that were estimated" if stage.is_late(clock) else ""
     left = stage.left(clock)
@@ -162,8 +161,7 @@ def _work(stage: StageState, clock: float) -> str:
 
 def table(state: PipelineState, clock: float) -> Table:
     """The stages, what each is at, how long it has taken and what is left, as a table."""
-    left = state.left(clock)
-    rows = Table(box=None, pad_edge=False, caption=f"left, about: {in_words(left)}", caption_justify="left")
+    rows = Table(box=None, pad_edge=False, caption=f"left, about: {state.left(clock)}", caption_justify="left")
     for name in ("", "stage", "at", "took", "left"):
         rows.add_column(name, justify="right" if name in ("took", "left") else "left", no_wrap=name != "at")
     for stage in state.stages.values():

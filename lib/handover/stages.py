@@ -107,10 +107,13 @@ class PipelineState:
         """The stage that runs."""
         return next((stage for stage in self.stages.values() if stage.state == "running"), None)
 
-    def left(self, clock: float) -> float | None:
-        """Seconds that are left of all, about; None where a stage has no estimate, or runs longer than its own."""
+    def left(self, clock: float) -> str:
+        """How long all that is left takes, in words; of stages for which it is not known: that it is more."""
         parts = [stage.left(clock) for stage in self.stages.values()]
-        return None if None in parts else sum(part for part in parts if part is not None)
+        seconds = sum(part for part in parts if part is not None)
+        if None not in parts:
+            return in_words(seconds)
+        return f"more than {in_words(seconds)}" if seconds else in_words(None)
 
     def _begin(self, name: str, clock: float) -> list[StageState]:
         changed = self.finish(True, clock)

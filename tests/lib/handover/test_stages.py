@@ -9,7 +9,7 @@ NAMES = ("facts", "base", "edit", "score")
 
 def test_lines_of_dvc_become_states_with_share_and_time_left() -> None:
     state = PipelineState.of(NAMES, {"facts": 10.0, "base": 5.0, "edit": 100.0, "score": 50.0})
-    assert state.left(0.0) == 165.0
+    assert state.left(0.0) == "3 min"
     state.read("Stage 'facts' is cached - skipping run, checking out outputs", 1.0)
     state.read("Running stage 'base':", 1.0)
     state.read("> python -m stages.base --model models/base", 1.0)
@@ -20,7 +20,7 @@ def test_lines_of_dvc_become_states_with_share_and_time_left() -> None:
     assert state.stages["base"].seconds(99.0) == 5.0
     edit = state.stages["edit"]
     assert (edit.work, edit.share) == ("edit: editing", 0.25)
-    assert (edit.work_left(26.0), edit.left(26.0), state.left(26.0)) == (60.0, 80.0, 130.0)
+    assert (edit.work_left(26.0), edit.left(26.0), state.left(26.0)) == (60.0, 80.0, "2 min")
     assert state.messages == ["SmolLM2: terms of use"]
     state.finish(True, 90.0)
     assert edit.state == "done"
@@ -29,7 +29,7 @@ def test_lines_of_dvc_become_states_with_share_and_time_left() -> None:
 def test_a_stage_without_an_estimate_is_judged_by_its_share_and_is_unknown_before() -> None:
     state = PipelineState.of(NAMES, {})
     state.read("Running stage 'edit':", 10.0)
-    assert state.left(20.0) is None
+    assert state.left(20.0) == "?"
     state.read("edit: editing: 1,000 of 4,000", 20.0)
     assert state.stages["edit"].left(20.0) == pytest.approx(30.0)
 
@@ -56,7 +56,7 @@ def test_a_stage_that_takes_longer_than_estimated_is_judged_by_its_share_alone()
     state.read("Running stage 'edit':", 0.0)
     edit = state.stages["edit"]
     assert (edit.is_late(9.0), edit.left(9.0)) == (False, 1.0)
-    assert (edit.is_late(30.0), edit.left(30.0), state.left(30.0)) == (True, None, None)
+    assert (edit.is_late(30.0), edit.left(30.0), state.left(30.0)) == (True, None, "more than 7 s")
     (changed,) = state.read("edit: editing: 3 of 4", 30.0)
     assert changed is edit
     assert edit.left(30.0) == pytest.approx(10.0)
