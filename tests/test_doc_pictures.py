@@ -4,6 +4,7 @@ import re
 
 from tests.helpers.doc_pictures import DOCS, doc_pictures
 from tests.helpers.imports import ROOT
+from tests.helpers.screenshots import terminal_picture
 
 
 def test_every_picture_of_the_docs_is_what_its_numbers_give() -> None:
@@ -19,3 +20,11 @@ def test_every_picture_that_a_page_names_is_there_and_has_numbers_or_words_in_it
     assert named
     assert [name for page, _, name in named if not (page.parent / name).is_file()] == []
     assert [name for _, alt, name in named if len(alt.split()) < 3] == []
+
+
+def test_a_terminals_picture_has_what_it_printed_in_its_colours_and_fetches_nothing() -> None:
+    picture = terminal_picture("\x1b[1m$ errata fix\x1b[0m\n+  facts   \x1b[31m5 s\x1b[0m\n", "errata fix")
+    assert all(text in picture.replace("&#160;", " ") for text in ("$ errata fix", "+  facts", "5 s"))
+    assert len(set(re.findall(r"fill: (#\w+)", picture))) > 1
+    assert "url(" not in picture.replace("url(#", "")
+    assert "http" not in picture.replace("http://www.w3.org/2000/svg", "").replace("https://www.textualize.io", "")
