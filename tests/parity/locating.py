@@ -44,7 +44,7 @@ def layered(name: str, hparams: Mapping[str, Any], **settings: Any) -> tuple[Any
     module = editor(name)
     values = {
         "layers": hparams["layers"], "token": hparams["fact_token"], "context_tokens": 10, "seed": 0,
-        "context_length": "corrected", "optimisation": optimisation(hparams),
+        "context_length": "corrected", "anchor": None, "optimisation": optimisation(hparams),
     }  # fmt: skip
     values |= {"moments": True} if name == "memit" else {}
     return module, module.Settings.model_validate(values | settings)

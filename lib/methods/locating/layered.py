@@ -6,7 +6,7 @@ layers left, and A [d_in, n] the method's adjusted keys, the update is R A^T. Li
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
@@ -22,12 +22,14 @@ from lib.edits.edit import Edit
 from lib.edits.updates import Dense, LowRank, Update, check_finite
 from lib.methods.locating.contexts import group_means, memit_contexts
 from lib.methods.locating.optimisation import Optimisation
-from lib.methods.locating.places import Place, Token, known_layers, place, states
+from lib.methods.locating.places import Place, Side, Token, known_layers, place, states
 from lib.methods.locating.target_vectors import target_values
 from lib.models.architecture import Architecture, architecture
 
 Adjusted = Callable[[int, Tensor], Tensor]
 """(layer, keys K [d_in, n] float64) -> adjusted keys A [d_in, n] float64, both on the model's device"""
+_GIVEN_UP, _LONGEST, _SHORTEST = 2.0, 0.05, 1e-10
+"""Of Norm-Anchor Scaling: times the reference; the share that its mean leaves out; the least length divided by."""
 _FIRST_SHARE, _LAST_SHARE = 0.1, 0.3
 """`auto`: the layers from this share of the depth to that, as the papers' for GPT-J (3 to 8 of 28)."""
 
@@ -43,6 +45,9 @@ class Layered(Section):
         "as in MEMIT's release"
     )
     seed: int = Field(description="draws the contexts")
+    anchor: float | None = Field(
+        gt=0, description="length that every value v* is scaled to (Norm-Anchor Scaling); null: none is scaled"
+    )
     optimisation: Optimisation
 
 
@@ -96,16 +101,25 @@ def solve(
     bare = [place(tokenizer, request, settings.token) for request in requests]
     updates: dict[str, Update] = {}
     norms: list[float] = []
+    target, mlp = values.target, arch.mlp_out_of(layers[-1])
+    info: dict[str, Any] = {"editor": name, "layers": layers, "templates": contexts, **values.report()}
     for done, layer in enumerate(layers):
         path = arch.mlp_out_of(layer)
         with applied(model, Edit(updates=updates)):
             keys = request_keys(model, tokenizer, requests, arch, layer, contexts, settings)
-            current = states(model, bare, [(last, "output")], settings.optimisation.tokens)[last, "output"]
-        left = (values.target - current).T.double() / (len(layers) - done)  # [d, n]
+            parts: list[tuple[str, Side]] = [(last, "output"), (mlp, "output")]
+            read = states(model, bare, parts, settings.optimisation.tokens)
+        current = read[last, "output"]
+        if done == 0:  # the model is as it was when the values were searched
+            original = read[mlp, "output"]
+            searched = original + values.shift
+            info["value_norm"] = reference_norm(searched)
+            if settings.anchor is not None:
+                target = values.target - searched + anchored(searched, original, settings.anchor)
+        left = (target - current).T.double() / (len(layers) - done)  # [d, n]
         updates[path], norm = _update(left, adjusted(layer, keys), f"{path} ({name})")
         norms.append(norm)
-    info = {"editor": name, "layers": layers, "templates": contexts, "norm": norms, **values.report()}
-    return Solved(edit=Edit(updates=updates, info=info), layers=layers, contexts=contexts)
+    return Solved(edit=Edit(updates=updates, info={**info, "norm": norms}), layers=layers, contexts=contexts)
 
 
 def _update(residual: Tensor, adjusted: Tensor, where: str) -> tuple[Update, float]:
@@ -134,6 +148,22 @@ def request_keys(
     path = arch.mlp_out_of(layer)
     keys = states(model, locations, [(path, "input")], settings.optimisation.tokens)[path, "input"]
     return group_means(keys, len(requests), contexts).T.double()
+
+
+def anchored(values: Tensor, original: Tensor, length: float) -> Tensor:
+    """The values v* [n, d] scaled to `length` (Norm-Anchor Scaling, arXiv 2602.02543): [n, d]
+
+    A value more than twice as long is given up: the MLP's own output, `original` [n, d], stays.
+    """
+    norms = values.norm(dim=1, keepdim=True)
+    scaled = values * (length / norms.clamp(min=_SHORTEST))
+    return torch.where(norms > _GIVEN_UP * length, original, scaled)
+
+
+def reference_norm(values: Tensor) -> float:
+    """The mean length of the values v* [n, d] without the longest 5 percent, rounded down: the measure of `anchor`."""
+    norms = values.norm(dim=1).double().sort().values
+    return float(norms[: len(norms) - int(len(norms) * _LONGEST)].mean())
 
 
 def memit_keys(moment: Tensor, keys: Tensor, weight: float) -> Tensor:
