@@ -25,7 +25,7 @@ from lib.handover.estimates import keep_timings, memory_available_gib, memory_gi
 from lib.handover.judging import ScoreFiles, examples_of, write_inputs
 from lib.handover.recent import remember
 from lib.handover.stages import in_words
-from lib.handover.workspace import make_workspace
+from lib.handover.workspace import check_settings, make_workspace
 from lib.models.loading import load_model, load_tokenizer
 from lib.runtime.machine import device, versions
 
@@ -43,6 +43,7 @@ def fix(facts: Path, model: str, to: Path | None, settings: Sequence[str], conso
 
     Raises InputError or FileNotFoundError where the file, the model or a setting is wrong, or a stage fails.
     """
+    check_settings(settings)
     named = named_model(model)
     bundle = Bundle(folder=to or facts.with_name(f"{facts.stem}-corrected"))
     _check_folder(bundle)

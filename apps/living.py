@@ -29,7 +29,7 @@ from lib.handover.bundle import Bundle, RunInfo, write_facts
 from lib.handover.judging import ScoreFiles, judged, rescore, scored_together
 from lib.handover.recent import remember
 from lib.handover.sums import summed
-from lib.handover.workspace import make_workspace
+from lib.handover.workspace import check_settings, make_workspace
 from lib.models.loading import load_model, load_tokenizer
 from lib.models.manifest import read_manifest
 from lib.runtime.machine import device, versions
@@ -44,6 +44,7 @@ def add(bundle: Bundle, facts: Path, settings: Sequence[str], console: Console) 
     Raises InputError where a new fact has the prompt of an old one and another object, and where the earlier edit is a
     memory or text, which no weight can hold.
     """
+    check_settings(settings)
     info = bundle.info()
     if info.preset.tiny is not None:
         raise InputError(

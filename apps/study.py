@@ -18,6 +18,7 @@ from lib.core.params import ROOT
 from lib.core.run import run
 from lib.experiments.curves import Outcome, most_changed, pictures, points, table
 from lib.experiments.files import read_experiments
+from lib.experiments.overrides import distinct
 from lib.experiments.repository import experiments
 from lib.experiments.runs import fetched
 from lib.experiments.workspace import Workspace
@@ -34,7 +35,7 @@ def main() -> None:
     study, workspace = read_experiments(options.table), Workspace.of(ROOT)
     outcomes = {
         row: [
-            _outcome(workspace, workspace.plan(study, row, seed, options.set_param).name)
+            _outcome(workspace, workspace.plan(study, row, seed, distinct(options.set_param)).name)
             for seed in options.seeds or study.seeds
         ]
         for row in study.selected(options.rows)

@@ -27,7 +27,7 @@ from lib.core.params import ROOT
 from lib.core.run import run
 from lib.experiments import board, dry_run, weight_rows
 from lib.experiments.files import Experiments, Scale, read_experiments
-from lib.experiments.overrides import PARAMS
+from lib.experiments.overrides import PARAMS, distinct
 from lib.experiments.repository import committed, experiments
 from lib.experiments.runs import fetched
 from lib.experiments.workspace import PlannedRun, Workspace
@@ -86,11 +86,12 @@ def main() -> None:
 
 def _settings_of(options: argparse.Namespace) -> list[str]:
     """What `-S` gave, and where --model-folder says that the model lies."""
+    settings = distinct(options.set_param)
     if options.model_folder is None:
-        return list(options.set_param)
+        return settings
     model, folder = options.model_folder
     preset = f"configs/models/{model}.yaml"
-    return [*options.set_param, f"{preset}:source=folder", f"{preset}:name={Path(folder).resolve()}"]
+    return [*settings, f"{preset}:source=folder", f"{preset}:name={Path(folder).resolve()}"]
 
 
 def _dry_run(

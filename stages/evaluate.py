@@ -18,8 +18,7 @@ PASSAGES = 6
 
 def main(options: argparse.Namespace) -> None:
     """Read the tables of stage score; write metrics, the details behind them and the rows of the plots."""
-    import polars as pl
-
+    from lib.core.tables import frame, scanned
     from lib.metrics import consistency, plot_rows, portability, retention
     from lib.metrics import scores as metrics
     from lib.metrics.comparison import FACTS, edited_against_unedited
@@ -29,11 +28,11 @@ def main(options: argparse.Namespace) -> None:
 
     root = read_root()
     measure = metrics.HEADLINE[preset("datasets", root.dataset, Dataset).metric]
-    scores, generations = pl.scan_parquet(options.scores), pl.read_parquet(options.generations)
-    edits = pl.read_parquet(options.requests, columns=["request_id", "relation", "references", *FACTS])
-    neighbors = pl.read_parquet(options.neighbors, columns=["request_id", "similarity"])
+    scores, generations = scanned(options.scores), frame(options.generations)
+    edits = frame(options.requests, columns=["request_id", "relation", "references", *FACTS])
+    neighbors = frame(options.neighbors, columns=["request_id", "similarity"])
     run = measured_run(
-        scores, generations, pl.read_parquet(options.divergences), pl.read_parquet(options.text_nll), edits,
+        scores, generations, frame(options.divergences), frame(options.text_nll), edits,
         consistency.read(options.frequencies), measure,
     )  # fmt: skip
     last_scores = retention.last_session(scores)

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib.core import params as settings
-from lib.core.files import read_json, replacing
+from lib.core.errors import reading
+from lib.core.files import REPRODUCE, read_json, replacing
 from lib.core.params import ROOT, presets_in_use
 from lib.core.run import run_stage
 
@@ -47,14 +48,12 @@ def main(options: argparse.Namespace) -> None:
 
 def _results(options: argparse.Namespace) -> Results:
     """Everything that the page shows."""
-    import polars
-
     from lib.core import records
-    from lib.core.tables import read
+    from lib.core.tables import csv_frame, read
     from lib.report.page import Results
     from lib.runtime import machine
 
-    params, stages, weights = settings.read_params(), _stages(options), polars.read_csv(options.weights)
+    params, stages, weights = settings.read_params(), _stages(options), csv_frame(options.weights)
     evaluated = _evaluated(options.evaluation)
     return Results(
         params=params,
@@ -104,28 +103,30 @@ def _pictures(
 ) -> list[Picture]:
     """Of the edits, of abilities and of weights."""
     import polars
+    from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
+    from lib.core.tables import csv_frame
     from lib.metrics.weights import maps_by_edits
     from lib.report import pictures
 
     rows = {name: read_json(options.plots / f"{name}.json")["rows"] for name in PLOTS}
-    loss = polars.read_csv(options.loss) if options.loss.is_file() else polars.DataFrame()
+    with reading(options.maps, "a safetensors file", REPRODUCE, SafetensorError):
+        maps = load_file(options.maps)
+    loss = csv_frame(options.loss) if options.loss.is_file() else polars.DataFrame()
     return [
         *pictures.edit_pictures(rows, loss),
         *pictures.ability_pictures(abilities, edits),
-        *pictures.weight_pictures(weights, maps_by_edits(load_file(options.maps), edits).get(edits, {})),
+        *pictures.weight_pictures(weights, maps_by_edits(maps, edits).get(edits, {})),
     ]
 
 
 def _training(options: argparse.Namespace) -> TrainingSet:
     """What was made to train on, and TRAINED of the edits with theirs."""
-    import polars
-
+    from lib.core.tables import frame
     from lib.report.training import training_set
 
-    files = (options.requests, options.paraphrases, options.neighbors)
-    requests, paraphrases, neighbors = map(polars.read_parquet, files)
+    requests, paraphrases, neighbors = map(frame, (options.requests, options.paraphrases, options.neighbors))
     return training_set(requests, paraphrases, neighbors, limit=TRAINED)
 
 

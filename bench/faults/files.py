@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from bench.faults import Findings, Trial
-from bench.faults.fuzz.cases import SECONDS, SETTINGS, Case, judged, loaders
+from bench.faults.fuzz.cases import COMMAND_LINE, SECONDS, SETTINGS, Case, judged, loaders
 
 CASES = {"small": 50, "full": 2000}
 _EXAMPLES = 3
@@ -37,7 +37,7 @@ def measure(trial: Trial) -> Findings:
     cases = CASES[trial.scale]
     results = {
         name: [Case(**case) for case in trial.once(f"loader-{number}", partial(judged_once, name, cases))]
-        for number, name in enumerate(name for name in loaders() if name != SETTINGS)
+        for number, name in enumerate(name for name in loaders() if name not in (SETTINGS, COMMAND_LINE))
     }
     together = [case for judged_cases in results.values() for case in judged_cases]
     return Findings(

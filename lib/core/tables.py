@@ -93,6 +93,24 @@ def frame(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame:
         return pl.DataFrame(table)
 
 
+def csv_frame(path: Path) -> pl.DataFrame:
+    """The table of a CSV file that a stage wrote. Raises InputError where the file is damaged."""
+    check_regular(path)
+    with reading(path, "a CSV table", REPRODUCE, *_DAMAGE):
+        return pl.read_csv(path)
+
+
+def scanned(path: Path) -> pl.LazyFrame:
+    """The table of a Parquet file, of which only what is asked for is held.
+
+    It is gone through once before, so that a damaged file raises InputError here and not where it is collected.
+    """
+    with parquet(path) as file:
+        for batch in file.iter_batches(batch_size=_STREAMED_ROWS):
+            batch.validate(full=True)
+    return pl.scan_parquet(path)
+
+
 def schema(kind: type) -> pa.Schema:
     """The Parquet schema that the fields of a record class declare."""
     hints = get_type_hints(kind)

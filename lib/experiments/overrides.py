@@ -15,6 +15,10 @@ from ruamel.yaml import YAML
 from lib.core.errors import InputError
 
 PARAMS = "params.yaml"
+_LONGEST = 500
+"""Letters of a setting, or of what is wrong with it, that are shown."""
+_REFERENCE = "${"
+_PRESET_PATH = re.compile(r"configs(/\w[\w.-]*)+\.yaml")
 _PLAIN_KEY = re.compile(r"[A-Za-z_][\w-]*")
 """A key that an override can name: one with a dot would be read as two."""
 
@@ -26,26 +30,59 @@ def values_of(text: str) -> dict[str, Any]:
 
 
 def by_file(changes: Sequence[str]) -> dict[str, list[str]]:
-    """The overrides of each file: `configs/x.yaml:a=1` is of configs/x.yaml, `a=1` of params.yaml."""
-    return dict(to_path_overrides(changes))
+    """The overrides of each file: `configs/x.yaml:a=1` is of configs/x.yaml, `a=1` of params.yaml.
+
+    Raises InputError where a change is of another file: a path that leads elsewhere would change a file of the user's.
+    """
+    overrides: dict[str, list[str]] = dict(to_path_overrides(changes))
+    for path, of_path in overrides.items():
+        if path != PARAMS and not _PRESET_PATH.fullmatch(path):
+            raise InputError(
+                f"-S {path}:{of_path[0]}: wanted key=value, of {PARAMS}, or configs/...yaml:key=value, of a preset; "
+                f"found the file {path!r}"
+            )
+    return overrides
+
+
+def distinct(settings: Sequence[str]) -> list[str]:
+    """`settings`, what one command line gave.
+
+    Raises InputError where it gives one key two values, or a key and its whole section: one of them would be lost.
+    """
+    earlier: dict[str, str] = {}
+    for setting in settings:
+        key = setting.partition("=")[0].strip().lstrip("+~").removeprefix(f"{PARAMS}:")
+        for other, first in earlier.items():
+            if first != setting and (f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}.")):
+                found = f"{_cut(first)} and {_cut(setting)}"
+                raise InputError(f"-S {_cut(key)}: wanted one value; found {found}. Leave one of them out")
+        earlier[key] = setting
+    return list(settings)
 
 
 def overridden(text: str, overrides: Sequence[str], path: str) -> dict[str, Any]:
     """The values of the YAML file `text` after these overrides, which DVC applies as it does in an experiment.
 
-    Raises InputError, naming `path`, where an override is malformed, a sweep, or of a key that the file does not have.
+    Raises InputError, naming `path`, where an override is malformed, a sweep, a reference to another key, or of a key
+    that the file does not have.
     """
     if not overrides:
         return values_of(text)
+    if references := [override for override in overrides if _REFERENCE in override]:
+        raise InputError(
+            f"{path}: wanted -S key=value, with a value as it is; found {_cut(references[0])}, in which "
+            f"{_REFERENCE}...}} would be replaced by another setting"
+        )
     with TemporaryDirectory() as folder:
         copy = Path(folder) / "values.yaml"
         copy.write_text(text, encoding="utf-8")
         try:
             apply_overrides(str(copy), list(overrides))
-        except InvalidArgumentError as error:
+        except Exception as error:  # DVC's own for most mistakes; its parser raises whatever comes for others
+            reason = error.__cause__ if isinstance(error, InvalidArgumentError) else error
             raise InputError(
                 f"{path}: wanted -S key=value, of a key that the file has, and one value; found "
-                f"{', '.join(overrides)}: {error.__cause__}"
+                f"{_cut(', '.join(overrides))}: {_cut(str(reason))}"
             ) from error
         return values_of(copy.read_text(encoding="utf-8"))
 
@@ -68,8 +105,13 @@ def reset(actual: Mapping[str, Any], target: Mapping[str, Any], path: str) -> li
             changes += [f"{file}++{name}=0"] if present is None else []  # a null cannot be deleted
             changes.append(f"{file}~{name}")
         else:
-            changes.append(f"{file}++{name}={_literal(value)}")
+            changes.append(f"{file}++{name}={literal(value)}")
     return changes
+
+
+def _cut(text: str) -> str:
+    """As much of a text as a message shows."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 class Absent:
@@ -96,7 +138,7 @@ def differing(
             yield path, value, target_value
 
 
-def _literal(value: Any) -> str:
+def literal(value: Any) -> str:
     """`value` as an override spells it. A text is quoted: null and 1.5 are texts too."""
     if value is None:
         return "null"
@@ -105,7 +147,7 @@ def _literal(value: Any) -> str:
     if isinstance(value, str):
         return str(QuotedString(text=value, quote=Quote.double).with_quotes())
     if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{key}: {_literal(item)}' for key, item in value.items())}}}"
+        return f"{{{', '.join(f'{key}: {literal(item)}' for key, item in value.items())}}}"
     if isinstance(value, Sequence):
-        return f"[{', '.join(map(_literal, value))}]"
+        return f"[{', '.join(map(literal, value))}]"
     return repr(value)

@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 from lib.core.errors import InputError
 from lib.core.params import ROOT
 from lib.core.records import Request
-from lib.experiments.overrides import PARAMS, by_file, overridden
+from lib.experiments.overrides import PARAMS, by_file, distinct, overridden
 from lib.handover.bundle import FACTS, write_facts
 
 COPIED = ("dvc.yaml", "params.yaml", ".dvcignore", "configs", "lib", "stages", "examples")
@@ -58,7 +58,7 @@ def make_workspace(
     write_facts(folder / FACTS, requests)
     _set(folder / PARAMS, None, {"dataset": "own", "model": model})
     _set(folder / PARAMS, "own", {"path": FACTS})
-    _apply(folder, settings)
+    apply_settings(folder, settings)
 
 
 def environment() -> dict[str, str]:
@@ -97,10 +97,21 @@ def _set(file: Path, section: str | None, values: Mapping[str, str]) -> None:
         yaml.dump(content, stream)
 
 
-def _apply(folder: Path, settings: Sequence[str]) -> None:
+def check_settings(settings: Sequence[str], root: Path = ROOT) -> None:
+    """Raise InputError where what a command line sets is none that the repository's files take: before any work."""
+    for name, overrides in by_file(distinct(settings)).items():
+        overridden(_text(root, name, overrides), overrides, name)
+
+
+def apply_settings(folder: Path, settings: Sequence[str]) -> None:
+    """Change the files of a workspace as `-S` says. Raises InputError where a setting is none that they take."""
     for name, overrides in by_file(settings).items():
-        path = folder / name
-        if not path.is_file():
-            raise InputError(f"-S {name}:{overrides[0]}: wanted a file of the repository; found none")
-        overridden(path.read_text(encoding="utf-8"), overrides, name)  # raises where an override is malformed
-        apply_overrides(str(path), list(overrides))
+        overridden(_text(folder, name, overrides), overrides, name)  # raises where an override is malformed
+        apply_overrides(str(folder / name), list(overrides))
+
+
+def _text(folder: Path, name: str, overrides: Sequence[str]) -> str:
+    path = folder / name
+    if not path.is_file():
+        raise InputError(f"-S {name}:{overrides[0]}: wanted a file of the repository; found none")
+    return path.read_text(encoding="utf-8")

@@ -12,7 +12,8 @@ from lib.core.errors import InputError
 
 QUICK = ("own CSV", "own JSON", "own JSON Lines", "own Parquet", "CounterFact", "ZsRE, pool", "EasyEdit", "KnowEdit",
          "plain text", "articles, Parquet", "word weights", "task natural_questions", "task rte", "params.yaml",
-         "experiments/*.yaml", "edit", "PEFT adapter", "errata/run.json", "wheel", "cache of downloads")  # fmt: skip
+         "experiments/*.yaml", "edit", "PEFT adapter", "errata/run.json", "wheel", "cache of downloads",
+         "MQuAKE", "RippleEdits", "WikiBigEdit", "memories of an edit", "notes of an edit", "command line")  # fmt: skip
 
 
 def loader(read: object) -> Loader:

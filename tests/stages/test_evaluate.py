@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from safetensors.numpy import save_file
 
+from lib.core.errors import InputError
 from lib.core.records import (
     Divergence,
     Generation,
@@ -253,3 +254,21 @@ def test_an_editor_without_a_training_curve_is_reported_without_one(
         absent()
         assert "This editor keeps no training curve." in project.report(monkeypatch)
         assert not (tmp_path / "report" / "training_loss.svg").exists()
+
+
+@pytest.mark.parametrize(
+    ("stage", "file"),
+    [("evaluate", "scores.parquet"), ("evaluate", "generations.parquet"), ("report", "paraphrases.parquet"),
+     ("report", "weights.csv"), ("report", "maps.safetensors")],
+)  # fmt: skip
+def test_a_damaged_table_stops_the_stage_with_its_name(
+    stage: str, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edits = [request(0)]
+    project = Project(tmp_path, edits, scores(edits, {"edit 0"}, KINDS), None)
+    if stage == "report":
+        project.evaluate(monkeypatch)
+    content = (tmp_path / file).read_bytes()
+    (tmp_path / file).write_bytes(content[:4] + b"\xff" * 200 + content[-4:])
+    with pytest.raises(InputError, match=rf"{re.escape(str(tmp_path / file))}: wanted .*found a damaged file"):
+        getattr(project, stage)(monkeypatch)

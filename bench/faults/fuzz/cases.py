@@ -35,6 +35,8 @@ from lib.core.params import ROOT
 SEED = 13
 SETTINGS = "settings"
 """The loader of params.yaml with its presets, which is a part of its own."""
+COMMAND_LINE = "command line"
+"""The loader of a command line's settings, a part of its own, too."""
 SECONDS = 10
 """What reading one small file may take."""
 _START = 600
@@ -48,6 +50,7 @@ _SOURCES = (
     "bench.faults.fuzz.folders",
     "bench.faults.fuzz.archives",
     "bench.faults.fuzz.settings",
+    "bench.faults.fuzz.command_line",
 )
 Verdict = Literal["read", "refused", "bug"]
 

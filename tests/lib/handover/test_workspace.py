@@ -8,7 +8,7 @@ from ruamel.yaml import YAML
 from lib.core.errors import InputError
 from lib.core.params import ROOT
 from lib.handover.bases import named_model
-from lib.handover.workspace import COPIED, environment, make_workspace
+from lib.handover.workspace import COPIED, check_settings, environment, make_workspace
 from tests.helpers.small import REQUESTS
 
 
@@ -39,11 +39,19 @@ def test_a_local_model_is_named_in_its_preset_and_made_again_it_keeps_outputs(tm
     assert len((tmp_path / "run" / "facts.jsonl").read_text().splitlines()) == 1
 
 
-@pytest.mark.parametrize("setting", ["train.learning=0.5", "configs/models/none.yaml:name=x"])
+@pytest.mark.parametrize("setting", ["train.learning=0.5", "configs/models/none.yaml:name=x", "../x.yaml:a=1"])
 def test_a_setting_that_no_file_takes_is_refused(setting: str, tmp_path: Path) -> None:
     named = named_model("tiny")
     with pytest.raises(InputError, match="wanted"):
         make_workspace(tmp_path / "run", REQUESTS, named.name, named.values, [setting])
+    with pytest.raises(InputError, match="wanted"):
+        check_settings([setting])
+
+
+def test_settings_that_the_files_take_are_no_error() -> None:
+    check_settings(["train.lr=0.5", "own.path='a=b, [c]'", "configs/models/tiny.yaml:name=other"])
+    with pytest.raises(InputError, match=r"-S train\.lr: wanted one value"):
+        check_settings(["train.lr=0.5", "train.lr=0.6"])
 
 
 def test_an_unknown_model_is_refused_with_the_nearest_name() -> None:
