@@ -269,6 +269,7 @@ def test_a_damaged_table_stops_the_stage_with_its_name(
     if stage == "report":
         project.evaluate(monkeypatch)
     content = (tmp_path / file).read_bytes()
-    (tmp_path / file).write_bytes(content[:4] + b"\xff" * 200 + content[-4:])
+    is_csv = file.endswith(".csv")
+    (tmp_path / file).write_bytes(content + b"1,a,2,3,4\n" if is_csv else content[:4] + b"\xff" * 200 + content[-4:])
     with pytest.raises(InputError, match=rf"{re.escape(str(tmp_path / file))}: wanted .*found a damaged file"):
         getattr(project, stage)(monkeypatch)
