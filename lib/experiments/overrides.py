@@ -52,12 +52,17 @@ def distinct(settings: Sequence[str]) -> list[str]:
     earlier: dict[str, str] = {}
     for setting in settings:
         key = setting.partition("=")[0].strip().lstrip("+~").removeprefix(f"{PARAMS}:")
-        for other, first in earlier.items():
-            if first != setting and (f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}.")):
-                found = f"{_cut(first)} and {_cut(setting)}"
-                raise InputError(f"-S {_cut(key)}: wanted one value; found {found}. Leave one of them out")
+        for earlier_key, first in earlier.items():
+            if first != setting and (_holds(key, earlier_key) or _holds(earlier_key, key)):
+                values = f"{_cut(first)} and {_cut(setting)}"
+                raise InputError(f"-S {_cut(key)}: wanted one value; found {values}. Leave one of them out")
         earlier[key] = setting
     return list(settings)
+
+
+def _holds(section: str, key: str) -> bool:
+    """Whether a key is the section, or is in it."""
+    return f"{key}.".startswith(f"{section}.")
 
 
 def overridden(text: str, overrides: Sequence[str], path: str) -> dict[str, Any]:

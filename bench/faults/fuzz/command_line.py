@@ -86,16 +86,16 @@ def _read(folder: Path) -> RowCount:
         if path not in _TEXTS:
             raise InputError(f"-S {path}: wanted a file of the repository; found none")
         results[path] = overridden(json.dumps(_TEXTS[path]), overrides, path)
-        _check_asked(path, overrides, results[path])
+        _check_values(path, overrides, results[path])
     apply_settings(workspace, settings)
     for path in _TEXTS:
         written = values_of((workspace / path).read_text(encoding="utf-8"))
         if repr(written) != repr(results.get(path, _TEXTS[path])):
             raise AssertionError(f"{path}: errata fix writes {written}, apps.table {results.get(path)}")
-    if others := {str(path) for path in folder.rglob("*") if path.is_file()} - {
+    if strays := {str(path) for path in folder.rglob("*") if path.is_file()} - {
         str(folder / _FILE), *(str(workspace / path) for path in _TEXTS)
     }:  # fmt: skip
-        raise AssertionError(f"files that nobody asked for: {others}")
+        raise AssertionError(f"files that nobody asked for: {strays}")
     return RowCount(rows=len(settings), lines=dict(enumerate(settings)), rejects=frozenset())
 
 
@@ -104,16 +104,16 @@ def _is_plain(file: Path) -> bool:
     return file.is_file() and os.access(file, os.R_OK)
 
 
-def _check_asked(path: str, overrides: list[str], result: dict[str, Any]) -> None:
+def _check_values(path: str, overrides: list[str], result: dict[str, Any]) -> None:
     """Raise AssertionError where a value is not the one that DVC's parser reads, or another key has changed."""
-    asked = [(_key(override), override) for override in OverridesParser.create().parse_overrides(overrides)]
-    for key, override in asked:
-        found = _at(result, key)
+    parsed = [(_key(override), override) for override in OverridesParser.create().parse_overrides(overrides)]
+    for key, override in parsed:
+        actual = _at(result, key)
         deleted = override.type is OverrideType.DEL
         expected = ABSENT if deleted else override.value()
-        if not isinstance(expected, dict) and repr(found) != repr(_plain(expected)):
-            raise AssertionError(f"{path}: {override.input_line} is {found!r}, for {expected!r}")
-    touched = [key.split(".") for key, _ in asked]
+        if not isinstance(expected, dict) and repr(actual) != repr(_plain(expected)):
+            raise AssertionError(f"{path}: {override.input_line} is {actual!r}, for {expected!r}")
+    touched = [key.split(".") for key, _ in parsed]
     for key_path in mutations.places(_TEXTS[path]):
         if not any(key[: len(key_path)] == [*map(str, key_path)] or [*map(str, key_path)][: len(key)] == key
                    for key in touched):  # fmt: skip
