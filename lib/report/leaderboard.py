@@ -115,7 +115,7 @@ def merged(entries: Sequence[Entry], new: Iterable[Entry]) -> list[Entry]:
 
 
 def groups(entries: Sequence[Entry]) -> list[list[Entry]]:
-    """The lines of each table, the best first; tables stand in the order of their first lines."""
+    """The lines of each table, the best first (`_rank`); tables stand in the order of their first lines."""
     by_group: dict[tuple[str, str, str, int], list[Entry]] = {}
     for entry in entries:
         by_group.setdefault(entry.group, []).append(entry)
@@ -152,9 +152,11 @@ def _best_first(head: Column) -> str:
     return "ascending" if head.unit != "percent" or head.name in LOWER_IS_BETTER else "descending"
 
 
-def _rank(entry: Entry) -> float:
+def _rank(entry: Entry) -> tuple[int, float]:
+    """What is safe first, then what took, then the others; in each by what is written in other words."""
+    verdict = 0 if entry.verdict.startswith("safe") else 1 if entry.verdict.startswith("took") else 2
     figure = entry.figures.get(RANKED_BY)
-    return 1.0 if figure is None else -figure.value  # a line without it stands behind those at 0
+    return verdict, 1.0 if figure is None else -figure.value  # a line without it stands behind those at 0
 
 
 def _table(lines: Sequence[Entry]) -> str:

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -78,9 +79,12 @@ def test_the_committed_page_and_tables_are_what_the_committed_csv_gives() -> Non
 
 
 def test_csv_tables_and_page_of_docs_have_the_same_numbers() -> None:
-    lines = {line["row"]: line for line in csv.DictReader(io.StringIO(BOARD.read_text(encoding="utf-8")))}
-    tables = {row["row"]: row for row in markdown_rows(BOARD.with_suffix(".md").read_text(encoding="utf-8"))}
-    page = {row["row"]: row for row in page_rows(BOARD.with_suffix(".html").read_text(encoding="utf-8"))}
+    def by_run(rows: Iterable[Mapping[str, str]]) -> dict[tuple[str, str], Mapping[str, str]]:
+        return {(row["row"], row["commit"]): row for row in rows}
+
+    lines = by_run(csv.DictReader(io.StringIO(BOARD.read_text(encoding="utf-8"))))
+    tables = by_run(markdown_rows(BOARD.with_suffix(".md").read_text(encoding="utf-8")))
+    page = by_run(page_rows(BOARD.with_suffix(".html").read_text(encoding="utf-8")))
     assert len(lines) >= 13
     assert [*tables] == [*page]
     assert {*tables} == {*lines}
@@ -89,9 +93,8 @@ def test_csv_tables_and_page_of_docs_have_the_same_numbers() -> None:
         assert tables[name]["exact match, paraphrases"] == page[name]["exact match, paraphrases"] == (
             f"{value:.1f} ± {spread:.1f}"
         )  # fmt: skip
-        assert (
-            float(tables[name]["stage edit, s"]) == float(page[name]["stage edit, seconds"]) == float(line["seconds"])
-        )
+        seconds = [tables[name]["stage edit, s"], page[name]["stage edit, seconds"].replace(DASH, ""), line["seconds"]]
+        assert len({float(text) if text else None for text in seconds}) == 1
         assert (tables[name]["KL (nats)"] == "") == (page[name]["KL (nats)"] == DASH) == (line["kl"] == "")
 
 
@@ -124,6 +127,16 @@ def test_a_table_has_a_group_a_name_its_own_columns_and_the_best_line_first() ->
     assert (memit["exact match"], memit["s an edit"], memit["portability.alias"]) == ("75.0 ± 2.5", "2", "")
     assert (better["exact match, paraphrases"], better["portability.alias"]) == ("50.0", "20.0 ± 1.0")
     assert "portability" not in second
+
+
+def test_a_wrecked_model_does_not_lead_the_table() -> None:
+    verdicts = {"wrecked": ("took, harmed", 95.0), "absent": ("did not take", 99.0), "modest": ("safe", 40.0)}
+    entries = [
+        replace(ENTRY, row=row, verdict=verdict, figures={leaderboard.RANKED_BY: BoardFigure(value=value, spread=None)})
+        for row, (verdict, value) in verdicts.items()
+    ]
+    (lines,) = leaderboard.groups(entries)
+    assert [entry.row for entry in lines] == ["modest", "wrecked", "absent"]
 
 
 def test_the_page_escapes_names_and_marks_what_was_not_measured() -> None:
