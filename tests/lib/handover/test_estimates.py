@@ -5,7 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from lib.core import params
+from lib.experiments.sizing import shape_of_model
+from lib.handover import estimates
 from lib.handover.estimates import keep_timings, stage_seconds
+from tests.helpers.models import tiny_model
 
 CPU = torch.device("cpu")
 
@@ -30,3 +34,11 @@ def test_a_run_with_other_settings_is_not_taken_for_this_one() -> None:
 def test_settings_that_have_not_run_are_named() -> None:
     _, source = stage_seconds("smollm2-135m", 30, None, CPU, ["editor=rome", "seed=1"])
     assert source == "as without editor=rome, seed=1: these settings have not run here, and can change it much"
+
+
+def test_training_takes_time_in_proportion_to_the_facts_but_for_a_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimates, "_factor", lambda shape, where: 1.0)  # not how fast this machine happens to be
+    shape = shape_of_model(tiny_model("llama").config, params.Lora(r=2, alpha=2, targets=["down_proj"]))
+    of_facts = {facts: stage_seconds("folder", facts, shape, CPU, [])[0]["edit"] for facts in (1, 3, 30, 300)}
+    assert of_facts[1] == of_facts[3] == pytest.approx(0.4 * of_facts[30])
+    assert of_facts[300] == pytest.approx(10 * of_facts[30])
