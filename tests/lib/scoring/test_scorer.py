@@ -151,7 +151,9 @@ def test_a_context_comes_before_every_prompt_of_its_own_edit_only() -> None:
     after = scorer().after(Edit(updates={}, contexts={"Oslo": "Oslo is in Gaul. "}))
     before = scorer().before()
     changed = {
-        row.request_id for row, reference in zip(after.scores, before.scores, strict=True) if row.nll != reference.nll
+        row.request_id
+        for row, reference in zip(after.scores, before.scores, strict=True)
+        if abs(row.nll - reference.nll) > 1e-4  # a longer prompt may change the length of rows, and so the rounding
     }
     assert changed == {row.request_id for row in after.divergences if row.kl > 1e-6} == {"Oslo"}
     written = {row.request_id for row, reference in zip(after.generations, before.generations, strict=True)
