@@ -17,12 +17,19 @@ from lib.edits.edit import Edit
 from lib.methods.context import Context
 from lib.methods.contract import Needs
 from lib.methods.locating import layered
-from lib.methods.locating.layered import Layered, alphaedit_keys, layers_of, null_space, request_keys, solve
+from lib.methods.locating.layered import (
+    Layered,
+    alphaedit_keys,
+    derived_null_space,
+    layers_of,
+    null_space_of,
+    request_keys,
+    solve,
+)
 from lib.methods.locating.second_moments import load_moment
 from lib.models.architecture import architecture
 
 NEEDS = Needs(second_moments=True, prepares=True, derived=True)
-_PROJECTION = "null_space"
 
 
 class Settings(Layered):
@@ -50,8 +57,7 @@ def edit(
 
     def adjusted(layer: int, keys: Any) -> Any:
         second_moment = load_moment(context.statistics, arch.mlp_out_of(layer))
-        derived = second_moment.derived or derive(second_moment.moment.to(keys.device), settings)
-        projection = derived[_PROJECTION].to(keys.device).double()
+        projection = null_space_of(second_moment, settings.threshold, keys.device)
         return alphaedit_keys(projection, keys, earlier(layer, len(keys)), settings.ridge)
 
     solved = solve(model, tokenizer, requests, settings, adjusted, "alphaedit", context.prepared)
@@ -72,7 +78,7 @@ def prepare(
 
 def derive(moment: Tensor, settings: Settings) -> dict[str, Tensor]:
     """The projection onto the null space, once a model: an eigendecomposition, which grows as d_in^3."""
-    return {_PROJECTION: null_space(moment.double(), settings.threshold).float()}
+    return derived_null_space(moment, settings.threshold)
 
 
 def moment_layers(model: PreTrainedModel, settings: Settings) -> list[int]:

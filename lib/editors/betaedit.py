@@ -23,12 +23,19 @@ from lib.edits.edit import Edit
 from lib.methods.context import Context
 from lib.methods.contract import Needs
 from lib.methods.locating import layered
-from lib.methods.locating.layered import Layered, alphaedit_keys, layers_of, null_space, solve
+from lib.methods.locating.layered import (
+    Layered,
+    alphaedit_keys,
+    derived_null_space,
+    layers_of,
+    null_space,
+    null_space_of,
+    solve,
+)
 from lib.methods.locating.second_moments import load_moment
 from lib.models.architecture import architecture
 
 NEEDS = Needs(second_moments=True, prepares=True, derived=True)
-_PROJECTION = "null_space"
 _EDITS = "edits"
 """State: two counts, of the edits so far and of those when the projections were computed."""
 
@@ -56,19 +63,18 @@ def edit(
     state: dict[str, Tensor] = {_EDITS: torch.tensor([done + len(requests), done if is_due else computed])}
 
     def adjusted(layer: int, keys: Any) -> Any:
-        path = arch.mlp_out_of(layer)
+        path, name = arch.mlp_out_of(layer), _projection(arch.mlp_out_of(layer))
         second_moment = load_moment(context.statistics, path)
         moment = second_moment.moment.to(keys.device).double()
         earlier = context.state.get(path, torch.zeros_like(moment)).to(keys.device).double()
         if is_due:
             projection = null_space(protected(moment, earlier, done, settings.leakage), settings.threshold)
+        elif name in context.state:
+            projection = context.state[name].to(keys.device).double()
         else:
-            stored = context.state.get(_projection(path))
-            derived = {} if second_moment.derived is None else second_moment.derived
-            first = derived.get(_PROJECTION) if stored is None else stored
-            projection = null_space(moment, settings.threshold) if first is None else first.to(keys.device).double()
-        if is_due or _projection(path) in context.state:  # else it is that of the second moment
-            state[_projection(path)] = projection.float().cpu()
+            projection = null_space_of(second_moment, settings.threshold, keys.device)
+        if is_due or name in context.state:  # else it is that of the second moment
+            state[name] = projection.float().cpu()
         state[path] = (earlier + keys @ keys.T).float().cpu()
         return alphaedit_keys(projection, keys, earlier + settings.leakage * moment, settings.ridge)
 
@@ -90,7 +96,7 @@ def prepare(
 
 def derive(moment: Tensor, settings: Settings) -> dict[str, Tensor]:
     """The projection onto the null space of the second moment, once a model."""
-    return {_PROJECTION: null_space(moment.double(), settings.threshold).float()}
+    return derived_null_space(moment, settings.threshold)
 
 
 def moment_layers(model: PreTrainedModel, settings: Settings) -> list[int]:
@@ -100,4 +106,4 @@ def moment_layers(model: PreTrainedModel, settings: Settings) -> list[int]:
 
 def _projection(path: str) -> str:
     """The name of a matrix's projection in the state."""
-    return f"{path}/{_PROJECTION}"
+    return f"{path}/{layered.NULL_SPACE}"

@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from lib.editors import alphaedit
 from lib.edits.apply import applied
 from lib.edits.edit import Edit, compose
 from lib.methods.locating import layered as locate_then_edit
@@ -194,7 +193,7 @@ def test_alphaedit_with_the_originals_projection(
     reference = tensors("alphaedit", "llama")
     projections = [released_projection(reference, layer) for layer in document("hparams")["alphaedit_llama"]["layers"]]
     remaining = iter([*projections, *projections])
-    monkeypatch.setattr(alphaedit, "null_space", lambda *_: next(remaining))
+    monkeypatch.setattr(locate_then_edit, "null_space", lambda *_: next(remaining))
     check_two_batches("llama", two_batches("llama", statistics_of("llama")), 1e-4)
 
 

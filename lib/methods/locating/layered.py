@@ -23,9 +23,12 @@ from lib.edits.updates import Dense, LowRank, Update, check_finite
 from lib.methods.locating.contexts import group_means, memit_contexts
 from lib.methods.locating.optimisation import Optimisation
 from lib.methods.locating.places import Place, Side, Token, known_layers, place, states
+from lib.methods.locating.second_moments import SecondMoment
 from lib.methods.locating.target_vectors import target_values
 from lib.models.architecture import Architecture, architecture
 
+NULL_SPACE = "null_space"
+"""What stage statistics stores of a second moment under this name is its null space."""
 Adjusted = Callable[[int, Tensor], Tensor]
 """(layer, keys K [d_in, n] float64) -> adjusted keys A [d_in, n] float64, both on the model's device"""
 _GIVEN_UP, _LONGEST, _SHORTEST = 2.0, 0.05, 1e-10
@@ -185,6 +188,17 @@ def null_space(moment: Tensor, threshold: float) -> Tensor:
     values, vectors = torch.linalg.eigh(moment)
     basis: Tensor = vectors[:, values < threshold]
     return basis @ basis.T
+
+
+def derived_null_space(moment: Tensor, threshold: float) -> dict[str, Tensor]:
+    """P of the second moment, under its name: what stage statistics makes of it once a model; it grows as d_in^3."""
+    return {NULL_SPACE: null_space(moment.double(), threshold).float()}
+
+
+def null_space_of(second_moment: SecondMoment, threshold: float, device: torch.device) -> Tensor:
+    """P of a second moment, as stage statistics stored it, else computed: [d_in, d_in] float64 on the device"""
+    derived = second_moment.derived or derived_null_space(second_moment.moment.to(device), threshold)
+    return derived[NULL_SPACE].to(device).double()
 
 
 def alphaedit_keys(projection: Tensor, keys: Tensor, earlier: Tensor, ridge: float) -> Tensor:

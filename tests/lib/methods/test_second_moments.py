@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from lib.editors import alphaedit
+from lib.methods.locating import layered
 from lib.methods.locating import second_moments as moments_module
 from lib.methods.locating.second_moments import SecondMoment, load_moment, save_moment, second_moments
 from lib.models.architecture import architecture
@@ -70,7 +71,7 @@ def test_alphaedit_reads_the_projection_that_was_derived_once(tmp_path: Path, mo
     for path, moment in moments.items():
         save_moment(tmp_path, path, replace(moment, derived=alphaedit.derive(moment.moment, values)))
         assert torch.equal(load_moment(tmp_path, path).moment, moment.moment)
-    monkeypatch.setattr(alphaedit, "null_space", None)
+    monkeypatch.setattr(layered, "null_space", None)
     stored = alphaedit.edit(model, tokenizer, REQUESTS, values, own_context)
     for path in paths:
         own, expected = dense(stored.updates[path]), dense(computed.updates[path])
