@@ -2,7 +2,7 @@
 
 Where the dataset's preset says `known`, facts that the model does not know are left out: an edit then corrects an
 answer that was right, and what is trained beside it is what the model says. Elsewhere a sample of the facts is asked
-for and nothing is left out.
+for and nothing is left out. Facts of one's own that give no locality prompts get known facts of the pool.
 """
 
 import argparse
@@ -43,11 +43,31 @@ def main(options: argparse.Namespace) -> None:
                 "larger model, or another dataset"
             )
         _check_pool(root.neighbors, len(pool), read(options.pool, Fact))
-    counts = {
+    locality: dict[str, int] = {}
+    if keep == "pool":
+        requests, locality = _with_locality(requests, pool, root.recall)
+    counts = locality | {
         "requests": write(options.known_requests, Request, requests),
         "pool": write(options.known_pool, Fact, pool),
     }
     write_json(options.metrics, counts | write_answers(options.recall, recall))
+
+
+def _with_locality(
+    requests: list[Request], pool: list[Fact], settings: params.Recall
+) -> tuple[list[Request], dict[str, int]]:
+    """The requests with locality prompts of the pool where the file gives none, and how many are of which."""
+    from lib.scoring.known import with_pool_locality
+
+    of_file = sum(len(request.locality) for request in requests)
+    completed = with_pool_locality(requests, pool, settings.locality, settings.seed)
+    of_pool = sum(len(request.locality) for request in completed) - of_file
+    if of_pool:
+        without = sum(not request.locality for request in requests)
+        logging.getLogger(__name__).info(
+            "recall: %d known facts of the pool are locality prompts of the %d facts that give none", of_pool, without
+        )
+    return completed, {"locality_of_file": of_file, "locality_of_pool": of_pool}
 
 
 def _check_pool(neighbors: params.Neighbors, count: int, asked_for: Sequence[Fact]) -> None:

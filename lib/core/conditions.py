@@ -97,7 +97,15 @@ CONDITIONS: tuple[Condition, ...] = (
     ),
     Condition(
         "dataset", lambda run: run.dataset.known == "none", "the dataset's preset has known: none; else all are asked",
-        {"recall.sample": 1000, "recall.seed": 0},
+        {"recall.sample": 1000},
+    ),
+    Condition(
+        "dataset", lambda run: run.dataset.known == "pool", "the dataset's preset has known: pool (own)",
+        {"recall.locality": 2},
+    ),
+    Condition(
+        "dataset", lambda run: run.dataset.known != "all", "the dataset's preset has known: none or pool",
+        {"recall.seed": 0},
     ),
     _is_not("para.method", "none", {"para.n": 10}),
     _is("para.method", FEWSHOT, {"para.temperature": 1.0, "para.max_tokens": 120}),

@@ -51,7 +51,12 @@ class Recall(Section):
 
     sample: int = Field(ge=1, description="facts asked for where the dataset's preset has known: none; else all are")
     micro_batch_tokens: int = Field(ge=16, description="tokens per forward pass: bounds memory, not the result")
-    seed: int = Field(ge=0, description="draws the sample")
+    locality: int = Field(
+        ge=0,
+        description="own facts: known facts of the pool that a fact without locality prompts is scored on; they "
+        "are not trained on, and are a quarter of the pool at most",
+    )
+    seed: int = Field(ge=0, description="draws the sample, and the locality prompts of own facts")
 
 
 class Para(Section):

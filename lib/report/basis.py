@@ -37,6 +37,7 @@ def basis(params: Values, metrics: Mapping[str, Values], numbers: Values, versio
         *_statistics(params, metrics.get("statistics", {})),
         *_paraphrases(params, metrics),
         *_neighbors(params, metrics),
+        *_locality(metrics),
         Basis(name="seeds", value=_seeds(params)),
         Basis(name="versions", value=", ".join(f"{name} {version}" for name, version in versions.items())),
     ]
@@ -97,6 +98,15 @@ def _neighbors(params: Values, metrics: Mapping[str, Values]) -> Iterator[Basis]
     pool = metrics.get("recall", {}).get("pool")
     if pool is not None:
         yield Basis(name="pool of unedited facts", value=f"{pool:,} facts")
+
+
+def _locality(metrics: Mapping[str, Values]) -> Iterator[Basis]:
+    """Where locality prompts come from, where a file of one's own has given too few."""
+    recall = metrics.get("recall", {})
+    if of_pool := recall.get("locality_of_pool"):
+        yield Basis(
+            name="locality prompts", value=f"{recall['locality_of_file']:,} of the file, {of_pool:,} of the pool"
+        )
 
 
 def _seeds(params: Values) -> str:

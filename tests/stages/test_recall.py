@@ -1,7 +1,9 @@
 """Stage `recall`: what is asked of the unedited model, what is left out, and what stays as it was."""
 
+import logging
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +37,21 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def once(
         filtered: str, limit: int | None = None, sample: int = 1000, neighbors: str = "random",
-        knowledge: Sequence[RecalledFact] = (),
+        knowledge: Sequence[RecalledFact] = (), requests: Sequence[Request] = REQUESTS, pool: Sequence[Fact] = POOL,
+        locality: int = 2,
     ) -> tuple[list[Request], list[Fact], Any]:  # fmt: skip
-        write(tmp_path / "requests.parquet", Request, REQUESTS)
-        write(tmp_path / "pool.parquet", Fact, POOL)
+        write(tmp_path / "requests.parquet", Request, requests)
+        write(tmp_path / "pool.parquet", Fact, pool)
         monkeypatch.setattr(
             "lib.scoring.recall.recalled", lambda model, tokenizer, pairs, *_: [prompt in KNOWN for prompt, _ in pairs]
         )
         preset = params.preset
-        change_params(monkeypatch, facts={"limit": limit}, recall={"sample": sample}, neighbors={"kind": neighbors})
+        change_params(
+            monkeypatch,
+            facts={"limit": limit},
+            recall={"sample": sample, "locality": locality},
+            neighbors={"kind": neighbors},
+        )
         monkeypatch.setattr(
             params, "preset", lambda group, name, kind: preset(group, name, kind).model_copy(update={"known": filtered})
         )
@@ -69,7 +77,58 @@ def test_facts_of_the_pool_that_the_model_does_not_know_are_left_out(run: Any) -
     requests, pool, metrics = run("pool")
     assert requests == REQUESTS
     assert [fact.prompt for fact in pool] == ["P0 is", "P2 is"]
-    assert metrics == {"requests": 6, "pool": 2, "asked": 21, "known": pytest.approx(100 * 5 / 21, abs=0.01)}
+    assert metrics == {
+        "requests": 6, "pool": 2, "asked": 21, "known": pytest.approx(100 * 5 / 21, abs=0.01),
+        "locality_of_file": 12, "locality_of_pool": 0,
+    }  # fmt: skip
+
+
+def own_facts(*localities: int) -> list[Request]:
+    """Facts of one's own with so many locality prompts each."""
+    return [
+        replace(REQUESTS[n], locality=tuple(LocalityPrompt(prompt=f"L{n} {i}", target="a") for i in range(count)))
+        for n, count in enumerate(localities)
+    ]
+
+
+def capitals(monkeypatch: pytest.MonkeyPatch, *subjects: str) -> list[Fact]:
+    """Facts about these subjects, all known."""
+    facts = [
+        Fact(fact_id=name, subject=name, relation="capital", prompt=f"{name}'s capital is", target=f"{name} City")
+        for name in subjects
+    ]
+    monkeypatch.setattr(sys.modules[__name__], "KNOWN", {fact.prompt for fact in facts})
+    return facts
+
+
+def test_facts_that_give_no_locality_prompts_get_known_ones_of_the_pool(
+    run: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    pool = capitals(monkeypatch, *"ABCDEFGHIJKLMNOPQR")
+    requests, _, metrics = run("pool", requests=own_facts(0, 3, 0), pool=pool)
+    assert [len(request.locality) for request in requests] == [2, 3, 2]
+    prompts = [*requests[0].locality, *requests[2].locality]
+    statements = {(fact.prompt, fact.target) for fact in pool}
+    assert len({prompt.prompt for prompt in prompts}) == 4
+    assert all((prompt.prompt, prompt.target) in statements for prompt in prompts)
+    assert (metrics["locality_of_file"], metrics["locality_of_pool"]) == (3, 4)
+    assert "4 known facts of the pool are locality prompts of the 2 facts that give none" in caplog.text
+    pool = capitals(monkeypatch, *"ABCDEFGHIJKLMNOPQR")
+    longer, _, _ = run("pool", requests=own_facts(0, 3, 0, 0), pool=pool)
+    assert longer[:3] == requests  # more facts leave the prompts of earlier ones as they are
+    pool = capitals(monkeypatch, *"ABCDEFGHIJKLMNOPQR")
+    assert run("pool", requests=own_facts(0, 0), pool=pool, locality=0)[0] == own_facts(0, 0)
+
+
+def test_no_locality_prompt_is_about_what_is_edited_and_most_of_the_pool_is_left_to_train_on(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = capitals(monkeypatch, "S0", "S1", "S2", *"ABCDEFGHI")
+    requests, _, metrics = run("pool", requests=own_facts(0, 0, 0), pool=pool)
+    prompts = [prompt.prompt for request in requests for prompt in request.locality]
+    assert len(prompts) == metrics["locality_of_pool"] == 3  # a quarter of the twelve facts
+    assert not any(prompt.startswith("S") for prompt in prompts)
 
 
 def test_requests_that_correct_nothing_the_model_knows_are_left_out_before_the_limit(run: Any) -> None:

@@ -152,7 +152,8 @@ def test_what_the_numbers_rest_on_names_backend_encoder_text_and_where_there_was
     }  # fmt: skip
     metrics = {
         "facts": {"text": 400, "text_source": "embedded English prose"}, "score": {"device": "cpu", "dtype": "float32"},
-        "statistics": {"layers": 2, "texts": 300}, "recall": {"pool": 30},
+        "statistics": {"layers": 2, "texts": 300},
+        "recall": {"pool": 30, "locality_of_file": 3, "locality_of_pool": 44},
         "paraphrase": {"kept": 40, "shortfall": 0, "backend": "transformers"},
         "neighbors": {"neighbors": 70, "shortfall": 10, "encoder": "minilm"},
     }  # fmt: skip
@@ -164,6 +165,7 @@ def test_what_the_numbers_rest_on_names_backend_encoder_text_and_where_there_was
         "training paraphrases 40 prompts, written by transformers",
         "training neighbors 70 facts, of 80 asked for, similar, by encoder minilm",
         "pool of unedited facts 30 facts",
+        "locality prompts 3 of the file, 44 of the pool",
         "seeds 3 everywhere versions python 3.11",
         "Fewer than asked for: held-out text (60 texts, of 100 asked for); second moments",
         "its perplexity of held-out text (embedded English prose, 60 texts) is",
