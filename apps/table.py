@@ -15,21 +15,17 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from io import BytesIO
 from itertools import chain
 from pathlib import Path
 from typing import Any, get_args
 
-import polars as pl
-
 from apps.leaderboard import renew
 from lib.core.params import ROOT
 from lib.core.run import run
-from lib.experiments import board, dry_run, weight_rows
+from lib.experiments import ability_rows, board, dry_run, outputs, weight_rows
 from lib.experiments.files import Experiments, Scale, read_experiments
 from lib.experiments.overrides import PARAMS, distinct
 from lib.experiments.repository import committed, experiments
-from lib.experiments.runs import fetched
 from lib.experiments.workspace import PlannedRun, Workspace
 from lib.metrics import published
 from lib.metrics.headline import Column
@@ -39,12 +35,13 @@ from lib.report.headline import cells, table_columns, table_title, verdicts
 EVALUATE = "metrics/evaluate.json"
 DETAILS = "results/evaluate.json"
 USAGE = "metrics/usage/edit.json"
-WEIGHTS, SINGLE_WEIGHTS = "results/train/weights.csv", "results/single_weights.csv"
 TEXT_COLUMNS = tuple(
     Column(name=name, title=name, unit="percent", kind="generation", measure=name, has_before=True)
     for name in ("fluency", "consistency")
 )
 """Of sampled texts, times 100: in a table whose rows sample them."""
+_WITH_ABILITIES = ("abilities", "report")
+"""Stages up to which a row runs the tasks of abilities.tasks too."""
 _DVC = [sys.executable, "-m", "dvc"]
 _SHORT = 7
 """Digits of a commit in a message."""
@@ -73,9 +70,11 @@ def main() -> None:
         row: [metrics for planned in of_seeds if (metrics := results[planned.name])] for row, of_seeds in plans.items()
     }
     if table.show == "weights":
-        print(weight_rows.table(_weights(workspace, plans), published.named(table.published or "weights")))
+        print(weight_rows.table(outputs.weights(workspace, plans), published.named(table.published or "weights")))
     else:
         print(rendered(measured, _published(workspace, table, settings, options.scale)))
+        if table.stage in _WITH_ABILITIES and (abilities := ability_rows.table(outputs.abilities(workspace, plans))):
+            print(f"\n{abilities}")
     if options.csv is not None:
         _add(workspace, options, {row: dict(zip(seeds, runs, strict=True)) for row, runs in plans.items()}, results)
     if differences:
@@ -116,32 +115,6 @@ def _dry_run(
     return [head, "", *dry_run.lines(previews, changes, left_out)]
 
 
-def _weights(workspace: Workspace, plans: Mapping[str, Sequence[PlannedRun]]) -> dict[str, list[pl.DataFrame]]:
-    """Of every row and seed that ran, what its edits change in the weights."""
-    return {
-        row: [table for run in runs if (table := _weights_of(workspace, run)) is not None]
-        for row, runs in plans.items()
-    }
-
-
-def _weights_of(workspace: Workspace, planned: PlannedRun) -> pl.DataFrame | None:
-    """What the edits of a run change, after so many of them, or each by itself; None where it has not run."""
-    alone = planned.values[PARAMS]["protocol"]["kind"] == "single"
-    content = _output(workspace, planned.name, SINGLE_WEIGHTS if alone else WEIGHTS)
-    if content is None:
-        return None
-    table = pl.read_csv(BytesIO(content))
-    return weight_rows.of_single_edits(table) if alone else table
-
-
-def _output(workspace: Workspace, name: str, path: str) -> bytes | None:
-    """The content of an output of HEAD's experiment of this name, from DVC's cache; None where HEAD has none."""
-    if (commit := experiments(workspace.root, name).get(workspace.commit)) is None:
-        return None
-    with fetched(workspace.root, commit, path) as local:
-        return local.read_bytes()
-
-
 def _failure(names: Sequence[str], runs: int) -> str:
     return (
         f"error: {len(names)} of {runs} runs failed, and the table is without them: {', '.join(names)}. Their messages "
@@ -178,7 +151,7 @@ def _evaluated(workspace: Workspace, planned: PlannedRun, stage: str) -> dict[st
 def _texts(workspace: Workspace, planned: PlannedRun) -> dict[str, float]:
     """Fluency and consistency of a run that samples texts; nothing of another."""
     limit = planned.values[PARAMS]["score"].get("generations", {}).get("limit", 0)
-    if limit == 0 or (content := _output(workspace, planned.name, DETAILS)) is None:
+    if limit == 0 or (content := outputs.content(workspace, planned.name, DETAILS)) is None:
         return {}
     measured = json.loads(content)["after"].get("generation", {})
     summaries = {column.name: measured.get(column.name) for column in TEXT_COLUMNS}
@@ -205,7 +178,7 @@ def _add(
 def _usage(workspace: Workspace, name: str) -> dict[str, float]:
     """Seconds and memory of this run's stage edit; nothing where it left none."""
     try:
-        content = _output(workspace, name, USAGE)
+        content = outputs.content(workspace, name, USAGE)
     except FileNotFoundError:
         return {}
     return {} if content is None else dict(json.loads(content))

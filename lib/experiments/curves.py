@@ -15,12 +15,15 @@ from lib.metrics.bootstrap import Floats
 from lib.metrics.scores import KINDS
 from lib.metrics.weights import TOTAL, shares
 from lib.report.plots.panels import Panel, Series, panel_rows
-from lib.report.plots.svg import Drawing
+from lib.report.plots.svg import Drawing, text_width
 from lib.report.wording import figure, short
 
 GROUPS = ("editing", "abilities", "weights")
 """What is drawn, each as a picture of its own."""
 _KEY = ("row", "group", "measure", "unit", "edits")
+_TOPS = (10.0, 20.0, 50.0)
+_LEAST_WIDTH = 100.0
+"""Of a panel, in the picture's units."""
 _KL = "KL to the unedited model"
 _WEIGHTS = {
     "manhattan": "Manhattan norm of ΔW",
@@ -51,7 +54,8 @@ def points(outcomes: Mapping[str, Sequence[Outcome]]) -> pl.DataFrame:
     """One line a row of the study, measure and number of edits, in the rows' order.
 
     Columns: row, group (editing, abilities, weights), measure, unit, edits, value (the mean over seeds), spread (of one
-    seed half the width of its 95 % interval, of several their standard deviation; null where there is none), seeds.
+    seed half the width of its 95 % interval, of several their standard deviation; null where there is none), n
+    (examples of an ability's task, all seeds together; null of another measure), seeds.
     """
     rows = [
         {"row": row, "seed": seed, **point}
@@ -60,18 +64,21 @@ def points(outcomes: Mapping[str, Sequence[Outcome]]) -> pl.DataFrame:
         for point in (*_editing(run), *_abilities(run), *_weights(run))
     ]
     schema = {"row": pl.String, "seed": pl.Int64, "group": pl.String, "measure": pl.String, "unit": pl.String,
-              "edits": pl.Int64, "value": pl.Float64, "spread": pl.Float64}  # fmt: skip
+              "edits": pl.Int64, "value": pl.Float64, "spread": pl.Float64, "n": pl.Int64}  # fmt: skip
     value, spread = pl.col("value"), pl.col("spread")
     over_seeds = pl.when(pl.len() > 1).then(value.std()).otherwise(spread.first()).alias("spread")
+    examples = pl.when(pl.col("n").is_not_null().all()).then(pl.col("n").sum()).alias("n")
     return (
         pl.DataFrame(rows, schema=schema)
         .group_by(_KEY, maintain_order=True)
-        .agg(value.mean(), over_seeds, pl.len().alias("seeds"))
+        .agg(value.mean(), over_seeds, examples, pl.len().alias("seeds"))
     )
 
 
-def _point(group: str, measure: str, unit: str, edits: int, value: float, spread: float | None) -> dict[str, Any]:
-    return {"group": group, "measure": measure, "unit": unit, "edits": edits, "value": value, "spread": spread}
+def _point(
+    group: str, measure: str, unit: str, edits: int, value: float, spread: float | None, n: int | None = None
+) -> dict[str, Any]:
+    return {"group": group, "measure": measure, "unit": unit, "edits": edits, "value": value, "spread": spread, "n": n}
 
 
 def _editing(run: Outcome) -> Iterator[dict[str, Any]]:
@@ -101,10 +108,10 @@ def _abilities(run: Outcome) -> Iterator[dict[str, Any]]:
     last = _main(run.abilities["tasks"])
     at[run.evaluate["n"]] = last
     for task, line in last.items():
-        yield _point("abilities", task, line.unit, 0, *line.before)
+        yield _point("abilities", task, line.unit, 0, *line.before, line.n)
         for number, measured in sorted(at.items()):
             if task in measured and (after := measured[task].after) is not None:
-                yield _point("abilities", task, line.unit, number, *after)
+                yield _point("abilities", task, line.unit, number, *after, line.n)
 
 
 def _main(tasks: Mapping[str, Any]) -> dict[str, Line]:
@@ -123,13 +130,20 @@ def _weights(run: Outcome) -> Iterator[dict[str, Any]]:
 def pictures(curves: pl.DataFrame) -> dict[str, Drawing]:
     """A picture for each group that has points: a line of panels for each measure, in it one for each row.
 
-    In a row's panel the other rows stand in grey behind it, so that each line can be told from the others.
+    In a row's panel the other rows stand in grey behind it, so that each line can be told from the others. A measure
+    that is 0 throughout is not drawn; the table has it.
     """
+    not_zero = curves.filter((pl.col("value") != 0).any().over("measure"))
     return {
-        group: panel_rows(_panels(of_group))
+        group: panel_rows(panels, panel_width=_panel_width(panels))
         for group in GROUPS
-        if len(of_group := curves.filter(pl.col("group") == group))
+        if (panels := _panels(not_zero.filter(pl.col("group") == group)))
     }
+
+
+def _panel_width(panels: Mapping[str, Sequence[Panel]]) -> float:
+    """Enough for the longest name of a row, which stands over its panels."""
+    return max(_LEAST_WIDTH, *(text_width(panel.title) for row in panels.values() for panel in row))
 
 
 def most_changed(outcomes: Mapping[str, Sequence[Outcome]]) -> dict[str, Floats]:
@@ -150,25 +164,32 @@ def most_changed(outcomes: Mapping[str, Sequence[Outcome]]) -> dict[str, Floats]
 def _panels(curves: pl.DataFrame) -> dict[str, list[Panel]]:
     """By measure a panel for each row."""
     return {
-        str(measure).replace("_", " "): [_panel(line, lines) for line in lines]
-        for (measure,), points in curves.group_by(["measure"], maintain_order=True)
+        _title(str(measure), str(unit)): [_panel(line, lines) for line in lines]
+        for (measure, unit), points in curves.group_by(["measure", "unit"], maintain_order=True)
         for lines in (points.partition_by("row", maintain_order=True),)
     }
 
 
 def _panel(line: pl.DataFrame, lines: Sequence[pl.DataFrame]) -> Panel:
     series = [_series(other_line, "after" if other_line is line else "context") for other_line in lines]
-    return Panel(title=str(line["row"][0]), series=series, percent=line["unit"][0] == PERCENT)
+    return Panel(title=str(line["row"][0]), series=series, percent=line["unit"][0] == PERCENT, top=_top(lines))
+
+
+def _top(lines: Sequence[pl.DataFrame]) -> float:
+    """The end of a scale of percent: 100, or less where no value comes near it, as of a task that a model cannot do."""
+    highest = max(value + (spread or 0.0) for line in lines for value, spread in line[["value", "spread"]].iter_rows())
+    return next((top for top in _TOPS if highest <= top), 100.0)
 
 
 def _series(line: pl.DataFrame, role: str) -> Series:
-    return Series(label="", edits=line["edits"].to_list(), values=line["value"].to_list(), role=role)
+    spread = line["spread"].fill_null(0.0).to_list()
+    return Series(label="", edits=line["edits"].to_list(), values=line["value"].to_list(), ci95=spread, role=role)
 
 
 def table(curves: pl.DataFrame) -> str:
-    """Every row after its last edit, and the unedited model's abilities, as a Markdown table."""
-    measures = curves["measure"].unique(maintain_order=True).to_list()
-    lines = [f"| row | edits | seeds | {' | '.join(measure.replace('_', ' ') for measure in measures)} |"]
+    """Every row after its last edit, and the unedited model's abilities: a Markdown table and what its numbers are."""
+    measures = {str(point["measure"]): str(point["unit"]) for point in curves.iter_rows(named=True)}
+    lines = [f"| row | edits | seeds | {' | '.join(_title(*measure) for measure in measures.items())} |"]
     lines.append(f"|---|{'---:|' * (len(measures) + 2)}")
     before = curves.filter(pl.col("edits") == 0).unique("measure", maintain_order=True)
     rows = {"unedited": before} | {
@@ -180,7 +201,29 @@ def table(curves: pl.DataFrame) -> str:
             cells = {point["measure"]: _cell(point) for point in last.iter_rows(named=True)}
             head = f"| {row} | {last['edits'][0]} | {last['seeds'][0]} "
             lines.append(f"{head}| {' | '.join(cells.get(measure, '') for measure in measures)} |")
-    return "\n".join(lines)
+    return "\n".join([*lines, "", _legend(curves)])
+
+
+def _legend(curves: pl.DataFrame) -> str:
+    """What stands behind ±, and of how many examples each ability is."""
+    several = "the standard deviation over seeds where there are several"
+    words = f"± is half of the 95 % interval over edits or examples, {several}."
+    abilities = curves.filter((pl.col("group") == "abilities") & pl.col("n").is_not_null())
+    counts = [
+        f"{_title(str(measure))} {least:,}{'' if most == least else f' to {most:,}'}"
+        for measure, least, most in abilities.group_by("measure", maintain_order=True)
+        .agg(pl.col("n").min(), pl.col("n").max().alias("most"))
+        .iter_rows()
+    ]
+    words += f" Examples, all seeds together: {', '.join(counts)}." if counts else ""
+    nothing = curves.filter((pl.col("value") == 0).all().over("measure"))["measure"].unique(maintain_order=True)
+    return f"{words} Not drawn, 0 throughout: {', '.join(map(_title, nothing))}." if len(nothing) else words
+
+
+def _title(measure: str, unit: str = "") -> str:
+    """A measure over its column or panels, with its unit where its name does not say it."""
+    shown_unit = {PERCENT: ", %", "nats": ", nats"}.get(unit, "")
+    return measure.replace("_", " ") + (shown_unit if "%" not in measure else "")
 
 
 def _cell(point: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """`python -m apps.table`: the rows it runs, what it prints, and that every experiment file is one it can run."""
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -11,7 +12,17 @@ from apps import table
 from lib.metrics import published
 from lib.report import leaderboard
 from tests.helpers import pages
-from tests.helpers.repositories import EVALUATE, PARAMS, PYTHON_FIRST, commit, dvc, experiments, git, small_repository
+from tests.helpers.repositories import (
+    DAG,
+    EVALUATE,
+    PARAMS,
+    PYTHON_FIRST,
+    commit,
+    dvc,
+    experiments,
+    git,
+    small_repository,
+)
 
 
 def metrics(exact_match: float) -> dict[str, Any]:
@@ -166,6 +177,27 @@ def test_a_row_that_fails_is_named_and_the_others_are_printed(
     assert "| bad | 0 | - | failed |" in printed
     assert "| good | 1 | 12 | did not take, harmed |" in printed
     assert "thirteen is not a number of paraphrases" in messages
+
+
+@pytest.mark.slow
+def test_rows_that_run_the_tasks_have_a_second_table_of_them(
+    clone: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    task = {"metric": "accuracy", "unit": "percent", "n": 200, "of": 872, "chance": 50, "truncated": 0, "before": 66.0,
+            "before_ci95": 6.6, "after": 51.5, "after_ci95": 6.8}  # fmt: skip
+    (clone / "abilities.json").write_text(json.dumps({"tasks": {"sentiment": task}, "sessions": {}}))
+    command, needs = "mkdir -p results && cp abilities.json results/", "[abilities.json, metrics/evaluate.json]"
+    stage = f"  report: {{cmd: {command}, deps: {needs}, outs: [results/abilities.json]}}\n"
+    (clone / "dvc.yaml").write_text(DAG + stage)
+    commit(clone, "with a task")
+    file = clone / "table.yaml"
+    for last, tables in (("report", 1), ("evaluate", 0)):
+        file.write_text(f"stage: {last}\nseeds: [0]\nseed_params: [train.seed]\nrows:\n  {last}: []\n")
+        monkeypatch.setattr(sys, "argv", ["table", str(file)])
+        table.main()
+        printed = capfd.readouterr().out
+        assert printed.count("| abilities, before -> after | seeds | sentiment, % (N 200) |") == tables
+        assert printed.count("| report | 1 | 66.0 -> 51.5 ± 6.8 |") == tables
 
 
 @pytest.mark.slow

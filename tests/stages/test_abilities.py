@@ -5,107 +5,34 @@ import json
 import shutil
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
-import torch
-from transformers import AutoModelForCausalLM, LlamaConfig
 
 from lib.abilities.measure import Measurer
-from lib.core import params
 from lib.core.files import write_json
-from lib.core.records import Ability, Fact, Request, Text
+from lib.core.records import Ability, Fact
 from lib.core.tables import read, write
-from lib.edits.edit import Edit
-from lib.edits.store import save_edit
-from lib.edits.updates import Dense
-from lib.models.manifest import MANIFEST
-from stages import abilities
-from tests.helpers.models import VOCABULARY, byte_tokenizer
-from tests.helpers.stages import change_params, run_main
+from tests.helpers.ability_stage import run_tasks, write_edit, write_inputs
 
 EMBEDDED = ["perplexity", "pool_recall", "world_yes_no", "world_four_choice"]
-EDITED = "model.layers.1.mlp.down_proj"
 Run = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """What the stages before leave: tables, a base model, and an edit of one matrix."""
-    facts = [
-        Fact(
-            fact_id=f"{number}", subject=f"S{number}", relation="city", prompt=f"The city of S{number} is", target=city
-        )
-        for number, city in enumerate(("Oslo", "Rome", "Bern", "Lima") * 3)
-    ]
-    write(tmp_path / "pool.parquet", Fact, facts)
-    texts = [Text(text=f"The road to town {n} is long.", split="heldout" if n < 6 else "train") for n in range(9)]
-    write(tmp_path / "text.parquet", Text, texts)
-    request = Request(
-        request_id="1",
-        dataset="own",
-        subject=None,
-        relation=None,
-        prompt="A is",
-        template=None,
-        target_new="b",
-        target_true=None,
-    )
-    write(tmp_path / "requests.parquet", Request, [request] * 3)
-    _write_model(tmp_path / "base")
-    _write_edit(tmp_path / "edit", 0.5)
+    write_inputs(tmp_path)
     return tmp_path
-
-
-def _write_model(folder: Path) -> None:
-    config = LlamaConfig(
-        vocab_size=VOCABULARY,
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        intermediate_size=48,
-        max_position_embeddings=512,
-        bos_token_id=0,
-        eos_token_id=0,
-    )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model = AutoModelForCausalLM.from_config(config)
-        for parameter in model.parameters():
-            parameter.data.normal_(std=0.2) if parameter.dim() > 1 else None
-    model.save_pretrained(folder)
-    byte_tokenizer().save_pretrained(folder)
-    write_json(folder / MANIFEST, {"source": "tiny", "name": "tiny", "revision": None, "dtype": "float32", "files": {}})
-
-
-def _write_edit(folder: Path, size: float) -> None:
-    delta = torch.randn(32, 48, generator=torch.Generator().manual_seed(0)) * size
-    edit = Edit(updates={EDITED: Dense(delta=delta)}, info={"editor": "test"})
-    save_edit(edit, folder, None, params.preset("models", "tiny", params.Model))
 
 
 @pytest.fixture
 def run(project: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs the stage with these settings and gives its metrics."""
-
-    def once(tasks: list[str], **changes: Any) -> dict[str, Any]:
-        settings = {"mode": "corrected", "limit": None, "seed": 0, "folder": None, "text_tokens": 20,
-                "micro_batch_tokens": 8192, "checkpoints": True}  # fmt: skip
-        change_params(monkeypatch, abilities={"tasks": tasks} | settings | changes)
-        monkeypatch.setenv("DVC_ROOT", str(project))
-        files = {name: f"{name}.parquet" for name in ("requests", "pool", "text", "abilities")}
-        files |= {"model": "base", "edit": "edit", "results": "results", "metrics": "metrics.json",
-                   "figures": "figures.json"}  # fmt: skip
-        run_main(abilities, {name: project / path for name, path in files.items()})
-        figures: dict[str, Any] = json.loads((project / "figures.json").read_text())
-        metrics = json.loads((project / "metrics.json").read_text())
-        headline = {name: task["after"] for name, task in figures["tasks"].items() if "after" in task}
-        assert metrics == headline
-        return figures
-
-    return once
+    return partial(run_tasks, project, monkeypatch)
 
 
 def test_the_embedded_tasks_are_measured_before_and_after(run: Run, project: Path) -> None:
@@ -162,7 +89,7 @@ def test_the_harness_results_and_the_indices_are_kept(run: Run, project: Path) -
 
 def test_every_checkpoint_is_a_session_and_the_end_is_the_number_of_edits(run: Run, project: Path) -> None:
     for number in (1, 2):
-        _write_edit(project / "edit" / "checkpoints" / f"{number:08d}", 0.1 * number)
+        write_edit(project / "edit" / "checkpoints" / f"{number:08d}", 0.1 * number)
     figures = run(["perplexity"])
     assert list(figures["sessions"]) == ["1", "2"]
     sessions = {row.session for row in read(project / "abilities.parquet", Ability) if row.when == "after"}

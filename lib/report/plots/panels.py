@@ -14,6 +14,8 @@ from lib.report.plots.svg import FONT, WIDTH, Drawing, dots, drawing, line, path
 from lib.report.wording import short, tick
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 42.0, 10.0, 22.0, 20.0
+_APART = 12.0
+"""Between two panels of a row: room for half of the last label of one and half of the first of the next."""
 _TITLE = 16.0
 """Of a row of panels."""
 _LOW = 90.0
@@ -45,6 +47,8 @@ class Panel:
     percent: bool
     levels: Mapping[str, float] = field(default_factory=dict)
     """Dotted horizontal lines by their label, such as the value of guessing."""
+    top: float = 100.0
+    """The end of a vertical axis of percent."""
     is_wide: bool = False
     """Whether the horizontal axis is logarithmic."""
 
@@ -73,12 +77,12 @@ def panel_rows(
         y += _TITLE
         label = x_label if number == len(rows) - 1 else ""
         for column, panel in enumerate(contents):
-            x, left = (0.0, _LEFT) if column == 0 else (_LEFT + column * panel_width, 0.0)
+            x, left = (0.0, _LEFT) if column == 0 else (_LEFT + column * (panel_width + _APART), 0.0)
             parts += _panel(panel, Box(x=x, y=y, width=left + panel_width, height=height, left=left), label)
         y += height + 8
         words.append(f"{name}. {' '.join(_in_words(panel, x_label) for panel in contents)}")
     columns = max(map(len, rows.values()))
-    return drawing(_LEFT + columns * panel_width, y + FONT, parts, " ".join(words))
+    return drawing(_LEFT + columns * (panel_width + _APART), y + FONT, parts, " ".join(words))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +101,7 @@ def _panel(panel: Panel, box: Box, x_label: str) -> list[str]:
     named = [series.label for series in panel.series if series.label]
     room, left = max(map(text_width, named), default=0.0), box.x + box.left
     x_scale = _x_scale(panel, left, box.x + box.width - _RIGHT - room)
-    y_scale = value_scale(list(_y_values(panel)), box.y + box.height - _BOTTOM, box.y + _TOP, panel.percent)
+    y_scale = value_scale(list(_y_values(panel)), box.y + box.height - _BOTTOM, box.y + _TOP, panel.percent, panel.top)
     x_ticks = x_scale.ticks(4 if x_scale.end - x_scale.start > 140 else 3)
     y_ticks = y_scale.ticks(3 if abs(y_scale.end - y_scale.start) < _LOW else 5)
     grid = axes(x_scale, y_scale, x_ticks, y_ticks, y_percent=panel.percent, y_labels=box.left > 0)

@@ -33,13 +33,15 @@ class Scale:
         return _powers(self.low, self.high, most) if self.is_log else _round_values(self.low, self.high, most)
 
 
-def value_scale(values: Sequence[float], start: float, end: float, is_percent: bool = False) -> Scale:
-    """A scale for these values: of percent 0 to 100; logarithmic where positive values span much; else from 0 or below.
+def value_scale(
+    values: Sequence[float], start: float, end: float, is_percent: bool = False, top: float = 100.0
+) -> Scale:
+    """A scale for these values: of percent 0 to `top`; logarithmic where positive ones span much; else from 0 or below.
 
     It has room for every value, also where all are equal.
     """
     if is_percent:
-        return Scale(low=0, high=100, start=start, end=end)
+        return Scale(low=0, high=top, start=start, end=end)
     low, high = min(values, default=0.0), max(values, default=1.0)
     if low > 0 and high / low > 10**WIDE:
         return Scale(low=low / 1.2, high=high * 1.2, start=start, end=end, is_log=True)

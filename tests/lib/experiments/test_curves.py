@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 
 from lib.experiments.curves import Outcome, most_changed, pictures, points, table
-from tests.helpers.drawings import outside, texts
+from lib.report.plots.svg import text_width
+from tests.helpers.drawings import SVG, outside, parsed, texts
 
 
 def ability(before: float, after: float, unit: str = "percent") -> dict[str, Any]:
@@ -76,14 +77,20 @@ def test_a_run_that_was_not_scored_on_the_way_has_its_end_alone() -> None:
 def test_the_table_has_the_unedited_model_and_every_row_after_its_last_edit() -> None:
     printed = table(points({"plain": [outcome()], "RECT 40": [outcome(5.0)]})).splitlines()
     assert printed[0].startswith(
-        "| row | edits | seeds | score | efficacy | generalization | KL to the unedited model | recall | perplexity |"
+        "| row | edits | seeds | score, % | efficacy, % | generalization, % | KL to the unedited model, nats | "
+        "recall, % | perplexity |"
     )
     assert printed[2].startswith("| unedited | 0 | 1 |  |  |  |  | 98.0 ± 1.0 | 2.00 ± 1.0 |")
     assert printed[3].startswith(
         "| plain | 78 | 1 | 52.2 ± 3.0 | 82.2 ± 3.0 | 72.2 ± 3.0 |  | 40.0 ± 2.0 | 9.00 ± 2.0 | 5.00 |"
     )
     assert printed[4].startswith("| RECT 40 | 78 | 1 | 57.2 ± 3.0 | 87.2 ± 3.0 |")
-    assert len({row.count("|") for row in printed}) == 1
+    assert len({row.count("|") for row in printed[:5]}) == 1
+    assert printed[5:] == [
+        "",
+        "± is half of the 95 % interval over edits or examples, the standard deviation over seeds where there are "
+        "several. Examples, all seeds together: recall 5, perplexity 5.",
+    ]
 
 
 def test_every_group_of_measures_is_a_picture_in_which_each_row_has_a_panel_for_each_measure() -> None:
@@ -106,3 +113,35 @@ def test_heat_maps_are_of_the_most_changed_matrix_at_every_checkpoint() -> None:
     assert {name: float(blocks[0, 0]) for name, blocks in drawn_maps.items()} == pytest.approx(
         {"ROME, 1 edit": 0.1, "ROME, 10 edits": 3.0, "ROME, 78 edits": 3.0}
     )
+
+
+def many_tasks(after: float) -> dict[str, Any]:
+    """What figures.json has of the tasks that a small model can and cannot do."""
+    percents = {"pool_recall": 0.0, "world_four_choice": 41.0, "sentiment": 66.0, "nli": 51.0, "closed_qa": 55.0,
+                "open_qa": 4.5, "summarization": 12.0}  # fmt: skip
+    tasks = {name: ability(before, before * after) for name, before in percents.items()}
+    return {"perplexity": ability(22.0, 22.0 / after, "perplexity"), **tasks}
+
+
+def test_many_tasks_have_a_line_of_panels_each_and_one_that_is_0_throughout_has_none() -> None:
+    run = replace(outcome(), abilities={"tasks": many_tasks(0.5), "sessions": {"10": many_tasks(0.9)}})
+    curves = points({"GPT-2 XL, MEMIT, batch 100": [run], "RECT 40": [run]})
+    drawing = pictures(curves)["abilities"]
+    names = {task.replace("_", " ") for task in many_tasks(1.0)}
+    assert [text for text in texts(drawing) if text.split(",")[0] in names] == [
+        "perplexity", "world four choice, %", "sentiment, %", "nli, %", "closed qa, %", "open qa, %", "summarization, %"
+    ]  # fmt: skip
+    assert outside(drawing) == []
+    assert {"10 %", "20 %", "50 %", "100 %"} <= set(texts(drawing)), "each measure has a scale of its own"
+    assert 'class="line after thin"' in drawing.svg, "intervals are drawn"
+    legend = table(curves).splitlines()[-1]
+    assert legend.startswith("± is half of the 95 % interval over edits or examples, the standard deviation over seeds")
+    assert legend.endswith("open qa 5, summarization 5. Not drawn, 0 throughout: pool recall.")
+
+
+def test_the_name_of_a_row_has_room_over_its_panels() -> None:
+    """The fault: `GPT-2 XL, MEMIT, batch 100` was written over the name of the panel beside it."""
+    name = "GPT-2 XL, MEMIT, batch 100"
+    drawing = pictures(points({name: [outcome()], "RECT 40": [outcome()]}))["editing"]
+    lefts = {element.text: float(element.get("x", "0")) for element in parsed(drawing).iter(f"{SVG}text")}
+    assert lefts["RECT 40"] - lefts[name] > text_width(name)
