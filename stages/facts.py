@@ -26,11 +26,10 @@ def main(options: argparse.Namespace) -> None:
     facts, own = root.facts, params.with_pool(root.own, params.preset("models", root.model, params.Model))
     preset = params.preset("datasets", root.dataset, params.Dataset)
     files = datasets.find(preset, facts, own)
-    loaded = datasets.load(preset.loader, {role: file.path for role, file in files.items()}, facts, preset, own)
-
-    dataset.tell(loaded)
-    check = edits.checked(loaded)
+    paths = {role: file.path for role, file in files.items()}
+    check = edits.checked_in_full(lambda limited: datasets.load(preset.loader, paths, limited, preset, own), facts)
     loaded = check.loaded
+    dataset.tell(loaded)
     write(options.rejects, Reject, loaded.rejects)
     dataset.check(loaded, facts.max_reject_share, options.rejects)
     dataset.check_pool(loaded, root.dataset, facts.edits, own.pool, root.neighbors)

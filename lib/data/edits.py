@@ -7,10 +7,11 @@ neither is made: no rule says which is right.
 import logging
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from lib.core.params import Facts
 from lib.core.records import FOUND, Reject, Request
 from lib.core.texts import identity, occurrences, same
 from lib.data.dataset import DUPLICATE, Loaded, template
@@ -31,6 +32,11 @@ class CheckedEdits:
     faults: Mapping[str, int]
     subjects_repeated: int
     """Edits whose subject stands in the prompt more than once; of whole words the first is taken."""
+
+    @property
+    def records(self) -> int:
+        """So many were read as edits."""
+        return len(self.loaded.requests) + sum(self.faults.values())
 
 
 @dataclass(kw_only=True)
@@ -58,6 +64,30 @@ class _Check:
 
 def checked(loaded: Loaded) -> CheckedEdits:
     """The dataset without the edits that have a fault, each of which is a reject."""
+    sound = _sound(loaded)
+    _tell_repeated(sound.loaded.requests)
+    return sound
+
+
+def checked_in_full(load: Callable[[Facts], Loaded], facts: Facts) -> CheckedEdits:
+    """The same, with facts.limit edits: for each that has a fault the next record is read, while there is one.
+
+    Args:
+        load: reads the dataset with these settings.
+        facts: the section of params.yaml; its limit is the number of edits, None all that have no fault.
+    """
+    sound, limit = _sound(load(facts)), facts.edits
+    while limit is not None and (missing := limit - len(sound.loaded.requests)) > 0:
+        wider = _sound(load(facts.model_copy(update={"limit": limit + sum(sound.faults.values())})))
+        if wider.records == sound.records:
+            _logger.info("facts.limit=%d: %d edits fewer, no record is left for them", limit, missing)
+            break
+        sound = wider
+    _tell_repeated(sound.loaded.requests)
+    return sound
+
+
+def _sound(loaded: Loaded) -> CheckedEdits:
     check = _Check(lines=loaded.lines)
     sound = [request for request in _with_subjects(loaded.requests, check) if _changes_something(request, check)]
     sound = _without_contradictions(sound, check)
@@ -66,7 +96,7 @@ def checked(loaded: Loaded) -> CheckedEdits:
     return CheckedEdits(
         loaded=replace(loaded, requests=sound, rejects=rejects if check.rejects else loaded.rejects),
         faults=check.faults,
-        subjects_repeated=_note_repeated(sound),
+        subjects_repeated=len(_repeated(sound)),
     )
 
 
@@ -141,9 +171,14 @@ def _without_duplicates(requests: Sequence[Request], check: _Check) -> list[Requ
     return list(first.values())
 
 
-def _note_repeated(requests: Sequence[Request]) -> int:
-    """Log which of several occurrences of a subject are taken; return the number of edits that have several."""
-    repeated = [request for request in requests if request.subject and request.prompt.count(request.subject) > 1]
+def _repeated(requests: Sequence[Request]) -> list[Request]:
+    """The edits whose subject stands in the prompt more than once."""
+    return [request for request in requests if request.subject and request.prompt.count(request.subject) > 1]
+
+
+def _tell_repeated(requests: Sequence[Request]) -> None:
+    """Log which of several occurrences of a subject are taken."""
+    repeated = _repeated(requests)
     for request in repeated[:_NAMED]:
         times = request.prompt.count(request.subject or "")
         _logger.info(
@@ -152,4 +187,3 @@ def _note_repeated(requests: Sequence[Request]) -> int:
         )
     if len(repeated) > _NAMED:
         _logger.info(f"{len(repeated)} edits have their subject more than once in the prompt, these among them")
-    return len(repeated)

@@ -10,7 +10,7 @@ import pytest
 from lib.core.params import Facts, Own
 from lib.core.records import Request
 from lib.data.dataset import Loaded, check
-from lib.data.edits import checked
+from lib.data.edits import checked, checked_in_full
 from lib.datasets import counterfact, easyedit
 from lib.datasets import own as own_facts
 from tests.helpers.datasets import dataset_preset
@@ -112,6 +112,28 @@ def test_the_check_is_the_same_for_every_dataset(facts: Facts, own: Own, as_json
             (path.name, first), (path.name, first + 1)
         ]  # fmt: skip
         assert data.loaded.requests == []
+
+
+def test_the_next_records_take_the_place_of_rejects(facts: Facts, caplog: pytest.LogCaptureFixture) -> None:
+    """Two that contradict each other, one that is there already, and one that changes nothing, of nine records."""
+    records = [
+        {}, {"target_new": "Paris"}, {"prompt": "X A"}, {"prompt": "X A"}, {"prompt": "X B", "target_new": "Oslo"},
+        *({"prompt": f"X {letter}"} for letter in "CDEF"),
+    ]  # fmt: skip
+    limits = []
+
+    def load(limited: Facts) -> Loaded:
+        limits.append(limited.edits)
+        return loaded(*records[: limited.edits])
+
+    check = checked_in_full(load, facts.model_copy(update={"limit": 3}))
+    assert [edit.prompt for edit in check.loaded.requests] == ["X A", "X C", "X D"]
+    assert limits == [3, 5, 7]
+    assert check.faults == {"subjects_absent": 0, "same_targets": 1, "contradictions": 2, "duplicates": 1}
+    with caplog.at_level("INFO"):
+        check = checked_in_full(load, facts.model_copy(update={"limit": 7}))
+    assert [edit.prompt for edit in check.loaded.requests] == [f"X {letter}" for letter in "ACDEF"]
+    assert "facts.limit=7: 2 edits fewer, no record is left for them" in caplog.text
 
 
 @pytest.mark.data
