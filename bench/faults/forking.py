@@ -12,11 +12,12 @@ import os
 import runpy
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from lib.core import run as running
 from lib.core.params import ROOT
 
 WRITES = frozenset(("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.link", "os.symlink"))
@@ -54,7 +55,8 @@ def _import(names: Sequence[str]) -> None:
 
 
 def _become(job: Mapping[str, Any]) -> None:
-    """Run the stage; never return."""
+    """Run the stage; never return. A SIGINT that comes before the stage's own code begins waits for that."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     signal.signal(signal.SIGINT, signal.default_int_handler)
     log = os.open(job["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for stream in (1, 2):
@@ -69,6 +71,7 @@ def _become(job: Mapping[str, Any]) -> None:
         if job["stop_at"] or job["count"]:
             watch(job["stop_at"], job["signal"], job["count"])
         sys.argv = [job["module"], *job["arguments"]]
+        _begin_with_interrupts()
         runpy.run_module(job["module"], run_name="__main__", alter_sys=True)
         status = 0
     except SystemExit as error:
@@ -84,6 +87,20 @@ def _become(job: Mapping[str, Any]) -> None:
     sys.stderr.flush()
     atexit._run_exitfuncs()
     os._exit(status)
+
+
+def _begin_with_interrupts() -> None:
+    """From where lib/core/run.py begins, SIGINT comes through: before, Python itself starts and imports."""
+    heeded_run = running.run
+
+    def run(main: Callable[[], None], **options: bool) -> None:
+        def begin() -> None:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+            main()
+
+        heeded_run(begin, **options)
+
+    running.run = run
 
 
 def _compute_with(threads: str | None) -> None:

@@ -1,6 +1,7 @@
 """What every stage shares: its options, how it starts, how it says what went wrong, its progress, and what it used."""
 
 import argparse
+import atexit
 import ctypes
 import logging
 import os
@@ -64,7 +65,8 @@ def run(main: Callable[[], None], *, with_parent: bool = True) -> None:
 
     What is no bug (lib/core/errors.py: InputError, a full disk, a file that is absent, another process that is gone) is
     printed as a message, exit status 1; with ERRATA_TRACEBACK set, and for every other exception, with the traceback.
-    Ctrl-C ends it with a line and the status that shells give it.
+    Ctrl-C ends it with a line and the status that shells give it; once it has ended, what Python and its packages tear
+    down is not interrupted.
     Threads that wait for work sleep: where they spin, as is usual, a step of a small model on busy cores takes 12
     times as long (docs/benchmarks.md). On Linux the process is told to stop when its parent (dvc) dies, which dvc does
     not do itself; `with_parent` is false for what a person leaves running behind a shell that ends.
@@ -83,6 +85,8 @@ def run(main: Callable[[], None], *, with_parent: bool = True) -> None:
         if message is None or os.environ.get("ERRATA_TRACEBACK"):
             raise
         sys.exit(f"error: {message}")
+    finally:
+        atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)  # the last to be registered is called first
 
 
 def _set_up(with_parent: bool) -> None:

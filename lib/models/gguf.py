@@ -25,6 +25,8 @@ from lib.models.loading import quiet_transformers
 from lib.runtime.tensors import saving
 
 _MAGIC = b"GGUF"
+_TENSORS = slice(8, 16)
+"""The bytes of a GGUF file that say how many tensors it has."""
 _BOS_BY_DEFAULT = ("llama3", "llama-v3", "llama-bpe", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2")
 """Names of pre-tokenizers that llama.cpp puts BOS before where the file does not say (llama-vocab.cpp)."""
 _SENTENCEPIECE = "llama"
@@ -72,7 +74,19 @@ def read_metadata(file: Path) -> Mapping[str, Any]:
             f"{file}: wanted a whole model; found file {metadata.get('split.no', 0) + 1} of {metadata['split.count']}. "
             "Join them: llama-gguf-split --merge <the first file> <the joined file>."
         )
+    _check_blocks(metadata, int.from_bytes(beginning[_TENSORS], "little"), file)
     return metadata
+
+
+def _check_blocks(metadata: Mapping[str, Any], tensors: int, file: Path) -> None:
+    """Raise InputError for more blocks than the file has tensors, which take transformers minutes, and the memory."""
+    key = f"{metadata.get('general.architecture')}.block_count"
+    blocks = metadata.get(key, 0)
+    if not isinstance(blocks, int) or blocks > tensors:
+        raise InputError(
+            f"{file}: {key}: wanted a number of blocks, each with weights, of which the file has {tensors}; found "
+            f"{str(blocks)[:80]}: a damaged GGUF file. Download it again."
+        )
 
 
 def begins_with(metadata: Mapping[str, Any], file: Path) -> int | None:

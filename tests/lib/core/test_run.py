@@ -111,6 +111,24 @@ def test_an_interrupt_while_a_stage_reads_its_options_or_writes_what_it_used_is_
         assert "interrupted" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_an_interrupt_while_packages_are_torn_down_says_nothing_and_leaves_the_status(fails: bool) -> None:
+    """The fault: Ctrl-C in the last instants printed the traceback of another package's exit function."""
+    text = (
+        "import atexit, signal\n"
+        "from lib.core.errors import InputError\n"
+        "from lib.core.run import run\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "def main():\n"
+        "    atexit.register(signal.raise_signal, signal.SIGINT)\n"
+        f"    if {fails}: raise InputError('train.lr: wanted less')\n"
+        "run(main)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (int(fails), "")
+    assert ended.stderr == ("error: train.lr: wanted less\n" if fails else "")
+
+
 def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 

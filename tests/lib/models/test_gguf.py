@@ -134,3 +134,17 @@ def test_metadata_of_another_type_are_an_error_that_names_file_and_key(
     monkeypatch.setattr(gguf, "read_gguf_metadata", lambda _: (metadata, ()))
     with pytest.raises(InputError, match=rf"tiny\.gguf: {re.escape(key)}: wanted .*; found '\[1\.5\]'"):
         gguf.convert(tmp_path / "tiny.gguf", tmp_path / "stored")
+
+
+@pytest.mark.parametrize("blocks", [4, 2**31 - 1])
+def test_more_blocks_than_tensors_are_an_error_before_any_is_made(blocks: int, tmp_path: Path) -> None:
+    """The fault: a flipped bit in the number of blocks, and transformers built that many until the memory was full."""
+    write_gguf(tmp_path / "tiny.gguf")
+    content = (tmp_path / "tiny.gguf").read_bytes()
+    value = content.index(b"llama.block_count") + len(b"llama.block_count") + 4  # behind the type's number
+    assert content[value : value + 4] == (1).to_bytes(4, "little")
+    tensors = int.from_bytes(content[8:16], "little")
+    changed = (tensors + blocks).to_bytes(4, "little")
+    (tmp_path / "odd.gguf").write_bytes(content[:value] + changed + content[value + 4 :])
+    with pytest.raises(InputError, match=rf"odd\.gguf: llama\.block_count: wanted .* has {tensors}; found"):
+        gguf.read_metadata(tmp_path / "odd.gguf")
