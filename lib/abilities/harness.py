@@ -200,7 +200,8 @@ class MemoryModel(LM):  # type: ignore[misc]  # lm_eval is untyped
         """Greedy continuations.
 
         Beside the harness's own settings there is `rationale` {max_gen_toks, until, then}: the model first continues
-        the prompt with a rationale, then goes on after that and the text `then`; all three are returned.
+        the prompt with a rationale of at most half of the tokens that it takes, then goes on after that and the text
+        `then`; all three are returned.
         """
         groups: dict[str, list[int]] = {}
         for position, request in enumerate(requests):
@@ -217,7 +218,7 @@ class MemoryModel(LM):  # type: ignore[misc]  # lm_eval is untyped
             if rationale := settings.get("rationale"):
                 before = [
                     f"{rationale_text.rstrip()}{rationale['then']}"
-                    for rationale_text in self._continued(prompts, rationale)
+                    for rationale_text in self._continued(prompts, rationale, most=self.longest // 2)
                 ]
             last = self._continued([a + b for a, b in zip(prompts, before, strict=True)], settings)
             for position, prompt, reasons, answer in zip(positions, prompts, before, last, strict=True):
@@ -226,8 +227,8 @@ class MemoryModel(LM):  # type: ignore[misc]  # lm_eval is untyped
                     self.truncated.add(prompt)
         return answers
 
-    def _continued(self, prompts: Sequence[str], settings: Mapping[str, Any]) -> list[str]:
-        tokens = int(settings.get("max_gen_toks", DEFAULT_MAX_GEN_TOKS))
+    def _continued(self, prompts: Sequence[str], settings: Mapping[str, Any], most: int | None = None) -> list[str]:
+        tokens = min(int(settings.get("max_gen_toks", DEFAULT_MAX_GEN_TOKS)), most or self.longest)
         until = settings.get("until") or []
         stop = [until] if isinstance(until, str) else until
         encoded = []

@@ -198,7 +198,8 @@ def test_every_task_is_zero_shot_greedy_and_bounded(name: str, loaded: dict[str,
     assert config.num_fewshot == 0
     assert config.generation_kwargs["do_sample"] is False
     assert config.generation_kwargs["max_gen_toks"] == NEW_TOKENS.get(name.removesuffix("_published"), 1)
-    assert ("rationale" in config.generation_kwargs) == (name == "reasoning")
+    rationale = config.generation_kwargs.get("rationale", {"max_gen_toks": 0})
+    assert rationale["max_gen_toks"] == (512 if name == "reasoning" else 0)
 
 
 SCORED: list[tuple[str, int, str, dict[str, Any]]] = [

@@ -104,6 +104,17 @@ def test_a_rationale_is_written_before_the_answer_and_read_by_it() -> None:
     assert answer == f"{reasons.rstrip()} So:{last}"
 
 
+def test_a_rationale_leaves_half_of_the_context_to_the_prompt() -> None:
+    memory = MemoryModel(tiny_model("llama"), byte_tokenizer(), 64)  # it takes 128 tokens
+    rationale = {"max_gen_toks": 512, "until": [], "then": " So:"}
+    (answer,) = memory.generate_until(
+        [ask("generate_until", "y" * 50, {"max_gen_toks": 2, "until": [], "rationale": rationale})]
+    )
+    (reasons,) = memory.generate_until([ask("generate_until", "y" * 50, {"max_gen_toks": 64, "until": []})])
+    assert answer.startswith(f"{reasons.rstrip()} So:")
+    assert memory.truncated == set()
+
+
 def test_a_prompt_that_is_too_long_loses_its_beginning_and_is_noted() -> None:
     memory = MemoryModel(tiny_model("llama"), byte_tokenizer(), 64)
     long, short = "x" * 60 + "y" * 120, "y" * 120
