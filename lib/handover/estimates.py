@@ -21,21 +21,23 @@ from lib.experiments.sizing import Device, Shape, Work, edit_need, shape_of_mode
 from lib.models.manifest import weights_folder
 
 _MEASURED = {
-    "knowledge": (47.0, 0.0), "recall": (8.0, 0.2), "paraphrase": (6.0, 0.4), "edit": (340.0, 0.0),
-    "baseline": (16.0, 1.5), "score": (18.0, 1.7), "abilities": (41.0, 0.0), "base": (8.0, 0.0),
-    "facts": (5.0, 0.0), "report": (4.0, 0.0), "statistics": (0.1, 0.0), "hypernet": (0.1, 0.0),
+    "knowledge": (62.0, 0.0), "recall": (10.0, 0.2), "paraphrase": (6.0, 0.4), "edit": (576.0, 0.0),
+    "baseline": (48.0, 1.5), "score": (56.0, 1.7), "abilities": (57.0, 0.0), "base": (9.0, 0.0),
+    "facts": (7.0, 0.0), "report": (4.0, 0.0), "statistics": (0.1, 0.0), "hypernet": (0.1, 0.0),
     "encoder": (3.0, 0.0), "neighbors": (5.0, 0.0), "frequencies": (1.0, 0.0), "evaluate": (2.0, 0.0),
 }  # fmt: skip
-"""Seconds of every stage and seconds a fact, of SmolLM2-135M on two quiet cores of a server, with 4,450 statements of
-the pool asked for (docs/benchmarks.md, `make run`); abilities are scaled from one thread of another machine."""
+"""Seconds of every stage and seconds a fact, of SmolLM2-135M on one thread of a Xeon, in float32, with 4,450 statements
+of the pool asked for (docs/benchmarks.md, `make run`)."""
 _WITH_MODEL = ("knowledge", "recall", "paraphrase", "edit", "baseline", "score", "abilities")
 _MEASURED_FACTS = 30
 """Of so many facts; training takes time in proportion to their number, but not less than _LEAST_TRAINING of it."""
 _LEAST_TRAINING = 0.4
 """Of half of the steps, with fewer edits in each (configs/recipes/held.yaml)."""
 _MEASURED_WEIGHTS = 106_168_320
-_MEASURED_SPEED = 60e9
+_MEASURED_SPEED = 165e9
 """Floating-point operations a second of a product of matrices there."""
+_SPEED_EXPONENT = 0.5
+"""Times fall with the square root of the speed of products alone: another server, with 60e9, was not slower."""
 _TIMINGS = "timings.json"
 _SIDE = 1024
 _GIB = 2**30
@@ -122,7 +124,7 @@ def _key(model: str, where: torch.device, settings: Sequence[str]) -> str:
 
 
 def _factor(shape: Shape, where: torch.device) -> float:
-    return shape.matrix_weights / _MEASURED_WEIGHTS * _MEASURED_SPEED / _speed(where)
+    return shape.matrix_weights / _MEASURED_WEIGHTS * (_MEASURED_SPEED / _speed(where)) ** _SPEED_EXPONENT
 
 
 def _speed(where: torch.device) -> float:
