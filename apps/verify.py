@@ -102,6 +102,6 @@ def shown_progress(name: str) -> Any:
     """For a Scorer: a bar or lines for each piece of work."""
 
     def with_progress(batches: Sequence[list[int]], work: str) -> Any:
-        return progress(batches, f"{name}: {work}")
+        return progress(batches, f"{name}: {work}", size=len)
 
     return with_progress

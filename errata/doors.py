@@ -132,9 +132,13 @@ def verify(
     """Score an edit again on this machine, and say whether every text and likelihood is as it came."""
 
     def action(console: Console) -> Mapping[str, Any]:
-        from apps.verify import verify as score_again
         from lib.handover.recent import bundle_at
 
-        return score_again(bundle_at(folder), model, console)
+        bundle = bundle_at(folder)
+        line = f"{bundle.folder}: every text and likelihood is computed again here, before and after the edit"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        from apps.verify import verify as score_again  # seconds
+
+        return score_again(bundle, model, console)
 
     act(action, as_json)

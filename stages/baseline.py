@@ -32,12 +32,15 @@ def main(options: argparse.Namespace) -> None:
             requests=scored_on(read(options.requests, Request), read(options.evaluation, EvaluationPrompt)),
             settings=settings,
             distributed=processes,
-            progress=lambda batches, name: progress(batches, f"baseline: {name}") if processes.is_main else batches,
+            progress=lambda batches, name: (
+                progress(batches, f"baseline: {name}", size=len) if processes.is_main else batches
+            ),
         )
         tables = scorer.before()
         plain_texts = plain_text_rows(
-            scorer.model, scorer.tokenizer, options.text, settings.plain_texts, settings.micro_batch_tokens, "before"
-        )
+            scorer.model, scorer.tokenizer, options.text, settings.plain_texts, settings.micro_batch_tokens, "before",
+            scorer.progress,
+        )  # fmt: skip
         if processes.is_main:
             tables.write(options.scores, options.generations)
             write(options.text_nll, TextNll, plain_texts)

@@ -46,7 +46,9 @@ def main(options: argparse.Namespace) -> None:
             requests=scored_on(requests, read(options.evaluation, EvaluationPrompt)),
             settings=root.score,
             distributed=processes,
-            progress=lambda batches, name: progress(batches, f"score: {name}") if processes.is_main else batches,
+            progress=lambda batches, name: (
+                progress(batches, f"score: {name}", size=len) if processes.is_main else batches
+            ),
         )
         alone = root.protocol.kind == "single"
         singles = _singles(scorer, job, root, options.evaluation) if alone else []
@@ -118,7 +120,7 @@ def _plain_texts(scorer: Scorer, options: argparse.Namespace) -> list[TextNll]:
     with applied(scorer.model, load_edit(last)):
         return plain_text_rows(
             scorer.model, scorer.tokenizer, options.text, scorer.settings.plain_texts,
-            scorer.settings.micro_batch_tokens, "after",
+            scorer.settings.micro_batch_tokens, "after", scorer.progress,
         )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from lib.abilities.pool_tasks import CHOICES
 from lib.core.files import read_json, write_json
 from lib.core.params import Abilities
 from lib.core.records import Ability, Fact, When
+from lib.core.run import progress
 from lib.core.tables import read, write
 from lib.core.texts import normalize
 from lib.models.perplexity import text_scores
@@ -120,7 +121,12 @@ class Measurer:
     ) -> tuple[list[Ability], Figure]:
         indices = harness.drawn(len(self.texts), self.settings.limit, f"{self.settings.seed}/{PERPLEXITY}")
         texts = [self.texts[index] for index in indices]
-        scores = text_scores(model, tokenizer, texts, self.settings.text_tokens, self.settings.micro_batch_tokens)
+        scores = text_scores(
+            model, tokenizer, texts, self.settings.text_tokens, self.settings.micro_batch_tokens,
+            lambda batches: (
+                progress(batches, "abilities: texts", size=len) if self.distributed.is_main else batches
+            ),
+        )  # fmt: skip
         scored = [(index, score) for index, score in zip(indices, scores, strict=True) if score is not None]
         published = self.settings.mode == "published"
         formula = answers.published_perplexity if published else answers.perplexity

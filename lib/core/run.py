@@ -26,6 +26,8 @@ INTERRUPTED = "interrupted; to go on, run the same command again"
 _SECONDS_UNTIL_DESTROYED = 0.05
 _SECONDS_A_LINE = 5.0
 """Without a terminal, progress is a plain line every few seconds, and one at the end of what took so long."""
+_SECONDS_SILENT = 15.0
+"""So long after the last line there is another one, though nothing new is done."""
 
 
 def run_stage(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> None:
@@ -129,17 +131,86 @@ def _interrupts_heeded() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-def progress(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
-    """Yield `items` with a bar on a terminal, or with a plain line every few seconds in a log, with the time left."""
-    count = len(items) if total is None and isinstance(items, Sized) else total
-    if sys.stderr.isatty():
-        yield from tqdm(items, desc=description, total=count, leave=False)
-        return
-    began, logged = time.monotonic(), 0.0
-    for done, item in enumerate(items, start=1):
-        yield item
-        seconds = time.monotonic() - began
-        if count and (seconds - logged >= _SECONDS_A_LINE or (done == count and logged)):
-            logged = seconds
-            left = seconds / done * (count - done)
-            logging.getLogger(__name__).info("%s: %d of %d, %.0f s left", description, done, count, left)
+def progress(
+    items: Iterable[T], description: str, total: int | None = None, size: Callable[[T], int] = lambda item: 1
+) -> Iterator[T]:
+    """Yield `items` with a bar on a terminal, or with a plain line every few seconds in a log, with the time left.
+
+    While an item takes long, the bar's clock goes on, and a log gets a line all the same.
+
+    Args:
+        total: the sum of the sizes, where `items` are none that can be counted.
+        size: of an item, in what the numbers count.
+    """
+    count = sum(map(size, items)) if total is None and isinstance(items, Sized) else total
+    counter = _Bar(description, count) if sys.stderr.isatty() else _Lines(description, count)
+    with _waited_for(counter):
+        for item in items:
+            yield item
+            counter.advance(size(item))
+
+
+class _Bar:
+    """Progress on a terminal."""
+
+    def __init__(self, description: str, total: int | None) -> None:
+        self._bar = tqdm(desc=description, total=total, leave=False)
+
+    def advance(self, size: int) -> None:
+        self._bar.update(size)
+
+    def still_at_work(self) -> None:
+        self._bar.refresh()
+
+    def close(self) -> None:
+        self._bar.close()
+
+
+class _Lines:
+    """Progress in a log."""
+
+    def __init__(self, description: str, total: int | None) -> None:
+        self._description, self._total = description, total
+        self._began, self._logged, self._done = time.monotonic(), 0.0, 0
+
+    def advance(self, size: int) -> None:
+        self._done += size
+        is_end = self._done == self._total
+        if self._total and (self._seconds - self._logged >= _SECONDS_A_LINE or (is_end and self._logged)):
+            self._log()
+
+    def still_at_work(self) -> None:
+        if self._total and self._seconds - self._logged >= _SECONDS_SILENT:
+            self._log()
+
+    def close(self) -> None:
+        """A log stays as it is."""
+
+    @property
+    def _seconds(self) -> float:
+        return time.monotonic() - self._began
+
+    def _log(self) -> None:
+        self._logged = seconds = self._seconds
+        total = self._total or 0
+        left = f"{seconds / self._done * (total - self._done):.0f} s left" if self._done else f"{seconds:.0f} s so far"
+        logging.getLogger(__name__).info("%s: %d of %d, %s", self._description, self._done, total, left)
+
+
+@contextmanager
+def _waited_for(counter: _Bar | _Lines) -> Iterator[None]:
+    """Within it, the counter is told every few seconds that the work goes on; closed at the end."""
+    ended = threading.Event()
+
+    def tell() -> None:
+        while not ended.wait(_SECONDS_SILENT):
+            counter.still_at_work()
+
+    thread = threading.Thread(target=tell, name="errata progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        counter.close()

@@ -27,6 +27,9 @@ from lib.scoring.scorer import Scorer, ScoreTables
 _MEASURE = metrics.HEADLINE["accuracy"]
 """Of one's own facts (configs/datasets/own.yaml)."""
 
+_TEXT_TOKENS = 1024
+"""Of held-out text, read at a time: few, so that a CPU has done some of it within seconds, and says what is left."""
+
 Progress = Callable[[Sequence[list[int]], str], Iterable[list[int]]]
 
 
@@ -91,10 +94,10 @@ def rescore(
     tables = ScoreTables.joined([scorer.before(), scorer.after(edit)])
     outputs.folder.mkdir(parents=True, exist_ok=True)
     tables.write(outputs.scores, outputs.generations, outputs.divergences)
-    micro = settings.micro_batch_tokens
-    before = plain_text_rows(model, tokenizer, inputs.text, settings.plain_texts, micro, "before")
+    tokens = min(settings.micro_batch_tokens, _TEXT_TOKENS)
+    before = plain_text_rows(model, tokenizer, inputs.text, settings.plain_texts, tokens, "before", progress)
     with applied(model, edit):
-        after = plain_text_rows(model, tokenizer, inputs.text, settings.plain_texts, micro, "after")
+        after = plain_text_rows(model, tokenizer, inputs.text, settings.plain_texts, tokens, "after", progress)
     write(outputs.text_nll, TextNll, [*before, *after])
 
 
@@ -122,6 +125,7 @@ class Difference:
     different_texts: tuple[tuple[str, str, str], ...]
     """(prompt, as it came, as it is here)."""
     scores: int
+    """Likelihoods: of targets, and of held-out texts."""
     largest_nll: float
     """The largest difference of a likelihood, in nats a token."""
 
@@ -132,6 +136,7 @@ class Difference:
 
 _TEXT_KEYS = ["request_id", "when", "kind", "prompt_index", "decoding", "prompt"]
 _SCORE_KEYS = ["request_id", "when", "kind", "prompt_index", "role"]
+_TEXT_NLL_KEYS = ["when", "index"]
 
 
 def difference(came: ScoreFiles, here_files: ScoreFiles) -> Difference:
@@ -141,12 +146,14 @@ def difference(came: ScoreFiles, here_files: ScoreFiles) -> Difference:
     """
     texts_joined = _joined(came.generations, here_files.generations, _TEXT_KEYS, ["text"])
     unlike = texts_joined.filter(pl.col("text") != pl.col("text_right")).select("prompt", "text", "text_right")
-    scores_joined = _joined(came.scores, here_files.scores, _SCORE_KEYS, ["nll", "tokens"])
-    largest = scores_joined.select(((pl.col("nll") - pl.col("nll_right")).abs() / pl.col("tokens")).max()).item()
+    targets = _joined(came.scores, here_files.scores, _SCORE_KEYS, ["nll", "tokens"])
+    heldout = _joined(came.text_nll, here_files.text_nll, _TEXT_NLL_KEYS, ["nll", "tokens"])
+    likelihoods = pl.concat([rows.select("nll", "nll_right", "tokens") for rows in (targets, heldout)])
+    largest = likelihoods.select(((pl.col("nll") - pl.col("nll_right")).abs() / pl.col("tokens")).max()).item()
     return Difference(
         texts=texts_joined.height,
         different_texts=tuple(unlike.rows()),
-        scores=scores_joined.height,
+        scores=likelihoods.height,
         largest_nll=float(largest or 0.0),
     )
 

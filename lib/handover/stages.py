@@ -9,7 +9,7 @@ State = Literal["waiting", "running", "done", "unchanged", "failed"]
 _RUNS = re.compile(r"Running stage '(?P<stage>[\w-]+)'")
 _UNCHANGED = re.compile(r"Stage '(?P<stage>[\w-]+)' (?:is cached|didn't change)")
 _FAILED = re.compile(r"ERROR: failed to reproduce '(?P<stage>[\w-]+)'")
-_COUNT = re.compile(r"(?P<work>[^:]+: .*?): (?P<done>[\d,]+) of (?P<total>[\d,]+)(?:, \d+ s left)?")
+_COUNT = re.compile(r"(?P<work>[^:]+: .*?): (?P<done>[\d,]+) of (?P<total>[\d,]+)(?:, \d+ s (?:left|so far))?")
 _MESSAGE = re.compile(r"error: .*")
 _DVC = re.compile(r"> |Updating lock|Generating lock|Use `dvc|To track|git add|\s*$")
 

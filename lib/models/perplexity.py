@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -32,17 +32,18 @@ def text_scores(
     texts: Sequence[str],
     max_tokens: int,
     micro_batch_tokens: int,
+    progress: Callable[[Sequence[list[int]]], Iterable[list[int]]] = lambda batches: batches,
 ) -> list[TextScore | None]:
     """The score of each text's first `max_tokens` tokens; None for a text of one token, of which nothing is predicted.
 
-    Every text is read alone, with the special tokens that its tokenizer adds.
+    Every text is read alone, with the special tokens that its tokenizer adds. `progress` passes on the batches.
     """
     encoded = [prompt_ids(tokenizer, text)[:max_tokens] for text in texts]
     indices = [index for index, ids in enumerate(encoded) if len(ids) > 1]
     items = [Item(prompt=tuple(encoded[index][:1]), targets=(tuple(encoded[index][1:]),)) for index in indices]
     scores: list[TextScore | None] = [None] * len(texts)
     order = sorted(range(len(items)), key=lambda index: -items[index].length)
-    for batch in batches(items, micro_batch_tokens, order):
+    for batch in progress(batches(items, micro_batch_tokens, order)):
         scored = score_targets(model, packed_for(model, [items[index] for index in batch]))
         for index, nll, predicted in zip(batch, scored.nll.tolist(), scored.tokens.tolist(), strict=True):
             scores[indices[index]] = TextScore(nll=nll, predicted=predicted, tokens=predicted + 1)

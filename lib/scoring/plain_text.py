@@ -1,5 +1,6 @@
 """How well the model predicts held-out plain text, before and after an edit: rows of text_nll.parquet."""
 
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from random import Random
 
@@ -13,16 +14,20 @@ from lib.models.perplexity import text_scores
 
 def plain_text_rows(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Path, settings: PlainTexts,
-    micro_batch_tokens: int, when: When,
+    micro_batch_tokens: int, when: When, progress: Callable[[Sequence[list[int]], str], Iterable[list[int]]],
 ) -> list[TextNll]:  # fmt: skip
     """One row for every held-out text of the file, of at most settings.limit drawn with settings.seed.
 
-    A text of a single token, of which nothing is predicted, has no row.
+    A text of a single token, of which nothing is predicted, has no row. `progress` passes on the batches of the work
+    that its second argument names.
     """
     heldout = [text.text for text in read(texts, Text) if text.split == "heldout"]
     if settings.limit is not None and settings.limit < len(heldout):
         heldout = Random(f"{settings.seed}/heldout").sample(heldout, settings.limit)
-    scores = text_scores(model, tokenizer, heldout, settings.tokens, micro_batch_tokens)
+    scores = text_scores(
+        model, tokenizer, heldout, settings.tokens, micro_batch_tokens,
+        lambda batches: progress(batches, f"held-out texts {when}"),
+    )  # fmt: skip
     return [
         TextNll(when=when, index=index, nll=score.nll, tokens=score.predicted)
         for index, score in enumerate(scores)

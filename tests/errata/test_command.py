@@ -13,8 +13,12 @@ from typer.testing import CliRunner
 
 from errata.command import NAMES, app
 from errata.frame import NO
+from lib.core import run
 from lib.core.params import ROOT
+from lib.core.records import TextNll
+from lib.core.tables import read, write
 from lib.handover.bundle import Bundle
+from lib.handover.judging import ScoreFiles
 from lib.handover.recent import bundles, latest
 from tests.helpers.bundles import small_bundle
 from tests.helpers.small import REQUESTS
@@ -102,6 +106,29 @@ def test_verify_says_equal_here_and_no_of_an_edit_that_was_tampered_with(tmp_pat
     stronger = small_bundle(tmp_path / "other", REQUESTS[:2], strength=2.0)
     (stronger.folder / "adapter_model.safetensors").replace(bundle.folder / "adapter_model.safetensors")
     assert "NOT equal" in called("verify", str(bundle.folder), code=NO)
+
+
+def test_verify_says_of_every_piece_of_its_work_how_far_it_is_and_what_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bundle = small_bundle(tmp_path / "edit", REQUESTS[:1])
+    monkeypatch.setattr(run, "_SECONDS_A_LINE", 0.0)
+    caplog.set_level("INFO")
+    called("verify", str(bundle.folder))
+    ends = [message for message in caplog.messages if message.endswith(", 0 s left")]
+    work = {message.split(": ")[1] for message in ends}
+    pieces = {f"{piece} {when}" for piece in ("scores", "greedy texts", "held-out texts")
+              for when in ("before", "after")}  # fmt: skip
+    assert work == pieces | {"divergence"}
+    assert "verify: held-out texts after: 2 of 2, 0 s left" in ends
+
+
+def test_verify_compares_the_likelihoods_of_held_out_text_too(tmp_path: Path) -> None:
+    bundle = small_bundle(tmp_path / "edit", REQUESTS[:1])
+    table = ScoreFiles(folder=bundle.scores).text_nll
+    rows = read(table, TextNll)
+    write(table, TextNll, [replace(rows[0], nll=rows[0].nll + 1.0), *rows[1:]])
+    assert "likelihoods differ by at most 0.03" in called("verify", str(bundle.folder), code=NO)
 
 
 def test_undo_goes_back_and_says_where_there_is_nothing_to_go_back_to(tmp_path: Path) -> None:

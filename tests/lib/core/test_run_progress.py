@@ -1,7 +1,9 @@
 """Progress in a log: a line every few seconds with the time left."""
 
 import logging
+import threading
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -24,3 +26,27 @@ def test_what_takes_no_time_has_no_line(caplog: pytest.LogCaptureFixture) -> Non
     caplog.set_level(logging.INFO)
     assert list(run.progress(range(1000), "texts")) == list(range(1000))
     assert caplog.messages == []
+
+
+def test_a_log_counts_what_items_hold_and_is_not_silent_while_one_of_them_takes_long(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(run, "_SECONDS_SILENT", 0.05)
+    monkeypatch.setattr(run, "_SECONDS_A_LINE", 0.0)
+    caplog.set_level(logging.INFO)
+    work = run.progress([["a", "b", "c"], ["d"]], "texts", size=len)
+    next(work)
+    _wait_until(lambda: caplog.messages == ["texts: 0 of 4, 0 s so far"] * len(caplog.messages) != [])
+    next(work)
+    caplog.clear()
+    _wait_until(lambda: any(message.startswith("texts: 3 of 4, ") for message in caplog.messages))
+    assert next(work, None) is None
+    assert caplog.messages[-1] == "texts: 4 of 4, 0 s left"
+    assert "errata progress" not in {thread.name for thread in threading.enumerate()}
+
+
+def _wait_until(is_so: Callable[[], bool]) -> None:
+    limit = time.monotonic() + 20.0
+    while not is_so():
+        assert time.monotonic() < limit
+        time.sleep(0.01)

@@ -15,6 +15,8 @@ def test_lines_of_dvc_become_states_with_share_and_time_left() -> None:
     state.read("> python -m stages.base --model models/base", 1.0)
     state.read("SmolLM2: terms of use", 2.0)
     state.read("Running stage 'edit':", 6.0)
+    state.read("edit: editing: 0 of 120, 15 s so far", 21.0)
+    assert (state.stages["edit"].work, state.stages["edit"].work_left(21.0)) == ("edit: editing", None)
     state.read("edit: editing: 30 of 120, 63 s left", 26.0)
     assert [stage.state for stage in state.stages.values()] == ["unchanged", "done", "running", "waiting"]
     assert state.stages["base"].seconds(99.0) == 5.0
