@@ -11,6 +11,7 @@ from threading import Event, Lock
 from types import ModuleType
 from typing import Any
 
+from apps.ending import until_ended, what_ends_it
 from apps.serve import HOST
 from apps.speaking import Speaker
 from lib.core.errors import InputError
@@ -60,7 +61,7 @@ class Demo:
 
 
 def launch(demo: Demo, port: int, tell: Callable[[str], None]) -> None:
-    """Serve the page until Ctrl-C. Raises InputError where gradio is not installed, or the port is taken."""
+    """Serve the page until Ctrl-C or SIGTERM. Raises InputError where gradio is not installed, or the port is taken."""
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     blocks = page(gradio(), demo)
     try:
@@ -69,11 +70,10 @@ def launch(demo: Demo, port: int, tell: Callable[[str], None]) -> None:
         )
     except OSError as error:
         raise InputError(f"--port {port}: wanted a free port; {error}") from None
-    tell(f"{demo.speaker.name}: {address} ; Ctrl-C ends")
+    tell(f"{demo.speaker.name}: {address} ; {what_ends_it()}")
     try:
-        Event().wait()
-    except KeyboardInterrupt:
-        tell("ended")
+        with until_ended(tell):
+            Event().wait()
     finally:
         blocks.close(verbose=False)
 

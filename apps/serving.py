@@ -4,11 +4,11 @@ vLLM's own server where it is installed and takes the edit, else transformers be
 the models `edited` and `before` on 127.0.0.1.
 """
 
-import signal
 import socket
 from collections.abc import Callable
 from typing import Literal
 
+from apps.ending import until_ended, what_ends_it
 from apps.serve import BEFORE, EDITED, HOST, server
 from apps.speaking import Asked, speaker_of
 from lib.core import cache
@@ -34,15 +34,12 @@ def serve(subject: Asked, port: int, backend: Backend, tell: Tell) -> None:
     and as `apps.speaking.speaker_of` does.
     """
     _check_free(port)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
+    with until_ended(tell):
         if backend != "transformers" and _vllm_served(subject, port, backend, tell):
             return
         with server(speaker_of(subject), port) as running:
             tell(_told(subject, "transformers", running.server_port, "one request at a time"))
             running.serve_forever()
-    except KeyboardInterrupt:
-        tell("ended")
 
 
 def _vllm_served(subject: Asked, port: int, backend: Backend, tell: Tell) -> bool:
@@ -76,7 +73,7 @@ def _run_vllm(subject: Asked, port: int, tell: Tell) -> None:
 
 def _told(subject: Asked, engine: str, port: int, how: str) -> str:
     names = f"models: {EDITED}, {BEFORE}" if subject.edit else f"model: {BEFORE}"
-    return f"{subject.name}: http://{HOST}:{port}/v1 ({names}), served by {engine}, {how}; Ctrl-C ends"
+    return f"{subject.name}: http://{HOST}:{port}/v1 ({names}), served by {engine}, {how}; {what_ends_it()}"
 
 
 def _check_free(port: int) -> None:

@@ -75,7 +75,8 @@ def serve(
 ) -> None:
     """Serve the edited model behind the OpenAI protocol on 127.0.0.1, and beside it the model before the edit.
 
-    Models `edited` and `before`; /v1/models, /v1/completions, /v1/chat/completions. Ends with Ctrl-C.
+    Models `edited` and `before`; /v1/models, /v1/completions, /v1/chat/completions. Ends with Ctrl-C; started in the
+    background of a script, with `kill`.
     """
 
     def action(console: Console) -> None:

@@ -38,13 +38,25 @@ HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 
 
 @contextmanager
-def process_of(arguments: list[str]) -> Iterator["subprocess.Popen[str]"]:
-    """A process with its output in a pipe, which does not outlive the test, whatever happens."""
-    with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+def process_of(arguments: list[str], *, in_background: bool = False) -> Iterator["subprocess.Popen[str]"]:
+    """A process with its output in a pipe, which does not outlive the test, whatever happens.
+
+    In the background it starts as a script's shell starts it, with SIGINT ignored; else as on a terminal, also where
+    the tests themselves run in the background.
+    """
+    heeds = "SIG_IGN" if in_background else "SIG_DFL"
+    start = f"import os, signal, sys; signal.signal(signal.SIGINT, signal.{heeds}); os.execv(sys.argv[1], sys.argv[1:])"
+    command = [sys.executable, "-c", start, *arguments]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         try:
             yield process
         finally:
             process.kill()
+
+
+def serving_without_vllm(folder: Path) -> list[str]:
+    hidden = f"import sys; sys.modules['vllm'] = None; sys.argv = ['errata', 'serve', {str(folder)!r}, "
+    return [sys.executable, "-c", hidden + "'--port', '0']; from errata.command import main; main()"]
 
 
 @pytest.fixture
@@ -55,18 +67,31 @@ def adapter(tmp_path: Path) -> Path:
 
 def test_without_vllm_auto_serves_with_transformers_and_says_why(tmp_path: Path) -> None:
     bundle = small_bundle(tmp_path / "edit", REQUESTS[:1])
-    hidden = f"import sys; sys.modules['vllm'] = None; sys.argv = ['errata', 'serve', {str(bundle.folder)!r}, "
-    hidden += "'--port', '0']; from errata.command import main; main()"
-    with process_of([sys.executable, "-c", hidden]) as process:
+    with process_of(serving_without_vllm(bundle.folder)) as process:
         assert process.stdout is not None
         assert "not vLLM: the package vllm is not installed (requirements-vllm.txt" in process.stdout.readline()
         line = process.stdout.readline()
-        assert "served by transformers, one request at a time" in line
+        assert "served by transformers, one request at a time; Ctrl-C ends" in line
         address = next(word for word in line.split() if word.startswith("http://127.0.0.1:"))
         body = {"model": "edited", "prompt": "Ada lives in", "max_tokens": 3, "temperature": 0}
         answer: Any = json.load(urlopen(HttpRequest(f"{address}/completions", data=json.dumps(body).encode())))
         assert answer["usage"]["completion_tokens"] == 3
         process.send_signal(signal.SIGINT)
+        assert process.stdout.read() == "ended\n"
+        assert process.wait() == 0
+
+
+def test_in_the_background_of_a_script_sigterm_ends_it_as_its_first_line_says(tmp_path: Path) -> None:
+    bundle = small_bundle(tmp_path / "edit", REQUESTS[:1])
+    with process_of(serving_without_vllm(bundle.folder), in_background=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        line = process.stdout.readline()
+        assert f"; `kill {process.pid}` ends" in line
+        process.send_signal(signal.SIGINT)
+        address = next(word for word in line.split() if word.startswith("http://127.0.0.1:"))
+        assert json.load(urlopen(f"{address}/models"))["data"][0]["id"] == "edited"
+        process.send_signal(signal.SIGTERM)
         assert process.stdout.read() == "ended\n"
         assert process.wait() == 0
 
