@@ -24,6 +24,11 @@ _SMALL_BYTES = 1 << 20
 """What is smaller may be packed as well as it likes."""
 
 
+def files_in(packed: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    """The archive's entries that are no folders."""
+    return [entry for entry in packed.infolist() if not entry.filename.endswith("/")]  # is_dir fails without a name
+
+
 def check_bounds(archive: Path, entries: Sequence[zipfile.ZipInfo]) -> None:
     """Raise InputError where the entries to take out are too large, alone or for their archive, or lead elsewhere."""
     size = sum(entry.file_size for entry in entries)
@@ -44,10 +49,12 @@ def check_bounds(archive: Path, entries: Sequence[zipfile.ZipInfo]) -> None:
 def relative(archive: Path, entry: zipfile.ZipInfo) -> PurePosixPath:
     """Where an entry goes, relative to the folder that it stays in.
 
-    Raises InputError where its name leads out of the folder, or where it is a link.
+    Raises InputError where its name leads out of the folder or is none, or where it is a link.
     """
     path = PurePosixPath(entry.filename)
-    outside = path.is_absolute() or ".." in path.parts or "\\" in entry.filename or ":" in entry.filename
+    outside = (
+        not path.parts or path.is_absolute() or ".." in path.parts or "\\" in entry.filename or ":" in entry.filename
+    )
     if outside or stat.S_ISLNK(entry.external_attr >> 16):
         raise InputError(f"{archive}: wanted files inside of one folder; found {entry.filename!r}. It is not unpacked.")
     return path

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from lib.core.errors import InputError, user_message
 from lib.core.files import put_in_place
-from lib.data.archives import DAMAGE, check_bounds
+from lib.data.archives import DAMAGE, check_bounds, files_in
 from lib.data.whole import is_told_by_format, unfinished
 
 _CHUNK_BYTES = 1 << 16
@@ -172,7 +172,7 @@ def _unpack(archive: Path, name: str) -> None:
 
 def _take_out(archive: Path, name: str) -> None:
     with zipfile.ZipFile(archive) as packed:
-        entries = [entry for entry in packed.infolist() if not entry.is_dir()]
+        entries = files_in(packed)
         files = [entry.filename for entry in entries]
         candidates = [entry for entry in entries if Path(entry.filename).name == name] or entries
         if len(candidates) != 1:

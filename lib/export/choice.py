@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from transformers import AutoModelForCausalLM
 
 from lib.core.records import Request
 from lib.edits.apply import applied
 from lib.edits.edit import Edit
 from lib.export.merge import Complete, StoredForm, as_stored, check_new, merged, stored_model, written
 from lib.models.cached import plain_nll
-from lib.models.loading import load_tokenizer, quiet_transformers
+from lib.models.loading import load_tokenizer, read_model
 from lib.models.manifest import weights_folder
 from lib.models.tokens import encode
 
@@ -86,7 +85,7 @@ def export(
     for form in forms:
         try:
             with written(stored_model(base), edit, base, folder, form, complete) as unfinished:
-                likelihoods = _scored(_read(unfinished), tokenizer, requests)
+                likelihoods = _scored(read_model(unfinished, torch.float32), tokenizer, requests)
                 differences[form] = likelihoods.difference(adapter)
                 tell(_line(f"merged, {form}", likelihoods, differences[form]))
                 if differences[form] > TOLERANCE:
@@ -123,17 +122,9 @@ def _write(base: Path, edit: Edit, folder: Path, form: StoredForm, complete: Com
 
 def _adapter(base: Path, tokenizer: PreTrainedTokenizerBase, edit: Edit, requests: Sequence[Request]) -> Likelihoods:
     """What the edit beside, or added to, float32 weights says."""
-    model = _read(weights_folder(base))
+    model = read_model(weights_folder(base), torch.float32)
     with applied(model, edit):
         return _scored(model, tokenizer, requests)
-
-
-def _read(folder: Path) -> PreTrainedModel:
-    with quiet_transformers():
-        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=torch.float32, local_files_only=True, use_safetensors=True
-        )
-    return model.eval().requires_grad_(False)
 
 
 @torch.inference_mode()

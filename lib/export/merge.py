@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM
 
 from lib.core.errors import InputError
 from lib.core.files import put_in_place, write_json
@@ -23,7 +22,7 @@ from lib.core.presets import public_name
 from lib.edits.apply import check_fits, own_orientation, tied
 from lib.edits.edit import Edit
 from lib.edits.updates import Vector
-from lib.models.loading import quiet_transformers
+from lib.models.loading import quiet_transformers, read_model
 from lib.models.manifest import HUB_FILES, read_manifest, weights_folder
 from lib.runtime.tensors import saving
 
@@ -69,11 +68,7 @@ def stochastically_rounded(values: Tensor, dtype: torch.dtype, generator: torch.
 
 def stored_model(base: Path) -> PreTrainedModel:
     """The model of the manifest in `base` on the CPU, in the dtype that its weights are stored in."""
-    with quiet_transformers():
-        model = AutoModelForCausalLM.from_pretrained(
-            weights_folder(base), dtype="auto", local_files_only=True, use_safetensors=True
-        )
-    return model.eval().requires_grad_(False)
+    return read_model(weights_folder(base), "auto")
 
 
 def check_in_weights(edit: Edit) -> None:

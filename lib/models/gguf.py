@@ -21,10 +21,13 @@ from transformers.integrations.gguf import read_gguf_metadata
 
 from lib.core.errors import InputError
 from lib.core.files import replacing_folder
-from lib.models.loading import quiet_transformers
+from lib.models.loading import check_whole, quiet_transformers
 from lib.runtime.tensors import saving
 
 _MAGIC = b"GGUF"
+_BLOCKS = "block_count"
+_SHAPE = (_BLOCKS, "context_length", "embedding_length", "attention.head_count")
+"""What every language model's GGUF file says, below its architecture (ggml's gguf.md)."""
 _TENSORS = slice(8, 16)
 """The bytes of a GGUF file that say how many tensors it has."""
 _BOS_BY_DEFAULT = ("llama3", "llama-v3", "llama-bpe", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2")
@@ -74,19 +77,22 @@ def read_metadata(file: Path) -> Mapping[str, Any]:
             f"{file}: wanted a whole model; found file {metadata.get('split.no', 0) + 1} of {metadata['split.count']}. "
             "Join them: llama-gguf-split --merge <the first file> <the joined file>."
         )
-    _check_blocks(metadata, int.from_bytes(beginning[_TENSORS], "little"), file)
+    _check_shape(metadata, int.from_bytes(beginning[_TENSORS], "little"), file)
     return metadata
 
 
-def _check_blocks(metadata: Mapping[str, Any], tensors: int, file: Path) -> None:
-    """Raise InputError for more blocks than the file has tensors, which take transformers minutes, and the memory."""
-    key = f"{metadata.get('general.architecture')}.block_count"
-    blocks = metadata.get(key, 0)
-    if not isinstance(blocks, int) or blocks > tensors:
-        raise InputError(
-            f"{file}: {key}: wanted a number of blocks, each with weights, of which the file has {tensors}; found "
-            f"{str(blocks)[:80]}: a damaged GGUF file. Download it again."
-        )
+def _check_shape(metadata: Mapping[str, Any], tensors: int, file: Path) -> None:
+    """Raise InputError where the file does not say the model's shape, for which transformers takes its own defaults, or
+    says of more blocks than the file has tensors, which take minutes and the memory.
+    """
+    for name in _SHAPE if "general.architecture" in metadata else ():
+        key = f"{metadata['general.architecture']}.{name}"
+        number = metadata.get(key)
+        if not isinstance(number, int | list) or (name == _BLOCKS and isinstance(number, int) and number > tensors):
+            raise InputError(
+                f"{file}: {key}: wanted a number{f' of at most {tensors}, the tensors' if name == _BLOCKS else ''}; "
+                f"found {'none' if number is None else str(number)[:80]}: a damaged GGUF file. Download it again."
+            )
 
 
 def begins_with(metadata: Mapping[str, Any], file: Path) -> int | None:
@@ -129,9 +135,10 @@ def _read(file: Path, architecture: str) -> tuple[Any, Any]:
     where = {"gguf_file": file.name, "local_files_only": True}
     try:
         tokenizer = AutoTokenizer.from_pretrained(file.parent, **where)
-        model = AutoModelForCausalLM.from_pretrained(
-            file.parent, dtype=torch.float32, quantization_config=GgufConfig(dequantize=True), **where
-        )
+        model, report = AutoModelForCausalLM.from_pretrained(
+            file.parent, dtype=torch.float32, quantization_config=GgufConfig(dequantize=True),
+            output_loading_info=True, **where,
+        )  # fmt: skip
     except MemoryError:
         raise
     except Exception as error:  # of a damaged or unusual file, the readers raise what comes
@@ -139,6 +146,7 @@ def _read(file: Path, architecture: str) -> tuple[Any, Any]:
             f"{file}: transformers cannot read this GGUF file of architecture {architecture!r} ({error}). Give the "
             "model as transformers stores it: its hub id (docs/new-model.md), or a folder with -S model=folder."
         ) from error
+    check_whole(report["missing_keys"], file, "Download it again.")
     model.config.__dict__.pop("quantization_config", None)  # transformers refuses to store what it calls quantized
     model.hf_quantizer, model.is_quantized = None, False
     return model, tokenizer

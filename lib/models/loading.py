@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 import transformers
@@ -70,9 +70,9 @@ def load_model(
         check_files(base, weights=True)
     dtype = dtype or dtype_on(where, read_manifest(base)["dtype"])
     model = (
-        sharded(lambda: _read(folder, dtype), where, distributed)
+        sharded(lambda: read_model(folder, dtype), where, distributed)
         if distributed.sharded
-        else _read(folder, dtype).to(where)
+        else read_model(folder, dtype).to(where)
     )
     if where.type == "cpu":
         use_threads(model.num_parameters())
@@ -99,7 +99,7 @@ def load_writer(folder: Path, where: torch.device) -> tuple[PreTrainedModel, Pre
         raise InputError(
             f"para.model: wanted a folder with a model as transformers stores it, or an address; found {folder}"
         )
-    model = _read(folder, dtype_on(where, "bfloat16")).to(where)
+    model = read_model(folder, dtype_on(where, "bfloat16")).to(where)
     record(model, check(model, scored=False))
     return model, _read_tokenizer(folder)
 
@@ -131,13 +131,35 @@ def _reading_model(folder: Path) -> Iterator[None]:
         raise
 
 
-def _read(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
-    """A model out of a folder with safetensors, frozen."""
+def read_model(folder: Path, dtype: torch.dtype | Literal["auto"]) -> PreTrainedModel:
+    """A model out of a folder with safetensors, on the CPU and frozen; "auto" is the dtype that it is stored in.
+
+    Raises InputError where transformers cannot read it, or it lacks weights.
+    """
     with quiet_transformers(), _reading_model(folder):
-        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype, local_files_only=True, use_safetensors=True
+        model, report = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=dtype, local_files_only=True, use_safetensors=True, output_loading_info=True
         )
-    return model.eval().requires_grad_(False)
+    check_whole(report["missing_keys"], folder, REMEDY)
+    frozen: PreTrainedModel = model.eval().requires_grad_(False)
+    return frozen
+
+
+def check_whole(missing: Collection[str], stored: Path, remedy: str) -> None:
+    """Raise InputError where `stored` lacks weights, which transformers draws at random with no more than a note.
+
+    Args:
+        missing: Their names, as transformers reports them: of tied weights, and of what is computed, none.
+        stored: A file or a folder.
+        remedy: What to do about it.
+    """
+    if missing:
+        names = sorted(missing)
+        raise InputError(
+            f"{stored}: wanted all weights of the model; found none of {len(names)} of them ({', '.join(names[:3])}"
+            f"{', ...' if len(names) > 3 else ''}): the file is damaged, or config.json or its metadata are another "
+            f"model's. {remedy}"
+        )
 
 
 @torch.no_grad()

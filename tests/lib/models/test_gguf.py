@@ -146,5 +146,31 @@ def test_more_blocks_than_tensors_are_an_error_before_any_is_made(blocks: int, t
     tensors = int.from_bytes(content[8:16], "little")
     changed = (tensors + blocks).to_bytes(4, "little")
     (tmp_path / "odd.gguf").write_bytes(content[:value] + changed + content[value + 4 :])
-    with pytest.raises(InputError, match=rf"odd\.gguf: llama\.block_count: wanted .* has {tensors}; found"):
+    with pytest.raises(
+        InputError,
+        match=rf"odd\.gguf: llama\.block_count: wanted a number of at most {tensors}, .*; found {tensors + blocks}",
+    ):
         gguf.read_metadata(tmp_path / "odd.gguf")
+
+
+@pytest.mark.parametrize("name", ["block_count", "context_length", "embedding_length", "attention.head_count"])
+def test_a_shape_that_the_file_does_not_say_is_an_error_and_no_default_of_transformers(
+    name: str, tmp_path: Path
+) -> None:
+    """The fault: with a bit of the key flipped, the model had 32 blocks, of which 31 were random."""
+    write_gguf(tmp_path / "tiny.gguf")
+    key = f"llama.{name}".encode()
+    content = (tmp_path / "tiny.gguf").read_bytes()
+    (tmp_path / "odd.gguf").write_bytes(content.replace(key, key.upper(), 1))
+    with pytest.raises(InputError, match=rf"odd\.gguf: llama\.{re.escape(name)}: wanted a number.*; found none"):
+        gguf.read_metadata(tmp_path / "odd.gguf")
+
+
+def test_weights_that_the_file_lacks_are_an_error_and_not_drawn_at_random(tmp_path: Path) -> None:
+    """The fault: of a tensor whose name had a bit flipped, transformers drew the weights, and the edit went on."""
+    write_gguf(tmp_path / "tiny.gguf")
+    content = (tmp_path / "tiny.gguf").read_bytes()
+    (tmp_path / "odd.gguf").write_bytes(content.replace(b"blk.0.attn_q.weight", b"blk.0.attn_x.weight"))
+    with pytest.raises(InputError, match=r"odd\.gguf: wanted all weights.*found none of 1 of them .*q_proj.*Download"):
+        gguf.convert(tmp_path / "odd.gguf", tmp_path / "stored")
+    assert not (tmp_path / "stored").exists()
