@@ -7,22 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from lib.core.needs import Needs, editor_needs, editors_where
 from lib.core.presets import Dataset, Model, with_method
 from lib.core.recipes import with_recipe
 
 if TYPE_CHECKING:
     from lib.core.root import Params
 
-RECIPE = ("lora",)
-"""Editors that are trained as section train says."""
-SEEDED = ("ft", "grace", "loc_ft", "lora")
-"""Editors that draw with train.seed."""
-MOMENTS = ("alphaedit", "betaedit", "emmet", "memit", "r_rome", "rome")
-"""Editors for which stage `statistics` works."""
-WEIGHTLESS = ("grace", "ike", "none", "rag")
-"""Editors that change no weight."""
 FEWSHOT = ("fewshot", "prefix", "both", "given", "none")
 """para.method: those with which texts are written by few-shot continuation, if only the ones to evaluate on."""
 
@@ -35,6 +29,11 @@ class Run:
     model: Model
     dataset: Dataset
 
+    @cached_property
+    def needs(self) -> Needs:
+        """What the editor declares of itself."""
+        return editor_needs(self.root.editor)
+
     @classmethod
     def of(cls, root: Params, model: Model, dataset: Dataset) -> Run:
         """`root` as lib/core/root.py leaves it."""
@@ -45,7 +44,7 @@ class Run:
     @property
     def finds_keywords(self) -> bool:
         """Whether the sentence encoder finds the edits' keywords."""
-        return self.root.editor in RECIPE and self.root.train.objective == "held"
+        return self.needs.recipe and self.root.train.objective == "held"
 
     @property
     def is_in_turn(self) -> bool:
@@ -61,8 +60,8 @@ class Condition:
     under: str
     """The key whose value decides."""
     holds: Callable[[Run], bool]
-    where: str
-    """What must be so for an effect, after "where"."""
+    where: str | Callable[[], str]
+    """What must be so for an effect, after "where"; a function where the editors' sources say it."""
     keys: Mapping[str, Any]
     """Each with its value in the repository's params.yaml."""
 
@@ -81,6 +80,13 @@ def _is(under: str, values: tuple[str, ...], keys: Mapping[str, Any]) -> Conditi
 
 def _is_not(under: str, value: str | int, keys: Mapping[str, Any]) -> Condition:
     return Condition(under, lambda run: value_at(run.root, under) != value, f"{under} is not {value}", keys)
+
+
+def _editor(holds: Callable[[Needs], bool], keys: Mapping[str, Any]) -> Condition:
+    """The editor declares such needs."""
+    return Condition(
+        "editor", lambda run: holds(run.needs), lambda: f"editor is {' or '.join(editors_where(holds))}", keys
+    )
 
 
 def _above_zero(under: str, keys: Mapping[str, Any]) -> Condition:
@@ -121,17 +127,17 @@ CONDITIONS: tuple[Condition, ...] = (
     Condition(
         "neighbors.kind",
         lambda run: run.root.neighbors.kind == "similar" or run.finds_keywords,
-        "neighbors.kind is similar, or editor=lora finds keywords (train.objective=held)",
+        "neighbors.kind is similar, or the editor finds keywords (lora with train.objective=held)",
         {"neighbors.encoder": "auto"},
     ),
-    _is("editor", MOMENTS,
+    _editor(lambda needs: needs.second_moments,
         {"statistics.n_samples": 100_000, "statistics.micro_batch_tokens": 8192, "statistics.seed": 0}),
-    _is("editor", RECIPE, {
+    _editor(lambda needs: needs.recipe, {
         "train.after": "auto", "train.keep": "auto", "train.mask_prompt": True, "train.masking": "corrected",
         "train.epochs": "auto", "train.lr": "auto", "train.batch_size": "auto", "train.dpo": 0.0,
         "train.dpo_beta": 0.5, "train.dpo_pairs": "corrected", "train.text": 0.0, "train.text_examples": 4,
     }),
-    _is("editor", SEEDED, {"train.seed": 0}),
+    _editor(lambda needs: needs.seeded, {"train.seed": 0}),
     _is("train.objective", ("held",), {"train.after": "auto", "train.keep": "auto"}),
     _above_zero("train.dpo", {"train.dpo_beta": 0.5, "train.dpo_pairs": "corrected"}),
     _above_zero("train.text", {"train.text_examples": 4}),
@@ -139,8 +145,8 @@ CONDITIONS: tuple[Condition, ...] = (
     _is("protocol.kind", ("single",), {"protocol.together": "auto", "weights.single_edits": 100}),
     _is("protocol.mode", ("corrected",), {"protocol.together": "auto"}),
     Condition(
-        "editor", lambda run: run.root.editor not in WEIGHTLESS,
-        f"the editor changes weights (any but {', '.join(WEIGHTLESS)})",
+        "editor", lambda run: not run.needs.weightless,
+        lambda: f"the editor changes weights (any but {', '.join(editors_where(lambda needs: needs.weightless))})",
         {"regularize.method": "none", "regularize.mode": "corrected", "regularize.keep": 40, "regularize.seed": 0},
     ),
     _is("regularize.method", ("pca",), {"regularize.mode": "corrected"}),

@@ -32,7 +32,8 @@ def without_effect(values: Mapping[str, Any], run: Run, sections: Collection[str
 def _line(key: str, value: Any, condition: Condition, values: Mapping[str, Any], run: Run) -> str:
     source = " (auto)" if value_at(values, condition.under) == "auto" else ""
     decisive = f"{condition.under}={_shown(value_at(run.root, condition.under))}{source}"
-    return f"{key}={_shown(value)} has no effect with {decisive}; it has one where {condition.where}"
+    where = condition.where if isinstance(condition.where, str) else condition.where()
+    return f"{key}={_shown(value)} has no effect with {decisive}; it has one where {where}"
 
 
 def _shown(value: Any) -> str:

@@ -1,6 +1,7 @@
 """All of params.yaml as one record, checked together with the presets that it names and with what excludes what."""
 
 import logging
+import os
 
 from pydantic import Field
 
@@ -8,6 +9,7 @@ from lib.core import params
 from lib.core.conditions import Run
 from lib.core.effects import without_effect
 from lib.core.errors import InputError
+from lib.core.once import unlogged
 from lib.core.params import (
     Abilities,
     Dataset,
@@ -29,6 +31,8 @@ from lib.core.params import (
     did_you_mean,
 )
 from lib.core.run import is_first
+
+_LOGGED = params.ROOT / ".scratch" / "logged.json"
 
 
 class Params(Section):
@@ -59,7 +63,8 @@ def read_root(*sections: str) -> Params:
     facts.limit, neighbors.kind and neighbors.encoder have the values that `auto` stands for.
 
     Args:
-        sections: keys of params.yaml's top level; what is set in them without effect (lib/core/effects.py) is logged.
+        sections: keys of params.yaml's top level; what is set in them without effect (lib/core/effects.py) is logged,
+            of the stages that DVC runs by the first alone.
 
     Raises InputError where a key, a preset or a combination is wrong, whichever stage would read it.
     """
@@ -68,7 +73,8 @@ def read_root(*sections: str) -> Params:
     model, dataset = params.preset("models", root.model, Model), params.preset("datasets", root.dataset, Dataset)
     root = checked_root(root, model, dataset)
     if is_first():
-        for line in without_effect(values, Run.of(root, model, dataset), sections):
+        lines = without_effect(values, Run.of(root, model, dataset), sections)
+        for line in unlogged(lines, _LOGGED, params.PARAMS_FILE) if "DVC_STAGE" in os.environ else lines:
             logging.getLogger(__name__).warning(line)
     return root
 

@@ -19,7 +19,7 @@ from lib.methods.contract import Needs
 from lib.methods.fine_tuning.each import fine_tuned_each, size_each
 from lib.methods.fine_tuning.loop import Tuning, Variant, fine_tuned
 
-NEEDS = Needs(edit_each=True, size_each=True)
+NEEDS = Needs(edit_each=True, size_each=True, seeded=True)
 __all__ = ["NEEDS", "Settings", "edit", "edit_each", "size_each"]
 
 

@@ -33,7 +33,7 @@ from lib.models.likelihood import token_nll
 from lib.models.packing import Item, batches, side_by_side
 from lib.models.tokens import encode_edits
 
-NEEDS = Needs(edit_each=True)
+NEEDS = Needs(edit_each=True, seeded=True, weightless=True)
 
 
 class Settings(Section):

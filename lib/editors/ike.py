@@ -41,7 +41,7 @@ from lib.methods.context import Context
 from lib.methods.contract import Needs
 from lib.neighbors.encoders import SentenceEncoder, encoder
 
-NEEDS = Needs(edit_each=True, sharded=True)
+NEEDS = Needs(edit_each=True, sharded=True, weightless=True)
 _SPARE = 4
 """How many times the facts wanted are looked at first: some may not be used, some repeat another."""
 Kind = Literal["copy", "update", "retain"]

@@ -29,7 +29,7 @@ from lib.methods.training.pairs import ended
 from lib.models.packing import Item
 from lib.models.templates import chat_item, has_template
 
-NEEDS = Needs(edit_each=True, size_each=True)
+NEEDS = Needs(edit_each=True, size_each=True, seeded=True)
 __all__ = ["NEEDS", "Settings", "edit", "edit_each", "size_each"]
 
 

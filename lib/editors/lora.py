@@ -28,7 +28,7 @@ from lib.methods.training.published import published_pairs, published_plan
 from lib.models.packing import Item
 from lib.models.precision import computing_in, training_dtype
 
-NEEDS = Needs(edit_each=True, size_each=True, sharded=True)
+NEEDS = Needs(edit_each=True, size_each=True, sharded=True, recipe=True, seeded=True)
 __all__ = ["NEEDS", "Settings", "edit", "edit_each", "size_each"]
 
 

@@ -10,7 +10,7 @@ from lib.edits.edit import Edit
 from lib.methods.context import Context
 from lib.methods.contract import Needs
 
-NEEDS = Needs(sharded=True)
+NEEDS = Needs(sharded=True, weightless=True)
 
 
 class Settings(Section):

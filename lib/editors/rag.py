@@ -19,7 +19,7 @@ from lib.edits.notes import Notebook
 from lib.methods.context import Context
 from lib.methods.contract import Needs
 
-NEEDS = Needs(edit_each=True, sharded=True)
+NEEDS = Needs(edit_each=True, sharded=True, weightless=True)
 
 
 class Settings(Section):

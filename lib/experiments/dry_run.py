@@ -8,6 +8,7 @@ from typing import Any
 from lib.core import params
 from lib.core.editor_presets import AUTO, resolved
 from lib.core.errors import InputError
+from lib.core.needs import editor_needs
 from lib.core.params import Dataset, Lora, Model, check
 from lib.core.root import Params, checked_root
 from lib.experiments import sizing
@@ -106,8 +107,8 @@ def _task(root: Params) -> list[str]:
 
 def _training(root: Params, model: Model) -> list[str]:
     """What an editor that trains on pairs is given; nothing for the others."""
-    para, neighbors = root.para, root.neighbors
-    if para.method == "none" and not neighbors.are_requested and root.editor != "lora":
+    para, neighbors, is_trained = root.para, root.neighbors, editor_needs(root.editor).recipe
+    if para.method == "none" and not neighbors.are_requested and not is_trained:
         return []
     train = params.with_recipe(root.train, model.train)
     parts = ["no paraphrases" if para.method == "none" else f"{para.n} paraphrases ({para.method})"]
@@ -119,7 +120,7 @@ def _training(root: Params, model: Model) -> list[str]:
     parts.append("loss on targets alone" if train.mask_prompt else "loss on whole sentences")
     parts += [f"DPO {train.dpo:g}"] if train.dpo else []
     parts += [f"plain text {train.text:g}"] if train.text else []
-    if root.editor == "lora":
+    if is_trained:
         parts.append(f"rank {model.lora.r}, {train.epochs} epochs, rate {train.lr:g}, batches of {train.batch_size}")
     return [", ".join(parts)]
 

@@ -1,17 +1,16 @@
-"""The contract of an editor: the functions of its module, and the `NEEDS` in which the module declares the rest.
+"""The contract of an editor: the functions of its module, which go with the `NEEDS` that it declares.
 
 This module imports no torch: the stages ask what an editor needs before they load anything heavy.
 """
 
-import ast
 import difflib
 import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, cast
 
+from lib.core.needs import ContractError, Needs, declared_needs
 from lib.core.params import Section
 from lib.core.records import Fact, Request
 
@@ -21,30 +20,6 @@ if TYPE_CHECKING:
 
     from lib.edits.edit import Edit
     from lib.methods.context import Context
-
-
-@dataclass(frozen=True, kw_only=True)
-class Needs:
-    """What an editor needs or can do beyond `edit`; written as a literal, `NEEDS = Needs(second_moments=True)`."""
-
-    second_moments: bool = False
-    """Stage `statistics` gathers second moments for it; the module has `moment_layers`."""
-    hypernet: bool = False
-    """Stage `hypernet` trains its network; the module has `train_hypernet`."""
-    edit_each: bool = False
-    """Independent edits share forward passes; the module has `edit_each`."""
-    size_each: bool = False
-    """The memory of an edit limits how many edits `edit_each` makes together; the module has `size_each`."""
-    prepares: bool = False
-    """What all edits of a run share is made once, of the unedited model; the module has `prepare`."""
-    derived: bool = False
-    """Stage `statistics` also stores what it derives from each second moment; the module has `derive`."""
-    sharded: bool = False
-    """It neither reads nor writes a weight of the model, so that the model may be spread over processes."""
-
-
-class ContractError(TypeError):
-    """An editor module breaks the contract."""
 
 
 class Editor(Protocol):
@@ -115,6 +90,11 @@ class TrainsHypernet(Editor, Protocol):
         """Train the network on `pool`, write it to `folder` and return the stage's metrics."""
 
 
+__all__ = [
+    "ContractError", "Derives", "Editor", "EditsEach", "Needs", "Prepares", "ReadsMoments", "SizesEach",
+    "TrainsHypernet", "checked", "declared_needs", "derives", "edits_each", "prepares", "reads_moments", "sizes_each",
+    "trains_hypernet",
+]  # fmt: skip
 _REQUIRED = ("NEEDS", "Settings", "edit")
 _FUNCTIONS: dict[str, tuple[str, type]] = {
     "second_moments": ("moment_layers", ReadsMoments),
@@ -158,18 +138,6 @@ def trains_hypernet(editor: Editor) -> TypeGuard[TrainsHypernet]:
     return editor.NEEDS.hypernet
 
 
-def declared_needs(path: Path) -> Needs:
-    """Read `NEEDS` from an editor's source without running it, so that no editor's imports are paid for.
-
-    Raises ContractError where the file has no `NEEDS = Needs(...)` of True and False at its top level, or where it
-    names a need that does not exist.
-    """
-    for node in ast.parse(path.read_text()).body:
-        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["NEEDS"]:
-            return _needs_of(node.value, path.name)
-    raise ContractError(f"{path.name}: NEEDS is missing; wanted `NEEDS = Needs(...)`, `Needs()` where it needs nothing")
-
-
 def checked(module: ModuleType, path: Path, written: Needs) -> Editor:
     """The module at `path` as an Editor; `written` is what `declared_needs` reads there.
 
@@ -196,23 +164,6 @@ def checked(module: ModuleType, path: Path, written: Needs) -> Editor:
             _check_parameters(module, function, protocol, path)
     _check_spelling(module, path)
     return cast(Editor, module)
-
-
-def _needs_of(value: ast.expr, file: str) -> Needs:
-    """The record that the expression `Needs(name=True, ...)` makes."""
-    if not (isinstance(value, ast.Call) and ast.unparse(value.func) == "Needs" and not value.args):
-        raise ContractError(f"{file}: NEEDS: wanted a literal `Needs(...)`; found `{ast.unparse(value)}`")
-    needs = [field.name for field in fields(Needs)]
-    values: dict[str, bool] = {}
-    for keyword in value.keywords:
-        if keyword.arg not in needs:
-            raise ContractError(f"{file}: NEEDS: wanted {', '.join(needs)}; found {keyword.arg!r}")
-        if not (isinstance(keyword.value, ast.Constant) and isinstance(keyword.value.value, bool)):
-            raise ContractError(
-                f"{file}: NEEDS.{keyword.arg}: wanted True or False; found {ast.unparse(keyword.value)}"
-            )
-        values[keyword.arg] = keyword.value.value
-    return Needs(**values)
 
 
 def _check_parameters(module: ModuleType, function: str, protocol: type, path: Path) -> None:

@@ -2,14 +2,18 @@
 
 import inspect
 import logging
+import os
+import shutil
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lib import editors
-from lib.core import params
-from lib.core.conditions import CONDITIONS, MOMENTS, RECIPE, SEEDED, WEIGHTLESS, value_at
+from lib.core import needs, params, root
+from lib.core.conditions import CONDITIONS, value_at
+from lib.core.needs import Needs, editors_where
 from lib.core.params import ROOT
 from lib.core.root import Params, read_root
 from stages import facts
@@ -154,11 +158,59 @@ def test_stage_facts_names_the_keys_of_all_sections(
     assert {line.partition("=")[0] for line in caplog.messages} >= {"train.dpo_beta", "protocol.batch_size"}
 
 
-def test_the_editors_of_the_table_are_those_whose_code_reads_the_settings() -> None:
+def test_of_the_stages_that_dvc_runs_the_first_one_says_it_until_params_yaml_is_written_again(
+    lines: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The fault: stage facts named a key of every section, and the section's own stage named it once more."""
+    settings = tmp_path / "params.yaml"
+    shutil.copyfile(params.PARAMS_FILE, settings)
+    monkeypatch.setattr(root, "_LOGGED", tmp_path / ".scratch" / "logged.json")
+    monkeypatch.setattr(params, "PARAMS_FILE", settings)
+    monkeypatch.setenv("DVC_STAGE", "facts")
+    changes = {"train": {**LORA, "dpo_beta": 0.2}, "regularize": {"keep": 20}}
+    assert len(lines(**changes)) == 2
+    assert lines("train", "regularize", **changes) == []
+    changes["para"] = {"method": "none", "n": 3}
+    assert [line.partition("=")[0] for line in lines("para", **changes)] == ["para.n"]
+    later = time.time_ns() + 10**9
+    os.utime(settings, ns=(later, later))
+    assert len(lines("train", "regularize", **changes)) == 2
+
+
+def test_what_editors_declare_is_what_their_code_reads() -> None:
     sources = {name: inspect.getsource(editors.editor(name)) for name in editors.names()}  # type: ignore[arg-type]
-    trained = {name for name, source in sources.items() if "lib.methods.training.plan" in source}
-    assert trained == {*RECIPE}
-    assert {name for name, source in sources.items() if "train.seed" in source} == {*SEEDED}
-    assert {name for name in sources if editors.needs(name).second_moments} == {*MOMENTS}
     changing = {name for name, source in sources.items() if "lib.edits.updates" in source}
-    assert {name for name, source in sources.items() if "updates={}" in source} - changing == {*WEIGHTLESS}
+    unchanging = {name for name, source in sources.items() if "updates={}" in source} - changing
+    assert [name for name in sources if "lib.methods.training.plan" in sources[name]] == editors_where(_recipe)
+    assert [name for name in sources if "train.seed" in sources[name]] == editors_where(_seeded)
+    assert sorted(unchanging) == editors_where(_weightless)
+
+
+def test_a_new_editor_is_named_by_what_it_declares(lines: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, declared in {"lora": "recipe=True", "nudge": "seeded=True", "push": "weightless=True"}.items():
+        (tmp_path / f"{name}.py").write_text(f"NEEDS = Needs({declared})\n")
+    monkeypatch.setattr(needs, "_EDITORS", tmp_path)
+    monkeypatch.setattr(root, "_check_editor", lambda name: None)
+    for editor, expected in {
+        "nudge": ["train.lr=0.1 has no effect with editor=nudge; it has one where editor is lora"],
+        "push": [
+            "regularize.method=rect has no effect with editor=push; it has one where the editor changes weights (any "
+            "but push)",
+            "train.lr=0.1 has no effect with editor=push; it has one where editor is lora",
+            "train.seed=3 has no effect with editor=push; it has one where editor is nudge",
+        ],
+    }.items():  # fmt: skip
+        changes = {"train": {"lr": 0.1, "seed": 3}, "regularize": {"method": "rect"}}
+        assert sorted(lines(editor=editor, **changes)) == expected
+
+
+def _recipe(declared: Needs) -> bool:
+    return declared.recipe
+
+
+def _seeded(declared: Needs) -> bool:
+    return declared.seeded
+
+
+def _weightless(declared: Needs) -> bool:
+    return declared.weightless
