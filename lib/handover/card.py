@@ -52,41 +52,17 @@ def card(
         bundle: says of which kind the edit is: an adapter that PEFT loads, texts, or matrices or a memory of its own.
     """
     is_adapter = bundle.is_adapter
-    return "\n".join(
-        [
-            *_front_matter(info, is_adapter),
-            f"# {facts:,} {'fact' if facts == 1 else 'facts'} corrected in {in_markdown(info.preset.name)}",
-            "",
-            f"Made by `errata {info.made_by}` on {info.date}. **Verdict: {verdict(info.headline).word}.**",
-            *(f"- {reason}" for reason in verdict(info.headline).reasons),
-            *(f"- not measured: {words}" for words in verdict(info.headline).unmeasured),
-            "",
-            "## What it does",
-            "",
-            *_examples(examples),
-            "",
-            "## What was measured",
-            "",
-            *markdown({f"{info.made_by}, {info.date}": info.headline}),
-            "",
-            "In percent unless the unit is named. Rows of every number: errata/scores/. Another machine computes them "
-            "again with `errata verify FOLDER`.",
-            "",
-            "## How to load it",
-            "",
-            *(_loading(info) if is_adapter else _BEFORE_PROMPTS if bundle.is_text else _BESIDE_WEIGHTS),
-            "",
-            "## How to undo it",
-            "",
-            f"Leave it away: the model's own weights were never changed{_IN_PEFT if is_adapter else ''}. A copy of the "
-            "model that it was merged into has no way back but the model itself.",
-            "",
-            "## What it was made from",
-            "",
-            *_origin(info, manifest),
-            "",
-        ]
-    )
+    sections = {
+        "What it does": _examples(examples),
+        "What was measured": _measured(info),
+        "How to load it": _loading(info) if is_adapter else _BEFORE_PROMPTS if bundle.is_text else _BESIDE_WEIGHTS,
+        "How to undo it": _undoing(is_adapter),
+        "What it was made from": _origin(info, manifest),
+    }
+    lines = [*_front_matter(info, is_adapter), *_opening(info, facts)]
+    for title, content in sections.items():
+        lines += [f"## {title}", "", *content, ""]
+    return "\n".join(lines)
 
 
 def _front_matter(info: RunInfo, is_adapter: bool) -> list[str]:
@@ -101,6 +77,19 @@ def _front_matter(info: RunInfo, is_adapter: bool) -> list[str]:
     return ["---", *(f"{name}: {json.dumps(value)}" for name, value in values.items()), "---", ""]
 
 
+def _opening(info: RunInfo, facts: int) -> list[str]:
+    """The title, and the verdict with its reasons."""
+    judgement = verdict(info.headline)
+    return [
+        f"# {facts:,} {'fact' if facts == 1 else 'facts'} corrected in {in_markdown(info.preset.name)}",
+        "",
+        f"Made by `errata {info.made_by}` on {info.date}. **Verdict: {judgement.word}.**",
+        *(f"- {reason}" for reason in judgement.reasons),
+        *(f"- not measured: {words}" for words in judgement.unmeasured),
+        "",
+    ]
+
+
 def _examples(examples: Sequence[AnswerExample]) -> list[str]:
     rows = [
         f"| {_cell(example.prompt)} | {_cell(example.target_new)} | {_cell(example.before)} | {_cell(example.after)} |"
@@ -112,6 +101,22 @@ def _examples(examples: Sequence[AnswerExample]) -> list[str]:
         "| prompt | wanted | before | after |",
         "|---|---|---|---|",
         *rows,
+    ]
+
+
+def _measured(info: RunInfo) -> list[str]:
+    return [
+        *markdown({f"{info.made_by}, {info.date}": info.headline}),
+        "",
+        "In percent unless the unit is named. Rows of every number: errata/scores/. Another machine computes them "
+        "again with `errata verify FOLDER`.",
+    ]
+
+
+def _undoing(is_adapter: bool) -> list[str]:
+    return [
+        f"Leave it away: the model's own weights were never changed{_IN_PEFT if is_adapter else ''}. A copy of the "
+        "model that it was merged into has no way back but the model itself."
     ]
 
 

@@ -80,41 +80,55 @@ def scored_prompts(
     has the text that an edit puts before a prompt.
     """
     for request in requests:
-        objects: list[tuple[Role, str]] = [("new", request.target_new)]
-        if request.target_true is not None:
-            objects.append(("true", request.target_true))
-        kinds: tuple[tuple[Kind, Sequence[str]], ...] = (
-            ("efficacy", (request.prompt,)),
-            ("generalization", request.paraphrases),
-            ("chat", () if template is None else (scored_question(request),)),
+        yield from _of_the_edit(request, contexts, template)
+        yield from _of_locality(request, contexts)
+        yield from _implied(request, contexts)
+
+
+def _of_the_edit(request: Request, contexts: TextBefore, template: Template | None) -> Iterator[ScoredPrompt]:
+    """The edited prompt, its paraphrases and its question."""
+    objects: list[tuple[Role, str]] = [("new", request.target_new)]
+    if request.target_true is not None:
+        objects.append(("true", request.target_true))
+    kinds: tuple[tuple[Kind, Sequence[str]], ...] = (
+        ("efficacy", (request.prompt,)),
+        ("generalization", request.paraphrases),
+        ("chat", () if template is None else (scored_question(request),)),
+    )
+    for kind, prompts in kinds:
+        for index, bare in enumerate(prompts):
+            prompt = contexts(request.request_id, bare) + bare
+            yield ScoredPrompt(
+                request_id=request.request_id,
+                kind=kind,
+                prompt_index=index,
+                prompt=template(prompt) if template and kind == "chat" else prompt,
+                targets=tuple(objects),
+                separator=None if kind == "chat" else request.separator,
+            )
+
+
+def _of_locality(request: Request, contexts: TextBefore) -> Iterator[ScoredPrompt]:
+    for index, locality in enumerate(request.locality):
+        yield ScoredPrompt(
+            request_id=request.request_id,
+            kind="locality",
+            prompt_index=index,
+            prompt=contexts(request.request_id, locality.prompt) + locality.prompt,
+            targets=(("new", request.target_new), ("true", locality.target)),
         )
-        for kind, prompts in kinds:
-            for index, bare in enumerate(prompts):
-                prompt = contexts(request.request_id, bare) + bare
-                yield ScoredPrompt(
-                    request_id=request.request_id,
-                    kind=kind,
-                    prompt_index=index,
-                    prompt=template(prompt) if template and kind == "chat" else prompt,
-                    targets=tuple(objects),
-                    separator=None if kind == "chat" else request.separator,
-                )
-        for index, locality in enumerate(request.locality):
-            yield ScoredPrompt(
-                request_id=request.request_id,
-                kind="locality",
-                prompt_index=index,
-                prompt=contexts(request.request_id, locality.prompt) + locality.prompt,
-                targets=(("new", request.target_new), ("true", locality.target)),
-            )
-        for index, question in enumerate(request.implied):
-            answers: list[tuple[Role, str]] = [("new", question.answers[0])]
-            if question.earlier is not None:
-                answers.append(("true", question.earlier))
-            yield ScoredPrompt(
-                request_id=request.request_id,
-                kind="implied",
-                prompt_index=index,
-                prompt=contexts(request.request_id, question.prompt) + question.prompt,
-                targets=tuple(answers),
-            )
+
+
+def _implied(request: Request, contexts: TextBefore) -> Iterator[ScoredPrompt]:
+    """The questions that the edit implies."""
+    for index, question in enumerate(request.implied):
+        answers: list[tuple[Role, str]] = [("new", question.answers[0])]
+        if question.earlier is not None:
+            answers.append(("true", question.earlier))
+        yield ScoredPrompt(
+            request_id=request.request_id,
+            kind="implied",
+            prompt_index=index,
+            prompt=contexts(request.request_id, question.prompt) + question.prompt,
+            targets=tuple(answers),
+        )
