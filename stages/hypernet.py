@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from lib.editors import needs
 
 if TYPE_CHECKING:
     from lib.methods.context import Context
+    from lib.runtime.distributed import Distributed
 
 
 def main(options: argparse.Namespace) -> None:
@@ -28,10 +30,17 @@ def main(options: argparse.Namespace) -> None:
         write_json(options.hypernet / "hypernet.json", {"editor": None})
         write_json(options.metrics, {"steps": 0})
         return
-    write_json(options.metrics, _trained(options, root))
+    from lib.runtime.distributed import process_group
+    from lib.runtime.launch import relaunch
+
+    relaunch("stages.hypernet", sys.argv[1:])
+    with process_group() as processes:
+        figures = _trained(options, root, processes)
+        if processes.is_main:
+            write_json(options.metrics, figures)
 
 
-def _trained(options: argparse.Namespace, root: Params) -> dict[str, float | None]:
+def _trained(options: argparse.Namespace, root: Params, processes: Distributed) -> dict[str, float | None]:
     # Imported here: most editors have no network and need not wait for these.
     import torch
 
@@ -41,7 +50,7 @@ def _trained(options: argparse.Namespace, root: Params) -> dict[str, float | Non
     from lib.models.loading import load_model, load_tokenizer
     from lib.neighbors.overlap import usable_facts
     from lib.runtime.machine import device
-    from lib.runtime.scratch import code_fingerprint, fingerprint, forget, scratch
+    from lib.runtime.scratch import code_fingerprint, fingerprint, forget, shared_scratch
 
     module = editor(root.editor)
     assert trains_hypernet(module)
@@ -54,27 +63,27 @@ def _trained(options: argparse.Namespace, root: Params) -> dict[str, float | Non
         editor=root.editor, settings=settings.model_dump(), code=code_fingerprint("stages.hypernet"), pool=options.pool,
         edits=options.requests, model=options.model,
     )  # fmt: skip
-    with scratch("hypernet", key) as folder:
+    with shared_scratch("hypernet", key, processes) as folder:
         figures = module.train_hypernet(
             model, load_tokenizer(options.model), pool, settings,
-            _context(root, folder), options.hypernet,
+            _context(root, folder, processes), options.hypernet,
         )  # fmt: skip
-        forget(folder)
+        if processes.is_main:
+            forget(folder)
     return {**{name: rounded(value) for name, value in figures.items()}, "dropped_facts": dropped}
 
 
-def _context(root: Params, folder: Path) -> Context:
+def _context(root: Params, folder: Path, processes: Distributed) -> Context:
     """Of all this, training a network uses train.micro_batch_tokens and the checkpoints."""
     from lib.methods.context import Context
     from lib.methods.training.loop import Checkpoints
-    from lib.runtime.distributed import Distributed
 
     return Context(
         paraphrases=(),
         neighbors=(),
         lora=params.preset("models", root.model, params.Model).lora,
         train=root.train,
-        distributed=Distributed(),
+        distributed=processes,
         progress=lambda steps: progress(steps, "hypernet: training steps"),
         checkpoints=Checkpoints(folder=folder, every=root.train.checkpoint_steps),
         record=lambda steps: None,

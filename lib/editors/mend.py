@@ -9,7 +9,7 @@ mode published: statistics are those of the edit's own tokens, as in ROME's comp
 never leaves training mode; the matrices of a shape are taken in order and add to one set of statistics.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,7 +26,7 @@ from lib.edits.updates import LowRank
 from lib.methods.context import Context
 from lib.methods.contract import Needs
 from lib.methods.hypernets.learning import Learning, learn
-from lib.methods.hypernets.moments import RunningMoments
+from lib.methods.hypernets.moments import Moments, RunningMoments, moments_of_all
 from lib.methods.hypernets.network import (
     Hypernet,
     Signals,
@@ -121,6 +121,7 @@ class MendNetwork(Hypernet):
         self.paths = list(shapes)
         self.own_statistics = False  # whether every pass starts its statistics anew
         self.shapes = {path: f"{d_in}x{d_out}" for path, (d_out, d_in) in shapes.items()}
+        self.sides = {path: (d_in, d_out) for path, (d_out, d_in) in shapes.items()}
         kinds = list(self.shapes.values())
         self.place = {path: kinds[: self.paths.index(path)].count(kind) for path, kind in self.shapes.items()}
         self.editors = nn.ModuleDict(
@@ -134,17 +135,39 @@ class MendNetwork(Hypernet):
     def forward(self, signals: Signals) -> Updates:
         """The update of every edit; see Hypernet."""
         updates = {}
+        reached = {path: self._reached(signals, path) for path in self.paths}
+        rows = {path: (signals.inputs[path][reached[path]], signals.gradients[path][reached[path]]) for path in reached}
+        batch = self._exchanged(rows)
         for index, path in enumerate(self.paths):
             shared: Any = self.editors[self.shapes[path]]
             if self.own_statistics and self.place[path] == 0:
                 shared.forget()
-            x, delta = signals.inputs[path], signals.gradients[path]  # [b, t, d_in], [b, t, d_out]
-            reached = (x != 0).any(-1) & (delta != 0).any(-1)  # [b, t]
-            new_x, new_delta = shared(x[reached], delta[reached], self.place[path])
-            right, left = torch.zeros_like(x), torch.zeros_like(delta)
-            right[reached], left[reached] = new_x, -self.rates[index] * new_delta
+            new_x, new_delta = shared(*rows[path], self.place[path], batch.get(path))
+            right, left = torch.zeros_like(signals.inputs[path]), torch.zeros_like(signals.gradients[path])
+            right[reached[path]], left[reached[path]] = new_x, -self.rates[index] * new_delta
             updates[path] = LowRank(left=left.mT, right=right)
         return updates
+
+    def idle(self) -> None:
+        """Take the other processes' tokens into the statistics; see Hypernet."""
+        nothing = {path: tuple(self.rates.new_zeros(0, side) for side in self.sides[path]) for path in self.paths}
+        for path, moments in self._exchanged(nothing).items():
+            shared: Any = self.editors[self.shapes[path]]
+            shared.merge(moments)
+
+    def _reached(self, signals: Signals, path: str) -> Tensor:
+        """[b, t] the tokens that the loss comes from: x is [b, t, d_in], delta [b, t, d_out]."""
+        return (signals.inputs[path] != 0).any(-1) & (signals.gradients[path] != 0).any(-1)
+
+    def _exchanged(self, rows: Mapping[str, Sequence[Tensor]]) -> dict[str, list[Moments]]:
+        """By path the moments of all processes' x and delta, by which each brings its own to one scale.
+
+        Nothing where one process has them all, or nothing is gathered.
+        """
+        if self.processes.world_size == 1 or not self.training:
+            return {}
+        moments = moments_of_all([side for path in self.paths for side in rows[path]], self.processes)
+        return {path: moments[2 * index : 2 * index + 2] for index, path in enumerate(self.paths)}
 
     def groups(self, lr: float, rate_lr: float) -> list[dict[str, Any]]:
         """The rates have a learning rate of their own."""
@@ -160,8 +183,12 @@ class _Shared(nn.Module):
         self.layers = nn.ModuleList(_Layer(d_in + d_out, matrices, settings) for _ in range(settings.hidden + 1))
         self.inputs, self.gradients = RunningMoments(d_in), RunningMoments(d_out)
 
-    def forward(self, x: Tensor, delta: Tensor, matrix: int) -> tuple[Tensor, Tensor]:
-        if self.training:
+    def forward(
+        self, x: Tensor, delta: Tensor, matrix: int, batch: Sequence[Moments] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        if batch is not None:
+            self.merge(batch)
+        elif self.training:
             self.inputs.add(x)
             self.gradients.add(delta)
         if self.inputs.count < 2:
@@ -170,6 +197,11 @@ class _Shared(nn.Module):
         for layer in self.layers:
             rows = layer(rows, matrix)
         return rows[:, : self.d_in], rows[:, self.d_in :]
+
+    def merge(self, batch: Sequence[Moments]) -> None:
+        """Take x and delta of all processes into the statistics."""
+        self.inputs.merge(batch[0])
+        self.gradients.merge(batch[1])
 
     def forget(self) -> None:
         """Start the statistics anew."""

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -10,7 +11,7 @@ from lib.experiments.curves import Outcome, pictures, points, table
 from tests.helpers.ability_stage import run_tasks, write_edit, write_inputs
 from tests.helpers.drawings import outside, texts
 
-SAMPLES = {
+SAMPLES: dict[str, list[dict[str, Any]]] = {
     "sst2_dev.json": [{"sentence": f"film {number} is good", "label": number % 2} for number in range(6)],
     "boolq_dev.jsonl": [{"question": "is it far", "passage": f"Town {n}.", "answer": n % 2 == 0} for n in range(6)],
     "nq_test_with_passages.jsonl": [

@@ -34,6 +34,7 @@ from lib.models.check import packed_for
 from lib.models.likelihood import hidden_states
 from lib.models.packing import Packed, batches
 from lib.runtime.checkpoints import load_checkpoint, save_checkpoint
+from lib.runtime.distributed import Distributed
 
 _LOG = logging.getLogger(__name__)
 _NAME = "state.safetensors"
@@ -83,13 +84,15 @@ def learn(
 ) -> dict[str, float]:
     """Train `network` and write it to `folder`; `settings` is a Learning. Returns figures of the training.
 
-    Goes on after a kill from the newest checkpoint, with the same final bytes. Raises InputError where the pool is too
+    Goes on after a kill from the newest checkpoint, with the same final bytes. Several processes share the cases of
+    every step, with the result of one up to rounding; the first one writes. Raises InputError where the pool is too
     small, NotFiniteError where the loss is not finite.
     """
     train, held_out = (CaseSource(side) for side in split(pool, settings.validation, settings.seed))
-    run = _Run(network, model, settings, context.train.micro_batch_tokens)
+    run = _Run(network, model, settings, context.train.micro_batch_tokens, context.distributed)
     cases = list(_cases(held_out, tokenizer, settings, "validation", settings.validation_cases))
     validations = _resume(context.checkpoints, run)
+    context.distributed.barrier()  # nobody writes a checkpoint before everybody has read the same one
     for step in context.progress(range(run.done, settings.steps)):
         if _finished(validations, settings):
             break
@@ -103,7 +106,8 @@ def learn(
             _save(context.checkpoints, run, validations)
     network.load_state_dict(run.best)
     best = min(validations, key=lambda each: each["loss"])
-    save_hypernet(folder, network, {"editor": editor, "modules": list(network.paths), **best})
+    if context.distributed.is_main:
+        save_hypernet(folder, network, {"editor": editor, "modules": list(network.paths), **best})
     return {"steps": run.done, "best_step": best["step"], "facts": len(pool),
             **{f"validation_{name}": value for name, value in best.items() if name != "step"}}  # fmt: skip
 
@@ -111,24 +115,35 @@ def learn(
 class _Run:
     """A network in training, with all that its next step depends on."""
 
-    def __init__(self, network: Hypernet, model: PreTrainedModel, settings: Any, micro_batch_tokens: int) -> None:
+    def __init__(
+        self, network: Hypernet, model: PreTrainedModel, settings: Any, micro_batch_tokens: int,
+        distributed: Distributed,
+    ) -> None:  # fmt: skip
         self.network, self.model, self.settings, self.micro_batch_tokens = network, model, settings, micro_batch_tokens
+        self.distributed = network.processes = distributed
         self.optimizer = torch.optim.Adam(network.groups(settings.lr, getattr(settings, "rate_lr", settings.lr)))
         self.rates = [group["lr"] for group in self.optimizer.param_groups]
         self.done = 0
         self.best: Mapping[str, Tensor] = _copied(network)
 
     def step(self, cases: Sequence[TrainingCase]) -> None:
-        """One step of the optimizer. Raises NotFiniteError where the loss is not finite."""
+        """One step of the optimizer. Raises NotFiniteError where the loss is not finite.
+
+        The processes share every micro-batch, not the micro-batches: the network's statistics depend on what is in one.
+        """
         self.network.train()
         self.optimizer.zero_grad()
         for indices in batches(cases, self.micro_batch_tokens):
-            micro_batch = [cases[index] for index in indices]
-            loss = losses(self.model, self.network, micro_batch).total(self.settings) * (len(micro_batch) / len(cases))
+            share = [cases[index] for index in self.distributed.shard(indices)]
+            if not share:
+                self.network.idle()
+                continue
+            loss = losses(self.model, self.network, share).total(self.settings) * (len(share) / len(cases))
             if not bool(loss.isfinite()):
                 raise NotFiniteError(f"hypernet: the loss became {loss.item()}; lower lr in the editor's preset")
             # the network's parameters alone: one of the model's may want a gradient, and must not be given any
             loss.backward(inputs=list(self.network.parameters()))  # type: ignore[no-untyped-call]
+        self._sum_gradients()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.max_grad_norm)
         left = 1 - self.done / self.settings.steps if self.settings.decay == "linear" else 1.0
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
@@ -136,14 +151,28 @@ class _Run:
         self.optimizer.step()
         self.done += 1
 
+    def _sum_gradients(self) -> None:
+        """Give every process the gradients of all cases."""
+        if self.distributed.world_size == 1:
+            return
+        parameters = list(self.network.parameters())
+        gradients = [torch.zeros_like(each) if each.grad is None else each.grad for each in parameters]
+        self.distributed.all_reduce(gradients)
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
+
     @torch.no_grad()
     def validate(self, cases: Sequence[TrainingCase]) -> dict[str, float]:
-        """The losses on held-out cases."""
+        """The losses on held-out cases, of which every process computes its share."""
         self.network.eval()
+        share, device = self.distributed.shard(cases), self.model.device
         sums = torch.zeros(2)
-        for indices in batches(cases, self.micro_batch_tokens):
-            means = losses(self.model, self.network, [cases[index] for index in indices])
+        for indices in batches(share, self.micro_batch_tokens):
+            means = losses(self.model, self.network, [share[index] for index in indices])
             sums += torch.stack([means.edit, means.locality]).cpu() * len(indices)
+        of_all = sums.to(device)  # what processes with GPUs exchange lies there
+        self.distributed.all_reduce([of_all])
+        sums = of_all.cpu()
         edit, locality = sums / len(cases)
         total = Losses(edit=edit, locality=locality).total(self.settings)
         return {"step": self.done, "loss": total.item(), "edit": edit.item(), "locality": locality.item()}

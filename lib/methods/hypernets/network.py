@@ -28,6 +28,7 @@ from lib.models.check import packed_for
 from lib.models.likelihood import token_nll
 from lib.models.packing import Item, Packed, batches, side_by_side
 from lib.models.tokens import encode_edits
+from lib.runtime.distributed import SINGLE_PROCESS, Distributed
 from lib.runtime.tensors import load_tensors, save_tensors
 
 WEIGHTS = "hypernet.safetensors"
@@ -55,10 +56,15 @@ class Hypernet(nn.Module):
 
     paths: Sequence[str]
     """The modules that it updates."""
+    processes: Distributed = SINGLE_PROCESS
+    """In training: those that make the updates of other edits of the same batch at the same time."""
 
     def forward(self, signals: Signals) -> Updates:
         """The update of every edit, each made from that edit's signals alone."""
         raise NotImplementedError
+
+    def idle(self) -> None:
+        """What a process without an edit of its own does, in training, while the others are in `forward`."""
 
     def groups(self, lr: float, rate_lr: float) -> list[dict[str, Any]]:
         """Its parameters as an optimizer takes them, with `lr`; those that are step sizes with `rate_lr`."""
