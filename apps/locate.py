@@ -21,7 +21,7 @@ from lib.core.run import progress, run
 from lib.core.tables import read
 from lib.editors import editor, names
 
-EDITORS = ("rome", "r_rome", "memit", "emmet", "alphaedit", "betaedit")
+EDITORS = ("rome", "r_rome", "memit", "emmet", "alphaedit", "betaedit", "loc_ft")
 _SPREAD = {"memit": 5, "alphaedit": 5, "betaedit": 5}
 """Layers that an update is spread over, as published for GPT-2 XL and models of Llama's size."""
 

@@ -47,7 +47,8 @@ def test_the_layers_are_written_where_each_editor_reads_them(
         assert editor_preset(name, SHAPE, editor(name).Settings).layer == layer  # type: ignore[attr-defined]
     after = editor_preset("memit", SHAPE, editor("memit").Settings)
     assert after == before.model_copy(update={"layers": [*range(layer + 1)]})
-    assert editor_preset("emmet", SHAPE, editor("emmet").Settings).layers == [layer]  # type: ignore[attr-defined]
+    for name in ("emmet", "loc_ft"):
+        assert editor_preset(name, SHAPE, editor(name).Settings).layers == [layer]  # type: ignore[attr-defined]
     with pytest.raises(InputError, match=rf"models\.{SHAPE}: has values already"):
         locate.main()
 
