@@ -79,6 +79,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         for source in filter(None, [values["source"]]):
             names = [Path(urlparse(url).path).name for url in source["urls"]]
             source["urls"] = [f"http://127.0.0.1:{server.server_port}/{name}" for name in names]
+            source["sha256"] = None  # what is served here is made up
         yaml.dump(values, tmp_path / "configs/task_files" / path.name)
     monkeypatch.setattr(params, "PRESETS", tmp_path / "configs")
     yield folder

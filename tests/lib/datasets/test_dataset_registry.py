@@ -63,3 +63,13 @@ def test_a_pool_that_is_no_other_dataset_is_an_error_that_tells_the_choices(pool
     with pytest.raises(ValueError, match=rf"own\.pool: .*found '{pool}'") as raised:
         datasets.pool_preset(Own(path="unused.csv", pool=pool))
     assert nearest in str(raised.value)
+
+
+def test_a_file_has_one_address_and_one_sha256_in_every_preset_that_names_it() -> None:
+    presets = [params.preset("datasets", name, params.Dataset) for name in params.presets("datasets")]
+    files = [file for preset in presets for file in (*preset.files.values(), *preset.extras.values())]
+    pins: dict[str, set[tuple[tuple[str, ...], str | None]]] = {}
+    for file in files:
+        pins.setdefault(file.name, set()).add((tuple(file.urls), file.sha256))
+    assert {name: len(kinds) for name, kinds in pins.items() if len(kinds) > 1} == {}
+    assert sum(sha256 is not None for kinds in pins.values() for _, sha256 in kinds) == 6
