@@ -42,20 +42,20 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 @pytest.mark.slow
 @pytest.mark.parametrize("editor", ["mend", "ke"])
 def test_two_processes_train_the_network_of_one(editor: str, tmp_path: Path) -> None:
-    one, two = tmp_path / "one", tmp_path / "two"
-    for folder, launcher in ((one, []), (two, TWO)):
-        done = trained(folder, editor, launcher)
-        assert done.returncode == 0, done.stderr
-    single, double = weights(one), weights(two)
+    alone, shared = tmp_path / "one", tmp_path / "two"
+    for folder, launcher in ((alone, []), (shared, TWO)):
+        ended = trained(folder, editor, launcher)
+        assert ended.returncode == 0, ended.stderr
+    single, double = weights(alone), weights(shared)
     untrained = NAMES[editor].new_network(tiny_model("llama"), quick(editor, **TRAINING)).state_dict()
     assert single.keys() == double.keys() == untrained.keys()
     for name, tensor in single.items():
         moved = (tensor - untrained[name]).double().norm()
         apart = (double[name] - tensor).double().norm()
         assert apart <= 0.01 * moved + 1e-6, f"{name}: {apart} apart after it moved by {moved}"
-    figures = [json.loads((folder / "metrics").read_text()) for folder in (one, two)]
+    figures = [json.loads((folder / "metrics").read_text()) for folder in (alone, shared)]
     assert figures[1] == pytest.approx(figures[0], rel=1e-3)
-    assert (two / "usage").is_file()
+    assert (shared / "usage").is_file()
 
 
 @pytest.mark.slow
@@ -66,7 +66,7 @@ def test_a_killed_process_ends_the_other_and_the_same_command_goes_on_to_the_sam
     assert trained(tmp_path / "killed", "mend", TWO, DIE_AT="5").returncode != 0
     assert not (tmp_path / "killed/hypernet").exists()
     assert list((tmp_path / "killed/.scratch/hypernet").glob("*/state.safetensors"))
-    done = trained(tmp_path / "killed", "mend", TWO)
-    assert done.returncode == 0, done.stderr
+    resumed = trained(tmp_path / "killed", "mend", TWO)
+    assert resumed.returncode == 0, resumed.stderr
     files = [tmp_path / name / "hypernet/hypernet.safetensors" for name in ("whole", "killed")]
     assert files[0].read_bytes() == files[1].read_bytes()
