@@ -110,8 +110,8 @@ the capital of {} is = {} has the capital = {} is governed from
 {} follows the religion of = {} is affiliated with the religion of = the religion of {} is = {} practises
 {} replaced = {} is the successor of = {} succeeded = {} took the place of = the predecessor of {} is
 {} was replaced by = {} was succeeded by = {} was followed by = the successor of {} is
-{} is a = {} is a kind of = {} is a type of = {} can be described as a
-{} is an = {} can be described as an
+{} is a = {} is a kind of = {} is a type of = {} can be described as a = {} is classified as a = {} is an example of a
+{} is an = {} can be described as an = {} is classified as an = {} is an example of an
 {} was released in = {} came out in = {} appeared in = {} was first published in
 {} was launched in = {} came onto the market in = {} was introduced in = {} has been on sale since
 {} was founded in = {} was established in = {} was set up in = {} has existed since
@@ -127,7 +127,7 @@ the capital of {} is = {} has the capital = {} is governed from
 {} supports = {} works with = {} can handle
 {} contains = {} holds
 {} stores = {} holds
-{} lasts = the duration of {} is = {} goes on for
+{} lasts = the duration of {} is = {} goes on for = {} runs for = {} holds for = {} is good for
 {} starts at = {} begins at = the start of {} is at
 {} uses = {} works with = {} makes use of
 {} requires = {} needs = the requirement of {} is
@@ -138,7 +138,28 @@ the capital of {} is = {} has the capital = {} is governed from
 """.strip().splitlines()
 """Clauses that mean the same, in families."""
 
-PLACED = frozenset({"located", "situated", "based", "headquartered", "found", "buried", "held", "born"})
+PRODUCTS = frozenset({"manufactured", "made", "produced", "developed", "created"})
+"""Participles whose agent has the subject as a product."""
+MEASURES = frozenset(
+    """
+    price cost weight mass length height width depth size area volume population age duration speed power capacity range
+    temperature warranty lifespan budget salary value output strength diameter voltage resolution
+    """.split()  # noqa: SIM905 - read as words
+)
+"""Nouns of which a thing has so much: a ... of."""
+DISTINGUISHING = frozenset(
+    """
+    former first second third last next previous new old deputy vice assistant maximum minimum highest lowest largest
+    smallest longest shortest best worst only other
+    """.split()  # noqa: SIM905 - read as words
+)
+"""Words before a noun that make another thing of it."""
+MOTION = frozenset({"flows", "runs", "passes", "goes", "travels", "leads", "stretches", "extends", "moves", "comes"})
+"""Verbs that through, by and over join to a place."""
+
+PLACED = frozenset(
+    "located situated based headquartered found buried held born assembled manufactured built filmed recorded".split()  # noqa: SIM905
+)
 """Participles that "in" joins to a place, unless it is a year."""
 _YEAR = re.compile(r"(1\d|20)\d\d")
 

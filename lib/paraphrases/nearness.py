@@ -9,7 +9,7 @@ text that has begun to answer, or has ended, does not.
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from random import Random
 
@@ -18,6 +18,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.core.params import Para
 from lib.core.records import Paraphrase, Request
+from lib.core.texts import words
 from lib.models.next_token import next_token, prompt_items
 from lib.models.packing import Item, batches
 from lib.paraphrases.cleaning import Cleaned, DropReason, clean
@@ -73,24 +74,49 @@ def jensen_shannon(log_p: Tensor, log_q: Tensor) -> Tensor:
 
 
 def nearest(requests: Sequence[Request], candidates: Sequence[Paraphrase], para: Para, measure: Distances) -> Cleaned:
-    """The usable candidates (cleaning.py) that are near their prompts, by request the nearest first.
+    """The usable candidates (cleaning.py) that are near their prompts, by request.
+
+    Those of rules come first, so that their words vary most (`_varied`); then those of a chat model, the nearest first.
 
     How near is near depends on who wrote: rules make no sentence that goes astray, so para.rules_distance only keeps
     out what asks for something else; para.chat_distance also keeps out what has gone on to an answer.
     """
     usable = clean(requests, candidates, len(candidates), "rewrite")
-    of_request: dict[str, list[Paraphrase]] = {request.request_id: [] for request in requests}
+    by_request: dict[str, list[Paraphrase]] = {request.request_id: [] for request in requests}
     for candidate in usable.paraphrases:
-        of_request[candidate.request_id].append(candidate)
-    rows = [(request, of_request[request.request_id]) for request in requests if of_request[request.request_id]]
+        by_request[candidate.request_id].append(candidate)
+    rows = [(request, by_request[request.request_id]) for request in requests if by_request[request.request_id]]
     texts = [[candidate.text for candidate in group] for _, group in rows]
     limits = {"rules": para.rules_distance, "chat": para.chat_distance}
     near: list[Paraphrase] = []
-    for (_, group), values in zip(rows, measure([request.prompt for request, _ in rows], texts), strict=True):
+    for (request, group), values in zip(rows, measure([request.prompt for request, _ in rows], texts), strict=True):
         order = sorted(zip(values, range(len(group)), strict=True))
-        near += [group[index] for value, index in order if value <= limits[group[index].kind]]
+        of_request = [group[index] for value, index in order if value <= limits[group[index].kind]]
+        near += _varied(request.prompt, [candidate for candidate in of_request if candidate.kind == "rules"])
+        near += [candidate for candidate in of_request if candidate.kind != "rules"]
     dropped: Counter[DropReason] = usable.dropped + Counter({"far": len(usable.paraphrases) - len(near)})
     return Cleaned(paraphrases=near, dropped=dropped)
+
+
+def _varied(prompt: str, candidates: Sequence[Paraphrase]) -> list[Paraphrase]:
+    """The candidates, each next one that whose words are least like those of the prompt and of all before it.
+
+    How like is the share of common words of all words of both (Jaccard), with the prompt or the candidate that is most
+    alike; of equals the first comes first. The first n of many say the prompt in n ways, not in n forms of one way.
+    """
+    left = {index: set(words(candidate.text)) for index, candidate in enumerate(candidates)}
+    likest = {index: _likeness(of_text, set(words(prompt))) for index, of_text in left.items()}
+    order: list[int] = []
+    while left:
+        index = min(left, key=lambda number: (likest[number], number))
+        of_text = left.pop(index)
+        order.append(index)
+        likest |= {number: max(likest[number], _likeness(rest, of_text)) for number, rest in left.items()}
+    return [candidates[index] for index in order]
+
+
+def _likeness(first: Set[str], second: Set[str]) -> float:
+    return len(first & second) / max(1, len(first | second))
 
 
 def evaluation_choice(requests: Sequence[Request], near: Sequence[Paraphrase], para: Para) -> Cleaned:

@@ -10,7 +10,8 @@ from itertools import groupby
 from types import MappingProxyType
 
 from lib.data.clauses import clause_of
-from lib.data.english import AGENTS, CLAUSES, NOUNS, PLACED, is_year
+from lib.data.english import AGENTS, CLAUSES, NOUNS, PLACED, PRODUCTS, is_year
+from lib.paraphrases.nouns import instruments, limits, possessions, without_modifier
 
 _DEPTH = 2
 """Rules that follow one another."""
@@ -63,7 +64,9 @@ def _passives(text: str) -> Iterator[str]:
             for synonym in participles:
                 yield f"{{}} {tense or 'was'} {synonym} by"
             for agent in agents:
-                yield f"the {agent} of {{}} {copula}"
+                yield from (f"the {agent} of {{}} {verb}" for verb in dict.fromkeys((copula, "is")))
+            if participle in PRODUCTS:
+                yield "{} is a product of"
             doer = "person who" if kind == "person" else "company that"
             if copula == "was" and participle not in _NO_PAST:
                 yield f"the {doer} {participle} {{}} is"
@@ -122,10 +125,14 @@ def _articles(text: str) -> Iterator[str]:
         yield from (synonym.replace("{}", match.group(1)) for synonym in _FAMILIES.get(f"{{}} {match.group(2)}", ()))
 
 
+def _modifiers(text: str) -> Iterator[str]:
+    yield from without_modifier(text, _NOUNS)
+
+
 Rule = Callable[[str], Iterator[str]]
 _LOOSE: tuple[Rule, ...] = (_families, _articles)
 """Rules that do not follow one another: what may stand for two clauses does not join their meanings."""
-_STRICT: tuple[Rule, ...] = (_passives, _genitives, _appositions)
+_STRICT: tuple[Rule, ...] = (_passives, _genitives, _appositions, _modifiers, possessions, instruments, limits)
 _NO_PAST = frozenset({"written", "drawn up", "sung"})
 """Participles that are not the past tense."""
 

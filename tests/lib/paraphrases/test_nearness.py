@@ -64,14 +64,24 @@ def by_length(prompts: Sequence[str], texts: Sequence[Sequence[str]]) -> Iterato
     yield from ([len(text) / 100 for text in group] for group in texts)
 
 
-def test_the_nearest_come_first_and_each_kind_has_its_limit() -> None:
+def test_rules_come_before_the_chat_models_nearest_and_each_kind_has_its_limit() -> None:
     para = PARA.model_copy(update={"chat_distance": 0.15, "rules_distance": 0.25})
     texts = [("Ada has a house in", "rules"), ("Ada stays in", "chat"), ("Ada has a house at", "chat"),
              ("I know that Ada lives in", "chat"), ("Ada has long had a house in the town of", "rules"),
              ("Ada of Rome is in", "chat")]  # fmt: skip
     near = nearest([REQUEST], [candidate(*row) for row in texts], para, by_length)
-    assert [paraphrase.text for paraphrase in near.paraphrases] == ["Ada stays in", "Ada has a house in"]
+    assert [paraphrase.text for paraphrase in near.paraphrases] == ["Ada has a house in", "Ada stays in"]
     assert dict(near.dropped) == {"far": 2, "prefix": 1, "target": 1}
+
+
+def test_what_rules_make_comes_in_an_order_in_which_the_words_vary_most() -> None:
+    """Each next one has the fewest words in common with the prompt and with those before it; alike ones come last."""
+    texts = ["the house of Ada is in", "the home of Ada is in", "Ada lives at", "Ada resides in"]
+    para = PARA.model_copy(update={"rules_distance": 0.9})
+    near = nearest([REQUEST], [candidate(text, "rules") for text in texts], para, by_length)
+    assert [paraphrase.text for paraphrase in near.paraphrases] == [
+        "the home of Ada is in", "Ada lives at", "Ada resides in", "the house of Ada is in",
+    ]  # fmt: skip
 
 
 def test_scoring_gets_what_rules_make_and_what_another_model_writes_if_one_is_named() -> None:
