@@ -22,7 +22,7 @@ from typing import Any
 
 from bench.faults import Findings, Scale, Trial
 from bench.faults.forked import Forked, forked
-from bench.faults.variants import each_stage, undisturbed
+from bench.faults.variants import each_stage, stages_of_variants, undisturbed
 from bench.faults.workspace import Sandbox, differing, environment, refusal
 from lib.core.files import read_json, write_json
 from lib.core.params import ROOT
@@ -102,6 +102,7 @@ def main() -> None:
     findings = Findings(
         title=TITLE, text=TEXT, columns=COLUMNS, rows=tuple(map(tuple, cells)),
         faults=tuple(fault for of_row in faults for fault in of_row), unreached=UNREACHED,
+        key=2, order=stages_of_variants(),
     )  # fmt: skip
     write_json(options.result, asdict(findings))
 

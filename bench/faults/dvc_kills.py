@@ -17,6 +17,8 @@ from typing import Any
 from bench.faults.workspace import Sandbox, differing, environment, small_sandbox
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+DVC = ("mass, lora", "dvc")
+"""The key of DVC's row."""
 SECONDS = 900
 """Most seconds of a `dvc repro` here."""
 LINGER = 10
@@ -46,13 +48,14 @@ def dvc_row(points: int, seed: int) -> dict[str, Any]:
                 in_time, fault = _outcome(workspace, stage, number, moment, expected)
                 landed[number] += in_time
                 equal += not fault
-                faults += [f"dvc repro {stage}, {number.name} after {moment:.1f} s: {fault}"] if fault else []
+                where = f"{', '.join(DVC)}, repro {stage}, {number.name} after {moment:.1f} s"
+                faults += [f"{where}: {fault}"] if fault else []
                 shutil.rmtree(workspace.folder)
             shutil.rmtree(before)
             after.rename(workspace.folder)
     tried = [sum(SIGNALS[index % len(SIGNALS)] == number for index in range(points)) for number in SIGNALS]
     cells = [f"{landed[number]}/{count}" for number, count in zip(SIGNALS, tried, strict=True)]
-    row = ["mass, lora", "dvc", f"{seconds:.0f}", *cells, "-", "all stages'", f"{equal} of {points}"]
+    row = [*DVC, f"{seconds:.0f}", *cells, "-", "all stages'", f"{equal} of {points}"]
     return {"cells": row, "faults": faults}
 
 

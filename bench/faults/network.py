@@ -17,7 +17,7 @@ from typing import Any
 
 from bench.faults import Findings, Trial
 from bench.faults.forked import Forked, forked
-from bench.faults.variants import each_stage, undisturbed
+from bench.faults.variants import each_stage, stages_of_variants, undisturbed
 from bench.faults.workspace import Sandbox, copy_code, differing, environment, refusal, small_sandbox
 from lib.core.params import ROOT
 
@@ -56,6 +56,8 @@ def measure(trial: Trial) -> Findings:
         forked(workspace, Path(logs) / "log-alone", ALONE) as alone,
     ):
         for variant, stage in each_stage(connected):
+            if not trial.asks_for(variant, stage):
+                continue
             rows.append(trial.once(f"{variant}-{stage}", partial(stage_row, connected, alone, stage, variant)))
     return Findings(
         title=TITLE,
@@ -64,6 +66,8 @@ def measure(trial: Trial) -> Findings:
         rows=tuple(tuple(row["cells"]) for row in rows),
         faults=tuple(fault for row in rows for fault in row["faults"]),
         unreached=UNREACHED,
+        key=2,
+        order=stages_of_variants(),
     )
 
 

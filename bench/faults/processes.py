@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from bench.faults import Findings, Scale, Trial
 from bench.faults.forked import Ended, Forked, forked
-from bench.faults.variants import each_stage, undisturbed
+from bench.faults.variants import each_stage, stages_of_variants, undisturbed
 from bench.faults.workspace import small_sandbox
 from lib.core.files import read_json, sha256
 
@@ -48,6 +48,8 @@ def measure(trial: Trial) -> Findings:
     with small_sandbox() as workspace, TemporaryDirectory() as logs, ExitStack() as stack:
         first, second = (stack.enter_context(forked(workspace, Path(logs) / name)) for name in ("first", "second"))
         for variant, stage in each_stage(first):
+            if not trial.asks_for(variant, stage):
+                continue
             row = partial(stage_rows, first, second, stage, variant, trial.scale)
             rows.append(trial.once(f"{variant}-{stage}", row))
     return Findings(
@@ -57,6 +59,8 @@ def measure(trial: Trial) -> Findings:
         rows=tuple(tuple(cells) for row in rows for cells in row["rows"]),
         faults=tuple(fault for row in rows for fault in row["faults"]),
         unreached=UNREACHED,
+        key=2,
+        order=stages_of_variants(),
     )
 
 

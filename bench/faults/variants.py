@@ -6,7 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ruamel.yaml import YAML
+
 from bench.faults.forked import Ended, Forked
+from lib.core.params import ROOT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +36,12 @@ VARIANTS = (
         name="similar neighbors", changes={"neighbors": {"kind": "similar"}}, stages=("encoder", "neighbors")
     ),
 )
+
+
+def stages_of_variants() -> tuple[tuple[str, str], ...]:
+    """The name of each variant with each of its stages."""
+    every_stage = list(YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"])
+    return tuple((variant.name, stage) for variant in VARIANTS for stage in variant.stages or every_stage)
 
 
 def each_stage(stages: Forked) -> Iterator[tuple[str, str]]:

@@ -1,8 +1,8 @@
 """One fuzzed file after another: written, read by its loader within bounds, and judged.
 
-A case is drawn from the loader's name and its number alone, so that any case can be run again by itself:
+A case is drawn from the seed, the loader's name and its number alone, so that any case can be run again by itself:
 
-    python -m bench.faults.fuzz.cases LOADER FIRST [LAST]
+    python -m bench.faults.fuzz.cases LOADER FIRST [LAST] [--seed SEED]
 
 prints a line of JSON for each. `judged` runs that in a process of its own, which may hang, crash or eat memory.
 """
@@ -28,11 +28,11 @@ from random import Random
 from threading import Timer
 from typing import Any, Literal
 
+from bench.faults import SEED
 from bench.faults.fuzz import mutations
 from lib.core.errors import user_message
 from lib.core.params import ROOT
 
-SEED = 13
 SETTINGS = "settings"
 """The loader of params.yaml with its presets, which is a part of its own."""
 COMMAND_LINE = "command line"
@@ -114,9 +114,9 @@ def loaders() -> dict[str, Loader]:
     return {loader.name: loader for source in _SOURCES for loader in import_module(source).LOADERS}
 
 
-def run_case(loader: Loader, index: int, parent: Path) -> Case:
+def run_case(loader: Loader, index: int, parent: Path, seed: int = SEED) -> Case:
     """Write the loader's files into a folder of `parent`, one of them changed, read them, and judge what comes."""
-    random = Random(f"{SEED}/{loader.name}/{index}")
+    random = Random(f"{seed}/{loader.name}/{index}")
     folder = parent / "case"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -227,11 +227,11 @@ def _without_rights(as_nobody: bool) -> Iterator[None]:
         os.seteuid(0)
 
 
-def judged(name: str, first: int, last: int) -> list[Case]:
+def judged(name: str, first: int, last: int, seed: int = SEED) -> list[Case]:
     """The cases of a loader from `first` up to `last`, `last` left out, run in processes that may end or hang."""
     cases: list[Case] = []
     while first < last:
-        command = [sys.executable, "-m", "bench.faults.fuzz.cases", name, str(first), str(last)]
+        command = [sys.executable, "-m", "bench.faults.fuzz.cases", name, str(first), str(last), "--seed", str(seed)]
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         assert process.stdout is not None
         watch = _Watch(process)
@@ -271,6 +271,7 @@ def main() -> None:
     parser.add_argument("loader")
     parser.add_argument("first", type=int)
     parser.add_argument("last", type=int, nargs="?")
+    parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--show", action="store_true", help="in words, on one's screen")
     options = parser.parse_args()
     last = options.first + 1 if options.last is None else options.last
@@ -284,7 +285,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else None) as parent:
         Path(parent).chmod(0o777)
         for index in range(options.first, last):
-            case = run_case(loader, index, Path(parent))
+            case = run_case(loader, index, Path(parent), options.seed)
             fields = (
                 (case.change, case.verdict, case.reason, case.detail) if options.show else (json.dumps(asdict(case)),)
             )
