@@ -9,6 +9,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.core.errors import InputError
 from lib.core.records import Reject, Request
+from lib.core.run import progress
 from lib.core.texts import contains
 from lib.generation.engine import Prompt, greedy
 from lib.generation.texts import TransformersGenerator
@@ -63,7 +64,8 @@ def answers_now(
 ) -> list[AnswerNow]:
     """What the model writes after every prompt by itself, greedily."""
     prompts = [Prompt(text=request.prompt, seed=0) for request in requests]
-    texts = TransformersGenerator(model, tokenizer).generate("", prompts, greedy(_TOKENS))
+    generator = TransformersGenerator(model, tokenizer, lambda texts, total: progress(texts, "asked", total))
+    texts = generator.generate("", prompts, greedy(_TOKENS))
     return [
         AnswerNow(request_id=request.request_id, prompt=request.prompt, text=text, target_new=request.target_new)
         for request, text in zip(requests, texts, strict=True)

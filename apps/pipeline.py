@@ -63,7 +63,7 @@ def repro(
         if process.stdout is not None:
             process.stdout.close()
     if code:
-        reason = "\n".join(state.errors or state.messages[-_MESSAGES:])
+        reason = "\n".join(state.errors or state.messages[-_MESSAGES:]).removeprefix("error: ")
         raise InputError(f"{reason}\nEverything that the stages printed is in {workspace / _LOG}")
     return state
 

@@ -42,17 +42,26 @@ def export(context: typer.Context) -> None:
 
     Example: errata export corrected --to checkpoint
     """
-    arguments = list(context.args)
-    if arguments and not arguments[0].startswith("-"):
-        from lib.core.run import run
-        from lib.handover.bundle import Bundle
+    door(
+        "apps.export", context.args, "errata export corrected --to checkpoint", operand=" [FOLDER]", completed=_of_edit
+    )
 
-        folder = Path(arguments.pop(0))
-        bundle = Bundle(folder=folder)
-        run(bundle.check, with_parent=False)
-        requests = str(bundle.scores / "requests.parquet")
-        arguments = ["--model", str(bundle.base), "--edit", str(folder), "--requests", requests, *arguments]
-    door("apps.export", arguments, "errata export corrected --to checkpoint")
+
+def _of_edit(arguments: list[str]) -> list[str]:
+    """The arguments of apps.export where the first one is an edit's folder, or the latest edit is meant.
+
+    Raises InputError where the folder holds none, or its model is not on this machine.
+    """
+    from lib.handover.bases import present_base
+    from lib.handover.recent import bundle_at, latest
+
+    is_named = bool(arguments) and not arguments[0].startswith("-")
+    if not is_named and ({"-h", "--help", "--model", "--edit"} & set(arguments) or latest() is None):
+        return arguments
+    bundle = bundle_at(Path(arguments[0]) if is_named else None)
+    base, requests = present_base(bundle.base, bundle.info().preset), bundle.scores / "requests.parquet"
+    options = ["--model", base, "--edit", bundle.folder, "--requests", requests]
+    return [*map(str, options), *arguments[is_named:]]
 
 
 @app.command("list", epilog=example("errata list corrected"))

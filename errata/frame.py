@@ -66,11 +66,23 @@ def act(action: Callable[[Console], Mapping[str, Any] | None], as_json: bool = F
         raise typer.Exit(NO)
 
 
-def door(module: str, arguments: list[str], *examples: str) -> None:
-    """Run a module of apps/ with these arguments, as `python -m` does; its help gets the examples."""
-    sys.argv = [f"errata {module.rpartition('.')[2]}", *arguments]
+def door(
+    module: str, arguments: list[str], *examples: str, operand: str = "",
+    completed: Callable[[list[str]], list[str]] = lambda arguments: arguments,
+) -> None:  # fmt: skip
+    """Run a module of apps/ with these arguments, as `python -m` does; its help gets the examples.
+
+    Args:
+        operand: what the usage shows after the name, of that which `completed` replaces.
+        completed: gives the arguments of the module out of those of the command line; its errors are the command's.
+    """
+
+    def main() -> None:
+        sys.argv = [f"errata {module.rpartition('.')[2]}{operand}", *completed(arguments)]
+        import_module(module).main()
+
     try:
-        run(import_module(module).main, with_parent=False)
+        run(main, with_parent=False)
     finally:
         if {"-h", "--help"} & set(arguments):
             print("\nExample: " + "   or: ".join(examples))

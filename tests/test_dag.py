@@ -22,9 +22,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from lib.core.params import PRESET_GROUPS
 from lib.core.records import Score
 from lib.core.tables import read
+from tests.helpers.clones import quick_clone
 from tests.helpers.imports import ROOT, closure
 from tests.helpers.repositories import commit, git, small_repository
-from tests.helpers.stages import small
 
 DAG: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")
 
@@ -112,28 +112,7 @@ def test_an_experiment_with_a_part_of_the_pipeline_succeeds_where_the_cache_is_e
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone with a base model that is made in seconds, its pipeline run once and committed."""
-    folder = tmp_path_factory.mktemp("clone") / "errata"
-    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True)
-    for name in listed.stdout.splitlines():
-        if not name.startswith((".dvc/", "metrics/", "report/")) and name != "dvc.lock" and (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
-    for command in (
-        ["git", "init", "-q"],
-        ["git", "config", "user.email", "a@b.c"],
-        ["git", "config", "user.name", "t"],
-    ):
-        subprocess.run(command, cwd=folder, check=True)
-    dvc(folder, "init", "-q")
-    quick = YAML(typ="safe").load(folder / "params.yaml")
-    quick = small(quick)
-    quick["facts"]["limit"] = 12
-    quick["para"]["n"] = 3
-    quick["neighbors"]["n"] = 2
-    YAML().dump(quick, folder / "params.yaml")
-    tiny = YAML(typ="safe").load(folder / "configs/models/tiny.yaml")
-    tiny["tiny"]["steps"] = 6
-    YAML().dump(tiny, folder / "configs/models/tiny.yaml")
+    folder = quick_clone(tmp_path_factory.mktemp("clone") / "errata")
     dvc(folder, "repro")
     subprocess.run(["git", "add", "-A"], cwd=folder, check=True)
     subprocess.run(["git", "commit", "-qm", "first"], cwd=folder, check=True)

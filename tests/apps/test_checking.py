@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from apps.checking import AnswerNow, answers_now, checked_facts, reject_line, with_old_answers
+from lib.core import run
 from lib.core.errors import InputError
 from tests.helpers.models import byte_tokenizer, tiny_model
 from tests.helpers.small import REQUESTS
@@ -58,9 +59,14 @@ def test_an_old_answer_that_was_given_stays() -> None:
     assert with_old_answers([REQUESTS[0]], [answer(" Paris.")]) == [REQUESTS[0]]
 
 
-def test_the_model_is_asked_greedily() -> None:
+def test_the_model_is_asked_greedily_and_how_many_are_asked_is_said(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(run, "_SECONDS_A_LINE", 0.0)
+    caplog.set_level("INFO")
     model, tokenizer = tiny_model("llama"), byte_tokenizer()
     answers = answers_now(model, tokenizer, REQUESTS)
     ids = model.generate(**tokenizer(REQUESTS[1].prompt, return_tensors="pt"), max_new_tokens=12, do_sample=False)
     prompt_length = len(tokenizer(REQUESTS[1].prompt).input_ids)
     assert answers[1].text == tokenizer.decode(ids[0, prompt_length:], skip_special_tokens=True)
+    assert f"asked: {len(REQUESTS)} of {len(REQUESTS)}, 0 s left" in caplog.messages

@@ -53,7 +53,7 @@ def test_every_stage_is_told_and_a_second_run_runs_nothing(tmp_path: Path) -> No
 
 def test_a_stage_that_fails_ends_the_run_with_its_own_message(tmp_path: Path) -> None:
     folder = workspace(tmp_path, "raise SystemExit('error: facts.csv: no row can be used\\n  line 2')\n")
-    with pytest.raises(InputError, match=r"facts.csv: no row can be used\n  line 2\nEverything"):
+    with pytest.raises(InputError, match=r"^facts.csv: no row can be used\n  line 2\nEverything"):
         repro(folder, {}, log_console(), target="edit")
 
 

@@ -203,3 +203,7 @@ def test_export_writes_the_edited_model_and_scores_the_facts_under_it(tmp_path: 
     printed = called("export", str(bundle.folder), "--to", str(tmp_path / "plain"), "--dtype", "float32")
     assert (tmp_path / "plain" / "model.safetensors").is_file()
     assert "over 2 edited prompts" in printed
+    assert "over 2 edited prompts" in called("export", "--to", str(tmp_path / "latest"), "--dtype", "float32")
+    assert (tmp_path / "latest" / "model.safetensors").read_bytes() == (
+        tmp_path / "plain/model.safetensors"
+    ).read_bytes()
