@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import socket
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -22,6 +23,8 @@ from lib.core.files import read_json, sha256
 
 TOLERANCE = 1e-3
 """Largest difference of a number that is none in words: a thousandth of a nat, of a percent, of a weight's unit."""
+_HASH = re.compile("[0-9a-f]{64}")
+"""A SHA-256 is of a file that is compared itself."""
 SPREAD = ("paraphrase", "edit", "baseline", "score")
 """Stages that start a process for each GPU, or as ERRATA_PROCESSES says."""
 SHARDED = ("recall", "edit", "baseline", "score", "abilities")
@@ -33,7 +36,7 @@ processes with one and with two threads each, and by two that hold the model tog
 started as torchrun starts its workers, which tests/test_dag.py runs as it is. Stages that always are one process have
 two threads tried alone; threads are those of torch and of polars. The last column has, for the files that are not
 equal in bytes, the largest absolute difference of any number in them, and the file. A fault is a text, a row or a file
-that is another, or a number that differs by more than 0.001.
+that is another, or a number that differs by more than 0.001; the SHA-256 in a manifest is of a file that is compared.
 """
 UNREACHED = (
     "More than two processes or threads; several machines (tests/stages/test_edit_machines.py has two on one); GPUs, "
@@ -163,6 +166,8 @@ def _difference(left: Any, right: Any) -> float:
         return _largest(left, right) if len(left) == len(right) else math.inf
     if isinstance(left, float) and isinstance(right, float):
         return abs(left - right)
+    if isinstance(left, str) and isinstance(right, str) and _HASH.fullmatch(left) and _HASH.fullmatch(right):
+        return 0.0
     return 0.0 if left == right else math.inf
 
 

@@ -60,9 +60,7 @@ def load(files: Mapping[str, Path], facts: Facts, preset: Dataset, own: Own) -> 
         rejects=rejects,
         rows_of={file.name: file.size},
         notes_of={file.name: file.notes.remarks()},
-        lines={
-            request.request_id: (file.name, first_lines[request.request_id.partition(".")[0]]) for request in requests
-        },
+        lines={request.request_id: (file.name, first_lines[request.request_id]) for request in requests},
     )
 
 
@@ -79,7 +77,8 @@ def _case(row: InputRow, first_lines: dict[str, int]) -> ChainCase:
     case = ChainCase(
         edits=edits, questions=joined(_questions(row, edits)), chain=links["new_triples"], changed=links["edit_triples"]
     )
-    refuse_repeated(first_lines, case_id, row, "case_id")
+    for key in (case_id, *(edit.request_id for edit in edits)):  # of case 1.5 and of the fifth edit of case 1 it is one
+        refuse_repeated(first_lines, key, row, "case_id")
     return case
 
 

@@ -15,7 +15,7 @@ from lib.core.records import Fact, LocalityPrompt, Request
 from lib.data.dataset import Loaded, edited, file_of, template
 from lib.data.files import parse, read_json
 from lib.data.plain_text import plain_text
-from lib.data.rows import InputRow
+from lib.data.rows import InputRow, refuse_repeated
 from lib.datasets import easyedit
 
 
@@ -62,11 +62,10 @@ def _released(row: InputRow, first_lines: dict[str, int]) -> Request:
     """A record under the release's own names."""
     prompt, subject = row.text("update"), row.subject("subject")
     request_id = str(row.line - 1)
-    first_lines[request_id] = row.line
     has_locality = row.has("loc") and row.has("loc_ans")
     locality = (LocalityPrompt(prompt=row.text("loc"), target=row.answer("loc_ans")),) if has_locality else ()
     phrasings = (row.optional_text("rephrase"), row.optional_text("personas"))
-    return Request(
+    request = Request(
         request_id=request_id,
         dataset="wikibigedit",
         subject=subject,
@@ -79,6 +78,8 @@ def _released(row: InputRow, first_lines: dict[str, int]) -> Request:
         locality=locality,
         implied=_multi_hop(row),
     )
+    refuse_repeated(first_lines, request_id, row, "case_id")
+    return request
 
 
 def _multi_hop(row: InputRow) -> tuple[ImpliedQuestion, ...]:

@@ -55,11 +55,13 @@ def test_a_disk_is_filled_to_the_last_byte_and_to_more_than_is_written() -> None
 
 
 def test_files_differ_by_their_largest_number_and_by_anything_else_without_bound(tmp_path: Path) -> None:
-    pairs: Sequence[Mapping[str, Any]] = {"a": [1.0, 2.5]}, {"a": [1.0, 2.0]}, {"a": [1.0]}, {"a": ["x", 2.5]}
+    hashes = ({"a": "1" * 64}, {"a": "2" * 64})  # of files that are compared themselves
+    pairs: Sequence[Mapping[str, Any]] = {"a": [1.0, 2.5]}, {"a": [1.0, 2.0]}, {"a": [1.0]}, {"a": ["x", 2.5]}, *hashes
     paths = [tmp_path / f"{number}.json" for number in range(len(pairs))]
     for path, values in zip(paths, pairs, strict=True):
         write_json(path, values)
-    assert [difference(paths[0], path) for path in paths] == [0.0, 0.5, math.inf, math.inf]
+    assert [difference(paths[0], path) for path in paths[:4]] == [0.0, 0.5, math.inf, math.inf]
+    assert difference(*paths[4:]) == 0.0
     write_csv(tmp_path / "a.csv", ["n"], [{"n": 1.0}])
     write_csv(tmp_path / "b.csv", ["n"], [{"n": 1.25}])
     assert difference(tmp_path / "a.csv", tmp_path / "b.csv") == 0.25

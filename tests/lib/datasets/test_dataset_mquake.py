@@ -101,6 +101,19 @@ def test_the_pool_is_the_true_facts_of_the_other_cases_that_are_not_edited(loade
     assert (fact.prompt, fact.target, fact.target_new) == ("Bo is a citizen of", "Norway", "Chile")
 
 
+def test_a_case_id_with_a_point_is_a_case_of_its_own_and_no_edit_of_another(loaded: Callable[..., Any]) -> None:
+    """The fault: the edit of case 1.5 was told as of case 1's line, or, without a case 1, ended with a traceback."""
+    data = loaded(case(1, "Ada", "Peru", "Maria"), {**case(2, "Ben", "Chad", "Ali"), "case_id": 1.5})
+    assert {request_id: line for request_id, (_, line) in data.lines.items()} == {"1": 1, "1.5": 2}
+    assert [request.request_id for request in loaded({**case(2, "Ben", "Chad", "Ali"), "case_id": 7.5}).requests] == [
+        "7.5"
+    ]
+    several = case(1, "Ada", "Peru", "Maria", rewrite("Eve", "Chad", "Norway"))
+    data = loaded(several, {**case(2, "Ben", "Chad", "Ali"), "case_id": 1.1})
+    assert [request.request_id for request in data.requests] == ["1.1", "1.2"]
+    assert [(reject.line, reject.field) for reject in data.rejects] == [(2, "case_id")]
+
+
 @pytest.mark.parametrize(
     ("spoiled", "field"),
     [

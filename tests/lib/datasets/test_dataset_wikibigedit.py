@@ -53,6 +53,13 @@ def test_a_record_without_an_answer_is_a_reject(read: Callable[..., Any]) -> Non
     assert [reject.field for reject in read(RELEASED, {**RELEASED, "ans": " "}).rejects] == ["ans"]
 
 
+def test_a_record_whose_number_is_anothers_case_id_is_a_reject(read: Callable[..., Any]) -> None:
+    """The fault: both were edits of one id."""
+    data = read({**FLAT, "case_id": 1}, {**RELEASED, "update": "Where does Ada King work?"})
+    assert [request.request_id for request in data.requests] == ["1"]
+    assert [(reject.line, reject.field) for reject in data.rejects] == [(2, "case_id")]
+
+
 @pytest.mark.data
 def test_the_real_records_are_read_and_have_their_subject(real_data: Path, facts: Facts, own: Own) -> None:
     check = edits.checked(load("wikibigedit", {"facts": real_data / "wikibigedit_2k.json"}, facts, PRESET, own))
