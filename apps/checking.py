@@ -48,6 +48,8 @@ class AnswerNow:
 
 def checked_facts(path: Path) -> CheckedFacts:
     """The facts of the file. Raises InputError where none of its rows can be used, or its columns are not those."""
+    if not path.exists():
+        raise InputError(f"{path}: wanted a file of facts (CSV, JSONL or Parquet, docs/own-facts.md); found none there")
     loaded = facts.checked_facts(path)
     if not loaded.requests:
         raise InputError("\n".join([f"{path}: no row can be used.", *map(reject_line, loaded.rejects)]))

@@ -18,7 +18,7 @@ from lib.models.precision import training_dtype
 from lib.runtime.machine import device, hardware, versions
 
 _PINS = ROOT / "requirements.txt"
-_OPTIONAL = ("vllm", "ray")
+_OPTIONAL = ("vllm", "ray", "gradio")
 _GIB = 2**30
 
 
@@ -70,7 +70,7 @@ def installed(package: str) -> str | None:
 def _print(report: Mapping[str, Any], console: Console) -> None:
     for name, value in report.items():
         if isinstance(value, dict):
-            text = ", ".join(f"{key} {item}" for key, item in value.items())
+            text = ", ".join(f"{key.replace('_', ' ')} {item}" for key, item in value.items())
         else:
             text = "; ".join(map(str, value)) if isinstance(value, list) else str(value)
         console.print(f"{name.replace('_', ' '):<14} {text or 'none'}", markup=False, highlight=False, soft_wrap=True)

@@ -60,6 +60,9 @@ def edits_of(bundles: Sequence[Bundle]) -> list[dict[str, Any]]:
 
 def print_edits(rows: Sequence[dict[str, Any]], console: Console) -> None:
     """The same as a table."""
+    if not rows:
+        console.print("no edits of yours on this machine yet; make one: errata fix FACTS --model NAME --to FOLDER")
+        return
     table = Table(title=f"{len(rows)} edits, the latest last")
     for name in ("folder", "date", "made by", "model", "facts", "verdict", "earlier"):
         table.add_column(name, overflow="fold", justify="right" if name in ("facts", "earlier") else "left")

@@ -103,6 +103,8 @@ def merge(first: Bundle, second: Bundle, to: Path, console: Console) -> Finished
 
     Raises InputError where the models differ, the edits contradict each other, or the folder is not new.
     """
+    if first.folder.resolve() == second.folder.resolve():
+        raise InputError(f"wanted two edits; found {first.folder} twice")
     info, second_info = first.info(), second.info()
     if (manifests := [read_manifest(bundle.base)["files"] for bundle in (first, second)])[0] != manifests[1]:
         raise InputError(f"wanted two edits of one model; found {info.preset.name} and {second_info.preset.name}")

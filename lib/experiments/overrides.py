@@ -13,6 +13,7 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from ruamel.yaml import YAML
 
 from lib.core.errors import InputError
+from lib.core.params import did_you_mean
 
 PARAMS = "params.yaml"
 _LONGEST = 500
@@ -21,6 +22,7 @@ _REFERENCE = "${"
 _PRESET_PATH = re.compile(r"configs(/\w[\w.-]*)+\.yaml")
 _PLAIN_KEY = re.compile(r"[A-Za-z_][\w-]*")
 """A key that an override can name: one with a dot would be read as two."""
+_PLAIN_KEYS = re.compile(rf"{_PLAIN_KEY.pattern}(\.{_PLAIN_KEY.pattern})*")
 
 
 def values_of(text: str) -> dict[str, Any]:
@@ -85,10 +87,11 @@ def overridden(text: str, overrides: Sequence[str], path: str) -> dict[str, Any]
             apply_overrides(str(copy), list(overrides))
         except Exception as error:  # DVC's own for most mistakes; its parser raises whatever comes for others
             reason = error.__cause__ if isinstance(error, InvalidArgumentError) else error
-            raise InputError(
-                f"{path}: wanted -S key=value, of a key that the file has, and one value; found "
-                f"{_cut(', '.join(overrides))}: {_cut(str(reason))}"
-            ) from error
+            wrong = f"{path}: wanted -S key=value, of a key that the file has, and one value; found"
+            for key, setting in ((setting.partition("=")[0], setting) for setting in overrides):
+                if _PLAIN_KEYS.fullmatch(key) and key not in (names := list(_keys(values_of(text)))):
+                    raise InputError(f"{wrong} {_cut(setting)}{did_you_mean(key, names)}") from error
+            raise InputError(f"{wrong} {_cut(', '.join(overrides))}: {_cut(str(reason))}") from error
         return values_of(copy.read_text(encoding="utf-8"))
 
 
@@ -112,6 +115,14 @@ def reset(actual: Mapping[str, Any], target: Mapping[str, Any], path: str) -> li
         else:
             changes.append(f"{file}++{name}={literal(value)}")
     return changes
+
+
+def _keys(values: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    """Every key of nested mappings, the names on the way down joined by dots."""
+    for name, value in values.items():
+        yield f"{above}{name}"
+        if isinstance(value, Mapping):
+            yield from _keys(value, f"{above}{name}.")
 
 
 def _cut(text: str) -> str:

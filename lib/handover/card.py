@@ -14,6 +14,9 @@ from lib.report.literal import in_markdown
 _TOLD = 5
 """Edits in the card: failures first."""
 _IN_PEFT = " (`model.disable_adapter()` in PEFT)"
+_PLAIN = ("from peft import PeftModel", "from transformers import AutoModelForCausalLM")
+_CONVERTED = ("from errata import load", "from peft import PeftModel")
+"""What is imported to load the model, as transformers does it or out of another form."""
 _BESIDE_WEIGHTS = (
     "It is no adapter that PEFT loads; Errata applies it: `errata ask`, `errata serve FOLDER`, or in Python, beside a "
     "model from transformers:",
@@ -121,24 +124,33 @@ def _undoing(is_adapter: bool) -> list[str]:
 
 
 def _loading(info: RunInfo) -> list[str]:
-    name, revision = info.preset.name, info.preset.revision
-    pinned = f", revision={json.dumps(revision)}" if revision else ""
+    name, is_converted = info.preset.name, info.preset.source in ("wheel", "gguf")
     lines = [
         "```python",
-        "from peft import PeftModel",
-        "from transformers import AutoModelForCausalLM",
+        *(_CONVERTED if is_converted else _PLAIN),
         "",
-        f"model = AutoModelForCausalLM.from_pretrained({json.dumps(name)}{pinned})",
+        _model_line(info),
         'model = PeftModel.from_pretrained(model, "FOLDER")  # this folder, or its name on the hub',
         "```",
     ]
-    if info.preset.source in ("wheel", "gguf", "tiny"):
+    if is_converted:
         lines += [
             "",
-            f"{in_markdown(name)} is converted out of another form: `errata ask` and `errata serve` do that; or write "
-            "a plain checkpoint with `errata export FOLDER --to OTHER`, which transformers and vLLM load.",
+            f"{in_markdown(name)} is converted out of another form, which transformers alone does not do. `errata "
+            "export FOLDER --to OTHER` writes a plain checkpoint of both, which transformers and vLLM load.",
         ]
     return lines
+
+
+def _model_line(info: RunInfo) -> str:
+    """The line of Python that opens the edited model."""
+    name, revision, source = info.preset.name, info.preset.revision, info.preset.source
+    if source in ("wheel", "gguf"):
+        model = str(info.params["model"]) if source == "wheel" else name
+        return f"model, tokenizer = load({json.dumps(model)})  # Errata finds and converts it"
+    weights = "FOLDER/errata/base" if source == "tiny" else name
+    pinned = f", revision={json.dumps(revision)}" if revision else ""
+    return f"model = AutoModelForCausalLM.from_pretrained({json.dumps(weights)}{pinned})"
 
 
 def _origin(info: RunInfo, manifest: Mapping[str, Any]) -> list[str]:

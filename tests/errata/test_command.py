@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from errata.command import NAMES, app
 from errata.frame import NO
 from lib.core import run
-from lib.core.params import ROOT
+from lib.core.params import ROOT, Model, preset
 from lib.core.records import TextNll
 from lib.core.tables import read, write
 from lib.handover.bundle import Bundle
@@ -54,6 +54,10 @@ def test_help_of_all_names_them_in_their_order_and_says_the_exit_codes_without_l
 
 def test_a_wrong_command_line_is_2_and_what_cannot_be_done_is_1_with_a_message(tmp_path: Path) -> None:
     called("fix", "facts.csv", code=2)
+    assert "no edits of yours on this machine yet" in called("runs")
+    assert "nowhere.csv: wanted a file of facts" in called_error("fix", "nowhere.csv", "--model", "tiny")
+    wrong = called_error("fix", "nowhere.csv", "--model", "tiny", "-S", "train.epoch=3")
+    assert "found train.epoch=3. Did you mean 'train.epochs'?" in wrong
     called("nothing", code=2)
     assert "wanted an edit; found none" in called("list", code=1) + str(called_error("list"))
     facts = tmp_path / "facts.csv"
@@ -160,6 +164,7 @@ def test_two_edits_merge_into_their_sum_with_all_facts_scored(tmp_path: Path) ->
     contradicting = [replace(REQUESTS[0], target_new="Bonn")]
     third = small_bundle(tmp_path / "third", contradicting)
     to = str(tmp_path / "never")
+    assert "wanted two edits" in called_error("merge", str(first.folder), str(first.folder), "--to", to)
     assert "one edit makes it 'Rome', the other 'Bonn'" in called_error(
         "merge", str(first.folder), str(third.folder), "--to", to
     )
@@ -179,7 +184,21 @@ def test_the_card_has_front_matter_and_the_texts(tmp_path: Path) -> None:
     assert 'library_name: "peft"' in front
     assert "2 facts corrected in tiny" in body
     assert "Ada lives in" in body
-    assert "PeftModel.from_pretrained" in body
+    (lines,) = re.findall(r"```python\n(.*?)```", body, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(lines.replace("FOLDER", str(bundle.folder)), names)
+    assert type(names["model"]).__name__ == "PeftModelForCausalLM"
+
+
+def test_the_card_of_a_model_out_of_a_package_says_who_converts_it(tmp_path: Path) -> None:
+    bundle = small_bundle(tmp_path / "edit", REQUESTS[:1])
+    values = preset("models", "smollm2-135m", Model).model_dump()
+    params = {**bundle.info().params, "model": "smollm2-135m"}
+    bundle.write_info(bundle.info().model_copy(update={"model": values, "params": params}))
+    body = called("card", str(bundle.folder))
+    assert 'model, tokenizer = load("smollm2-135m")' in body
+    assert "from errata import load\nfrom peft import PeftModel\n" in body
+    assert "AutoModelForCausalLM" not in body
 
 
 def test_a_sum_has_no_page_and_export_wants_a_finished_edit(tmp_path: Path) -> None:
