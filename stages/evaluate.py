@@ -1,16 +1,22 @@
-"""Stage `evaluate`: from scores to metrics, and to every table that the report shows. No model is loaded.
+"""Stage `evaluate`: from scores to metrics, and to every table that the report shows. No model is loaded but a judge.
 
 Headline numbers go into metrics/evaluate.json; everything else into results/evaluate.json and the rows of the plots.
 """
 
+from __future__ import annotations
+
 import argparse
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from lib.core.files import write_json
 from lib.core.params import Dataset, preset
 from lib.core.root import read_root
-from lib.core.run import run_stage
+from lib.core.run import progress, run_stage
+
+if TYPE_CHECKING:
+    import polars as pl
 
 PASSAGES = 6
 """Edits of which the page shows sampled texts."""
@@ -50,6 +56,8 @@ def main(options: argparse.Namespace) -> None:
         portability.questions(options.requests), retention.last_session(generations), last_scores
     )
     numbers = run.numbers | implied
+    if root.score.judge is not None:
+        numbers["judge"] = _judged(root.score.judge, options.requests, retention.last_session(generations))
     examples = failures_first(edits, scores, generations, root.score.examples)
     tables = {
         "numbers": numbers,
@@ -62,6 +70,24 @@ def main(options: argparse.Namespace) -> None:
     }
     write_json(options.results, {**run.details, **tables})
     write_json(options.metrics, numbers)
+
+
+def _judged(name: str, requests: Path, generations: pl.DataFrame) -> dict[str, Any]:
+    """What the judge of this name says of the edited model's texts, and how far it agrees with exact match."""
+    from lib.core.records import Request
+    from lib.core.tables import read
+    from lib.handover.judges import judge_engine
+    from lib.metrics.agreement import agreement
+    from lib.scoring import judge
+
+    texts = judge.free_texts(generations.to_dicts(), read(requests, Request))
+    engine = judge_engine(name, lambda answers, total: progress(answers, "evaluate: the judge's answers", total))
+    words = judge.judged(engine, texts)
+    pairs: dict[str, list[tuple[bool | None, bool]]] = {}
+    for text, word in zip(texts, words, strict=True):
+        pairs.setdefault(text.kind, []).append((word, text.matches))
+    figures = {kind: agreement(*zip(*of_kind, strict=True)) for kind, of_kind in pairs.items()}
+    return {"model": name, "prompt": judge.PROMPT} | figures
 
 
 def parser() -> argparse.ArgumentParser:

@@ -84,7 +84,7 @@ def _singles(scorer: Scorer, job: Job, root: Params, evaluation: Path) -> list[S
 
     weights = root.weights
     key = fingerprint(
-        score=root.score.model_dump(), weights=weights.model_dump(), evaluation=evaluation,
+        score=root.score.model_dump(exclude={"judge"}), weights=weights.model_dump(), evaluation=evaluation,
         code=code_fingerprint("stages.score"),
     )  # fmt: skip
     return ScoredAlone(

@@ -235,6 +235,10 @@ class Scoring(Section):
     greedy: Greedy
     generations: Generations
     plain_texts: PlainTexts
+    judge: str | None = Field(
+        description="a chat model that says of each greedy text whether it gives the new object, beside exact match: a "
+        "preset of configs/models, a folder, a GGUF file, or an OpenAI-compatible address; null = none"
+    )
 
     @property
     def left_out(self) -> tuple[str, ...]:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 KEY = "ERRATA_API_KEY"
-"""Environment variable with a server's key, where it wants one; it is sent to para.model's address and nowhere else."""
+"""Environment variable with a server's key, where it wants one; it is sent to the address that para.model or
+score.judge gives, and nowhere else."""
 _SECONDS = 120
 """Until a server must have answered."""
 
@@ -33,7 +34,7 @@ def shared_turns(turns: Sequence[Turn]) -> str:
 
 
 def is_address(model: str) -> bool:
-    """Whether para.model is the address of a server, not a folder."""
+    """Whether a model's name is the address of a server, not a folder."""
     return model.startswith(("http://", "https://"))
 
 
@@ -63,7 +64,9 @@ class ServerGenerator:
     Address: http://host:port/v1, with #name where another than the server's first model shall write.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, setting: str = "para.model") -> None:
+        """`setting` names the address in messages: where it comes from."""
+        self._setting = setting
         self._address, _, name = address.partition("#")
         self._address = self._address.rstrip("/")
         self._name = name or str(self._field(self._request("/models", None), "data", 0, "id"))
@@ -87,7 +90,7 @@ class ServerGenerator:
 
     def _answer(self, messages: list[dict[str, str]], seed: int, sampling: Sampling) -> str:
         values: dict[str, Any] = {"model": self._name, "messages": messages, "max_tokens": sampling.max_tokens}
-        values |= {"temperature": sampling.temperature, "seed": seed, "stream": False}
+        values |= {"temperature": 0.0 if sampling.greedy else sampling.temperature, "seed": seed, "stream": False}
         answer = self._request("/chat/completions", values)
         return str(self._field(answer, "choices", 0, "message", "content"))
 
@@ -103,13 +106,13 @@ class ServerGenerator:
         except urllib.error.HTTPError as error:
             detail = error.read(300).decode(errors="replace")
             raise InputError(
-                f"para.model: {self._address}{path} refused with {error.code}: {detail}. Name a model that the server "
-                f"has after #, and set {KEY} where it wants a key"
+                f"{self._setting}: {self._address}{path} refused with {error.code}: {detail}. Name a model that the "
+                f"server has after #, and set {KEY} where it wants a key"
             ) from None
         except (OSError, ValueError) as error:
             raise InputError(
-                f"para.model: wanted an OpenAI-compatible server at {self._address}; {path} gave {error}. Start it, or "
-                "correct the address (it ends in /v1 with most servers)"
+                f"{self._setting}: wanted an OpenAI-compatible server at {self._address}; {path} gave {error}. Start "
+                "it, or correct the address (it ends in /v1 with most servers)"
             ) from error
 
     def _field(self, answer: Any, *keys: str | int) -> Any:
@@ -120,7 +123,7 @@ class ServerGenerator:
         except (KeyError, IndexError, TypeError):
             path = ".".join(map(str, keys))
             raise InputError(
-                f"para.model: {self._address}: wanted {path} in the answer; found {str(answer)[:200]!r}"
+                f"{self._setting}: {self._address}: wanted {path} in the answer; found {str(answer)[:200]!r}"
             ) from None
         return answer
 

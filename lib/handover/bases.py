@@ -27,10 +27,10 @@ class NamedModel:
         return check(with_recipe_file(self.values), Model, f"configs/models/{self.name}.yaml")
 
 
-def named_model(model: str) -> NamedModel:
+def named_model(model: str, setting: str = "--model") -> NamedModel:
     """The model that `model` names: a preset of configs/models/, a folder with a model, or a GGUF file.
 
-    Raises InputError where it is none of these, with the nearest preset.
+    Raises InputError where it is none of these, with the nearest preset; `setting` is where the name comes from.
     """
     path = Path(model).expanduser()
     if (PRESETS / "models" / f"{model}.yaml").is_file():
@@ -40,8 +40,8 @@ def named_model(model: str) -> NamedModel:
         return NamedModel(name=name, values=_values(name) | {"name": str(path.resolve())})
     names = [name for name in presets("models") if name not in ("folder", "gguf")]
     raise InputError(
-        f"--model: wanted one of {', '.join(names)}, a folder with a model as transformers stores it, or a GGUF file; "
-        f"found {model!r}{did_you_mean(model, names)}"
+        f"{setting}: wanted one of {', '.join(names)}, a folder with a model as transformers stores it, or a GGUF "
+        f"file; found {model!r}{did_you_mean(model, names)}"
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from lib.metrics.headline import TEACHER_FORCED, Column, shown
 from lib.metrics.verdict import verdict
-from lib.report import portability
+from lib.report import judge, portability
 from lib.report.wording import ABSENT, column
 
 _NAME_WIDTH, _BEFORE_WIDTH, _AFTER_WIDTH, _COUNT_WIDTH = 32, 14, 17, 8
@@ -36,14 +36,17 @@ def terminal_lines(metrics: Metrics) -> list[str]:
     for title, rows in portability.groups(metrics):
         lines += ["", _line(title, "before", "after", "N")]
         lines += [_line(label, before, after, n) for label, before, after, _, n in rows]
+    if judge_rows := judge.rows(metrics):
+        lines += ["", _line(f"judged by {metrics['judge']['model']}", "exact match", "judged yes", "N")]
+        lines += [_line(label, match, yes, n) for label, yes, match, *_, n in judge_rows]
     edits = f"{metrics['n']:,} {'edit' if metrics['n'] == 1 else 'edits'}"
     units = "percent but for perplexity ratio and KL (nats), ± 95 % intervals; N are edits, of the ratio texts"
     return [*lines, "", f"{edits}; {units}"]
 
 
 def table_columns(runs: Sequence[Metrics]) -> tuple[Column, ...]:
-    """The columns of a table of these runs: the headline's, then those of the questions that their edits imply."""
-    return (*shown(runs), *portability.columns(runs))
+    """The columns of a table of these runs: the headline's, a judge's, then those of implied questions."""
+    return (*shown(runs), *judge.columns(runs), *portability.columns(runs))
 
 
 def cells(runs: Sequence[Metrics], columns: Sequence[Column]) -> list[str]:
@@ -84,7 +87,7 @@ def _line(name: str, before: str, after: str, count: str) -> str:
 
 def over_seeds(runs: Sequence[Metrics], head: Column) -> tuple[float, float | None] | None:
     """The mean of a column over the runs of one row with its spread, as `cells` has them; None where a run lacks it."""
-    numbers = [{**metrics, **portability.figures(metrics)} for metrics in runs]
+    numbers = [{**metrics, **judge.figures(metrics), **portability.figures(metrics)} for metrics in runs]
     values = [value for of_run in numbers if (value := of_run.get(head.name)) is not None]
     if not runs or len(values) < len(runs):
         return None

@@ -21,6 +21,7 @@ from lib.metrics.verdict import Verdict
 from lib.report import edited, pages
 from lib.report.basis import basis, shortfalls
 from lib.report.headline import table_title
+from lib.report.judge import rows as judged_rows
 from lib.report.pictures import Picture
 from lib.report.portability import groups as implied_groups
 from lib.report.tiles import tiles
@@ -129,6 +130,7 @@ def _measures(results: Results) -> dict[str, Any]:
             ("teacher-forced: the answer is read out to the model", TEACHER_FORCED),
         ),
         "implied": implied_groups(results.numbers),
+        "judged": judged_rows(results.numbers),
         "table_title": table_title,
         "published": published.table(params["dataset"], params["protocol"]["kind"], measure),
         "source": published.SOURCE,

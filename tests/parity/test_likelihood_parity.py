@@ -50,6 +50,7 @@ def scores(name: str, requests: list[Request], edited: bool, micro_batch_tokens:
         micro_batch_tokens=micro_batch_tokens, rows=1, examples=0, greedy=params.Greedy(tokens=1, limit=0),
         generations=params.Generations(tokens=1, top_k=1, seed=0, limit=0),
         plain_texts=params.PlainTexts(limit=0, tokens=2, seed=0),
+        judge=None,
     )  # fmt: skip
     scorer = Scorer(
         model=model,

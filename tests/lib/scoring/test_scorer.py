@@ -31,6 +31,7 @@ SETTINGS = Scoring(
     micro_batch_tokens=128, rows=4, examples=0, greedy=Greedy(tokens=3, limit=None),
     generations=Generations(tokens=24, top_k=5, seed=0, limit=None),
     plain_texts=PlainTexts(limit=None, tokens=8, seed=0),
+    judge=None,
 )  # fmt: skip
 MODULE = "model.layers.1.mlp.down_proj"
 
