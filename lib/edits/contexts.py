@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
+from lib.core.errors import InputError
 from lib.edits.edit import Edit
 from lib.edits.notes import Notebook, stated
 from lib.neighbors.encoders import SentenceEncoder, Vectors, encoder
@@ -55,7 +56,10 @@ class Contexts:
     @cached_property
     def _encoder(self) -> SentenceEncoder:
         assert self.notes is not None
-        return encoder(self.notes.encoder, self.device)
+        try:
+            return encoder(self.notes.encoder, self.device)
+        except InputError as error:
+            raise InputError(f"the encoder that the edit's notes.json names: {error}") from error
 
     @cached_property
     def _vectors(self) -> Vectors:

@@ -8,13 +8,23 @@ from lib.core.files import read_json, write_json
 from lib.handover.bundle import Bundle
 
 _FILE = "edits.json"
+_REMEDY = "Remove it: your edits stay where they are; name the folder of the one that you mean."
 
 
 def bundles() -> list[Bundle]:
     """Those that are still there, the latest last."""
     path = cache.cache_folder() / _FILE
-    folders = read_json(path)["folders"] if path.is_file() else []
+    folders = _folders(path) if path.is_file() else []
     return [bundle for folder in folders if (bundle := Bundle(folder=Path(folder))).exists()]
+
+
+def _folders(path: Path) -> list[str]:
+    """Those that the file lists. Raises InputError where it is damaged."""
+    values = read_json(path, _REMEDY)
+    folders = values.get("folders") if isinstance(values, dict) else None
+    if not isinstance(folders, list) or not all(isinstance(folder, str) and "\0" not in folder for folder in folders):
+        raise InputError(f"{path}: wanted a list of folders; found another content. {_REMEDY}")
+    return folders
 
 
 def remember(bundle: Bundle) -> None:

@@ -6,12 +6,14 @@ cell was not measured.
 
 import csv
 import io
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lib.core.errors import InputError, reading
+from lib.core.files import check_regular
 from lib.metrics.comparison import LOWER_IS_BETTER
 from lib.metrics.headline import ASKED, TEACHER_FORCED, WRITTEN, Column
 from lib.report import portability
@@ -86,6 +88,7 @@ def read(path: Path) -> list[Entry]:
     """
     if not path.exists():
         return []
+    check_regular(path)
     with reading(path, "a CSV of UTF-8 text", _REMEDY, csv.Error, UnicodeDecodeError):
         reader = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"), newline=""), strict=True)
         columns = {*_FIRST, *_LAST, *(name for figure in FIGURES for name in (figure.name, figure.name + _ENDING))}
@@ -231,6 +234,9 @@ def _number(texts: Mapping[str, str], name: str, where: str) -> float | None:
     if not (text := texts.get(name, "")):
         return None
     try:
-        return float(text)
+        value = float(text)
     except ValueError:
-        raise InputError(f"{where}: wanted a number or nothing in {name}; found {text!r}. {_REMEDY}") from None
+        value = math.nan
+    if not math.isfinite(value):
+        raise InputError(f"{where}: wanted a number or nothing in {name}; found {text!r}. {_REMEDY}")
+    return value

@@ -49,6 +49,7 @@ _SOURCES = (
     "bench.faults.fuzz.texts",
     "bench.faults.fuzz.folders",
     "bench.faults.fuzz.archives",
+    "bench.faults.fuzz.lists",
     "bench.faults.fuzz.settings",
     "bench.faults.fuzz.command_line",
 )

@@ -1,5 +1,6 @@
 """What an edit puts before a prompt: its request's text, and the notes that are nearest to the prompt."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,10 @@ def test_notes_travel_with_the_edit_and_add_up_the_later_one_holding(tmp_path: P
     (tmp_path / "notes.json").write_text('{"texts": {"a": 1}}')
     with pytest.raises(InputError, match="wanted notes"):
         read_edit(tmp_path)
+
+
+def test_an_encoder_that_there_is_none_of_is_told_as_one_of_the_edits_notes() -> None:
+    """The fault: of a damaged file the setting neighbors.encoder was blamed."""
+    contexts = Contexts(notes=replace(notebook(e0="Ada lives in Rome"), encoder="hash{}ing"))
+    with pytest.raises(InputError, match=r"the edit's notes\.json names: .*'hash\{\}ing' could not be loaded"):
+        contexts("e0", "Ada lives in")

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from apps.leaderboard import renew
+from lib.core.errors import InputError
 from lib.report import leaderboard
 from lib.report.leaderboard import BEGIN, END, BoardFigure, Entry
 from tests.helpers.imports import ROOT
@@ -178,3 +180,16 @@ def test_a_damaged_csv_is_refused_by_file_line_and_column(
     path.write_text(leaderboard.written([ENTRY]).replace(before, after, 1))
     with pytest.raises(ValueError, match=message):
         leaderboard.read(path)
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-Infinity"])
+def test_a_number_that_is_none_is_refused(number: str, tmp_path: Path) -> None:
+    (tmp_path / "board.csv").write_text(leaderboard.written([ENTRY]).replace("75.0", number))
+    with pytest.raises(InputError, match=rf"board\.csv:2: wanted a number or nothing in exact_match; found '{number}'"):
+        leaderboard.read(tmp_path / "board.csv")
+
+
+def test_a_pipe_in_place_of_the_csv_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "board.csv")
+    with pytest.raises(InputError, match=r"board\.csv"):
+        leaderboard.read(tmp_path / "board.csv")
