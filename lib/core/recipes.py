@@ -63,6 +63,9 @@ class Held(Section):
     warmup: int = Field(ge=0, description="steps in which the rate rises")
     beta2: float = Field(gt=0, lt=1, description="decay of AdamW's second moment")
     plain_share: float = Field(ge=0, le=1, description="how often an edit stands in its own prompt")
+    paraphrase_share: float = Field(
+        ge=0, le=1, description="how often in one of its paraphrases, where it has any; other forms share the rest"
+    )
     prefixed: int = Field(ge=0, description="forms of an edit that are its prompt after a sentence of plain text")
     words_left_out: int = Field(ge=0, description="forms of an edit that are a prompt without some of its words")
     questions: int = Field(ge=0, description="forms of an edit that are questions, as many again in the chat template")

@@ -199,9 +199,11 @@ class FormSchedule(Schedule):
     """Every epoch goes through all requests, each in one of its forms, drawn anew: its own prompt or another one."""
 
     groups: Sequence[Sequence[Sequence[int]]]
-    """By request and kind: the indices of its examples, that of its own prompt first."""
+    """By request and kind: the indices of its examples, that of its own prompt first, then those of its paraphrases."""
     plain_share: float
-    """How often a request stands in its own prompt, 0 to 1; the other kinds share the rest alike."""
+    """How often a request stands in its own prompt, 0 to 1."""
+    paraphrase_share: float
+    """The same in one of its paraphrases, where it has any; the other kinds share the rest alike."""
 
     def epoch_steps(self, items: int) -> int:
         """Optimiser steps of an epoch, which is as long as there are requests, whatever the number of examples."""
@@ -212,10 +214,14 @@ class FormSchedule(Schedule):
         return [self._form(step, request) for request in super().batch(step, len(self.groups))]
 
     def _form(self, step: int, request: int) -> int:
-        plain, *other_kinds = self.groups[request]
+        plain, paraphrases, *other_kinds = self.groups[request]
         random = Random(f"{self.seed}/form/{step}/{request}")
-        is_plain = not other_kinds or random.random() < self.plain_share
-        return random.choice(plain if is_plain else random.choice(other_kinds))
+        share = random.random()
+        if share < self.plain_share or not (paraphrases or other_kinds):
+            return random.choice(plain)
+        if paraphrases and (share < self.plain_share + self.paraphrase_share or not other_kinds):
+            return random.choice(paraphrases)
+        return random.choice(random.choice(other_kinds))
 
 
 def of_each(trained: Sequence[Form], count: int) -> list[Form]:
@@ -225,14 +231,14 @@ def of_each(trained: Sequence[Form], count: int) -> list[Form]:
 
 
 def grouped(trained: Sequence[Form]) -> list[list[list[int]]]:
-    """The indices of the forms of every request, by kind, its own prompt first.
+    """The indices of the forms of every request, by kind: its own prompt, its paraphrases, if any, then the others.
 
     Keywords are drawn with prompts that lack words, which are no sentences either.
     """
     groups: dict[str, dict[FormKind, list[int]]] = {}
     for index, form in enumerate(trained):
         kind = "words left out" if form.kind == "keyword" else form.kind
-        groups.setdefault(form.request.request_id, {}).setdefault(kind, []).append(index)
+        groups.setdefault(form.request.request_id, {"plain": [], "paraphrase": []}).setdefault(kind, []).append(index)
     return [list(kinds.values()) for kinds in groups.values()]
 
 

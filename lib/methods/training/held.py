@@ -58,6 +58,7 @@ def held_plan(
             **schedule | {"warmup": held.warmup, "beta2": held.beta2},
             groups=grouped(trained),
             plain_share=held.plain_share,
+            paraphrase_share=held.paraphrase_share,
         ),
         beside=held_data.per_step(tokenizer, held, context.train.seed),
         directions=directions,

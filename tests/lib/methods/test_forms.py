@@ -49,7 +49,7 @@ def chat_tokenizer() -> PreTrainedTokenizerBase:
 
 def test_every_request_stands_in_its_prompt_its_paraphrases_and_after_sentences() -> None:
     trained = forms(TOKENIZER, REQUESTS, PARAPHRASES, SENTENCES, replace(NO_FORMS, after_text=1))
-    assert grouped(trained) == [[[0], [1]], [[2], [3], [4]], [[5], [6]]]
+    assert grouped(trained) == [[[0], [], [1]], [[2], [3], [4]], [[5], [], [6]]]
     assert [form.prompt for form in trained if form.kind == "plain"] == [request.prompt for request in REQUESTS]
     assert trained[3].prompt == "Where Bo lives is"
     assert trained[1].prompt in [f"{sentence} Ann lives in" for sentence in SENTENCES]
@@ -90,19 +90,20 @@ def test_of_each_request_the_first_forms_are_taken() -> None:
 def test_a_step_takes_every_request_in_one_form_and_its_own_prompt_as_often_as_asked() -> None:
     schedule = FormSchedule(
         epochs=200, lr=1.0, batch_size=2, micro_batch_tokens=64, weight_decay=0.0, max_grad_norm=1.0, seed=0,
-        groups=[[[0], [1]], [[2], [3], [4, 6]], [[5]]], plain_share=0.3,
+        groups=[[[0], [], [1]], [[2], [3], [4, 6], [7]], [[5], []]], plain_share=0.3, paraphrase_share=0.5,
     )  # fmt: skip
-    assert schedule.steps(7) == 400
-    batches = [index for step in range(400) for index in schedule.batch(step, 7)]
+    assert schedule.steps(8) == 400
+    batches = [index for step in range(400) for index in schedule.batch(step, 8)]
     assert len(batches) == 600
     assert (
         sum(index in (0, 1) for index in batches)
-        == sum(index in (2, 3, 4, 6) for index in batches)
+        == sum(index in (2, 3, 4, 6, 7) for index in batches)
         == batches.count(5)
         == 200
     )
     assert batches.count(0) / 200 == pytest.approx(0.3, abs=0.1)
-    assert batches.count(3) / 200 == pytest.approx(0.35, abs=0.1)  # kinds share alike, however many forms they have
+    assert batches.count(3) / 200 == pytest.approx(0.5, abs=0.1)
+    assert batches.count(7) / 200 == pytest.approx(0.1, abs=0.05)  # others share alike, however many forms they have
 
 
 def test_the_continuation_is_held_and_the_target_is_not() -> None:

@@ -91,4 +91,4 @@ def test_prompts_keep_the_article_of_the_subject_and_are_none_that_is_scored() -
 def test_keywords_share_the_draws_of_prompts_that_lack_words_and_a_chat_has_its_own() -> None:
     kinds: list[FormKind] = ["plain", "words left out", "keyword", "question", "chat"]
     trained = [Form(request=COST, prompt=f"{kind} {number}", kind=kind) for kind in kinds for number in range(2)]
-    assert grouped(trained) == [[[0, 1], [2, 3, 4, 5], [6, 7], [8, 9]]]
+    assert grouped(trained) == [[[0, 1], [], [2, 3, 4, 5], [6, 7], [8, 9]]]
