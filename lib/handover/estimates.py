@@ -124,7 +124,8 @@ def _key(model: str, where: torch.device, settings: Sequence[str]) -> str:
 
 
 def _factor(shape: Shape, where: torch.device) -> float:
-    return shape.matrix_weights / _MEASURED_WEIGHTS * (_MEASURED_SPEED / _speed(where)) ** _SPEED_EXPONENT
+    factor: float = shape.matrix_weights / _MEASURED_WEIGHTS * (_MEASURED_SPEED / _speed(where)) ** _SPEED_EXPONENT
+    return factor
 
 
 def _speed(where: torch.device) -> float:
