@@ -15,6 +15,7 @@ import torch
 from transformers import AutoConfig
 
 from lib.core import cache, params
+from lib.core.errors import InputError
 from lib.core.files import read_json, write_json
 from lib.core.params import Model
 from lib.experiments.sizing import Device, Shape, Work, edit_need, shape_of_model
@@ -39,6 +40,7 @@ _MEASURED_SPEED = 165e9
 _SPEED_EXPONENT = 0.5
 """Times fall with the square root of the speed of products alone: another server, with 60e9, was not slower."""
 _TIMINGS = "timings.json"
+_REMEDY = "Remove it: it holds no more than how long runs took here."
 _SIDE = 1024
 _GIB = 2**30
 _FLOAT32 = 2
@@ -115,8 +117,22 @@ def keep_timings(
 
 
 def _timings() -> dict[str, Any]:
+    """Of the runs here, by `_key`. Raises InputError where the file of them is damaged."""
     path = cache.cache_folder() / _TIMINGS
-    return dict(read_json(path)) if path.is_file() else {}
+    timings: dict[str, Any] = read_json(path, _REMEDY) if path.is_file() else {}
+    if not isinstance(timings, dict) or not all(map(_is_timing, timings.values())):
+        raise InputError(f"{path}: wanted the seconds of runs; found another content. {_REMEDY}")
+    return timings
+
+
+def _is_timing(value: Any) -> bool:
+    """Whether it has the number of facts, and seconds by stage."""
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("facts"), int)
+        and isinstance(value.get("seconds"), dict)
+        and all(isinstance(seconds, int | float) for seconds in value["seconds"].values())
+    )
 
 
 def _key(model: str, where: torch.device, settings: Sequence[str]) -> str:

@@ -12,10 +12,15 @@ _REMEDY = "Remove it: your edits stay where they are; name the folder of the one
 
 
 def bundles() -> list[Bundle]:
-    """Those that are still there, the latest last."""
+    """Those that are still there, the latest last. Raises InputError where the list of them is damaged."""
     path = cache.cache_folder() / _FILE
     folders = _folders(path) if path.is_file() else []
-    return [bundle for folder in folders if (bundle := Bundle(folder=Path(folder))).exists()]
+    try:
+        return [bundle for folder in folders if (bundle := Bundle(folder=Path(folder))).exists()]
+    except OSError as error:  # a name that is too long, or a folder that may not be looked into
+        raise InputError(
+            f"{path}: wanted folders; found one that none can be in ({error.strerror}). {_REMEDY}"
+        ) from error
 
 
 def _folders(path: Path) -> list[str]:

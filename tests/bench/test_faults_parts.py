@@ -65,3 +65,12 @@ def test_files_differ_by_their_largest_number_and_by_anything_else_without_bound
     write_csv(tmp_path / "a.csv", ["n"], [{"n": 1.0}])
     write_csv(tmp_path / "b.csv", ["n"], [{"n": 1.25}])
     assert difference(tmp_path / "a.csv", tmp_path / "b.csv") == 0.25
+
+
+def test_a_share_of_entries_may_differ_by_one_of_them(tmp_path: Path) -> None:
+    columns = ["path", "entries", "share_above_0.1", "largest"]
+    row = {"path": "q", "entries": 4096, "share_above_0.1": 80.6396, "largest": 0.5}
+    for name, share in (("a", 80.6396), ("b", 80.6641), ("c", 80.6885)):
+        write_csv(tmp_path / f"{name}.csv", columns, [{**row, "share_above_0.1": share}])
+    assert difference(tmp_path / "a.csv", tmp_path / "b.csv") == 0.0
+    assert math.isclose(difference(tmp_path / "a.csv", tmp_path / "c.csv"), 0.0489)

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from lib.core import params
+from lib.core import cache, params
+from lib.core.errors import InputError
 from lib.experiments.sizing import shape_of_model
 from lib.handover import estimates
 from lib.handover.estimates import keep_timings, stage_seconds
@@ -29,6 +30,16 @@ def test_a_run_with_other_settings_is_not_taken_for_this_one() -> None:
     seconds, source = stage_seconds("smollm2-135m", 30, None, CPU, ["editor=rome"])
     assert seconds["edit"] == 1000.0
     assert source == "from the last run here, of 30 facts"
+
+
+@pytest.mark.parametrize("content", ["[]", "{", '{"a": 1}', '{"a": {"facts": 3, "seconds": {"edit": "x"}}}'])
+def test_damaged_times_of_earlier_runs_are_refused_by_their_file(content: str) -> None:
+    """The fault: a TypeError or an AttributeError ended the command with a traceback."""
+    path = cache.cache_folder() / "timings.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+    with pytest.raises(InputError, match=r"timings\.json: wanted .* Remove it"):
+        stage_seconds("smollm2-135m", 30, None, CPU, [])
 
 
 def test_settings_that_have_not_run_are_named() -> None:

@@ -25,6 +25,13 @@ def test_a_damaged_list_of_folders_is_refused_by_its_name(values: Any, listed: P
         recent.latest()
 
 
+def test_a_name_that_no_folder_can_have_is_told_as_one_of_the_list(listed: Path) -> None:
+    """The fault: the refusal named 5,000 letters and not the file that they are in."""
+    listed.write_text(json.dumps({"folders": ["x" * 5000]}))
+    with pytest.raises(InputError, match=r"edits\.json: wanted folders; .*too long.*Remove it"):
+        recent.latest()
+
+
 def test_folders_that_are_gone_are_no_edits(listed: Path) -> None:
     listed.write_text(json.dumps({"folders": [str(listed.parent / "gone")]}))
     assert recent.latest() is None
