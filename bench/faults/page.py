@@ -10,7 +10,7 @@ _HEAD = """\
 
 `make faults` makes this page (bench/faults/; `make faults SCALE=small` in minutes). It breaks on purpose what
 the pipeline stands on. A row says what was done, how often, and what came of it; one that was not run again stays, with
-the commit that it is of (`--rows` runs some). Rows of commit b6a48be81 and later are of an Intel Xeon, those of earlier
+the commit that it is of (`--rows` runs some). Rows of commit b6a48be99 and later are of an Intel Xeon, those of earlier
 ones of an AMD EPYC.
 """
 _COLUMNS = ("part", "scale", "faults", "not reached", "commit", "date", "seconds")
