@@ -30,8 +30,8 @@ without its name, and a zip archive whose file has no name (1241, 1315, 1863) en
 1.5 (1483, 1775) the line of case 1 was told, or a traceback. A refusal of notes whose encoder there is none of named a
 setting in their place (19 cases, the first 154); the list of one's edits of another shape ended with a traceback, and a
 leaderboard that is a pipe was waited for (found when these two loaders were added, in 150 cases each); a name in that
-list that is too long was told without the list (9 cases, the first 293). After the mending all these are refused by
-name, or read.
+list that is too long was told without the list (9 cases, the first 293). A run.json whose recipe is null ended with a
+traceback (seed 14, 80). After the mending all these are refused by name, or read.
 
 Found in reading, or on the way: metadata of a GGUF file that are of another type, tensors of an edit that do not fit
 together, notes of an edit with an unknown key; records of WikiBigEdit whose number was another's case_id; and, worst,

@@ -57,7 +57,8 @@ class RunInfo(Section):
 
         The recipe is a record of how the edit was trained, and other versions of Errata have others.
         """
-        train = {**self.model["train"], "held": None}
+        train = self.model.get("train")
+        train = {**train, "held": None} if isinstance(train, dict) else train
         return check({**self.model, "train": train}, Model, "errata/run.json: model")
 
     @property

@@ -4,6 +4,9 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from lib.core.errors import InputError
 from lib.core.records import LocalityPrompt
 from lib.handover.bundle import write_facts
 from lib.handover.facts import loaded_facts
@@ -31,3 +34,17 @@ def test_an_edit_that_another_version_trained_by_another_recipe_is_opened(tmp_pa
     path.write_text(json.dumps(values))
     assert bundle.info().preset.name == values["model"]["name"]
     assert bundle.info().model["train"]["held"] == {"a_number_of_another_version": 3}
+
+
+@pytest.mark.parametrize("train", [None, 3, "absent"])
+def test_a_recipe_that_is_none_is_refused_by_its_key(train: object, tmp_path: Path) -> None:
+    """The fault: a TypeError or a KeyError ended the command with a traceback."""
+    bundle = small_bundle(tmp_path / "edit", REQUESTS[:1])
+    path = bundle.folder / "errata" / "run.json"
+    values = json.loads(path.read_text())
+    values["model"]["train"] = train
+    if train == "absent":
+        del values["model"]["train"]
+    path.write_text(json.dumps(values))
+    with pytest.raises(InputError, match=r"errata/run\.json: model\.train"):
+        print(bundle.info().preset)
