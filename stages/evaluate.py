@@ -41,7 +41,7 @@ def main(options: argparse.Namespace) -> None:
         scores, generations, frame(options.divergences), frame(options.text_nll), edits,
         consistency.read(options.frequencies), measure,
     )  # fmt: skip
-    last_scores = retention.last_session(scores)
+    last_scores, last_texts = retention.last_session(scores), retention.last_session(generations)
     plots = {
         "scores": plot_rows.score_rows(run.numbers),
         "relations": plot_rows.relation_rows(run.records, edits, measure),
@@ -52,12 +52,9 @@ def main(options: argparse.Namespace) -> None:
     }
     for name, rows in plots.items():
         write_json(options.plots / f"{name}.json", {"rows": plot_rows.in_script(rows)})
-    implied = portability.sections(
-        portability.questions(options.requests), retention.last_session(generations), last_scores
-    )
-    numbers = run.numbers | implied
+    numbers = run.numbers | portability.sections(portability.questions(options.requests), last_texts, last_scores)
     if root.score.judge is not None:
-        numbers["judge"] = _judged(root.score.judge, options.requests, retention.last_session(generations))
+        numbers["judge"] = _judged(root.score.judge, options.requests, last_texts)
     examples = failures_first(edits, scores, generations, root.score.examples)
     tables = {
         "numbers": numbers,
@@ -66,7 +63,7 @@ def main(options: argparse.Namespace) -> None:
         "retention": retention.immediate_and_final(run.sessions, measure),
         "comparison": asdict(edited_against_unedited(edits, last_scores.collect(), run.text_measures)),
         "examples": [asdict(example) for example in examples],
-        "passages": [asdict(passage) for passage in passages(retention.last_session(generations), PASSAGES)],
+        "passages": [asdict(passage) for passage in passages(last_texts, PASSAGES)],
     }
     write_json(options.results, {**run.details, **tables})
     write_json(options.metrics, numbers)

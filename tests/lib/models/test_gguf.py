@@ -116,13 +116,19 @@ def test_a_file_that_wants_a_bos_and_names_none_is_an_error(tmp_path: Path) -> N
         gguf.convert(tmp_path / "tiny.gguf", tmp_path / "stored")
 
 
+def odd_gguf(folder: Path, part: bytes, other_part: bytes, count: int = -1) -> Path:
+    """A GGUF file with other bytes in place of some, everywhere or `count` times."""
+    write_gguf(folder / "tiny.gguf")
+    content = (folder / "tiny.gguf").read_bytes()
+    (folder / "odd.gguf").write_bytes(content.replace(part, other_part, count))
+    return folder / "odd.gguf"
+
+
 def test_merges_that_are_no_pairs_are_an_error_that_names_the_file(tmp_path: Path) -> None:
     """The fault: tokenizers raises a TypeError, which was a traceback."""
-    write_gguf(tmp_path / "tiny.gguf")
-    content = (tmp_path / "tiny.gguf").read_bytes()
-    (tmp_path / "odd.gguf").write_bytes(content.replace(b"T h", b"T,h"))
+    odd = odd_gguf(tmp_path, b"T h", b"T,h")
     with pytest.raises(InputError, match=r"odd\.gguf: transformers cannot read this GGUF file"):
-        gguf.convert(tmp_path / "odd.gguf", tmp_path / "stored")
+        gguf.convert(odd, tmp_path / "stored")
 
 
 @pytest.mark.parametrize("key", ["tokenizer.ggml.bos_token_id", "tokenizer.ggml.model", "general.architecture"])
@@ -158,19 +164,15 @@ def test_a_shape_that_the_file_does_not_say_is_an_error_and_no_default_of_transf
     name: str, tmp_path: Path
 ) -> None:
     """The fault: with a bit of the key flipped, the model had 32 blocks, of which 31 were random."""
-    write_gguf(tmp_path / "tiny.gguf")
     key = f"llama.{name}".encode()
-    content = (tmp_path / "tiny.gguf").read_bytes()
-    (tmp_path / "odd.gguf").write_bytes(content.replace(key, key.upper(), 1))
+    odd = odd_gguf(tmp_path, key, key.upper(), 1)
     with pytest.raises(InputError, match=rf"odd\.gguf: llama\.{re.escape(name)}: wanted a number.*; found none"):
-        gguf.read_metadata(tmp_path / "odd.gguf")
+        gguf.read_metadata(odd)
 
 
 def test_weights_that_the_file_lacks_are_an_error_and_not_drawn_at_random(tmp_path: Path) -> None:
     """The fault: of a tensor whose name had a bit flipped, transformers drew the weights, and the edit went on."""
-    write_gguf(tmp_path / "tiny.gguf")
-    content = (tmp_path / "tiny.gguf").read_bytes()
-    (tmp_path / "odd.gguf").write_bytes(content.replace(b"blk.0.attn_q.weight", b"blk.0.attn_x.weight"))
+    odd = odd_gguf(tmp_path, b"blk.0.attn_q.weight", b"blk.0.attn_x.weight")
     with pytest.raises(InputError, match=r"odd\.gguf: wanted all weights.*found none of 1 of them .*q_proj.*Download"):
-        gguf.convert(tmp_path / "odd.gguf", tmp_path / "stored")
+        gguf.convert(odd, tmp_path / "stored")
     assert not (tmp_path / "stored").exists()
