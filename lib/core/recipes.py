@@ -90,19 +90,20 @@ class Held(Section):
     ridge: float = Field(gt=0, description="added to that moment, in units of its mean diagonal, before it is inverted")
     drift: float = Field(
         ge=0,
-        description="what the adapter's drift (what it adds to ordinary inputs' outputs) costs an edit: its weight "
-        "times the number of edits",
+        description="weight, in the loss of a step, of the adapter's drift (what it adds to ordinary inputs' outputs), "
+        "where every edit has a subject of its own",
     )
-    drift_subjects: int = Field(
-        ge=1, description="edits about more subjects than that pay more each, in proportion to the number of subjects"
+    drift_sharing: float = Field(
+        ge=0, description="edits that share subjects pay less for drift: subjects / edits to this power"
     )
 
     def drift_weight(self, edits: int, subjects: int) -> float:
         """Weight of the drift in the loss of a step, whose other terms are means over edits.
 
-        Every subject brings directions of its own to the adapter, and what all of them add to ordinary text adds up.
+        A subject brings its directions to the adapter, whose drift adds up over subjects; all edits about it share
+        them, and need the more room in them the more they are.
         """
-        return self.drift / edits * max(1.0, subjects / self.drift_subjects)
+        return self.drift * (subjects / edits) ** self.drift_sharing
 
     def of_edits(self, edits: int) -> "Held":
         """The recipe for so many edits in most_steps steps: larger ones, with as many more prompts beside the edits."""

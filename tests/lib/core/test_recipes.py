@@ -71,8 +71,8 @@ def test_an_edit_that_is_handed_over_names_no_recipe_but_has_it() -> None:
 
 @pytest.mark.parametrize(
     ("edits", "subjects", "weight"),
-    [(1, 1, 6000.0), (30, 6, 200.0), (30, 7, 700 / 3), (30, 30, 1000.0), (100, 100, 1000.0), (3, 3, 2000.0)],
+    [(1, 1, 1000.0), (30, 30, 1000.0), (100, 100, 1000.0), (8, 4, 250.0), (40, 10, 62.5)],
 )
-def test_drift_costs_an_edit_the_same_until_there_are_many_subjects(edits: int, subjects: int, weight: float) -> None:
-    recipe = RECIPE.model_copy(update={"drift": 6000.0, "drift_subjects": 6})
+def test_edits_about_one_subject_pay_less_for_drift(edits: int, subjects: int, weight: float) -> None:
+    recipe = RECIPE.model_copy(update={"drift": 1000.0, "drift_sharing": 2.0})
     assert recipe.drift_weight(edits, subjects) == pytest.approx(weight)
