@@ -10,7 +10,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from bench.shapes import gpt2_small, training_pairs
+from bench.shapes import SHAPES, add_shape, shaped, training_pairs
 from bench.side_by_side import Benchmark, Measurement, compare, timed
 from bench.trainer_side import run_trainer
 from lib.core.params import Lora
@@ -20,13 +20,11 @@ from lib.methods.training.loop import Schedule, train
 from lib.models.packing import Item
 from lib.runtime.distributed import Distributed
 
-LORA = Lora(r=32, alpha=64, targets=["c_attn", "c_proj", "c_fc"])
-
 
 def errata(options: argparse.Namespace) -> Measurement:
     """lib.methods.training.loop, packed rows, logits where a target token is predicted."""
-    model, pairs, schedule = gpt2_small(options.layers), _pairs(options), _schedule(options)
-    adapter = new_adapter(model, LORA, seed=0)
+    model, pairs, schedule = shaped(options), _pairs(options), _schedule(options)
+    adapter = new_adapter(model, _lora(options), seed=0)
 
     def work() -> list[float]:
         examples = [Example(item=pair) for pair in pairs]
@@ -39,12 +37,16 @@ def errata(options: argparse.Namespace) -> Measurement:
 
 def trainer(options: argparse.Namespace) -> Measurement:
     """transformers.Trainer and PEFT, padded batches, full logits."""
-    model, pairs, schedule = gpt2_small(options.layers), _pairs(options), _schedule(options)
+    model, pairs, schedule = shaped(options), _pairs(options), _schedule(options)
     with tempfile.TemporaryDirectory() as folder:
-        adapter = new_adapter(model, LORA, seed=0)
-        save_adapter(Path(folder), adapter.updates(), model, LORA, "random")
+        adapter = new_adapter(model, _lora(options), seed=0)
+        save_adapter(Path(folder), adapter.updates(), model, _lora(options), "random")
         ordered = [pairs[index] for step in range(options.steps) for index in schedule.batch(step, len(pairs))]
         return timed(lambda: run_trainer(model, Path(folder), ordered, schedule)[0], len(pairs))
+
+
+def _lora(options: argparse.Namespace) -> Lora:
+    return Lora(r=32, alpha=64, targets=SHAPES[options.shape][1])
 
 
 def _pairs(options: argparse.Namespace) -> list[Item]:
@@ -68,8 +70,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--layers", type=int, default=12)
-    title = "LoRA (r 32) on GPT-2-small-sized random weights, float32"
+    add_shape(parser)
+    title = "LoRA (r 32) on all linear modules, random weights of {shape}, float32"
     sides = {"errata": errata, "trainer": trainer}
     compare(Benchmark(title=title, unit="pair", tolerance=1e-4, sides=sides), parser)
 

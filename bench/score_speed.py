@@ -10,7 +10,7 @@ import argparse
 
 import torch
 
-from bench.shapes import gpt2_small, records
+from bench.shapes import add_shape, records, shaped
 from bench.side_by_side import Benchmark, Measurement, compare, timed
 from lib.models.likelihood import score_targets
 from lib.models.packing import Item, batches, pack
@@ -18,7 +18,7 @@ from lib.models.packing import Item, batches, pack
 
 def errata(options: argparse.Namespace) -> Measurement:
     """lib.scoring.scorer's engine: prompts once, rows without padding, logits where a target token is predicted."""
-    model = gpt2_small(options.layers)
+    model = shaped(options)
     items = [item for record in records(options.records) for item in record]
 
     def work() -> list[float]:
@@ -34,7 +34,7 @@ def errata(options: argparse.Namespace) -> Measurement:
 
 def loop(options: argparse.Namespace) -> Measurement:
     """A record at a time, 26 padded sequences, all logits."""
-    model = gpt2_small(options.layers)
+    model = shaped(options)
     counterfact_records = records(options.records)
 
     def work() -> list[float]:
@@ -65,9 +65,9 @@ def main() -> None:
     """Parse options and compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--records", type=int, default=8)
-    parser.add_argument("--layers", type=int, default=12)
+    add_shape(parser)
     parser.add_argument("--micro-batch-tokens", type=int, default=4096)
-    title = "Scoring CounterFact-shaped records (13 prompts, 2 targets), GPT-2-small-sized random weights, float32"
+    title = "Scoring CounterFact-shaped records (13 prompts, 2 targets), random weights of {shape}, float32"
     compare(Benchmark(title=title, unit="record", tolerance=1e-3, sides={"errata": errata, "loop": loop}), parser)
 
 

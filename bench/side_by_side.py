@@ -6,6 +6,7 @@ A benchmark has sides, a function for each name that does the work and returns a
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -34,6 +35,7 @@ class Benchmark:
     """Both sides, measured in one run of the benchmark."""
 
     title: str
+    """May name options, as "{shape}"."""
     unit: str
     tolerance: float
     """Largest difference between two sides' values, absolute."""
@@ -55,7 +57,7 @@ def compare(benchmark: Benchmark, parser: argparse.ArgumentParser) -> None:
         for name in benchmark.sides:
             runs[name].append(_child(name))
     differ = _difference(runs)
-    print(_table(benchmark, runs, differ))
+    print(_table(benchmark, benchmark.title.format(**vars(options)), runs, differ))
     if not differ <= benchmark.tolerance:
         sys.exit(f"the sides differ by {differ:.2g}; wanted at most {benchmark.tolerance:.0e}")
 
@@ -86,9 +88,9 @@ def _difference(runs: Mapping[str, list[dict[str, Any]]]) -> float:
     return largest
 
 
-def _table(benchmark: Benchmark, runs: Mapping[str, list[dict[str, Any]]], differ: float) -> str:
+def _table(benchmark: Benchmark, title: str, runs: Mapping[str, list[dict[str, Any]]], differ: float) -> str:
     machine, packages = hardware(), versions()
-    lines = [f"{benchmark.title}", "", f"| side | {benchmark.unit}s a second | seconds | peak memory, MiB |"]
+    lines = [title, "", f"| side | {benchmark.unit}s a second | seconds | peak memory, MiB |"]
     lines.append("|---|---|---|---|")
     rates = {}
     for name, of_side in runs.items():
@@ -104,4 +106,5 @@ def _table(benchmark: Benchmark, runs: Mapping[str, list[dict[str, Any]]], diffe
     ]
     about = f"{machine['processor']}, {machine['cores']} cores; " + ", ".join(f"{k} {v}" for k, v in packages.items())
     repeats = len(next(iter(runs.values())))
-    return "\n".join([*lines, f"Median of {repeats} runs a side, by turns. {about}"])
+    load = os.getloadavg()[1]
+    return "\n".join([*lines, f"Median of {repeats} runs a side, by turns; load {load:.1f} (five minutes). {about}"])

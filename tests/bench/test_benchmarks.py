@@ -5,19 +5,22 @@ import argparse
 import pytest
 
 from bench import edit_speed, score_speed, side_by_side
+from bench.shapes import SHAPES
 
 
 @pytest.mark.slow
-def test_scoring_finds_the_same_likelihoods_as_the_loop() -> None:
-    options = argparse.Namespace(records=1, layers=1, micro_batch_tokens=512)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_scoring_finds_the_same_likelihoods_as_the_loop(shape: str) -> None:
+    options = argparse.Namespace(records=1, shape=shape, layers=1, micro_batch_tokens=512)
     packed, loop = score_speed.errata(options), score_speed.loop(options)
     assert (packed.work, len(packed.values)) == (1, 26)
     assert packed.values == pytest.approx(loop.values, abs=1e-3)
 
 
 @pytest.mark.slow
-def test_training_finds_the_same_losses_as_the_trainer() -> None:
-    options = argparse.Namespace(steps=2, batch_size=2, layers=1)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_training_finds_the_same_losses_as_the_trainer(shape: str) -> None:
+    options = argparse.Namespace(steps=2, batch_size=2, shape=shape, layers=1)
     packed, trainer = edit_speed.errata(options), edit_speed.trainer(options)
     assert packed.values == pytest.approx(trainer.values, abs=1e-4)
 
