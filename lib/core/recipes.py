@@ -103,7 +103,7 @@ class Held(Section):
         A subject brings its directions to the adapter, whose drift adds up over subjects; all edits about it share
         them, and need the more room in them the more they are.
         """
-        return self.drift * (subjects / edits) ** self.drift_sharing
+        return self.drift * math.pow(subjects / edits, self.drift_sharing)
 
     def of_edits(self, edits: int) -> "Held":
         """The recipe for so many edits in most_steps steps: larger ones, with as many more prompts beside the edits."""
