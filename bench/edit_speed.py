@@ -46,7 +46,7 @@ def trainer(options: argparse.Namespace) -> Measurement:
 
 
 def _lora(options: argparse.Namespace) -> Lora:
-    return Lora(r=32, alpha=64, targets=SHAPES[options.shape][1])
+    return Lora(r=32, alpha=64, targets=list(SHAPES[options.shape].targets))
 
 
 def _pairs(options: argparse.Namespace) -> list[Item]:

@@ -1,39 +1,53 @@
 """Random models of two small models' shapes, and pairs as long as those of real work, as token ids: no download."""
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from random import Random
 
 import torch
-from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedModel
+from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig, PretrainedConfig, PreTrainedModel
 
 from lib.models.packing import Item
 
 
-def gpt2_small(layers: int = 12) -> PreTrainedModel:
-    """GPT-2 small (124 million parameters at 12 layers), random weights, no dropout, frozen, evaluation mode."""
+@dataclass(frozen=True, kw_only=True)
+class SmallShape:
+    """A small model's shape."""
+
+    config: PretrainedConfig
+    targets: tuple[str, ...]
+    """The modules that a LoRA adapts: all linear ones of a block."""
+
+
+SHAPES: Mapping[str, SmallShape] = {
+    "gpt2-small": SmallShape(
+        config=GPT2Config(attn_pdrop=0.0, embd_pdrop=0.0, resid_pdrop=0.0), targets=("c_attn", "c_proj", "c_fc")
+    ),
+    "smollm2-135m": SmallShape(
+        config=LlamaConfig(
+            vocab_size=49_152, hidden_size=576, intermediate_size=1_536, num_hidden_layers=30,
+            num_attention_heads=9, num_key_value_heads=3, tie_word_embeddings=True,
+        ),
+        targets=("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
+    ),
+}  # fmt: skip
+
+
+def random_weights(
+    config: PretrainedConfig,
+    layers: int | None = None,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> PreTrainedModel:
+    """A model of this shape with random weights, always the same, frozen, in evaluation mode; `layers`: so many."""
+    config = type(config).from_dict(config.to_dict())
+    if layers is not None:
+        setattr(config, config.attribute_map.get("num_hidden_layers", "num_hidden_layers"), layers)
     torch.manual_seed(0)
-    config = GPT2Config(n_layer=layers, attn_pdrop=0.0, embd_pdrop=0.0, resid_pdrop=0.0)
-    model: PreTrainedModel = GPT2LMHeadModel(config).eval().requires_grad_(False)
-    return model
-
-
-def smollm2(layers: int = 30) -> PreTrainedModel:
-    """SmolLM2-135M (135 million parameters at 30 layers), random weights, frozen, evaluation mode."""
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=49_152, hidden_size=576, intermediate_size=1_536, num_hidden_layers=layers,
-        num_attention_heads=9, num_key_value_heads=3, tie_word_embeddings=True,
-    )  # fmt: skip
-    model: PreTrainedModel = LlamaForCausalLM(config).eval().requires_grad_(False)
-    return model
-
-
-SHAPES: Mapping[str, tuple[Callable[..., PreTrainedModel], list[str]]] = {
-    "gpt2-small": (gpt2_small, ["c_attn", "c_proj", "c_fc"]),
-    "smollm2-135m": (smollm2, ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]),
-}
-"""By name: the model, given its number of layers, and its linear modules."""
+    with torch.device(device):
+        model: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=dtype)
+    return model.eval().requires_grad_(False)
 
 
 def add_shape(parser: argparse.ArgumentParser) -> None:
@@ -44,8 +58,7 @@ def add_shape(parser: argparse.ArgumentParser) -> None:
 
 def shaped(options: argparse.Namespace) -> PreTrainedModel:
     """The random model that the options name."""
-    build = SHAPES[options.shape][0]
-    return build() if options.layers is None else build(options.layers)
+    return random_weights(SHAPES[options.shape].config, options.layers)
 
 
 def training_pairs(count: int, seed: int = 0) -> list[Item]:

@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from bench.shapes import gpt2_small, training_pairs
+from bench.shapes import SHAPES, random_weights, training_pairs
 from lib.core.params import Lora
 from lib.edits.adapter import new_adapter
 from lib.methods.training.example import Example
@@ -78,7 +78,7 @@ def measure(processes: Distributed) -> dict[str, float]:
 
 
 def _model() -> Any:
-    return gpt2_small(_LAYERS)
+    return random_weights(SHAPES["gpt2-small"].config, _LAYERS)
 
 
 def _resident() -> float:

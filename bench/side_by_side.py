@@ -57,7 +57,7 @@ def compare(benchmark: Benchmark, parser: argparse.ArgumentParser) -> None:
         for name in benchmark.sides:
             runs[name].append(_child(name))
     differ = _difference(runs)
-    print(_table(benchmark, benchmark.title.format(**vars(options)), runs, differ))
+    print(benchmark.title.format(**vars(options)), _table(benchmark, runs, differ), sep="\n\n")
     if not differ <= benchmark.tolerance:
         sys.exit(f"the sides differ by {differ:.2g}; wanted at most {benchmark.tolerance:.0e}")
 
@@ -88,10 +88,9 @@ def _difference(runs: Mapping[str, list[dict[str, Any]]]) -> float:
     return largest
 
 
-def _table(benchmark: Benchmark, title: str, runs: Mapping[str, list[dict[str, Any]]], differ: float) -> str:
+def _table(benchmark: Benchmark, runs: Mapping[str, list[dict[str, Any]]], differ: float) -> str:
     machine, packages = hardware(), versions()
-    lines = [title, "", f"| side | {benchmark.unit}s a second | seconds | peak memory, MiB |"]
-    lines.append("|---|---|---|---|")
+    lines = [f"| side | {benchmark.unit}s a second | seconds | peak memory, MiB |", "|---|---|---|---|"]
     rates = {}
     for name, of_side in runs.items():
         seconds = [run["seconds"] for run in of_side]

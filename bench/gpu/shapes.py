@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
-    AutoModelForCausalLM,
     GPT2Config,
     GPTJConfig,
     LlamaConfig,
@@ -16,6 +15,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from bench.shapes import random_weights
 from lib.core.records import Request
 from lib.models.packing import Item
 
@@ -95,13 +95,8 @@ def lora_of(shape: PublishedShape) -> Any:
 def random_model(name: str, machine: Machine, layers: int | None = None, dtype: torch.dtype | None = None) -> Any:
     """A frozen model of this shape on the machine's device; with fewer `layers` where they are given."""
     shape = SHAPES[name]
-    config = type(shape.config).from_dict((shape.tiny if machine.tiny else shape.config).to_dict())
-    if layers is not None and not machine.tiny:
-        setattr(config, config.attribute_map.get("num_hidden_layers", "num_hidden_layers"), layers)
-    torch.manual_seed(0)
-    with torch.device(machine.device):
-        model = AutoModelForCausalLM.from_config(config, dtype=dtype or machine.dtype)
-    return model.eval().requires_grad_(False)
+    config, layers = (shape.tiny, None) if machine.tiny else (shape.config, layers)
+    return random_weights(config, layers, machine.device, dtype or machine.dtype)
 
 
 def layer_of(name: str, model: Any) -> int:
