@@ -1,15 +1,20 @@
 """Training the same LoRA on the same pairs: `edit`'s engine, and what a user would write with transformers and PEFT.
 
-The other side is transformers.Trainer on a PEFT model: batches padded to their longest pair, loss over full logits.
-Both start from the same adapter, take the same pairs in the same order, and must report the same loss at every step.
+The other sides are transformers.Trainer on a PEFT model (batches padded to their longest pair, loss over full logits)
+and a careful loop by hand (padded too, logits of target tokens alone). All start from the same adapter, take the same
+pairs in the same order, and must report the same loss at every step.
 
     python -m bench.edit_speed --steps 8
 """
 
 import argparse
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
+from transformers import PreTrainedModel
+
+from bench.handwritten_side import run_handwritten
 from bench.shapes import SHAPES, add_shape, shaped, training_pairs
 from bench.side_by_side import Benchmark, Measurement, compare, timed
 from bench.trainer_side import run_trainer
@@ -37,12 +42,23 @@ def errata(options: argparse.Namespace) -> Measurement:
 
 def trainer(options: argparse.Namespace) -> Measurement:
     """transformers.Trainer and PEFT, padded batches, full logits."""
+    return _with_peft(options, lambda *work: run_trainer(*work)[0])
+
+
+def handwritten(options: argparse.Namespace) -> Measurement:
+    """PEFT and a loop by hand, padded batches, logits where a target token is predicted."""
+    return _with_peft(options, run_handwritten)
+
+
+def _with_peft(
+    options: argparse.Namespace, run: Callable[[PreTrainedModel, Path, list[Item], Schedule], list[float]]
+) -> Measurement:
     model, pairs, schedule = shaped(options), _pairs(options), _schedule(options)
     with tempfile.TemporaryDirectory() as folder:
         adapter = new_adapter(model, _lora(options), seed=0)
         save_adapter(Path(folder), adapter.updates(), model, _lora(options), "random")
         ordered = [pairs[index] for step in range(options.steps) for index in schedule.batch(step, len(pairs))]
-        return timed(lambda: run_trainer(model, Path(folder), ordered, schedule)[0], len(pairs))
+        return timed(lambda: run(model, Path(folder), ordered, schedule), len(pairs))
 
 
 def _lora(options: argparse.Namespace) -> Lora:
@@ -72,7 +88,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=32)
     add_shape(parser)
     title = "LoRA (r 32) on all linear modules, random weights of {shape}, float32"
-    sides = {"errata": errata, "trainer": trainer}
+    sides = {"errata": errata, "trainer": trainer, "handwritten": handwritten}
     compare(Benchmark(title=title, unit="pair", tolerance=1e-4, sides=sides), parser)
 
 

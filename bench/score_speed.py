@@ -1,7 +1,8 @@
-"""Scoring the same CounterFact-shaped records: `score`'s engine, and the loop that the published code runs.
+"""Scoring the same CounterFact-shaped records: `score`'s engine, the published code's loop, and lm-evaluation-harness.
 
-The other side takes a record at a time: 13 prompts x 2 targets as 26 padded sequences, logits of every position kept,
-log-probabilities read token by token. Both must find the same -log p.
+The published loop takes a record at a time: 13 prompts x 2 targets as 26 padded sequences, logits of every position
+kept, log-probabilities read token by token. The harness takes all pairs, longest first, in padded batches. All must
+find the same -log p.
 
     python -m bench.score_speed --records 8
 """
@@ -44,6 +45,15 @@ def loop(options: argparse.Namespace) -> Measurement:
     return timed(work, options.records)
 
 
+def harness(options: argparse.Namespace) -> Measurement:
+    """lm-evaluation-harness: all pairs by length, padded batches, all logits, one row for targets of one token."""
+    from bench.harness_side import harness_nll  # bench.gpu runs where lm-eval is not
+
+    model = shaped(options)
+    items = [item for record in records(options.records) for item in record]
+    return timed(lambda: harness_nll(model, items, options.harness_batch), options.records)
+
+
 def record_nll(model: torch.nn.Module, record: list[Item]) -> list[float]:
     """-log p of every target of a record: 26 padded sequences in one pass, all logits, token by token."""
     pairs = [(item.prompt, target) for item in record for target in item.targets]
@@ -67,8 +77,10 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=8)
     add_shape(parser)
     parser.add_argument("--micro-batch-tokens", type=int, default=4096)
+    parser.add_argument("--harness-batch", type=int, default=32, help="pairs in a batch of the harness")
     title = "Scoring CounterFact-shaped records (13 prompts, 2 targets), random weights of {shape}, float32"
-    compare(Benchmark(title=title, unit="record", tolerance=1e-3, sides={"errata": errata, "loop": loop}), parser)
+    sides = {"errata": errata, "loop": loop, "harness": harness}
+    compare(Benchmark(title=title, unit="record", tolerance=1e-3, sides=sides), parser)
 
 
 if __name__ == "__main__":

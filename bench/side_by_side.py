@@ -1,4 +1,4 @@
-"""Two ways of doing the same work, each in a process of its own, by turns, so that neither warms or fills the other's.
+"""Ways of doing the same work, each in a process of its own, by turns, so that neither warms or fills the other's.
 
 A benchmark has sides, a function for each name that does the work and returns a `Measurement`; `compare` calls them as
 `python -m bench.<module> --side <name>` and takes medians.
@@ -27,12 +27,12 @@ class Measurement:
     work: int
     """Units of work done: pairs trained, records scored."""
     values: list[float]
-    """What the other side must find as well."""
+    """What the other sides must find as well."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Benchmark:
-    """Both sides, measured in one run of the benchmark."""
+    """All sides, measured in one run of the benchmark."""
 
     title: str
     """May name options, as "{shape}"."""
@@ -98,11 +98,9 @@ def _table(benchmark: Benchmark, runs: Mapping[str, list[dict[str, Any]]], diffe
         memory = statistics.median(run["peak_memory_mib"] for run in of_side)
         spread = f"{statistics.median(seconds):.1f} ({min(seconds):.1f} to {max(seconds):.1f})"
         lines.append(f"| {name} | {rates[name]:.2f} | {spread} | {memory:.0f} |")
-    first, second = list(rates)[:2]
-    lines += [
-        "",
-        f"{first} : {second} = {rates[first] / rates[second]:.2f}; largest difference of a value {differ:.1e}",
-    ]
+    first, *compared = rates
+    ratios = [f"{first} : {side} = {rates[first] / rates[side]:.2f}" for side in compared]
+    lines += ["", f"{'; '.join(ratios)}; largest difference of a value {differ:.1e}"]
     about = f"{machine['processor']}, {machine['cores']} cores; " + ", ".join(f"{k} {v}" for k, v in packages.items())
     repeats = len(next(iter(runs.values())))
     load = os.getloadavg()[1]

@@ -24,7 +24,7 @@ def run_trainer(
         use_cpu=model.device.type == "cpu", remove_unused_columns=False, dataloader_pin_memory=False,
     )  # fmt: skip
     record = _Record(model.device)
-    trainer = _InOrder(model=tuned, args=arguments, train_dataset=ordered, data_collator=_padded, callbacks=[record])
+    trainer = _InOrder(model=tuned, args=arguments, train_dataset=ordered, data_collator=padded, callbacks=[record])
     trainer.train()
     tuned.unload()
     return record.losses, record.seconds
@@ -59,7 +59,7 @@ class _Record(TrainerCallback):  # type: ignore[misc]
         return time.perf_counter()
 
 
-def _padded(pairs: list[Item]) -> dict[str, Tensor]:
+def padded(pairs: list[Item]) -> dict[str, Tensor]:
     """input_ids, attention_mask, labels [b, t], padded to the longest pair; no loss on prompt and padding."""
     sequences = [(*pair.prompt, *pair.targets[0]) for pair in pairs]
     t = max(map(len, sequences))
