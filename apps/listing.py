@@ -48,11 +48,10 @@ def edits_of(bundles: Sequence[Bundle]) -> list[dict[str, Any]]:
     rows = []
     for bundle in bundles:
         info = bundle.info()
-        facts = sum(len(session) for session in info.sessions)
         rows.append(
             {
                 "folder": str(bundle.folder), "date": info.date, "made_by": info.made_by, "model": info.preset.name,
-                "facts": facts, "verdict": verdict(info.headline).word, "earlier": len(bundle.earlier()),
+                "facts": info.facts, "verdict": verdict(info.headline).word, "earlier": len(bundle.earlier()),
             }
         )  # fmt: skip
     return rows

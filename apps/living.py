@@ -26,9 +26,10 @@ from lib.edits.store import load_edit, save_edit
 from lib.export.merge import check_in_weights, stored_model, write_merged
 from lib.handover.bases import NamedModel, present_base
 from lib.handover.bundle import Bundle, RunInfo, write_facts
-from lib.handover.judging import ScoreFiles, judged, rescore, scored_together
+from lib.handover.judging import ScoreFiles, judged, rescore
 from lib.handover.recent import remember
 from lib.handover.sums import summed
+from lib.handover.together import together
 from lib.handover.workspace import check_settings, make_workspace
 from lib.models.loading import load_model, load_tokenizer
 from lib.models.manifest import read_manifest
@@ -55,14 +56,18 @@ def add(bundle: Bundle, facts: Path, settings: Sequence[str], console: Console) 
     checked = checked_facts(facts)
     tell_checked(checked, console)
     old = read_facts(bundle)
-    scored_together(old, checked.requests)  # raises where they contradict each other
+    joined = together(old, checked.requests)  # raises where they contradict each other
+    if not joined.new:
+        raise InputError(f"{facts}: wanted a fact that {bundle.folder} has not; it has all {len(checked.requests)}")
+    if joined.repeated:
+        console.print(f"the edit has {', '.join(joined.repeated)} already, as the file has; not trained again")
     base = present_base(bundle.base, info.preset)
     model, tokenizer = load_model(base, device()), load_tokenizer(base)
     with applied(model, earlier):
-        answers = answers_now(model, tokenizer, checked.requests)
+        answers = answers_now(model, tokenizer, joined.new)
     console.print(answers_table(answers))
     del model
-    requests = scored_together(old, with_old_answers(checked.requests, answers))[len(old) :]
+    requests = with_old_answers(joined.new, answers)
     console.print(f"{len(requests)} facts are trained on top of {len(old)}, whose training stays as it is")
     _train_on_top(bundle, info, requests, [*info.settings, *settings], console)
     run = bundle.workspace
@@ -71,7 +76,7 @@ def add(bundle: Bundle, facts: Path, settings: Sequence[str], console: Console) 
     scored = scored_on(read(run / "data" / "requests.parquet", Request), written)
     sessions = [*info.sessions, [request.request_id for request in requests]]
     changed = info.model_copy(update={"made_by": "add", "sessions": sessions})
-    everything = scored_together(scored_requests(bundle), scored)
+    everything = together(scored_requests(bundle), scored).requests
     staged = _sum(bundle, run / "sum", changed, total, everything, [*old, *requests])
     bundle.set_aside()
     for path in list(staged.folder.iterdir()):
@@ -111,13 +116,17 @@ def merge(first: Bundle, second: Bundle, to: Path, console: Console) -> Finished
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise InputError(f"--to: wanted a folder that is new or empty; found {to}")
     first_facts, second_facts = read_facts(first), read_facts(second)
-    facts = scored_together(first_facts, second_facts)
-    ids = {old.request_id: new.request_id for old, new in zip(second_facts, facts[len(first_facts) :], strict=True)}
-    sessions = [*info.sessions, *([ids[name] for name in session] for session in second_info.sessions)]
+    facts = together(first_facts, second_facts)
+    sessions = [*info.sessions, *([facts.ids[name] for name in session] for session in second_info.sessions)]
     console.print(f"{len(first_facts)} and {len(second_facts)} facts; nothing is trained, all are scored")
+    if facts.repeated:
+        console.print(
+            f"both have {', '.join(facts.repeated)}: scored once, as {first.folder} has it; its change is added up"
+        )
     total = summed(load_edit(first.folder), load_edit(second.folder))
-    scored = scored_together(scored_requests(first), scored_requests(second))
-    bundle = _sum(first, to, info.model_copy(update={"made_by": "merge", "sessions": sessions}), total, scored, facts)
+    scored = together(scored_requests(first), scored_requests(second)).requests
+    merged = info.model_copy(update={"made_by": "merge", "sessions": sessions})
+    bundle = _sum(first, to, merged, total, scored, facts.requests)
     remember(bundle)
     return outcome_of(bundle)
 

@@ -9,7 +9,7 @@ checkpoints maps.svg: heat maps of the matrix that is changed most. FOLDER shoul
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import polars as pl
 from safetensors.numpy import load_file
@@ -17,7 +17,7 @@ from safetensors.numpy import load_file
 from lib.core.params import ROOT
 from lib.core.run import run
 from lib.experiments.curves import Outcome, most_changed, pictures, points, table
-from lib.experiments.files import read_experiments
+from lib.experiments.files import Scale, read_experiments
 from lib.experiments.overrides import distinct
 from lib.experiments.repository import experiments
 from lib.experiments.runs import fetched
@@ -35,10 +35,10 @@ def main() -> None:
     study, workspace = read_experiments(options.table), Workspace.of(ROOT)
     outcomes = {
         row: [
-            _outcome(workspace, workspace.plan(study, row, seed, distinct(options.set_param)).name)
+            _outcome(workspace, workspace.plan(study, row, seed, distinct(options.set_param), options.scale).name)
             for seed in options.seeds or study.seeds
         ]
-        for row in study.selected(options.rows)
+        for row in study.selected(options.rows, options.scale)
     }
     curves = points(outcomes)
     options.out.mkdir(parents=True, exist_ok=True)
@@ -88,6 +88,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", type=Path, help="a file of experiments/")
     parser.add_argument("--out", type=Path, required=True, help="folder for the pictures and the tables")
+    parser.add_argument("--scale", choices=get_args(Scale), default="paper", help="as it was given to apps.table")
     parser.add_argument("--seeds", type=int, nargs="+", help="instead of the file's own")
     parser.add_argument("--rows", nargs="+", default=[], help="only these rows")
     parser.add_argument("-S", "--set-param", action="append", default=[], help="as it was given to apps.table")

@@ -49,7 +49,12 @@ class RunInfo(Section):
     headline: Mapping[str, Any]
     """As in metrics/evaluate.json."""
     sessions: Sequence[Sequence[str]]
-    """The ids of the facts that were trained together, in the order in which they were."""
+    """The ids of the facts that were trained together, in the order in which they were; one fact may be in several."""
+
+    @property
+    def facts(self) -> int:
+        """The number of facts, each once."""
+        return len({request_id for session in self.sessions for request_id in session})
 
     @property
     def preset(self) -> Model:

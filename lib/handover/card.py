@@ -36,8 +36,7 @@ _BEFORE_PROMPTS = (
 
 def write_card(bundle: Bundle, info: RunInfo, examples: Sequence[AnswerExample]) -> str:
     """Write the card of a bundle whose other files are in place; its text."""
-    facts = sum(len(session) for session in info.sessions)
-    text = card(info, facts, examples, read_manifest(bundle.base), bundle)
+    text = card(info, info.facts, examples, read_manifest(bundle.base), bundle)
     bundle.card.write_text(text, encoding="utf-8")
     return text
 

@@ -1,18 +1,16 @@
 """The scores of an edit that was handed over: made, judged, and compared with those that came with it."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from lib.core.errors import InputError
 from lib.core.params import Scoring
 from lib.core.records import EvaluationPrompt, Request, Text, TextNll, scored_on
 from lib.core.tables import frame, read, write
-from lib.core.texts import identity, same
 from lib.edits.apply import applied
 from lib.edits.edit import Edit
 from lib.metrics import consistency
@@ -166,26 +164,3 @@ def _joined(first: Path, second: Path, keys: list[str], values: list[str]) -> pl
             f"{first}: {left.height} rows; {second}: {right.height}, of which {joined.height} are the same"
         )
     return joined
-
-
-def scored_together(requests: Sequence[Request], later: Sequence[Request]) -> list[Request]:
-    """The requests of two edits, those of `later` under ids that are free.
-
-    Prompts and objects are compared by their words, as lib.data.edits compares those of one file. Raises InputError
-    where both change one prompt to different objects.
-    """
-    targets = {identity(request.prompt): request.target_new for request in requests}
-    for request in later:
-        target = targets.get(identity(request.prompt), request.target_new)
-        if not same(target, request.target_new):
-            raise InputError(f"{request.prompt!r}: one edit makes it {target!r}, the other {request.target_new!r}")
-    taken = {request.request_id for request in requests}
-    renamed = []
-    for request in later:
-        request_id, number = request.request_id, 1
-        while request_id in taken:
-            number += 1
-            request_id = f"{request.request_id}.{number}"
-        taken.add(request_id)
-        renamed.append(replace(request, request_id=request_id))
-    return [*requests, *renamed]

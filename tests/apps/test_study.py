@@ -13,12 +13,13 @@ from dvc.repo import Repo
 from safetensors.numpy import save_file
 
 from apps import study
-from lib.experiments.files import read_experiments
+from lib.experiments.files import Scale, read_experiments
 from lib.experiments.workspace import Workspace
 from lib.metrics.weights import map_name
 from tests.helpers.repositories import commit, experiments, git, small_repository
 
 FILE = "seeds: [0]\nseed_params: [train.seed]\nrows:\n  plain: []\n  RECT 40: [para.n=40]\n  never: []\n  older: []\n"
+FILE += "small:\n  set: [para.n=3]\n  skip: [RECT 40, never, older]\n"
 
 
 def leave(folder: Path, recall: float) -> None:
@@ -56,11 +57,14 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
         repo.add([study.RETENTION, study.KL, study.WEIGHTS, study.MAPS])
     commit(folder, "second")
     table, workspace = read_experiments(folder / "two.yaml"), Workspace.of(folder)
-    for row, recall in (("plain", 40.0), ("RECT 40", 70.0), ("older", 1.0)):
+    runs: list[tuple[str, Scale, float]] = [
+        ("plain", "paper", 40.0), ("RECT 40", "paper", 70.0), ("older", "paper", 1.0), ("plain", "small", 55.0),
+    ]  # fmt: skip
+    for row, scale, recall in runs:
         leave(folder, recall)
         with chdir(folder), Repo(str(folder)) as repo:
             repo.add([study.RETENTION, study.KL, study.WEIGHTS, study.MAPS])
-            repo.experiments.save(name=workspace.plan(table, row, 0, []).name)
+            repo.experiments.save(name=workspace.plan(table, row, 0, [], scale).name)
         git(folder, "checkout", "-qf", ".")
     ((ref,),) = (refs for name, refs in experiments(folder).items() if "older" in name)
     first = git(folder, "rev-parse", "HEAD~1").strip()
@@ -89,6 +93,14 @@ def test_every_row_is_read_from_its_experiment_and_pictures_points_and_table_are
     assert dict(last.select("row", "value").iter_rows()) == {"plain": 40.0, "RECT 40": 70.0}
     assert capsys.readouterr().out == (out / "study.md").read_text()
     assert "| RECT 40 | 12 | 1 | 72.0 ± 3.0 |" in (out / "study.md").read_text()
+
+
+def test_rows_of_the_small_scale_are_those_that_ran_at_it(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked(monkeypatch, repository, "--out", str(tmp_path), "--scale", "small")
+    last = pl.read_csv(tmp_path / "points.csv").filter((pl.col("measure") == "recall") & (pl.col("edits") == 12))
+    assert dict(last.select("row", "value").iter_rows()) == {"plain": 55.0}
 
 
 @pytest.mark.parametrize(

@@ -161,6 +161,13 @@ def test_two_edits_merge_into_their_sum_with_all_facts_scored(tmp_path: Path) ->
     assert (merged / "adapter_config.json").is_file()
     called("verify", str(merged))
     assert latest() == Bundle(folder=merged)
+    overlapping = small_bundle(tmp_path / "overlapping", [REQUESTS[0], replace(REQUESTS[3], request_id="e0.2")])
+    paths = [str(first.folder), str(overlapping.folder), "--to", str(tmp_path / "twice")]
+    result = CliRunner().invoke(app, ["merge", *paths])
+    assert result.exit_code in (0, NO), result.exception
+    assert "both have e0: scored once" in " ".join(result.output.split())
+    info = Bundle(folder=tmp_path / "twice").info()
+    assert (info.sessions, info.headline["n"]) == ([["e0", "e1"], ["e0", "e0.2"]], 3)
     contradicting = [replace(REQUESTS[0], target_new="Bonn")]
     third = small_bundle(tmp_path / "third", contradicting)
     to = str(tmp_path / "never")
