@@ -121,7 +121,9 @@ def _training(root: Params, model: Model) -> list[str]:
     parts += [f"DPO {train.dpo:g}"] if train.dpo else []
     parts += [f"plain text {train.text:g}"] if train.text else []
     if is_trained:
-        parts.append(f"rank {model.lora.r}, {train.epochs} epochs, rate {train.lr:g}, batches of {train.batch_size}")
+        parts += ["the rest held"] if train.objective == "held" else []
+        rank = params.with_held_lora(model, train).lora.r
+        parts.append(f"rank {rank}, {train.epochs} epochs, rate {train.lr:g}, batches of {train.batch_size}")
     return [", ".join(parts)]
 
 

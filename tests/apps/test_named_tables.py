@@ -27,6 +27,8 @@ SWITCHES = {
     "train.dpo": (), "train.text": (), "para.method": ("para.n",), "neighbors.kind": ("neighbors.n",),
 }  # fmt: skip
 """What makes a row what it is, and what else must be said where that is not `none`."""
+OLDEST = {"stream": "200"}
+"""Files whose rows are too long for every edit's texts: those of the first so many, the oldest."""
 NAMED = ("dataset", "model", "facts.limit", "facts.draw")
 """What the papers' tables say besides."""
 
@@ -66,8 +68,9 @@ def test_every_row_spells_out_what_it_is_and_asks_for_the_texts_that_the_headlin
         for switch, numbers in SWITCHES.items():
             assert switch in changes, f"{row}: {switch}"
             assert changes[switch] == "none" or not {*numbers} - {*changes}, f"{row}: {numbers}"
-        texts = "null" if experiments.published == "texts" else "0"
-        assert (changes["score.greedy.limit"], changes["score.generations.limit"]) == ("null", texts)
+        greedy = OLDEST.get(file.stem, "null")
+        sampled = "null" if experiments.published == "texts" else "0"
+        assert (changes["score.greedy.limit"], changes["score.generations.limit"]) == (greedy, sampled)
 
 
 @pytest.mark.parametrize("file", PAPERS, ids=identity)
@@ -110,6 +113,8 @@ def test_every_table_of_the_papers_has_its_file_and_its_line_in_the_docs() -> No
             ["rome on smollm2-135m; zsre, 20 edits (drawn with seed 0), batches of 1, scored after 1, 5, 10, 15, 20",
              "needs not computed for a CPU", "LLaMA-1 7B, KN: left out at this scale"],
         ),
+        (["stream.yaml"], ["wikibigedit, 2,000 edits (the first ones), batches of 100, scored after 100, 500, 1000",
+                          "the rest held, rank 64, 40 epochs"]),
         (["rect/figure4.yaml", "--rows", "LLaMA-1 7B, MEMIT, batch 10"], ["task dialogue: mutual_dev.jsonl"]),
     ],
 )  # fmt: skip
