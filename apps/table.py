@@ -166,8 +166,9 @@ def _add(
     entries = []
     for row, by_seed in plans.items():
         runs = {seed: metrics for seed, planned in by_seed.items() if (metrics := results[planned.name])}
-        usages = [usage for seed in runs if (usage := _usage(workspace, by_seed[seed].name))]
         values = next(iter(by_seed.values())).values
+        single = values[PARAMS]["protocol"]["kind"] == "single"  # stage `score` makes and drops one edit after another
+        usages = [usage for seed in runs if not single and (usage := _usage(workspace, by_seed[seed].name))]
         changed = ", changed" if workspace.uncommitted_code(values) else ""
         if runs:
             commit, command = workspace.commit[:_SHORT] + changed, _command(options, row)
