@@ -18,7 +18,7 @@ from apps.verify import named_of, read_facts, scored_requests, shown_progress
 from lib.core.errors import InputError
 from lib.core.files import put_in_place
 from lib.core.params import Model, Train, check, did_you_mean, with_held_lora, with_recipe
-from lib.core.records import EvaluationPrompt, Request, scored_on
+from lib.core.records import EvaluationPrompt, Reject, Request, scored_on
 from lib.core.tables import read, write
 from lib.edits.apply import applied
 from lib.edits.edit import Edit
@@ -42,8 +42,8 @@ def add(bundle: Bundle, facts: Path, settings: Sequence[str], console: Console) 
     Args:
         settings: of the new facts' training, over those of the earlier edit.
 
-    Raises InputError where a new fact has the prompt of an old one and another object, and where the earlier edit is a
-    memory or text, which no weight can hold.
+    Raises InputError where a new fact has the prompt of an old one and another object, where no fact is new, and where
+    the earlier edit is a memory or text, which no weight can hold.
     """
     check_settings(settings)
     info = bundle.info()
@@ -53,21 +53,9 @@ def add(bundle: Bundle, facts: Path, settings: Sequence[str], console: Console) 
         )
     earlier = load_edit(bundle.folder)
     check_in_weights(earlier)  # new facts are trained on a model that has the earlier edit in its weights
-    checked = checked_facts(facts)
-    tell_checked(checked, console)
     old = read_facts(bundle)
-    joined = together(old, checked.requests)  # raises where they contradict each other
-    if not joined.new:
-        raise InputError(f"{facts}: wanted a fact that {bundle.folder} has not; it has all {len(checked.requests)}")
-    if joined.repeated:
-        console.print(f"the edit has {', '.join(joined.repeated)} already, as the file has; not trained again")
-    base = present_base(bundle.base, info.preset)
-    model, tokenizer = load_model(base, device()), load_tokenizer(base)
-    with applied(model, earlier):
-        answers = answers_now(model, tokenizer, joined.new)
-    console.print(answers_table(answers))
-    del model
-    requests = with_old_answers(joined.new, answers)
+    new, rejects = _new_facts(bundle, old, facts, console)
+    requests = _asked(bundle, info, earlier, new, console)
     console.print(f"{len(requests)} facts are trained on top of {len(old)}, whose training stays as it is")
     _train_on_top(bundle, info, requests, [*info.settings, *settings], console)
     run = bundle.workspace
@@ -82,7 +70,7 @@ def add(bundle: Bundle, facts: Path, settings: Sequence[str], console: Console) 
     for path in list(staged.folder.iterdir()):
         put_in_place(path, bundle.folder / path.name)
     remember(bundle)
-    return outcome_of(bundle, checked.rejects)
+    return outcome_of(bundle, rejects)
 
 
 def remove(bundle: Bundle, ids: Sequence[str], console: Console) -> FinishedEdit:
@@ -146,6 +134,33 @@ def retained(before: FinishedEdit, after: FinishedEdit) -> str:
         for outcome in (before, after)
     )
     return f"of the {len(prompts)} earlier facts {took} took before, {takes} do now"
+
+
+def _new_facts(
+    bundle: Bundle, old: Sequence[Request], facts: Path, console: Console
+) -> tuple[Sequence[Request], Sequence[Reject]]:
+    """The facts of the file that the edit has not, under free ids, and the lines that are none; says what is left out.
+
+    Raises InputError where the file and the edit contradict each other, and where the edit has all facts of the file.
+    """
+    checked = checked_facts(facts)
+    tell_checked(checked, console)
+    joined = together(old, checked.requests)
+    if not joined.new:
+        raise InputError(f"{facts}: wanted a fact that {bundle.folder} has not; it has all {len(checked.requests)}")
+    if joined.repeated:
+        console.print(f"the edit has {', '.join(joined.repeated)} already, as the file has; not trained again")
+    return joined.new, checked.rejects
+
+
+def _asked(bundle: Bundle, info: RunInfo, earlier: Edit, new: Sequence[Request], console: Console) -> Sequence[Request]:
+    """The new facts with what the model says to them now, the earlier edit in it."""
+    base = present_base(bundle.base, info.preset)
+    model, tokenizer = load_model(base, device()), load_tokenizer(base)
+    with applied(model, earlier):
+        answers = answers_now(model, tokenizer, new)
+    console.print(answers_table(answers))
+    return with_old_answers(new, answers)
 
 
 def _train_on_top(

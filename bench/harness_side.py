@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 
 from lm_eval.models.huggingface import HFLM
-from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from transformers import PreTrainedModel
 
+from bench.gpu.shapes import word_tokenizer
 from lib.models.packing import Item
 
 
@@ -15,15 +14,8 @@ def harness_nll(model: PreTrainedModel, items: Sequence[Item], batch_size: int) 
 
     Targets of one token behind one prompt share its row, as the harness's own cache has it.
     """
-    harness = HFLM(pretrained=model, tokenizer=_no_words(), backend="causal", batch_size=batch_size)
+    # The harness asks for a tokenizer, also where the work is given as token ids.
+    harness = HFLM(pretrained=model, tokenizer=word_tokenizer(), backend="causal", batch_size=batch_size)
     pairs = [(item.prompt, target) for item in items for target in item.targets]
     requests = [((str(prompt), str(target)), list(prompt), list(target)) for prompt, target in pairs]
     return [-log_p for log_p, _ in harness._loglikelihood_tokens(requests, disable_tqdm=True)]
-
-
-def _no_words() -> PreTrainedTokenizerFast:
-    """The harness asks for a tokenizer, also where the work is given as token ids."""
-    vocabulary = {"<none>": 0}
-    return PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer(WordLevel(vocabulary, unk_token="<none>")), eos_token="<none>", pad_token="<none>"
-    )

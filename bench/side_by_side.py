@@ -11,7 +11,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -69,6 +69,19 @@ def timed(work: Callable[[], list[float]], units: int) -> Measurement:
     return Measurement(seconds=time.perf_counter() - began, work=units, values=values)
 
 
+def machine_now() -> str:
+    """The load of the last five minutes, the processor and the versions of packages, in words."""
+    machine, load = hardware(), os.getloadavg()[1]
+    packages = ", ".join(f"{package} {version}" for package, version in versions().items())
+    return f"load {load:.1f} (five minutes). {machine['processor']}, {machine['cores']} cores; {packages}"
+
+
+def median_and_range(seconds: Sequence[float], digits: int) -> str:
+    """As "5.1 (5.0 to 5.3)"."""
+    middle, least, most = (f"{value:.{digits}f}" for value in (statistics.median(seconds), min(seconds), max(seconds)))
+    return f"{middle} ({least} to {most})"
+
+
 def _child(side: str) -> dict[str, Any]:
     main = sys.modules["__main__"].__spec__
     assert main is not None, "run a benchmark with python -m"
@@ -89,19 +102,15 @@ def _difference(runs: Mapping[str, list[dict[str, Any]]]) -> float:
 
 
 def _table(benchmark: Benchmark, runs: Mapping[str, list[dict[str, Any]]], differ: float) -> str:
-    machine, packages = hardware(), versions()
     lines = [f"| side | {benchmark.unit}s a second | seconds | peak memory, MiB |", "|---|---|---|---|"]
     rates = {}
     for name, of_side in runs.items():
         seconds = [run["seconds"] for run in of_side]
         rates[name] = of_side[0]["work"] / statistics.median(seconds)
         memory = statistics.median(run["peak_memory_mib"] for run in of_side)
-        spread = f"{statistics.median(seconds):.1f} ({min(seconds):.1f} to {max(seconds):.1f})"
-        lines.append(f"| {name} | {rates[name]:.2f} | {spread} | {memory:.0f} |")
+        lines.append(f"| {name} | {rates[name]:.2f} | {median_and_range(seconds, 1)} | {memory:.0f} |")
     first, *compared = rates
     ratios = [f"{first} : {side} = {rates[first] / rates[side]:.2f}" for side in compared]
     lines += ["", f"{'; '.join(ratios)}; largest difference of a value {differ:.1e}"]
-    about = f"{machine['processor']}, {machine['cores']} cores; " + ", ".join(f"{k} {v}" for k, v in packages.items())
     repeats = len(next(iter(runs.values())))
-    load = os.getloadavg()[1]
-    return "\n".join([*lines, f"Median of {repeats} runs a side, by turns; load {load:.1f} (five minutes). {about}"])
+    return "\n".join([*lines, f"Median of {repeats} runs a side, by turns; {machine_now()}"])

@@ -6,7 +6,6 @@ Beside them what a script pays that imports its libraries at the top. By turns, 
 """
 
 import argparse
-import os
 import resource
 import statistics
 import subprocess
@@ -14,8 +13,8 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
+from bench.side_by_side import machine_now, median_and_range
 from lib.core.params import ROOT
-from lib.runtime.machine import hardware, versions
 
 _IMPORTS = "import torch, peft; from transformers import AutoModelForCausalLM, AutoTokenizer"
 
@@ -62,12 +61,9 @@ def _table(runs: Mapping[str, Sequence[tuple[float, float]]]) -> str:
     lines = ["| command | seconds | of the processor |", "|---|---|---|"]
     for name, of_command in runs.items():
         walls, processors = zip(*of_command, strict=True)
-        spread = f"{statistics.median(walls):.2f} ({min(walls):.2f} to {max(walls):.2f})"
-        lines.append(f"| {name} | {spread} | {statistics.median(processors):.2f} |")
-    machine = hardware()
-    about = f"{machine['processor']}, {machine['cores']} cores; " + ", ".join(f"{k} {v}" for k, v in versions().items())
+        lines.append(f"| {name} | {median_and_range(walls, 2)} | {statistics.median(processors):.2f} |")
     repeats = len(next(iter(runs.values())))
-    return "\n".join([*lines, "", f"Median of {repeats} runs; load {os.getloadavg()[1]:.1f} (five minutes). {about}"])
+    return "\n".join([*lines, "", f"Median of {repeats} runs; {machine_now()}"])
 
 
 if __name__ == "__main__":
