@@ -1,68 +1,19 @@
-"""Keys and values of what has been read: of one text alone, and of many texts in slots of one length.
+"""Keys and values of many texts in slots of one length.
 
 Shapes: s slots, l places of a slot, h key heads, d their size.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, PreTrainedModel
+from transformers import PreTrainedModel
 from transformers.cache_utils import Cache, CacheLayerMixin
 
 from lib.generation.attention import OneTokenAttention
+from lib.generation.reading import KeysValues
 from lib.models.packing import layer_masks
-from lib.models.tokens import common
-
-KeysValues = tuple[tuple[Tensor, Tensor], ...]
-"""Keys and values [1, h, t, d] of every layer."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Read:
-    """One text as a model has read it."""
-
-    cache: KeysValues
-    logits: Tensor
-    """[1, v], float32: of the token after it."""
-
-
-class Reader:
-    """Reads prompts alone, each at its own length, so that what it gives depends on the prompt only.
-
-    A prefix that prompts share is read once, and so is a prompt that comes several times in succession.
-    """
-
-    def __init__(self, model: PreTrainedModel) -> None:
-        self._model = model
-        self._last: tuple[object, Read] | None = None
-        self._prefix: tuple[tuple[int, ...], Read] | None = None
-
-    def read(self, ids: tuple[int, ...], prefix: tuple[int, ...]) -> Read:
-        """Keys, values and next logits of a prompt.
-
-        As many of its first tokens as agree with those of `prefix` are taken from the pass that reads `prefix` alone.
-        """
-        if self._last is None or self._last[0] != (ids, prefix):
-            shared = common(ids[:-1], prefix)
-            before = [(keys[:, :, :shared], values[:, :, :shared]) for keys, values in self._read_prefix(prefix).cache]
-            self._last = (ids, prefix), self._pass(ids[shared:], before if shared else ())
-        return self._last[1]
-
-    def _read_prefix(self, prefix: tuple[int, ...]) -> Read:
-        if self._prefix is None or self._prefix[0] != prefix:
-            self._prefix = prefix, self._pass(prefix, ()) if prefix else Read(cache=(), logits=torch.empty(0))
-        return self._prefix[1]
-
-    def _pass(self, ids: Sequence[int], before: Sequence[tuple[Tensor, Tensor]]) -> Read:
-        cache = DynamicCache()
-        for layer, (keys, values) in enumerate(before):
-            cache.update(keys, values, layer)
-        step = torch.tensor([list(ids)], device=self._model.device)
-        logits = self._model(step, past_key_values=cache, use_cache=True, logits_to_keep=1).logits[:, -1].float()
-        return Read(cache=tuple((layer.keys, layer.values) for layer in cache.layers), logits=logits)
 
 
 class SlotLayer(CacheLayerMixin):  # type: ignore[misc]  # transformers is untyped here

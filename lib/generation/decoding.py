@@ -1,10 +1,10 @@
 """The decoding engine: texts continued in a fixed number of slots, each of which takes the next text when its own ends.
 
 A text's tokens depend on its prompt and seed alone, to the bit, whatever else is generated, in which order, and by
-which process. Every prompt is read alone at its own length, after a prefix that is read once (cache.py). Every decode
-step has one shape: SLOTS rows, over a cache whose length follows from the text's own (texts of other lengths go through
-slots of their own), and kernels compute a row in the same way wherever it stands in a batch. Each text draws from a
-stream of its own, a number a position (engine.py).
+which process. Prompts are read in passes whose shape follows from each prompt's own length, after a prefix that is read
+once (reading.py). Every decode step has one shape: SLOTS rows, over a cache whose length follows from the text's own
+(texts of other lengths go through slots of their own: cache.py), and kernels compute a row in the same way wherever it
+stands in a batch. Each text draws from a stream of its own, a number a position (engine.py).
 
 Models that no shared batch is right for are written one text at a time (plain.py).
 
@@ -19,12 +19,13 @@ from dataclasses import dataclass, field
 import torch
 from transformers import PreTrainedModel
 
-from lib.generation.cache import Read, Reader, Slots
+from lib.generation.cache import Slots
 from lib.generation.engine import EncodedPrompt, Sampling, choose, numbers
 from lib.generation.plain import continue_plain, needs_plain
+from lib.generation.reading import Read, Reader, ReadingShape
 from lib.generation.weights import laid_out
 
-SLOTS = {"cpu": 16, "cuda": 64}
+SLOTS = {"cpu": 32, "cuda": 64}
 """Texts that are decoded together, by kind of device."""
 CACHE_TOKENS = 16_384
 """Places of all slots together: longer texts have fewer slots."""
@@ -92,6 +93,8 @@ class _Decoder:
     cache_tokens: int
     running: dict[int, _Text] = field(default_factory=dict)
     """By slot."""
+    ready: deque[tuple[_Text, Read]] = field(default_factory=deque)
+    """Texts whose prompt has been read and that wait for a slot."""
 
     def __post_init__(self) -> None:
         self.reader = Reader(self.model)
@@ -107,20 +110,21 @@ class _Decoder:
         for cache_length in sorted(by_length, reverse=True):
             yield from self._of_length(cache_length, deque(sorted(by_length[cache_length], key=self._order)))
 
-    def _order(self, index: int) -> tuple[tuple[int, ...], int, tuple[int, ...]]:
-        """Prompts with one prefix, and within them equal prompts, come one after another, the longest texts first."""
+    def _order(self, index: int) -> tuple[tuple[int, ...], int, int, int, tuple[int, ...]]:
+        """Prompts with one prefix come one after another, the longest texts first; of these, those of a like length."""
         prompt = self.prompts[index]
-        return prompt.prefix, -prompt.tokens, prompt.ids
+        shape = ReadingShape.of(prompt)
+        return prompt.prefix, -prompt.tokens, shape.shared, shape.padded, prompt.ids
 
     def _of_length(self, cache_length: int, waiting: deque[int]) -> Iterator[tuple[int, list[int]]]:
         """(index, tokens) of the texts of one cache length, as they end."""
         slots: Slots | None = None
         count = max(_FEWEST, min(self.slot_count, self.cache_tokens // cache_length))
         shrinks = self.model.device.type == "cpu"
-        while waiting or self.running:
+        while waiting or self.ready or self.running:
             for slot in (slot for slot in range(count) if slot not in self.running):
-                while waiting and slot not in self.running:
-                    text, read = self._begin(waiting.popleft())
+                while (self.ready or waiting) and slot not in self.running:
+                    text, read = self._next(waiting)
                     slots = slots or Slots(self.model, count, cache_length, read.cache)
                     if self._add(text, choose(read.logits, text.uniform[:1], self.sampling)[0]):
                         yield text.index, text.tokens
@@ -129,16 +133,36 @@ class _Decoder:
                         self.running[slot] = text
             if self.running and slots is not None:
                 logits = slots.step({slot: text.tokens[-1] for slot, text in self.running.items()})
-                if shrinks and not waiting:
+                if shrinks and not waiting and not self.ready:
                     slots, logits, shrinks = self._shrunk(slots, logits)
                 yield from self._advance(logits)
 
-    def _begin(self, index: int) -> tuple[_Text, Read]:
+    def _next(self, waiting: deque[int]) -> tuple[_Text, Read]:
+        """The text that begins next; where none is ready, the prompts of the next pass are read."""
+        if not self.ready:
+            shape = ReadingShape.of(self.prompts[waiting[0]])
+            texts, indices = self._of_shape(shape, waiting)
+            read = dict(zip(texts, self.reader.read(list(texts), shape), strict=True))
+            self.ready.extend((self._text(index), read[self.prompts[index].ids]) for index in indices)
+        return self.ready.popleft()
+
+    def _of_shape(self, shape: ReadingShape, waiting: deque[int]) -> tuple[dict[tuple[int, ...], None], list[int]]:
+        """Taken from `waiting`: the next prompts that one pass reads, each once, and the texts that continue them."""
+        prompts: dict[tuple[int, ...], None] = {}
+        indices: list[int] = []
+        while waiting and ReadingShape.of(prompt := self.prompts[waiting[0]]) == shape:
+            if prompt.ids not in prompts and len(prompts) == shape.rows(self.model.device):
+                break
+            prompts[prompt.ids] = None
+            indices.append(waiting.popleft())
+        return prompts, indices
+
+    def _text(self, index: int) -> _Text:
         prompt = self.prompts[index]
         uniform = [0.0] * prompt.tokens
         if not self.sampling.greedy:
             uniform = numbers(prompt.seed, len(prompt.ids), prompt.tokens).tolist()
-        return _Text(index, prompt, uniform), self.reader.read(prompt.ids, prompt.prefix)
+        return _Text(index, prompt, uniform)
 
     def _advance(self, logits: torch.Tensor) -> Iterator[tuple[int, list[int]]]:
         """Give every running text its next token; those that end with it leave their slot."""

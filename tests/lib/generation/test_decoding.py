@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 
 from lib.generation.decoding import continuations
 from lib.generation.engine import EncodedPrompt, Sampling, choose
+from lib.generation.reading import Reader, ReadingShape
 from lib.models.check import reading_of
 from tests.helpers.models import byte_tokenizer
 from tests.helpers.models import tiny_model as unchecked_model
@@ -121,13 +122,41 @@ def test_the_end_is_the_last_token_of_a_text_that_has_one() -> None:
 def test_what_prompts_have_in_common_is_read_once(family: str) -> None:
     model, prefix, passes = tiny_model(family), encode("Now: ").ids, []
     handle = model.register_forward_pre_hook(
-        lambda _, inputs, options: passes.append(inputs[0].shape[1]) if inputs else None, with_kwargs=True
+        lambda _, inputs, options: passes.append(tuple(inputs[0].shape)) if inputs else None, with_kwargs=True
     )
     batch = [encode("Now: " + prompt, prefix=prefix) for prompt in PROMPTS]
     shared = continuations(model, batch, GREEDY)
     handle.remove()
-    assert sorted(passes) == sorted([len(prefix), *map(len, PROMPTS)])
+    # The prefix; "A" with twelve times 8 places; 12 letters in 16 places; 24 and 28 letters in 24 and 32.
+    assert sorted(passes) == [(1, len(prefix)), (3, 32), (4, 24), (6, 16), (12, 8)]
     assert shared == continuations(model, [encode("Now: " + prompt) for prompt in PROMPTS], GREEDY)
+
+
+@families
+def test_what_is_read_of_a_prompt_is_the_same_bits_in_any_company(family: str) -> None:
+    """Keys, values and logits, wherever the prompt stands in a pass and whatever else is in it."""
+    model, prefix = tiny_model(family), encode("Now: ").ids
+    texts = [
+        encode(f"Now: {letter * length}", prefix=prefix) for letter, length in zip("abcdef", range(11, 17), strict=True)
+    ]
+    shape = ReadingShape.of(texts[0])
+    assert all(ReadingShape.of(text) == shape for text in texts)
+    assert shape.rows(torch.device("cpu")) == len(texts)
+    with torch.inference_mode():
+        together = Reader(model).read([text.ids for text in texts], shape)
+        for read, text in zip(together, texts, strict=True):
+            (alone,) = Reader(model).read([text.ids], shape)
+            assert torch.equal(alone.logits, read.logits)
+            for of_layer, of_layer_alone in zip(read.cache, alone.cache, strict=True):
+                assert of_layer[0].shape[2] == len(text.ids)
+                assert all(torch.equal(*pair) for pair in zip(of_layer, of_layer_alone, strict=True))
+            expected = model(torch.tensor([text.ids])).logits[:, -1]
+            assert torch.allclose(read.logits, expected, atol=1e-4)
+
+
+def test_a_long_prompt_is_read_alone() -> None:
+    shape = ReadingShape.of(encode("a" * 49))
+    assert (shape.padded, shape.rows(torch.device("cpu"))) == (49, 1)
 
 
 def test_a_prompt_that_leaves_no_room_has_no_continuation() -> None:
