@@ -1,13 +1,12 @@
-"""`dvc repro` in a workspace, watched: a live table of the stages on a terminal, plain lines in a log."""
+"""`dvc repro` in a workspace, watched: a live table of the stages on a terminal, plain lines in a log.
 
-import subprocess
-import sys
+Stages that do not need each other run side by side, in a process of DVC each, where lib/handover/beside.py allows it.
+"""
+
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from queue import Empty, Queue
-from threading import Thread
 
 from rich.console import Console
 from rich.live import Live
@@ -16,8 +15,10 @@ from ruamel.yaml import YAML
 
 from lib.core.errors import InputError
 from lib.core.files import read_json
-from lib.handover.stages import PipelineState, StageState, in_words
-from lib.handover.workspace import environment
+from lib.handover import beside
+from lib.handover.beside import Phase
+from lib.handover.processes import Processes
+from lib.handover.stages import MAIN, PipelineState, StageState, in_words
 
 _SILENT_SECONDS = 30.0
 """In a log, the longest time without a line."""
@@ -26,46 +27,75 @@ _SHARE_SECONDS = 10.0
 _LOG = "errata.log"
 _MESSAGES = 3
 _MARKS = {"waiting": " ", "running": ">", "done": "+", "unchanged": "=", "failed": "x"}
+_SIDE = "side"
+_ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+"""Beside training. Forward passes in float32 have the same bits with one thread and with two (docs/reliability.md);
+training, which has not, keeps its own."""
+_WAIT = ["--wait-for-lock"]
+"""For the moments in which the other process reads and writes dvc.lock."""
+Show = Callable[[Sequence[StageState]], None]
+"""Takes the stages whose state has changed; none where nothing was printed for long."""
 
 
 def repro(
-    workspace: Path, estimates: Mapping[str, float], console: Console, target: str = "report", from_cache: bool = True
-) -> PipelineState:
-    """Run the pipeline up to stage `target`; what it prints is kept in errata.log of the workspace.
+    workspace: Path, estimates: Mapping[str, float], console: Console, target: str = "report",
+    from_cache: bool = True, one_by_one: bool = False, log: str = _LOG,
+) -> PipelineState:  # fmt: skip
+    """Run the pipeline up to stage `target`; what it prints is kept in the file `log` of the workspace.
 
-    Without `from_cache` every stage runs, whatever earlier runs have made.
+    Without `from_cache` every stage runs, whatever earlier runs have made. With `one_by_one`, and without `from_cache`,
+    no stage runs beside another.
 
     Raises InputError with the stage's own message where one fails.
     """
-    state = PipelineState.of(_stages(workspace, target), estimates)
-    command = [sys.executable, "-m", "dvc", "repro", *([] if from_cache else ["--force", "--no-run-cache"]), target]
-    process = subprocess.Popen(
-        command, cwd=workspace, env=environment(), text=True, encoding="utf-8", errors="replace",
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    try:
-        with (workspace / _LOG).open("w", encoding="utf-8") as log, _display(state, console) as show:
-            for line in _lines(process):
-                if line is None:
-                    show([])
-                    continue
-                log.write(line)
-                log.flush()
-                if changed := state.read(line, time.monotonic()):
-                    show(changed)
-            code = process.wait()
-            show(state.finish(code == 0, time.monotonic()))
-    except BaseException:
-        process.terminate()
-        process.wait()
-        raise
-    finally:
-        if process.stdout is not None:
-            process.stdout.close()
-    if code:
+    names = _stages(workspace, target)
+    state = PipelineState.of(names, estimates)
+    log_path = workspace / log
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    phases = beside.phases(names, from_cache and not one_by_one and beside.has_cores_for_two())
+    status = 0
+    with (
+        log_path.open("w", encoding="utf-8", buffering=1) as log_file,
+        _display(state, console) as show,
+        Processes(workspace) as processes,
+    ):
+        for phase in phases:
+            options = [] if from_cache else ["--force", "--no-run-cache"]
+            processes.start(MAIN, [*(_WAIT if phase.side else []), "repro", *options, *phase.targets])
+            if status := _watch(processes, state, phase, show, log_file.write, workspace):
+                break
+    if status:
         reason = "\n".join(state.errors or state.messages[-_MESSAGES:]).removeprefix("error: ")
-        raise InputError(f"{reason}\nEverything that the stages printed is in {workspace / _LOG}")
+        raise InputError(f"{reason}\nEverything that the stages printed is in {log_path}")
     return state
+
+
+def _watch(
+    processes: Processes,
+    state: PipelineState,
+    phase: Phase,
+    show: Show,
+    write: Callable[[str], object],
+    workspace: Path,
+) -> int:
+    """Follow a phase until it has failed, or it and the stage beside it have ended; the exit status of the phase."""
+    is_alone = phase.side is None
+    for event in processes.events(_SILENT_SECONDS):
+        clock = time.monotonic()
+        if event.status is not None:
+            changed = state.finish(event.status == 0, clock, event.stream)
+        else:
+            write(event.line)
+            changed = state.read(event.line, clock, event.stream)
+        if changed or event.is_silence:
+            show(changed)
+        if event.stream == MAIN and event.status:
+            return event.status
+        if not is_alone and any(stage.name == phase.beside and stage.state == "running" for stage in changed):
+            is_alone = True
+            if beside.has_memory_for_two(workspace):
+                processes.start(_SIDE, [*_WAIT, "repro", "--single-item", str(phase.side)], _ONE_THREAD)
+    return 0
 
 
 def seconds_used(workspace: Path, state: PipelineState) -> dict[str, float]:
@@ -84,49 +114,24 @@ def _stages(workspace: Path, target: str) -> list[str]:
     return names[: names.index(target) + 1]
 
 
-def _lines(process: "subprocess.Popen[str]") -> Iterator[str | None]:
-    """What the process prints, line by line; None for every half minute in which it prints nothing."""
-    queue: Queue[str | None] = Queue()
-    assert process.stdout is not None
-    stream = process.stdout
-
-    def pump() -> None:
-        for line in stream:
-            queue.put(line)
-        queue.put(None)
-
-    thread = Thread(target=pump, daemon=True)
-    thread.start()
-    while True:
-        try:
-            line = queue.get(timeout=_SILENT_SECONDS)
-        except Empty:
-            yield None
-            continue
-        if line is None:
-            return
-        yield line
-
-
 @contextmanager
-def _display(state: PipelineState, console: Console) -> Iterator[Callable[[Sequence[StageState]], None]]:
-    """Within it, a function that takes the stages whose state has changed; none where nothing was printed for long."""
+def _display(state: PipelineState, console: Console) -> Iterator[Show]:
+    """Within it, a function that prints; on a terminal it has nothing to do, since the table follows by itself."""
     if console.is_terminal:
         with Live(get_renderable=lambda: table(state, time.monotonic()), console=console, refresh_per_second=2):
             yield lambda stages: None
         return
 
-    printed_at = time.monotonic()
+    printed_at: dict[str, float] = {}
 
     def show(stages: Sequence[StageState]) -> None:
-        nonlocal printed_at
-        clock, running = time.monotonic(), state.running()
-        is_share_only = len(stages) == 1 and stages[0] is running and bool(running.work)
-        if is_share_only and clock - printed_at < _SHARE_SECONDS:
+        clock = time.monotonic()
+        is_share_only = len(stages) == 1 and stages[0].state == "running" and bool(stages[0].work)
+        if is_share_only and clock - printed_at.get(stages[0].name, 0.0) < _SHARE_SECONDS:
             return
-        for stage in stages or ([running] if running else []):
+        for stage in stages or state.running():
             console.print(plain_line(stage, state, clock), markup=False, highlight=False, soft_wrap=True)
-            printed_at = clock
+            printed_at[stage.name] = clock
 
     yield show
 
@@ -136,6 +141,8 @@ def plain_line(stage: StageState, state: PipelineState, clock: float) -> str:
     took, estimate = in_words(stage.seconds(clock)), in_words(stage.estimate)
     if stage.state == "unchanged":
         return f"{stage.name}: taken from an earlier run"
+    if stage.state == "waiting":
+        return f"{stage.name}: failed beside another stage, and runs once more after it"
     if stage.state in ("done", "failed"):
         return f"{stage.name}: {stage.state}, {took}"
     if not stage.work and stage.seconds(clock) < 1:

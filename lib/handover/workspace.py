@@ -4,9 +4,7 @@ It shares the repository's cache of outputs, so that what an earlier run has mad
 itself is only read: no file, index, branch or experiment of it changes.
 """
 
-import os
 import shutil
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -59,14 +57,6 @@ def make_workspace(
     _set(folder / PARAMS, None, {"dataset": "own", "model": model})
     _set(folder / PARAMS, "own", {"path": FACTS})
     apply_settings(folder, settings)
-
-
-def environment() -> dict[str, str]:
-    """The variables that DVC runs under: `python` is this one, and scratch space is the workspace's own."""
-    python = str(Path(sys.executable).parent)
-    values = {**os.environ, "PATH": os.pathsep.join([python, os.environ.get("PATH", "")]), "PYTHONUNBUFFERED": "1"}
-    values.pop("DVC_ROOT", None)
-    return values
 
 
 def copy_code(source: Path, target: Path) -> None:

@@ -74,3 +74,44 @@ def test_the_end_of_a_first_piece_of_work_is_not_taken_for_the_end_of_the_stage(
     assert (edit.work_left(30.0), edit.left(30.0)) == (30.0, 70.0)
     state.read("edit: editing: 20 of 40", 120.0)
     assert (edit.work_left(120.0), edit.left(120.0)) == (100.0, 100.0)
+
+
+def test_stages_of_two_streams_run_side_by_side_and_the_longer_is_what_is_left() -> None:
+    state = PipelineState.of(NAMES, {"facts": 10.0, "base": 30.0, "edit": 40.0, "score": 5.0})
+    state.read("Running stage 'edit':", 0.0)
+    state.read("Running stage 'base':", 0.0, "side")
+    state.read("base: texts: 10 of 40", 10.0, "side")
+    assert [stage.name for stage in state.running()] == ["base", "edit"]
+    assert (state.stages["base"].work, state.stages["edit"].work) == ("base: texts", "")
+    assert state.left(10.0) == "45 s"
+    assert state.finish(True, 20.0, "side") == [state.stages["base"]]
+    assert [stage.state for stage in state.stages.values()] == ["waiting", "done", "running", "waiting"]
+    state.read("Running stage 'score':", 50.0)
+    assert [stage.state for stage in state.stages.values()] == ["waiting", "done", "done", "running"]
+
+
+def test_a_stage_that_ran_stays_done_and_one_that_did_not_is_named_as_unchanged_once() -> None:
+    state = PipelineState.of(NAMES, {})
+    state.read("Running stage 'base':", 0.0)
+    state.finish(True, 5.0)
+    assert state.read("Stage 'base' didn't change, skipping", 6.0) == []
+    assert state.stages["base"].state == "done"
+    assert state.read("Stage 'facts' didn't change, skipping", 6.0) == [state.stages["facts"]]
+    assert state.read("Stage 'facts' didn't change, skipping", 7.0) == []
+
+
+def test_a_stage_that_fails_in_a_side_stream_waits_anew_and_its_error_is_not_the_runs() -> None:
+    state = PipelineState.of(NAMES, {"base": 30.0})
+    state.read("Running stage 'edit':", 0.0)
+    state.read("Running stage 'base':", 0.0, "side")
+    for line in ("error: no memory", "ERROR: failed to reproduce 'base': failed to run: python -m stages.base"):
+        changed = state.read(line, 8.0, "side")
+    base = state.stages["base"]
+    assert changed == [base]
+    assert (base.state, base.estimate, base.seconds(9.0)) == ("waiting", 30.0, 0.0)
+    assert (state.errors, state.messages) == ([], [])
+    assert state.stages["edit"].state == "running"
+    assert state.finish(False, 9.0, "side") == []
+    state.read("Running stage 'base':", 10.0, "side")
+    assert state.finish(False, 11.0, "side") == [base]
+    assert base.state == "waiting"

@@ -8,7 +8,8 @@ from ruamel.yaml import YAML
 from lib.core.errors import InputError
 from lib.core.params import ROOT
 from lib.handover.bases import named_model
-from lib.handover.workspace import COPIED, check_settings, environment, make_workspace
+from lib.handover.processes import environment
+from lib.handover.workspace import COPIED, check_settings, make_workspace
 from tests.helpers.small import REQUESTS
 
 
