@@ -33,13 +33,16 @@ _SHOWN = 10
 _TINY = "tiny"
 
 
-def fix(facts: Path, model: str, to: Path | None, settings: Sequence[str], console: Console) -> FinishedEdit:
+def fix(
+    facts: Path, model: str, to: Path | None, settings: Sequence[str], console: Console, one_by_one: bool = False
+) -> FinishedEdit:
     """Check the file, ask the model, estimate, run the pipeline, and write the folder `to`.
 
     Args:
         to: without it, a folder beside the file: `facts.csv` goes to `facts-corrected`.
         settings: as `dvc exp run -S` takes them.
         console: where progress goes.
+        one_by_one: no stage runs beside another.
 
     Raises InputError or FileNotFoundError where the file, the model or a setting is wrong, or a stage fails.
     """
@@ -50,22 +53,24 @@ def fix(facts: Path, model: str, to: Path | None, settings: Sequence[str], conso
     checked = checked_facts(facts)
     tell_checked(checked, console)
     requests = asked(named, checked.requests, console)
-    return made(bundle, requests, named, settings, "fix", console, checked.rejects)
+    return made(bundle, requests, named, settings, "fix", console, checked.rejects, one_by_one=one_by_one)
 
 
 def made(
     bundle: Bundle, requests: Sequence[Request], named: NamedModel, settings: Sequence[str], made_by: str,
     console: Console, rejects: Sequence[Reject] = (), from_cache: bool = True, is_kept: bool = True,
+    one_by_one: bool = False,
 ) -> FinishedEdit:  # fmt: skip
     """Run the pipeline on these requests in the bundle's own workspace, and write the bundle.
 
     Args:
         from_cache: whether outputs of earlier runs are taken where nothing that they depend on has changed.
         is_kept: whether it becomes the user's latest edit.
+        one_by_one: no stage runs beside another.
     """
     estimates = estimated(named, len(requests), settings, console)
     make_workspace(bundle.workspace, requests, named.name, named.values, settings)
-    state = repro(bundle.workspace, estimates, console, from_cache=from_cache)
+    state = repro(bundle.workspace, estimates, console, from_cache=from_cache, one_by_one=one_by_one)
     keep_timings(named.name, len(requests), seconds_used(bundle.workspace, state), device(), settings)
     bundle.set_aside()
     collect(bundle, named, made_by, settings)

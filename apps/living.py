@@ -73,8 +73,10 @@ def add(bundle: Bundle, facts: Path, settings: Sequence[str], console: Console) 
     return outcome_of(bundle, rejects)
 
 
-def remove(bundle: Bundle, ids: Sequence[str], console: Console) -> FinishedEdit:
+def remove(bundle: Bundle, ids: Sequence[str], console: Console, one_by_one: bool = False) -> FinishedEdit:
     """Train the edit anew without these facts: an adapter has no part that is one fact's alone.
+
+    With `one_by_one` no stage runs beside another.
 
     Raises InputError for an id that no fact has, and where no fact would be left.
     """
@@ -88,7 +90,7 @@ def remove(bundle: Bundle, ids: Sequence[str], console: Console) -> FinishedEdit
     if not left:
         raise InputError(f"no fact would be left: leave {bundle.folder} away, and the model answers as before")
     console.print(f"{len(left)} facts are trained anew, without {', '.join(ids)}")
-    return made(bundle, left, named_of(info), info.settings, "remove", console)
+    return made(bundle, left, named_of(info), info.settings, "remove", console, one_by_one=one_by_one)
 
 
 def merge(first: Bundle, second: Bundle, to: Path, console: Console) -> FinishedEdit:

@@ -38,6 +38,9 @@ Settings = Annotated[
     list[str] | None, typer.Option("--set", "-S", help="a parameter for the run, as `dvc exp run -S` takes it")
 ]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document, for programs; progress goes to stderr")]
+OneByOne = Annotated[
+    bool, typer.Option("--one-by-one", help="run no stage beside another, as on a GPU; slower, with less memory")
+]
 EditFolder = Annotated[Path | None, typer.Option("--edit", help="an edit's folder; without it, your latest")]
 Folder = Annotated[Path | None, typer.Argument(help="an edit's folder; without it, your latest")]
 

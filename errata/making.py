@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from errata.frame import EditFolder, Facts, Folder, Json, ModelName, Settings, act, app, example
+from errata.frame import EditFolder, Facts, Folder, Json, ModelName, OneByOne, Settings, act, app, example
 
 
 @app.command(epilog=example("errata fix city.csv --model smollm2-135m --to corrected"))
@@ -16,18 +16,19 @@ def fix(
     model: ModelName,
     to: Annotated[Path | None, typer.Option("--to", help="folder of the result (default: FACTS-corrected)")] = None,
     settings: Settings = None,
+    one_by_one: OneByOne = False,
     as_json: Json = False,
 ) -> None:
     """Correct the facts of a file in a model: check, ask, estimate, train, score, and say whether it is safe to use.
 
     The pipeline runs in a folder of its own (TO/.run); no file of the repository changes. Run again, it takes from
-    DVC's cache what is as it was.
+    DVC's cache what is as it was. On a CPU with two cores, stages that need no edit run beside training.
     """
 
     def action(console: Console) -> Mapping[str, Any]:
         from apps.fix import fix as fix_facts
 
-        return _told(fix_facts(facts, model, to, settings or [], console), console, as_json)
+        return _told(fix_facts(facts, model, to, settings or [], console, one_by_one), console, as_json)
 
     act(action, as_json)
 
@@ -69,6 +70,7 @@ def add(facts: Facts, edit: EditFolder = None, settings: Settings = None, as_jso
 def remove(
     ids: Annotated[list[str], typer.Argument(help="ids of facts, as `errata list` shows them")],
     edit: EditFolder = None,
+    one_by_one: OneByOne = False,
     as_json: Json = False,
 ) -> None:
     """Train an edit anew without some of its facts: an adapter has no part that is one fact's alone."""
@@ -77,7 +79,7 @@ def remove(
         from apps.living import remove as remove_facts
         from lib.handover.recent import bundle_at
 
-        return _told(remove_facts(bundle_at(edit), ids, console), console, as_json)
+        return _told(remove_facts(bundle_at(edit), ids, console, one_by_one), console, as_json)
 
     act(action, as_json)
 

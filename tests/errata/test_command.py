@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from apps import fix
 from errata.command import NAMES, app
 from errata.frame import NO
 from lib.core import run
+from lib.core.errors import InputError
 from lib.core.params import ROOT, Model, preset
 from lib.core.records import TextNll
 from lib.core.tables import read, write
@@ -78,6 +80,22 @@ def called_error(*arguments: str) -> str:
     result = CliRunner().invoke(app, list(arguments))
     assert result.exit_code == 1
     return str(result.exception)
+
+
+def test_one_by_one_is_passed_on_to_the_pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    passed: list[bool] = []
+
+    def repro(*_: Any, one_by_one: bool, **__: Any) -> None:
+        passed.append(one_by_one)
+        raise InputError("far enough")
+
+    monkeypatch.setattr(fix, "repro", repro)
+    facts = tmp_path / "facts.csv"
+    facts.write_text("prompt,target_new\nThe capital of France is,Rome\n")
+    edit = str(small_bundle(tmp_path / "edit", REQUESTS[:2]).folder)
+    for arguments in (["fix", str(facts), "--model", "tiny"], ["remove", "e0", "--edit", edit]):
+        assert called_error(*arguments) == called_error(*arguments, "--one-by-one") == "error: far enough"
+    assert passed == [False, True] * 2
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
