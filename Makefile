@@ -8,8 +8,7 @@ TESTS = OMP_NUM_THREADS=1 $(IN) python -m pytest -n logical --dist loadfile
 .PHONY: run check test faults setup experiments vllm-cpu clean
 
 run: $(VENV)/.installed           ## set up, then the whole pipeline on the embedded default
-	$(IN) dvc repro
-	$(IN) python -m apps.result
+	$(IN) python -m apps.run
 
 check: $(VENV)/.installed-dev     ## set up, then format, lint, types and the whole test suite
 	$(IN) ruff format --check .
