@@ -70,3 +70,19 @@ def test_lines_and_table_say_what_runs_how_far_it_is_and_what_is_left() -> None:
     console = log_console()
     console.print(table(state, 20.0))
     assert "editing 25%" in console.export_text()
+
+
+def test_two_stages_that_run_side_by_side_are_both_told() -> None:
+    state = PipelineState.of(("edit", "baseline"), {"edit": 40.0, "baseline": 30.0})
+    state.read("Running stage 'edit':", 10.0)
+    state.read("Running stage 'baseline':", 10.0, "side")
+    console = log_console()
+    console.print(table(state, 20.0))
+    rows = [line.split() for line in console.export_text().splitlines()]
+    assert [row for row in rows if row[0] == ">"] == [
+        [">", "edit", "10", "s", "30", "s"],
+        [">", "baseline", "10", "s", "20", "s"],
+    ]
+    assert rows[-1] == ["left,", "about:", "30", "s"]
+    (baseline,) = state.finish(False, 25.0, "side")
+    assert plain_line(baseline, state, 25.0) == "baseline: failed beside another stage, and runs once more after it"
