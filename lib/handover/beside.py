@@ -17,7 +17,8 @@ _GPU_FILES = ("nvidia[0-9]*", "kfd", "dxg")
 """In /dev, of the drivers of NVIDIA, of AMD, and of Windows for its Linux."""
 _NO_GPUS = ("", "-1")
 """Values of CUDA_VISIBLE_DEVICES with which no GPU is used, though there be some."""
-_CORES = 2
+_CORES = range(2, 9)
+"""With more, training is done before a stage that has one thread beside it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,9 +59,9 @@ def phases(names: Sequence[str], side_by_side: bool) -> list[Phase]:
 
 
 def has_cores_for_two() -> bool:
-    """Whether stages run on the CPU here, in one process each, and there is a core for a second one."""
+    """Whether stages run on the CPU here, in one process each, and there is a core for a second one, but few more."""
     processes = os.environ.get("ERRATA_PROCESSES", "1")
-    return cores() >= _CORES and processes == "1" and "WORLD_SIZE" not in os.environ and not has_gpu()
+    return cores() in _CORES and processes == "1" and "WORLD_SIZE" not in os.environ and not has_gpu()
 
 
 def cores() -> int:

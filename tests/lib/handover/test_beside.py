@@ -49,8 +49,9 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 def test_two_cores_without_a_gpu_are_enough(machine: pytest.MonkeyPatch) -> None:
     assert has_cores_for_two()
-    machine.setattr(beside, "cores", lambda: 1)
-    assert not has_cores_for_two()
+    for count in (1, 16):
+        machine.setattr(beside, "cores", lambda count=count: count)
+        assert not has_cores_for_two()
 
 
 def test_a_gpu_is_for_one_stage(machine: pytest.MonkeyPatch) -> None:
