@@ -58,9 +58,10 @@ def _round_values(low: float, high: float, most: int) -> list[float]:
 
 
 def _powers(low: float, high: float, most: int) -> list[float]:
-    """Powers of ten, every k-th where there are many; with 2 and 5 times them where there are few."""
+    """Powers of ten, with 2 and 5 times them where these are few; every k-th where there are more than `most`."""
     exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     inside = [10.0**exponent for exponent in exponents if low <= 10.0**exponent <= high]
-    if len(inside) > 2:
-        return inside[:: math.ceil(len(inside) / most)]
-    return [value for exponent in exponents for step in _STEPS[:3] if low <= (value := step * 10.0**exponent) <= high]
+    if len(inside) <= 2:
+        inside = [step * 10.0**exponent for exponent in exponents for step in _STEPS[:3]]
+        inside = [value for value in inside if low <= value <= high]
+    return inside[:: math.ceil(len(inside) / most) or 1]
