@@ -19,7 +19,7 @@ from tests.helpers.small import REQUESTS
 
 @pytest.fixture
 def speaker(tmp_path: Path) -> Speaker:
-    return speaker_of(asked(None, small_bundle(tmp_path / "edit", REQUESTS[:1]).folder))
+    return speaker_of(asked(None, small_bundle(tmp_path / "edit", REQUESTS[:1], is_latest=False).folder))
 
 
 def small_demo(speaker: Speaker, facts: list[Mapping[str, Any]] | None = None) -> Demo:

@@ -66,7 +66,7 @@ def adapter(tmp_path: Path) -> Path:
 
 
 def test_without_vllm_auto_serves_with_transformers_and_says_why(tmp_path: Path) -> None:
-    bundle = small_bundle(tmp_path / "edit", REQUESTS[:1])
+    bundle = small_bundle(tmp_path / "edit", REQUESTS[:1], is_latest=False)
     with process_of(serving_without_vllm(bundle.folder)) as process:
         assert process.stdout is not None
         assert "not vLLM: the package vllm is not installed (requirements-vllm.txt" in process.stdout.readline()
@@ -82,7 +82,7 @@ def test_without_vllm_auto_serves_with_transformers_and_says_why(tmp_path: Path)
 
 
 def test_in_the_background_of_a_script_sigterm_ends_it_as_its_first_line_says(tmp_path: Path) -> None:
-    bundle = small_bundle(tmp_path / "edit", REQUESTS[:1])
+    bundle = small_bundle(tmp_path / "edit", REQUESTS[:1], is_latest=False)
     with process_of(serving_without_vllm(bundle.folder), in_background=True) as process:
         assert process.stdout is not None
         process.stdout.readline()

@@ -29,9 +29,16 @@ TEXTS = ["It is a fine day in the town.", "The river is long and the road is sho
 
 
 def small_bundle(
-    folder: Path, requests: Sequence[Request] = REQUESTS, strength: float = 0.5, edit: Edit | None = None
+    folder: Path,
+    requests: Sequence[Request] = REQUESTS,
+    strength: float = 0.5,
+    edit: Edit | None = None,
+    is_latest: bool = True,
 ) -> Bundle:
-    """A bundle of these facts with an edit: this one, or of low rank, as large as `strength` says. It is the latest."""
+    """A bundle of these facts with an edit: this one, or of low rank, as large as `strength` says.
+
+    `is_latest`: it enters the user's list of edits, which a test that asks for it has put elsewhere.
+    """
     from lib.models.fetching import write_manifest
 
     bundle, files = Bundle(folder=folder), ScoreFiles(folder=folder / "errata" / "scores")
@@ -58,7 +65,8 @@ def small_bundle(
     rescore(files, files, edit, model, loaded, info.scoring, lambda batches, name: batches)
     write_facts(bundle.facts, requests)
     finish(bundle, info.model_copy(update={"headline": judged(files, files)}))
-    remember(bundle)
+    if is_latest:
+        remember(bundle)
     return bundle
 
 

@@ -27,7 +27,7 @@ def test_facts_are_read_back_as_they_were_written(tmp_path: Path) -> None:
 
 
 def test_an_edit_that_another_version_trained_by_another_recipe_is_opened(tmp_path: Path) -> None:
-    bundle = small_bundle(tmp_path / "edit", REQUESTS[:1])
+    bundle = small_bundle(tmp_path / "edit", REQUESTS[:1], is_latest=False)
     path = bundle.folder / "errata" / "run.json"
     values = json.loads(path.read_text())
     values["model"]["train"]["held"] = {"a_number_of_another_version": 3}
@@ -39,7 +39,7 @@ def test_an_edit_that_another_version_trained_by_another_recipe_is_opened(tmp_pa
 @pytest.mark.parametrize("train", [None, 3, "absent"])
 def test_a_recipe_that_is_none_is_refused_by_its_key(train: object, tmp_path: Path) -> None:
     """The fault: a TypeError or a KeyError ended the command with a traceback."""
-    bundle = small_bundle(tmp_path / "edit", REQUESTS[:1])
+    bundle = small_bundle(tmp_path / "edit", REQUESTS[:1], is_latest=False)
     path = bundle.folder / "errata" / "run.json"
     values = json.loads(path.read_text())
     values["model"]["train"] = train

@@ -11,7 +11,7 @@ from tests.helpers.small import REQUESTS
 
 
 def test_a_damaged_table_is_named(tmp_path: Path) -> None:
-    files = ScoreFiles(folder=small_bundle(tmp_path / "edit", REQUESTS[:1]).scores)
+    files = ScoreFiles(folder=small_bundle(tmp_path / "edit", REQUESTS[:1], is_latest=False).scores)
     content = files.generations.read_bytes()
     files.generations.write_bytes(content[: len(content) // 2])
     with pytest.raises(InputError, match=str(files.generations)):
