@@ -5,14 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from bench import edit_speed, score_speed, side_by_side, statistics_speed, text_speed
-from bench.shapes import SHAPES
+from bench.shapes import SHAPES, write_model
 from lib.core.params import Model, preset
 from lib.core.records import Fact
 from lib.core.tables import write
 from lib.generation import vllm
 from lib.models.fetching import write_manifest
+from lib.models.loading import load_model, load_tokenizer
 from tests.helpers.models import CHAT_TEMPLATE, GOLDEN, byte_tokenizer, tiny_model
 
 
@@ -79,6 +81,16 @@ def test_texts_are_those_of_generate(tmp_path: Path, monkeypatch: pytest.MonkeyP
     packed = text_speed.errata(options)
     assert (packed.work, len(packed.values)) == (3, 24)
     assert packed.values == text_speed.generate(options).values
+
+
+def test_a_model_of_a_shape_is_read_from_its_folder_as_any_other(tmp_path: Path) -> None:
+    tokenizer = byte_tokenizer()
+    tokenizer.save_pretrained(tmp_path / "base")
+    write_manifest(tmp_path / "base", preset("models", "tiny", Model))
+    write_model("gpt2-small", 1, tmp_path / "base", tmp_path / "gpt2")
+    model = load_model(tmp_path / "gpt2", torch.device("cpu"))
+    assert (model.config.model_type, model.config.n_layer, model.config.n_embd) == ("gpt2", 1, 768)
+    assert load_tokenizer(tmp_path / "gpt2").get_vocab() == tokenizer.get_vocab()
 
 
 def test_without_vllm_its_flag_says_how_to_install_it(
