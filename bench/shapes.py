@@ -98,7 +98,7 @@ def _ids(random: Random, length: int) -> tuple[int, ...]:
 
 
 def write_model(shape: str, layers: int | None, base: Path, folder: Path) -> None:
-    """Make `folder` what stage `base` makes: a random model of this shape, with the tokenizer of the model in `base`."""
+    """Make `folder` what stage `base` makes: a random model of this shape, with the tokenizer of `base`."""
     weights = (folder / "weights").resolve()
     random_weights(SHAPES[shape].config, layers).save_pretrained(weights)
     load_tokenizer(base).save_pretrained(weights)

@@ -105,7 +105,7 @@ class _HeadAt:
     """A context manager: within it, the model's head sees one column [b] of each row, and logits are [b, 1, v]."""
 
     def __init__(self, model: PreTrainedModel, columns: Tensor) -> None:
-        self._head: nn.Module = model.get_output_embeddings()  # type: ignore[operator]
+        self._head: nn.Module = model.get_output_embeddings()
         self._columns = columns
 
     def __enter__(self) -> None:

@@ -86,6 +86,7 @@ def test_texts_are_those_of_generate(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_model_of_a_shape_is_read_from_its_folder_as_any_other(tmp_path: Path) -> None:
     tokenizer = byte_tokenizer()
     tokenizer.save_pretrained(tmp_path / "base")
+    tiny_model("llama").save_pretrained(tmp_path / "base")
     write_manifest(tmp_path / "base", preset("models", "tiny", Model))
     write_model("gpt2-small", 1, tmp_path / "base", tmp_path / "gpt2")
     model = load_model(tmp_path / "gpt2", torch.device("cpu"))
