@@ -10,7 +10,7 @@ from lib.experiments.curves import pictures
 from tests.helpers.imports import ROOT
 
 DOCS = ROOT / "docs"
-STUDIES = ("figure8", "figure8-known", "rect", "sequential")
+STUDIES = ("figure3", "figure8", "figure8-known", "rect", "sequential")
 
 
 def doc_pictures() -> Iterator[tuple[Path, str]]:
