@@ -98,7 +98,7 @@ def _measured(workspace: Sandbox, edits: int) -> list[Row]:
     stages = workspace.stages
     for stage in stages[: stages.index(STAGES[-1]) + 1]:
         if stage not in done and stage != "base":
-            cpu = _run(workspace, stage)
+            cpu = round(_run(workspace, stage), 1)
             usage = read_json(workspace.folder / "metrics" / "usage" / f"{stage}.json")
             done[stage] = {"seconds": usage["seconds"], "cpu": cpu, "peak": float(usage["peak_memory_mib"])}
             write_json(done_file, done)

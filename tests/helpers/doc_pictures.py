@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from bench import neighbors_growth
+from bench import growth, neighbors_growth
 from lib.experiments.curves import pictures
 from tests.helpers.imports import ROOT
 
@@ -18,8 +18,9 @@ def doc_pictures() -> Iterator[tuple[Path, str]]:
     for study in STUDIES:
         for name, drawing in pictures(pl.read_csv(DOCS / study / "points.csv")).items():
             yield DOCS / study / f"{name}.svg", drawing.as_file()
-    growth = pl.read_csv(DOCS / "neighbors_growth.csv").to_dicts()
-    yield DOCS / "neighbors_growth.svg", neighbors_growth.picture(growth).as_file()
+    for module, name in ((growth, "growth"), (neighbors_growth, "neighbors_growth")):
+        rows = pl.read_csv(DOCS / f"{name}.csv").to_dicts()
+        yield DOCS / f"{name}.svg", module.picture(rows).as_file()
 
 
 if __name__ == "__main__":
