@@ -59,7 +59,9 @@ def repro(
         _display(state, console) as show,
         Processes(workspace) as processes,
     ):
-        for phase in phases:
+        for number, phase in enumerate(phases):
+            if number and phase.side and not state.has_run():
+                continue  # what the first phase made is there, so most likely all is: the last one says so
             options = [] if from_cache else ["--force", "--no-run-cache"]
             processes.start(MAIN, [*(_WAIT if phase.side else []), "repro", *options, *phase.targets])
             if status := _watch(processes, state, phase, show, log_file.write, workspace):

@@ -118,6 +118,10 @@ class PipelineState:
         """The stages that run."""
         return [stage for stage in self.stages.values() if stage.state == "running"]
 
+    def has_run(self) -> bool:
+        """Whether a stage has run, or runs."""
+        return any(stage.state in ("running", "done") for stage in self.stages.values())
+
     def left(self, clock: float) -> str:
         """How long all that is left takes, in words; of stages for which it is not known: that it is more.
 

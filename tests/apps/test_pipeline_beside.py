@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 from apps.pipeline import repro
 from lib.core.errors import InputError
 from lib.handover import beside
+from lib.handover.processes import Processes
 from tests.helpers.imports import ROOT
 from tests.helpers.pipelines import DEPS, notes, pipeline_in
 from tests.helpers.repositories import PYTHON_FIRST, dvc
@@ -69,11 +70,22 @@ def test_side_by_side_the_outputs_are_those_of_one_after_another(tmp_path: Path)
     assert "Running stage" not in dvc(folder, "repro")
 
 
-def test_with_everything_there_nothing_runs_and_every_stage_is_named_once(tmp_path: Path) -> None:
+def test_with_everything_there_nothing_runs_and_every_stage_is_named_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = Processes.start
     folder = pipeline_in(tmp_path)
     dvc(folder, "repro")
     console = log_console()
+    started: list[str] = []
+
+    def watched(self: Processes, stream: str, arguments: Sequence[str]) -> None:
+        started.append(arguments[-1])
+        start(self, stream, arguments)
+
+    monkeypatch.setattr(Processes, "start", watched)
     state = repro(folder, {}, console)
+    assert started == ["frequencies", "report"]
     assert {stage.state for stage in state.stages.values()} == {"unchanged"}
     assert console.export_text().count("taken from an earlier run") == len(DEPS)
 
