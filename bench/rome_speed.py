@@ -20,6 +20,7 @@ from bench.side_by_side import Benchmark, Measurement, compare, timed
 from lib.core.records import Request
 from lib.core.texts import fill
 from lib.editors import rome
+from lib.edits.apply import shape_of
 from lib.methods.locating.contexts import rome_contexts
 from lib.methods.locating.optimisation import Optimisation
 from lib.methods.locating.rank_one import Prepared, edit_each, layer_of
@@ -100,7 +101,7 @@ def published(options: argparse.Namespace) -> Measurement:
             direction = direction / direction.norm()
             value, trace = published_loop(model, tokenizer, request, arch.mlp_of(layer), contexts, how.optimisation)
             key = published_key(model, tokenizer, request, path, ["{}"])
-            output = key @ model.get_submodule(path).weight.T
+            output = model.get_submodule(path)(key)
             torch.outer((value - output) / (key @ direction), direction)
             losses.append(round(trace[-1], 4))
         return losses
@@ -119,7 +120,7 @@ def _set_up(model: Any, tokenizer: Any, how: rome.Settings) -> tuple[int, list[s
     """The edited layer, sampled contexts, and a second moment [d_in, d_in] float64 of random keys."""
     layer = layer_of(model, how)
     (contexts,) = rome_contexts(model, tokenizer, how.context_tokens, how.seed)
-    d_in = model.get_submodule(architecture(model).mlp_out_of(layer)).in_features
+    _, d_in = shape_of(model.get_submodule(architecture(model).mlp_out_of(layer)))
     keys = torch.randn(4 * d_in, d_in, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     return layer, contexts, keys.T @ keys / len(keys)
 

@@ -1,22 +1,13 @@
-"""Random models of two small models' shapes, and pairs as long as those of real work, as token ids: no download.
-
-Benchmarks that read a model from a folder (texts, ROME, MEMIT's z, second moments) take one of another shape from
-
-    python -m bench.shapes --shape gpt2-small --tokenizer models/base --to FOLDER
-"""
+"""Random models of two small models' shapes, and pairs as long as those of real work, as token ids: no download."""
 
 import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 
 import torch
 from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig, PretrainedConfig, PreTrainedModel
 
-from lib.core.params import Model, preset
-from lib.models.fetching import write_manifest
-from lib.models.loading import load_tokenizer
 from lib.models.packing import Item
 
 
@@ -95,26 +86,3 @@ def records(count: int, seed: int = 0) -> list[list[Item]]:
 
 def _ids(random: Random, length: int) -> tuple[int, ...]:
     return tuple(random.randrange(1, 49_000) for _ in range(length))
-
-
-def write_model(shape: str, layers: int | None, base: Path, folder: Path) -> None:
-    """Make `folder` what stage `base` makes: a random model of this shape, with the tokenizer of `base`."""
-    weights = (folder / "weights").resolve()
-    random_weights(SHAPES[shape].config, layers).save_pretrained(weights)
-    load_tokenizer(base).save_pretrained(weights)
-    values = preset("models", "smollm2-135m", Model)
-    write_manifest(folder, values.model_copy(update={"source": "folder", "name": str(weights), "revision": None}))
-
-
-def main() -> None:
-    """Parse options and write a model."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_shape(parser)
-    parser.add_argument("--tokenizer", type=Path, default=Path("models/base"), help="folder of stage base")
-    parser.add_argument("--to", type=Path, required=True, help="folder that is made")
-    options = parser.parse_args()
-    write_model(options.shape, options.layers, options.tokenizer, options.to)
-
-
-if __name__ == "__main__":
-    main()

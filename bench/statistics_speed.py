@@ -19,6 +19,7 @@ from torch import Tensor
 from bench.rome_speed import loaded
 from bench.side_by_side import Benchmark, Measurement, compare, timed
 from lib.data import prose
+from lib.edits.apply import shape_of
 from lib.methods.locating.places import Complete, padded
 from lib.methods.locating.second_moments import second_moments
 from lib.models.architecture import architecture
@@ -70,7 +71,8 @@ def _batches(encoded: Sequence[list[int]]) -> list[list[list[int]]]:
 def _moment(model: Any, batches: Sequence[Sequence[list[int]]], path: str) -> Tensor:
     """Mean of k k^T of one module's inputs k over all tokens: [d_in, d_in] float32."""
     module = model.get_submodule(path)
-    total, count = torch.zeros(module.in_features, module.in_features), 0
+    _, d_in = shape_of(module)
+    total, count = torch.zeros(d_in, d_in), 0
 
     def end(_: object, inputs: tuple[Tensor, ...]) -> None:
         keys.append(inputs[0])

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from bench import edit_speed, score_speed, side_by_side, statistics_speed, text_speed
-from bench.shapes import SHAPES, write_model
+from bench.random_model import write_model
+from bench.shapes import SHAPES
 from lib.core.params import Model, preset
 from lib.core.records import Fact
 from lib.core.tables import write
