@@ -28,9 +28,6 @@ _LOG = "errata.log"
 _MESSAGES = 3
 _MARKS = {"waiting": " ", "running": ">", "done": "+", "unchanged": "=", "failed": "x"}
 _SIDE = "side"
-_ONE_THREAD = {"OMP_NUM_THREADS": "1"}
-"""Beside training. Forward passes in float32 have the same bits with one thread and with two (docs/reliability.md);
-training, which has not, keeps its own."""
 _WAIT = ["--wait-for-lock"]
 """For the moments in which the other process reads and writes dvc.lock."""
 Show = Callable[[Sequence[StageState]], None]
@@ -96,7 +93,7 @@ def _watch(
         if not is_alone and any(stage.name == phase.beside and stage.state == "running" for stage in changed):
             is_alone = True
             if beside.has_memory_for_two(workspace):
-                processes.start(_SIDE, [*_WAIT, "repro", "--single-item", str(phase.side)], _ONE_THREAD)
+                processes.start(_SIDE, [*_WAIT, "repro", "--single-item", str(phase.side)])
     return 0
 
 

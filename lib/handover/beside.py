@@ -18,7 +18,8 @@ _GPU_FILES = ("nvidia[0-9]*", "kfd", "dxg")
 _NO_GPUS = ("", "-1")
 """Values of CUDA_VISIBLE_DEVICES with which no GPU is used, though there be some."""
 _CORES = range(2, 9)
-"""With more, training is done before a stage that has one thread beside it."""
+"""Each stage keeps all its threads, on whose number the last bits depend. With many cores two stages would but get in
+each other's way; that is not measured."""
 
 
 @dataclass(frozen=True, kw_only=True)

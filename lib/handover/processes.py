@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, Queue
@@ -46,10 +46,10 @@ class Processes:
         for process in self._processes.values():
             process.wait()
 
-    def start(self, stream: str, arguments: Sequence[str], variables: Mapping[str, str] | None = None) -> None:
-        """Begin `dvc` with these arguments, and with these variables beside the environment's."""
+    def start(self, stream: str, arguments: Sequence[str]) -> None:
+        """Begin `dvc` with these arguments."""
         process = subprocess.Popen(
-            [sys.executable, "-m", "dvc", *arguments], cwd=self._workspace, env={**environment(), **(variables or {})},
+            [sys.executable, "-m", "dvc", *arguments], cwd=self._workspace, env=environment(),
             text=True, encoding="utf-8", errors="replace",
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
