@@ -104,7 +104,7 @@ def _outcome(
         else:
             os.kill(process.pid, number)
     process.wait(SECONDS)
-    faults = [] if _all_ended(process.pid) else [f"a process of it runs {LINGER} s later"]
+    faults = [] if all_ended(process.pid) else [f"a process of it runs {LINGER} s later"]
     rerun = _start(workspace, stage, log)
     if rerun.wait(SECONDS) != 0:
         lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
@@ -115,9 +115,9 @@ def _outcome(
     return in_time, "; ".join(faults)
 
 
-def _all_ended(group: int) -> bool:
-    """Whether every process of the group ends within LINGER seconds; those that do not are ended."""
-    until = time.monotonic() + LINGER
+def all_ended(group: int, seconds: float = LINGER) -> bool:
+    """Whether every process of the group ends within so many seconds; those that do not are ended."""
+    until = time.monotonic() + seconds
     while time.monotonic() < until:
         try:
             os.killpg(group, 0)

@@ -98,6 +98,7 @@ class _Decoder:
 
     def __post_init__(self) -> None:
         self.reader = Reader(self.model)
+        self.shapes = [ReadingShape.of(prompt) for prompt in self.prompts]
 
     def texts(self) -> Iterator[tuple[int, list[int]]]:
         """(index, tokens) of every text as it ends: those of one cache length together, prefix after prefix."""
@@ -112,8 +113,7 @@ class _Decoder:
 
     def _order(self, index: int) -> tuple[tuple[int, ...], int, int, int, tuple[int, ...]]:
         """Prompts with one prefix come one after another, the longest texts first; of these, those of a like length."""
-        prompt = self.prompts[index]
-        shape = ReadingShape.of(prompt)
+        prompt, shape = self.prompts[index], self.shapes[index]
         return prompt.prefix, -prompt.tokens, shape.shared, shape.padded, prompt.ids
 
     def _of_length(self, cache_length: int, waiting: deque[int]) -> Iterator[tuple[int, list[int]]]:
@@ -140,7 +140,7 @@ class _Decoder:
     def _next(self, waiting: deque[int]) -> tuple[_Text, Read]:
         """The text that begins next; where none is ready, the prompts of the next pass are read."""
         if not self.ready:
-            shape = ReadingShape.of(self.prompts[waiting[0]])
+            shape = self.shapes[waiting[0]]
             texts, indices = self._of_shape(shape, waiting)
             read = dict(zip(texts, self.reader.read(list(texts), shape), strict=True))
             self.ready.extend((self._text(index), read[self.prompts[index].ids]) for index in indices)
@@ -150,10 +150,11 @@ class _Decoder:
         """Taken from `waiting`: the next prompts that one pass reads, each once, and the texts that continue them."""
         prompts: dict[tuple[int, ...], None] = {}
         indices: list[int] = []
-        while waiting and ReadingShape.of(prompt := self.prompts[waiting[0]]) == shape:
-            if prompt.ids not in prompts and len(prompts) == shape.rows(self.model.device):
+        while waiting and self.shapes[waiting[0]] == shape:
+            ids = self.prompts[waiting[0]].ids
+            if ids not in prompts and len(prompts) == shape.rows(self.model.device):
                 break
-            prompts[prompt.ids] = None
+            prompts[ids] = None
             indices.append(waiting.popleft())
         return prompts, indices
 

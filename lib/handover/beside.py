@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lib.core.params import PARAMS_FILE, Model, check, read_params, with_recipe_file
+from lib.runtime.machine import cores
 
 _NEED_SCORES = ("score", "evaluate", "report")
 """The targets for which the unedited model's scores are needed."""
@@ -63,11 +64,6 @@ def has_cores_for_two() -> bool:
     """Whether stages run on the CPU here, in one process each, and there is a core for a second one, but few more."""
     processes = os.environ.get("ERRATA_PROCESSES", "1")
     return cores() in _CORES and processes == "1" and "WORLD_SIZE" not in os.environ and not has_gpu()
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def has_gpu(devices: Path = Path("/dev")) -> bool:

@@ -18,15 +18,19 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}}
 
 
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def hardware() -> dict[str, str]:
     """Processor, cores that this process may use, memory, and GPUs, as words."""
     import torch
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / _GIB
     gpus = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
     named = ", ".join(f"{gpu.name} ({gpu.total_memory / _GIB:.0f} GiB)" for gpu in gpus)
-    return {"processor": _processor(), "cores": str(cores), "memory": f"{memory:.0f} GiB", "GPU": named or "none"}
+    return {"processor": _processor(), "cores": str(cores()), "memory": f"{memory:.0f} GiB", "GPU": named or "none"}
 
 
 def _version(package: str) -> str:

@@ -15,6 +15,7 @@ from rich.console import Console
 from ruamel.yaml import YAML
 
 from apps.pipeline import repro
+from bench.faults.dvc_kills import all_ended
 from lib.core.errors import InputError
 from lib.handover import beside
 from lib.handover.processes import Processes
@@ -145,17 +146,4 @@ def test_an_interrupted_run_leaves_no_process(number: signal.Signals, tmp_path: 
     else:
         run.send_signal(number)
     assert run.wait(LINGER) != 0
-    assert all_ended(run.pid)
-
-
-def all_ended(group: int) -> bool:
-    """Whether every process of the group ends within LINGER seconds; those that do not are ended."""
-    until = time.monotonic() + LINGER
-    while time.monotonic() < until:
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return True
-        time.sleep(0.05)
-    os.killpg(group, signal.SIGKILL)
-    return False
+    assert all_ended(run.pid, LINGER)
