@@ -14,6 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from bench.faults.workspace import Sandbox, differing, environment, small_sandbox
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
@@ -23,7 +25,7 @@ SECONDS = 900
 """Most seconds of a `dvc repro` here."""
 LINGER = 10
 """Seconds after which no process of an ended `dvc repro` may be left."""
-_POLL = 0.02
+_POLL = 0.05
 
 
 def dvc_row(points: int, seed: int) -> dict[str, Any]:
@@ -104,7 +106,7 @@ def _outcome(
         else:
             os.kill(process.pid, number)
     process.wait(SECONDS)
-    faults = [] if all_ended(process.pid) else [f"a process of it runs {LINGER} s later"]
+    faults = [f"{line!r} runs {LINGER} s later" for line in survivors(process.pid)]
     rerun = _start(workspace, stage, log)
     if rerun.wait(SECONDS) != 0:
         lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
@@ -115,15 +117,25 @@ def _outcome(
     return in_time, "; ".join(faults)
 
 
-def all_ended(group: int, seconds: float = LINGER) -> bool:
-    """Whether every process of the group ends within so many seconds; those that do not are ended."""
+def survivors(group: int, seconds: float = LINGER) -> list[str]:
+    """The command lines of the group's processes that still run after so many seconds; they are ended.
+
+    One that has ended, and whose parent has not asked for its status yet, does not run: whoever inherits those of an
+    ended `dvc`, process 1 as a rule, may take long.
+    """
     until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return True
+    while running := _running(group):
+        if time.monotonic() > until:
+            os.killpg(group, signal.SIGKILL)
+            break
         time.sleep(_POLL)
-    with suppress(ProcessLookupError):
-        os.killpg(group, signal.SIGKILL)
-    return False
+    return running
+
+
+def _running(group: int) -> list[str]:
+    lines: list[str] = []
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, ProcessLookupError):
+            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+                lines.append(" ".join(process.cmdline()))
+    return lines

@@ -15,7 +15,7 @@ from rich.console import Console
 from ruamel.yaml import YAML
 
 from apps.pipeline import repro
-from bench.faults.dvc_kills import all_ended
+from bench.faults.dvc_kills import survivors
 from lib.core.errors import InputError
 from lib.handover import beside
 from lib.handover.processes import Processes
@@ -146,4 +146,4 @@ def test_an_interrupted_run_leaves_no_process(number: signal.Signals, tmp_path: 
     else:
         run.send_signal(number)
     assert run.wait(LINGER) != 0
-    assert all_ended(run.pid, LINGER)
+    assert survivors(run.pid, LINGER) == []

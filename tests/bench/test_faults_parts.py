@@ -2,6 +2,8 @@
 
 import math
 import random
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from signal import SIGINT, SIGKILL
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 
 from bench.faults.disks import fillings
+from bench.faults.dvc_kills import survivors
 from bench.faults.forked import Ended, Stop, forked
 from bench.faults.kills import stops_of
 from bench.faults.processes import difference
@@ -74,3 +77,12 @@ def test_a_share_of_entries_may_differ_by_one_of_them(tmp_path: Path) -> None:
         write_csv(tmp_path / f"{name}.csv", columns, [{**row, "share_above_0.1": share}])
     assert difference(tmp_path / "a.csv", tmp_path / "b.csv") == 0.0
     assert math.isclose(difference(tmp_path / "a.csv", tmp_path / "c.csv"), 0.0489)
+
+
+@pytest.mark.parametrize(("program", "left"), [("pass", 0), ("import time; time.sleep(60)", 1)])
+def test_a_process_that_has_ended_is_no_survivor_though_nobody_has_asked_for_its_status(
+    program: str, left: int
+) -> None:
+    process = subprocess.Popen([sys.executable, "-c", program], start_new_session=True)
+    assert len(survivors(process.pid, 10 if not left else 0.5)) == left
+    assert process.wait(10) == (-SIGKILL if left else 0)
