@@ -2,8 +2,8 @@
 
 The rows must have run (`python -m apps.table FILE` runs them); they are read from the DVC experiments of HEAD. Written
 are editing.svg, abilities.svg, weights.svg, points.csv (what is drawn), study.md (the table), and of rows with
-checkpoints maps.svg: heat maps of the matrix that is changed most. FOLDER should not be in report/, which stage
-`report` empties.
+checkpoints maps.svg and its numbers, maps.safetensors: heat maps of the matrix that is changed most. FOLDER should not
+be in report/, which stage `report` empties.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import polars as pl
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 from lib.core.params import ROOT
 from lib.core.run import run
@@ -46,6 +46,7 @@ def main() -> None:
         (options.out / f"{name}.svg").write_text(picture.as_file(), encoding="utf-8")
     if maps := most_changed(outcomes):
         (options.out / "maps.svg").write_text(change_maps(maps).as_file(), encoding="utf-8")
+        save_file(maps, options.out / "maps.safetensors")
     curves.write_csv(options.out / "points.csv", float_precision=4)
     text = table(curves)
     (options.out / "study.md").write_text(f"{text}\n", encoding="utf-8")

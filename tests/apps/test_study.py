@@ -85,7 +85,7 @@ def test_every_row_is_read_from_its_experiment_and_pictures_points_and_table_are
     out = tmp_path / "made" / "here"
     asked(monkeypatch, repository, "--out", str(out), "--rows", "plain", "RECT 40")
     assert {path.name for path in out.iterdir()} == {
-        "editing.svg", "abilities.svg", "weights.svg", "maps.svg", "points.csv", "study.md"
+        "editing.svg", "abilities.svg", "weights.svg", "maps.svg", "maps.safetensors", "points.csv", "study.md"
     }  # fmt: skip
     maps = (out / "maps.svg").read_text()
     assert [f"{row}, {edits} edits" in maps for row in ("plain", "RECT 40") for edits in (4, 12)] == [True] * 4
