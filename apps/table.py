@@ -72,15 +72,23 @@ def main() -> None:
     if table.show == "weights":
         print(weight_rows.table(outputs.weights(workspace, plans), published.named(table.published or "weights")))
     else:
-        print(rendered(measured, _published(workspace, table, settings, options.scale)))
+        print(rendered(measured, _published(workspace, table, settings)))
         if table.stage in _WITH_ABILITIES and (abilities := ability_rows.table(outputs.abilities(workspace, plans))):
             print(f"\n{abilities}")
+    if options.scale == "small":
+        print(f"\n{models_of(runs)}")
     if options.csv is not None:
         _add(workspace, options, {row: dict(zip(seeds, runs, strict=True)) for row, runs in plans.items()}, results)
     if differences:
         print(f"\n{differences}")
     if failed := [name for name, metrics in results.items() if metrics is None]:
         sys.exit(_failure(failed, len(runs)))
+
+
+def models_of(runs: Sequence[PlannedRun]) -> str:
+    """What the rows of a small scale ran on, whose names are those of the paper's rows."""
+    models = sorted({str(planned.values[PARAMS]["model"]) for planned in runs})
+    return f"--scale small: all rows ran on {', '.join(models)}, whatever model the paper's name of a row says."
 
 
 def _settings_of(options: argparse.Namespace) -> list[str]:
@@ -205,36 +213,41 @@ def _metrics(workspace: Workspace, name: str) -> dict[str, Any] | None:
     return None if text is None else dict(json.loads(text))
 
 
-def _published(workspace: Workspace, table: Experiments, settings: Sequence[str], scale: Scale) -> published.Beside:
-    """The published values that the file names, or those that are nearest to what is run here."""
+def _published(workspace: Workspace, table: Experiments, settings: Sequence[str]) -> published.Beside | None:
+    """The published values that the file names, or those nearest to what is run; none of edits one after another."""
     if table.published:
         return published.named(table.published)
     values = workspace.resolved([*table.common, *settings])
-    dataset = values[PARAMS]["dataset"]
+    dataset, protocol = values[PARAMS]["dataset"], values[PARAMS]["protocol"]["kind"]
+    if protocol == "sequential":
+        return None
     measure = values[f"configs/datasets/{dataset}.yaml"]["metric"]
-    return published.beside(published.table(dataset, values[PARAMS]["protocol"]["kind"], measure))
+    return published.beside(published.table(dataset, protocol, measure))
 
 
-def rendered(results: Mapping[str, Sequence[Mapping[str, Any]]], beside: published.Beside) -> str:
+def rendered(results: Mapping[str, Sequence[Mapping[str, Any]]], beside: published.Beside | None) -> str:
     """A Markdown table: for each row the verdict and the headline, over seeds their mean and spread.
 
     Args:
         results: For each row the metrics of every seed that ran; a row without any has failed.
-        beside: Published results, which are teacher-forced, in the last column.
+        beside: Published results, which are teacher-forced, in the last column, where they have one of these rows.
     """
-    title = f"published, teacher-forced: {beside.title} ({' / '.join(beside.measures)})"
     runs = [*chain.from_iterable(results.values())]
     columns = (*table_columns(runs), *(column for column in TEXT_COLUMNS if any(column.name in run for run in runs)))
-    lines = [
-        f"| row | seeds | N | verdict | {' | '.join(map(table_title, columns))} | {title} |",
-        f"|---|---|---|---|{'---|' * len(columns)}---|",
-    ]
+    head = ["row", "seeds", "N", "verdict", *map(table_title, columns)]
+    if beside := beside if beside and beside.values.keys() & results.keys() else None:
+        head.append(f"published, teacher-forced: {beside.title} ({' / '.join(beside.measures)})")
+    lines = [_line(head), f"|{'---|' * len(head)}"]
     for row, metrics in results.items():
-        published_cell = " / ".join(map(str, beside.values.get(row, ("-",))))
-        edits = metrics[0]["n"] if metrics else "-"
+        edits = str(metrics[0]["n"]) if metrics else "-"
         numbers = [verdicts(metrics), *cells(metrics, columns)] if metrics else ["failed"] * (1 + len(columns))
-        lines.append(f"| {row} | {len(metrics)} | {edits} | {' | '.join(numbers)} | {published_cell} |")
+        last = [" / ".join(map(str, beside.values.get(row, ("-",))))] if beside else []
+        lines.append(_line([row, str(len(metrics)), edits, *numbers, *last]))
     return "\n".join(lines)
+
+
+def _line(row_cells: Sequence[str]) -> str:
+    return f"| {' | '.join(row_cells)} |"
 
 
 def _options() -> argparse.Namespace:

@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 
 from apps import table
+from lib.experiments.files import read_experiments
+from lib.experiments.workspace import Workspace
 from lib.metrics import published
 from lib.report import leaderboard
 from tests.helpers import pages
+from tests.helpers.imports import ROOT
 from tests.helpers.repositories import (
     DAG,
     EVALUATE,
@@ -38,16 +41,20 @@ def test_one_seed_shows_its_interval_and_several_their_spread() -> None:
     )
     assert printed[3].startswith("| new | 2 | 4 | did not take | 71.0 ± 1.4 |")
     assert printed[3].endswith("| - |")
+    for nothing_published in (None, published.named("zsre-single")):
+        head, rule, *_ = table.rendered({"new": [metrics(70.0)]}, nothing_published).splitlines()
+        assert "published" not in head
+        assert head.count("|") == rule.count("|")
 
 
 def test_questions_that_the_edits_imply_have_columns_of_their_own() -> None:
     forced = {"n": 4, "questions": 4, "before": 1.0, "after": 30.0, "ci95": 4.0}
     with_questions = {**metrics(98.0), "portability": {"alias": {**forced, "after": 20.0, "teacher_forced": forced}}}
     printed = table.rendered(
-        {"A": [metrics(98.0)], "B": [with_questions]}, published.named("counterfact-mass")
+        {"MEMIT": [metrics(98.0)], "B": [with_questions]}, published.named("counterfact-mass")
     ).splitlines()
     assert "| portability.alias | portability.alias, teacher-forced | published" in printed[0]
-    assert printed[2].endswith("| not measured | not measured | - |")
+    assert printed[2].endswith("| not measured | not measured | 98.9 / 88.6 / 73.7 / 85.8 |")
     assert printed[3].endswith("| 20.0 ± 4.0 | 30.0 ± 4.0 | - |")
 
 
@@ -55,6 +62,14 @@ def test_a_row_without_any_run_is_in_the_table_as_failed() -> None:
     beside = published.named("counterfact-mass")
     printed = table.rendered({"MEMIT": [], "new": [metrics(70.0)]}, beside).splitlines()
     assert printed[2] == f"| MEMIT | 0 | - | {'failed | ' * 11}98.9 / 88.6 / 73.7 / 85.8 |"
+
+
+def test_rows_of_a_small_scale_say_their_model_since_their_names_say_the_papers() -> None:
+    table_file = read_experiments(ROOT / "experiments" / "rect" / "figure3.yaml")
+    workspace = Workspace.of(ROOT)
+    runs = [workspace.plan(table_file, row, 0, [], "small") for row in table_file.selected([], "small")]
+    assert any("GPT-2 XL" in row for row in table_file.selected([], "small"))
+    assert table.models_of(runs).startswith("--scale small: all rows ran on smollm2-135m, ")
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +146,7 @@ def test_a_row_is_read_from_heads_experiment_and_not_from_another_commits(
         git(clone, "checkout", "-q", revision)
         capfd.readouterr()
         ask(monkeypatch, clone, "  a: []\n")
-        assert f"| {score} ± 0.5 | - |" in capfd.readouterr().out
+        assert f"| {score} ± 0.5 |\n" in capfd.readouterr().out
 
 
 @pytest.mark.slow
@@ -153,7 +168,7 @@ def test_rows_start_from_the_committed_params_whatever_an_earlier_run_has_left(
     git(clone, "checkout", "params.yaml", "configs")
     monkeypatch.setattr(table, "_DVC", ["false"])
     ask(monkeypatch, clone, "  a: []\n")
-    assert "| 90.0 ± 0.5 | - |" in capfd.readouterr().out
+    assert "| 90.0 ± 0.5 |\n" in capfd.readouterr().out
 
 
 @pytest.mark.slow
