@@ -12,7 +12,7 @@ from lib.report.plots.maps import change_maps
 from tests.helpers.imports import ROOT
 
 DOCS = ROOT / "docs"
-STUDIES = ("figure3", "figure8", "figure8-known", "rect", "sequential")
+STUDIES = ("appendix-batches", "figure3", "figure8", "figure8-known", "rect", "sequential")
 
 
 def doc_pictures() -> Iterator[tuple[Path, str]]:
