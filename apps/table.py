@@ -234,20 +234,19 @@ def rendered(results: Mapping[str, Sequence[Mapping[str, Any]]], beside: publish
     """
     runs = [*chain.from_iterable(results.values())]
     columns = (*table_columns(runs), *(column for column in TEXT_COLUMNS if any(column.name in run for run in runs)))
+    comparable = beside if beside and beside.values.keys() & results.keys() else None
     head = ["row", "seeds", "N", "verdict", *map(table_title, columns)]
-    if beside := beside if beside and beside.values.keys() & results.keys() else None:
-        head.append(f"published, teacher-forced: {beside.title} ({' / '.join(beside.measures)})")
-    lines = [_line(head), f"|{'---|' * len(head)}"]
+    if comparable:
+        head.append(f"published, teacher-forced: {comparable.title} ({' / '.join(comparable.measures)})")
+    body = []
     for row, metrics in results.items():
         edits = str(metrics[0]["n"]) if metrics else "-"
         numbers = [verdicts(metrics), *cells(metrics, columns)] if metrics else ["failed"] * (1 + len(columns))
-        last = [" / ".join(map(str, beside.values.get(row, ("-",))))] if beside else []
-        lines.append(_line([row, str(len(metrics)), edits, *numbers, *last]))
+        last = [" / ".join(map(str, comparable.values.get(row, ("-",))))] if comparable else []
+        body.append([row, str(len(metrics)), edits, *numbers, *last])
+    lines = [f"| {' | '.join(line)} |" for line in (head, *body)]
+    lines.insert(1, f"|{'---|' * len(head)}")
     return "\n".join(lines)
-
-
-def _line(row_cells: Sequence[str]) -> str:
-    return f"| {' | '.join(row_cells)} |"
 
 
 def _options() -> argparse.Namespace:

@@ -126,7 +126,8 @@ def survivors(group: int, seconds: float = LINGER) -> list[str]:
     until = time.monotonic() + seconds
     while running := _running(group):
         if time.monotonic() > until:
-            os.killpg(group, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
             break
         time.sleep(_POLL)
     return running

@@ -79,10 +79,12 @@ def test_a_share_of_entries_may_differ_by_one_of_them(tmp_path: Path) -> None:
     assert math.isclose(difference(tmp_path / "a.csv", tmp_path / "c.csv"), 0.0489)
 
 
-@pytest.mark.parametrize(("program", "left"), [("pass", 0), ("import time; time.sleep(60)", 1)])
+@pytest.mark.parametrize(
+    ("program", "seconds", "left", "status"), [("pass", 10, 0, 0), ("import time; time.sleep(60)", 0.5, 1, -SIGKILL)]
+)
 def test_a_process_that_has_ended_is_no_survivor_though_nobody_has_asked_for_its_status(
-    program: str, left: int
+    program: str, seconds: float, left: int, status: int
 ) -> None:
     process = subprocess.Popen([sys.executable, "-c", program], start_new_session=True)
-    assert len(survivors(process.pid, 10 if not left else 0.5)) == left
-    assert process.wait(10) == (-SIGKILL if left else 0)
+    assert len(survivors(process.pid, seconds)) == left
+    assert process.wait(10) == status
