@@ -2,7 +2,6 @@
 
 import argparse
 import atexit
-import ctypes
 import logging
 import os
 import signal
@@ -18,10 +17,10 @@ from tqdm import tqdm
 
 from lib.core.errors import user_message
 from lib.core.files import write_json
+from lib.core.parents import end_with_parent
 from lib.core.usage import in_words, peak_memory_mib
 
 T = TypeVar("T")
-_PR_SET_PDEATHSIG = 1
 INTERRUPTED = "interrupted; to go on, run the same command again"
 _SECONDS_UNTIL_DESTROYED = 0.05
 _SECONDS_A_LINE = 5.0
@@ -70,8 +69,8 @@ def run(main: Callable[[], None], *, with_parent: bool = True) -> None:
     Ctrl-C ends it with a line and the status that shells give it; once it has ended, what Python and its packages tear
     down is not interrupted.
     Threads that wait for work sleep: where they spin, as is usual, a step of a small model on busy cores takes 12
-    times as long (docs/benchmarks.md). On Linux the process is told to stop when its parent (dvc) dies, which dvc does
-    not do itself; `with_parent` is false for what a person leaves running behind a shell that ends.
+    times as long (docs/benchmarks.md). On Linux the process ends with its parent (lib/core/parents.py); `with_parent`
+    is false for what a person leaves running behind a shell that ends.
     """
     try:
         with _interrupts_heeded():
@@ -95,7 +94,7 @@ def _set_up(with_parent: bool) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read when torch loads its threads, which main does
     if sys.platform == "linux" and with_parent:
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        end_with_parent()
 
 
 @contextmanager
