@@ -1,6 +1,6 @@
 """An Edit in force while a block lasts, undone to the bit: the only code that applies one to a model."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -90,36 +90,53 @@ class Gate:
             self.is_closed = False
 
 
-@contextmanager
 def low_rank_branch(
-    module: nn.Module,
-    update: LowRank,
-    scale: float = 1.0,
-    gate: Gate | None = None,
-) -> Iterator[None]:
+    module: nn.Module, update: LowRank, scale: float = 1.0, gate: Gate | None = None
+) -> AbstractContextManager[None]:
     """Within it, `module`'s output has scale * left @ (right @ input) added, computed in the output's dtype.
 
-    Where left is [b, d_out, r] and right is [b, r, d_in], every row of a batch has an update of its own. While `gate`
-    is closed nothing is added.
+    While `gate` is closed nothing is added.
     """
+    on_device = update.to(_device(module))
+    return _hooked_beside(module, lambda input, output: scale * _product(module, on_device, input, output), gate)
 
+
+def low_rank_branches(
+    module: nn.Module, updates: Sequence[LowRank], rows: Sequence[int], scale: float = 1.0, gate: Gate | None = None
+) -> AbstractContextManager[None]:
+    """As low_rank_branch, of several updates: the first rows[0] rows of a batch have the first of them, and so on.
+
+    Memory is that of the updates and of the output; no update is copied for its rows.
+    """
+    on_device = [update.to(_device(module)) for update in updates]
+
+    def added(input: Tensor, output: Tensor) -> Tensor:
+        shares = zip(on_device, torch.split(input, list(rows)), torch.split(output, list(rows)), strict=True)
+        return scale * torch.cat([_product(module, *share) for share in shares])
+
+    return _hooked_beside(module, added, gate)
+
+
+def _device(module: nn.Module) -> torch.device:
     weight: Tensor = module.weight  # type: ignore[assignment]
-    weight_left, weight_right = (factor.to(weight.device) for factor in (update.left, update.right))
+    return weight.device
 
+
+def _product(module: nn.Module, update: LowRank, input: Tensor, output: Tensor) -> Tensor:
+    """left @ (right @ input), computed in the output's dtype."""
+    left, right = (factor.to(output.dtype) for factor in (update.left, update.right))
+    is_embedding = isinstance(module, nn.Embedding)
+    inner = nn.functional.embedding(input, right.T) if is_embedding else input @ right.mT
+    return inner @ left.mT
+
+
+def _hooked_beside(
+    module: nn.Module, added: Callable[[Tensor, Tensor], Tensor], gate: Gate | None
+) -> AbstractContextManager[None]:
     def add(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        if gate is not None and gate.is_closed:
-            return output
-        left, right = (factor.to(output.dtype) for factor in (weight_left, weight_right))
-        if not isinstance(module, nn.Embedding):
-            inner = inputs[0] @ right.mT
-        elif right.dim() == 2:
-            inner = nn.functional.embedding(inputs[0], right.T)
-        else:
-            inner = right.mT[torch.arange(len(right), device=right.device)[:, None], inputs[0]]
-        return output + scale * (inner @ left.mT)
+        return output if gate is not None and gate.is_closed else output + added(inputs[0], output)
 
-    with hooked(module, add):
-        yield
+    return hooked(module, add)
 
 
 @contextmanager

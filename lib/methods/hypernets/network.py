@@ -20,7 +20,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from lib.core.errors import InputError, NotFiniteError
 from lib.core.files import read_json, write_json
 from lib.core.records import Request
-from lib.edits.apply import low_rank_branch
+from lib.edits.apply import low_rank_branches
 from lib.edits.edit import Edit, compose
 from lib.edits.updates import Dense, LowRank, check_finite
 from lib.models.architecture import architecture
@@ -122,17 +122,17 @@ def _tapped(model: nn.Module, paths: Sequence[str]) -> Iterator[tuple[dict[str, 
 
 @contextmanager
 def attached(model: nn.Module, updates: Updates, rows: Sequence[int]) -> Iterator[None]:
-    """Within it, row k of a batch computes with update rows[k], and gradients reach the updates."""
+    """Within it, the first rows[0] rows of a batch compute with the first update, and so on; gradients reach them."""
     with ExitStack() as stack:
         for path, update in updates.items():
-            of_rows = LowRank(left=update.left[list(rows)], right=update.right[list(rows)])
-            stack.enter_context(low_rank_branch(model.get_submodule(path), of_rows))
+            of_items = [LowRank(left=left, right=right) for left, right in zip(update.left, update.right, strict=True)]
+            stack.enter_context(low_rank_branches(model.get_submodule(path), of_items, rows))
         yield
 
 
 def together(packings: Sequence[Packed]) -> tuple[Packed, list[int]]:
-    """Packings as one forward pass, and which of them each of its rows belongs to."""
-    return side_by_side(packings), [index for index, packed in enumerate(packings) for _ in range(len(packed.item))]
+    """Packings as one forward pass, and how many of its rows each of them has."""
+    return side_by_side(packings), [len(packed.item) for packed in packings]
 
 
 def new_targets(tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request]) -> list[Item]:

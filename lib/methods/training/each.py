@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lib.core.errors import NotFiniteError
 from lib.edits.adapter import Adapter
-from lib.edits.apply import Gate, low_rank_branch
+from lib.edits.apply import Gate, low_rank_branches
 from lib.edits.updates import LowRank
 from lib.methods.training.example import Example
 from lib.methods.training.holding import token_losses
@@ -20,7 +20,7 @@ from lib.methods.training.loop import Schedule, descend
 from lib.methods.training.objective import Objective, holds
 from lib.models.check import packed_for
 from lib.models.likelihood import token_nll
-from lib.models.packing import Packed, batches, side_by_side
+from lib.models.packing import batches, side_by_side
 
 
 def train_each(
@@ -73,8 +73,8 @@ def _parts(batch: Share, micro_batch_tokens: int) -> Iterator[Share]:
 def _loss(model: nn.Module, adapters: Sequence[Adapter], part: Share, batch: Share, objective: Objective) -> Tensor:
     """The sum of every adapter's own loss: the gradient of each is that of its own."""
     packings = [packed_for(model, [example.item for example in share]) for share in part.values()]
-    together, gate = side_by_side(packings), Gate()
-    with _attached_by_row(model, [adapters[index] for index in part], packings, gate):
+    together, gate, rows = side_by_side(packings), Gate(), [len(packed.item) for packed in packings]
+    with _attached_by_row(model, [adapters[index] for index in part], rows, gate):
         if any(holds(examples) for examples in batch.values()):
             flat = [example for share in part.values() for example in share]
             nll, divergence = token_losses(model, together, flat, gate, objective.word_parts)
@@ -94,15 +94,11 @@ def _loss(model: nn.Module, adapters: Sequence[Adapter], part: Share, batch: Sha
 
 
 @contextmanager
-def _attached_by_row(
-    model: nn.Module, adapters: Sequence[Adapter], packings: Sequence[Packed], gate: Gate
-) -> Iterator[None]:
-    rows = [number for number, packed in enumerate(packings) for _ in range(len(packed.item))]
+def _attached_by_row(model: nn.Module, adapters: Sequence[Adapter], rows: Sequence[int], gate: Gate) -> Iterator[None]:
+    """Within it, the first rows[0] rows of a batch compute with the first adapter, and so on."""
     with ExitStack() as stack:
         for path in adapters[0].a:
-            update = LowRank(
-                left=torch.stack([adapter.b[path] for adapter in adapters])[rows],
-                right=torch.stack([adapter.a[path] for adapter in adapters])[rows],
-            )
-            stack.enter_context(low_rank_branch(model.get_submodule(path), update, adapters[0].scale, gate))
+            updates = [LowRank(left=adapter.b[path], right=adapter.a[path]) for adapter in adapters]
+            module = model.get_submodule(path)
+            stack.enter_context(low_rank_branches(module, updates, rows, adapters[0].scale, gate))
         yield
