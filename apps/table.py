@@ -214,15 +214,14 @@ def _metrics(workspace: Workspace, name: str) -> dict[str, Any] | None:
 
 
 def _published(workspace: Workspace, table: Experiments, settings: Sequence[str]) -> published.Beside | None:
-    """The published values that the file names, or those nearest to what is run; none of edits one after another."""
+    """The published values that the file names, or those nearest to what is run; None where there are none."""
     if table.published:
         return published.named(table.published)
     values = workspace.resolved([*table.common, *settings])
     dataset, protocol = values[PARAMS]["dataset"], values[PARAMS]["protocol"]["kind"]
-    if protocol == "sequential":
-        return None
     measure = values[f"configs/datasets/{dataset}.yaml"]["metric"]
-    return published.beside(published.table(dataset, protocol, measure))
+    nearest = published.table(dataset, protocol, measure)
+    return None if nearest is None else published.beside(nearest)
 
 
 def rendered(results: Mapping[str, Sequence[Mapping[str, Any]]], beside: published.Beside | None) -> str:

@@ -37,11 +37,15 @@ class Table:
     results: tuple[Result, ...]
 
 
-def table(dataset: str, protocol: str, measure: str) -> Table:
+def table(dataset: str, protocol: str, measure: str) -> Table | None:
     """The published table nearest to a run: of its dataset if there is one, else of the one with its headline measure.
+
+    None of edits one after another: the paper has no such table.
 
     `dataset` is a preset's name, `protocol` is params.yaml's protocol.kind, `measure` a headline of scores.
     """
+    if protocol == "sequential":
+        return None
     family = dataset if dataset in MASS else {"success": "counterfact"}.get(measure, "zsre")
     return SINGLE[family] if protocol == "single" and family in SINGLE else MASS[family]
 

@@ -185,3 +185,10 @@ def test_locality_is_drawn_by_similarity_only_where_neighbors_have_one() -> None
         titles.append(pictures[1].title)
         assert (pictures[1].drawing is None) == (not rows)
     assert titles == ["Locality by similarity of neighbors", "Locality, edit by edit", "Locality"]
+
+
+def test_edits_one_after_another_stand_beside_no_published_table() -> None:
+    mass = results()
+    sequential = results(params={**mass.params, "protocol": {"kind": "sequential"}})
+    assert "Published, for scale only" in text_of(report.page(mass))
+    assert "Published, for scale only" not in text_of(report.page(sequential))
