@@ -140,10 +140,21 @@ def with_tables(text: str, entries: Sequence[Entry], where: str) -> str:
 
 
 def page(entries: Sequence[Entry]) -> str:
-    """The page: one table of all lines, whose headings sort it where JavaScript runs."""
-    heads = [(head, table_title(head), _best_first(head)) for head in _measured(entries)]
-    lines = [entry for group in groups(entries) for entry in group]
-    return render("leaderboard.html.j2", scripts=("page.js", "sort.js"), entries=lines, heads=heads)
+    """The page: a table for each group, with its own columns, whose headings sort it where JavaScript runs."""
+    boards = [
+        {
+            "title": _title(lines),
+            "heads": [(head, table_title(head), _best_first(head)) for head in _measured(lines)],
+            "lines": lines,
+        }
+        for lines in groups(entries)
+    ]
+    return render("leaderboard.html.j2", scripts=("page.js", "sort.js"), boards=boards)
+
+
+def _title(lines: Sequence[Entry]) -> str:
+    model, dataset, protocol, n = lines[0].group
+    return f"{model}, {dataset}, {protocol}, {n:,} edits"
 
 
 def _measured(entries: Sequence[Entry]) -> list[Column]:
@@ -164,7 +175,6 @@ def _rank(entry: Entry) -> tuple[int, float]:
 
 def _table(lines: Sequence[Entry]) -> str:
     heads = _measured(lines)
-    model, dataset, protocol, n = lines[0].group
     rows = [["row", "seeds", "verdict", *map(table_title, heads), "stage edit, s", "s an edit", "memory, GiB", "commit",
              "note"]]  # fmt: skip
     rows += [
@@ -174,7 +184,7 @@ def _table(lines: Sequence[Entry]) -> str:
     ]  # fmt: skip
     text = [f"| {' | '.join(row)} |" for row in rows]
     text.insert(1, f"|{'---|' * len(rows[0])}")
-    return "\n".join([f"**{model}, {dataset}, {protocol}, {n:,} edits**", "", *text])
+    return "\n".join([f"**{_title(lines)}**", "", *text])
 
 
 def _shown(entry: Entry, head: Column) -> str:

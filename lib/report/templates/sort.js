@@ -19,7 +19,8 @@ document.querySelectorAll("table.sortable").forEach((table) => {
     rows.sort(([first], [second]) => first === "" || second === ""
       ? (first === "") - (second === "") : sign * compare(first, second));
     body.append(...rows.map(([, row]) => row));
-    status.textContent = `Sorted by ${head.textContent.trim()}, ${direction}.`;
+    const title = table.closest("section").querySelector("h2").textContent;
+    status.textContent = `${title}: sorted by ${head.textContent.trim()}, ${direction}.`;
   };
   heads.forEach((head, index) => {
     const button = document.createElement("button");

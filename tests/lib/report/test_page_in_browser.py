@@ -104,12 +104,13 @@ def test_without_scripts_every_edit_is_there_and_no_search_is_offered(pages: dic
 
 
 def column(shown_page: Any, title: str) -> list[str]:
-    """The texts of the leaderboard's column of this title, from the top."""
-    titles = shown_page.locator("thead th").all_inner_texts()
+    """The texts of this column of the leaderboard's first table, from the top."""
+    table = shown_page.locator("table").first
+    titles = table.locator("thead th").all_inner_texts()
     (index,) = (
         number for number, text in enumerate(titles) if text.strip(" \N{UPWARDS ARROW}\N{DOWNWARDS ARROW}") == title
     )
-    return [str(text) for text in shown_page.locator(f"tbody tr > :nth-child({index + 1})").all_inner_texts()]
+    return [str(text) for text in table.locator(f"tbody tr > :nth-child({index + 1})").all_inner_texts()]
 
 
 def measured(shown_page: Any, title: str) -> list[float]:
@@ -124,14 +125,16 @@ def test_headings_of_the_leaderboard_sort_it_by_click_and_by_key_and_what_is_abs
     pages: dict[str, Path],
 ) -> None:
     with browser.opened(pages["leaderboard"]) as shown_page:
-        heading = shown_page.get_by_role("button", name="KL (nats)")
+        heading = shown_page.get_by_role("button", name="KL (nats)").first
         for order in ("ascending", "descending"):
             heading.click()
             assert shown_page.locator("th[aria-sort]").get_attribute("aria-sort") == order
             values = measured(shown_page, "KL (nats)")
             assert values == sorted(values, reverse=order == "descending")
-        assert shown_page.get_by_role("status").inner_text() == "Sorted by KL (nats), descending."
-        shown_page.get_by_role("button", name="unchanged").focus()
+        assert shown_page.get_by_role("status").inner_text() == (
+            "smollm2-135m, almanac, mass, 30 edits: sorted by KL (nats), descending."
+        )
+        shown_page.get_by_role("button", name="unchanged").first.focus()
         shown_page.keyboard.press("Enter")
         values = measured(shown_page, "unchanged")
         assert values == sorted(values, reverse=True)
