@@ -14,15 +14,24 @@ _STAGE = b"DVC_STAGE="
 
 
 def end_with_parent() -> None:
-    """Have SIGTERM sent to this process when its parent dies; where that is the shell of a stage, the shell's parent.
+    """Have SIGTERM sent to this process when its parent dies, or `dvc` above it, if that has started it.
 
     `dvc` starts a stage's command with the shell that SHELL names. Bash becomes the command; the one that runs where
-    SHELL is not set, as in a container or under cron, stays as its parent, and outlives `dvc`.
+    SHELL is not set, as in a container or under cron, stays as its parent, and outlives `dvc`. So does the launcher of
+    several processes.
     """
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    shell = os.getppid()
-    if os.environ.get("DVC_STAGE") and _is_started_by_dvc(shell):
-        threading.Thread(target=_end_with, args=(shell,), name="errata parents", daemon=True).start()
+    if (command := _stage_command()) is not None:
+        threading.Thread(target=_end_with, args=(command,), name="errata parents", daemon=True).start()
+
+
+def _stage_command() -> int | None:
+    """The outermost process above this one that `dvc` has started; None where there is none between."""
+    process: int | None = os.getppid()
+    outermost = None
+    while process and _is_started_by_dvc(process):
+        process, outermost = _parent_of(process), process
+    return outermost
 
 
 def _is_started_by_dvc(process: int) -> bool:
@@ -33,10 +42,10 @@ def _is_started_by_dvc(process: int) -> bool:
     return any(variable.startswith(_STAGE) for variable in variables)
 
 
-def _end_with(shell: int) -> None:
-    """Send this process SIGTERM once the parent of its parent is another one than now, as when the former has died."""
-    dvc = _parent_of(shell)
-    while _parent_of(shell) == dvc:
+def _end_with(command: int) -> None:
+    """Send this process SIGTERM once the parent of `command` is another one than now, as when the former has died."""
+    dvc = _parent_of(command)
+    while _parent_of(command) == dvc:
         time.sleep(_SECONDS_BETWEEN_LOOKS)
     os.kill(os.getpid(), signal.SIGTERM)
 

@@ -12,8 +12,13 @@ from tests.helpers.imports import ROOT
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent has died")
 STAGE = "import time; from lib.core.run import run; run(lambda: (print('began', flush=True), time.sleep(600)))"
-SHELLS = ('exec python -c "$STAGE"', 'python -c "$STAGE"; true')
-"""A command that becomes the stage, and one whose shell stays as its parent."""
+LAUNCHER = "import os, subprocess, sys; subprocess.run([sys.executable, '-c', os.environ['STAGE']])"
+COMMANDS = {
+    "becomes the stage": 'exec python -c "$STAGE"',
+    "stays above it": 'python -c "$STAGE"; true',
+    "stays above its launcher": 'python -c "$LAUNCHER"; true',
+}
+"""What a shell runs, by what the shell does then."""
 
 
 def in_shell(command: str, environment: dict[str, str]) -> "subprocess.Popen[str]":
@@ -24,10 +29,11 @@ def in_shell(command: str, environment: dict[str, str]) -> "subprocess.Popen[str
     )
 
 
-@pytest.mark.parametrize("command", SHELLS)
-def test_a_stage_ends_when_the_process_dies_that_started_its_shell(command: str) -> None:
+@pytest.mark.parametrize("shell", COMMANDS)
+def test_a_stage_ends_when_the_process_dies_that_started_its_shell(shell: str) -> None:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    with in_shell(command, {**os.environ, "PATH": path, "STAGE": STAGE, "DVC_STAGE": "edit"}) as dvc:
+    variables = {**os.environ, "PATH": path, "STAGE": STAGE, "LAUNCHER": LAUNCHER, "DVC_STAGE": "edit"}
+    with in_shell(COMMANDS[shell], variables) as dvc:
         assert dvc.stdout is not None
         assert dvc.stdout.readline() == "began\n"
         dvc.kill()
