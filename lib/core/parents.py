@@ -22,7 +22,8 @@ def end_with_parent() -> None:
     """
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if (command := _stage_command()) is not None:
-        threading.Thread(target=_end_with, args=(command,), name="errata parents", daemon=True).start()
+        dvc = _parent_of(command)  # now, since it may die before the thread looks
+        threading.Thread(target=_end_with, args=(command, dvc), name="errata parents", daemon=True).start()
 
 
 def _stage_command() -> int | None:
@@ -42,9 +43,8 @@ def _is_started_by_dvc(process: int) -> bool:
     return any(variable.startswith(_STAGE) for variable in variables)
 
 
-def _end_with(command: int) -> None:
-    """Send this process SIGTERM once the parent of `command` is another one than now, as when the former has died."""
-    dvc = _parent_of(command)
+def _end_with(command: int, dvc: int | None) -> None:
+    """Send this process SIGTERM once the parent of `command` is another one than `dvc`, as when that has died."""
     while _parent_of(command) == dvc:
         time.sleep(_SECONDS_BETWEEN_LOOKS)
     os.kill(os.getpid(), signal.SIGTERM)
