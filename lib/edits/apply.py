@@ -98,7 +98,7 @@ def low_rank_branch(
     While `gate` is closed nothing is added.
     """
     on_device = update.to(_device(module))
-    return _hooked_beside(module, lambda input, output: scale * _product(module, on_device, input, output), gate)
+    return _hooked_beside(module, lambda input, dtype: scale * _product(module, on_device, input, dtype), gate)
 
 
 def low_rank_branches(
@@ -110,9 +110,9 @@ def low_rank_branches(
     """
     on_device = [update.to(_device(module)) for update in updates]
 
-    def added(input: Tensor, output: Tensor) -> Tensor:
-        shares = zip(on_device, torch.split(input, list(rows)), torch.split(output, list(rows)), strict=True)
-        return scale * torch.cat([_product(module, *share) for share in shares])
+    def added(input: Tensor, dtype: torch.dtype) -> Tensor:
+        shares = zip(on_device, torch.split(input, list(rows)), strict=True)
+        return scale * torch.cat([_product(module, update, of_update, dtype) for update, of_update in shares])
 
     return _hooked_beside(module, added, gate)
 
@@ -122,19 +122,19 @@ def _device(module: nn.Module) -> torch.device:
     return weight.device
 
 
-def _product(module: nn.Module, update: LowRank, input: Tensor, output: Tensor) -> Tensor:
-    """left @ (right @ input), computed in the output's dtype."""
-    left, right = (factor.to(output.dtype) for factor in (update.left, update.right))
+def _product(module: nn.Module, update: LowRank, input: Tensor, dtype: torch.dtype) -> Tensor:
+    """left @ (right @ input), computed in `dtype`."""
+    left, right = (factor.to(dtype) for factor in (update.left, update.right))
     is_embedding = isinstance(module, nn.Embedding)
     inner = nn.functional.embedding(input, right.T) if is_embedding else input @ right.mT
     return inner @ left.mT
 
 
 def _hooked_beside(
-    module: nn.Module, added: Callable[[Tensor, Tensor], Tensor], gate: Gate | None
+    module: nn.Module, added: Callable[[Tensor, torch.dtype], Tensor], gate: Gate | None
 ) -> AbstractContextManager[None]:
     def add(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        return output if gate is not None and gate.is_closed else output + added(inputs[0], output)
+        return output if gate is not None and gate.is_closed else output + added(inputs[0], output.dtype)
 
     return hooked(module, add)
 
