@@ -4,9 +4,11 @@ Each size has a workspace of its own beside OUT: the code, with settings under w
 size, and a small model that is trained once, on the facts of the largest size (OUT-model, which stays). A stage runs as
 dvc.yaml says it, in a process of its own. `seconds` and `peak` (MiB) are what the stage itself writes to metrics/usage,
 `cpu` processor seconds of the process with its imports. A run that was stopped goes on with the stage that it was at;
-a size that OUT.csv has is not run, and its workspace is removed.
+a size that OUT.csv has is not run, and its workspace is removed. With --stream the edits arrive a hundred at a time, in
+their order, for one editor and with nothing beside them.
 
     python -m bench.growth --folder FOLDER --file NAME --sizes 100 1000 10000 --out growth
+    python -m bench.growth --folder FOLDER --file NAME --sizes 200 2000 20000 --pool 1000 --stream ultraedit --out out
 """
 
 import argparse
@@ -38,6 +40,15 @@ SETTINGS: Mapping[str, Any] = {
     "protocol": {"kind": "mass"},
 }
 """What params.yaml has in place of its own values."""
+STREAM_STAGES = ("facts", "edit", "baseline", "score")
+"""With --stream: the others have nothing to do."""
+STREAM: Mapping[str, Any] = {
+    "para": {"method": "none"},
+    "neighbors": {"kind": "none"},
+    "protocol": {"kind": "sequential", "batch_size": 100},
+    "score": {"greedy": {"limit": 200}},
+}
+"""The same for --stream, over those."""
 TINY: Mapping[str, Any] = {"tiny": {"hidden": 64, "layers": 2, "inner": 192, "max_vocabulary": 4000, "steps": 150}}
 """Of the model: small, so that what errata does beside it is seen, and trained until it writes words."""
 _COLUMNS = ("stage", "edits", "seconds", "cpu", "peak")
@@ -59,7 +70,7 @@ def main() -> None:
     for size in options.sizes:
         if size not in {row["edits"] for row in rows}:
             workspace = _workspace(str(size), size, options, _model(options))
-            rows += _measured(workspace, size)
+            rows += _measured(workspace, size, STREAM_STAGES if options.stream else STAGES)
             pl.DataFrame(rows).select(_COLUMNS).write_csv(table_file, float_precision=1)
             shutil.rmtree(workspace.folder)
     print(_HEADER, *table(rows), sep="\n")
@@ -82,7 +93,8 @@ def _workspace(name: str, edits: int, options: argparse.Namespace, model: Path |
         unfinished = folder.with_name(f"{folder.name}.unfinished")
         copy_code(unfinished)
         facts = {"folder": str(options.folder.resolve()), "limit": edits, "pool_limit": options.pool}
-        change(unfinished / "params.yaml", {**SETTINGS, "facts": facts})
+        stream = {**STREAM, "editor": options.stream} if options.stream else {}
+        change(unfinished / "params.yaml", {**SETTINGS, **stream, "facts": facts})
         change(unfinished / "configs/datasets/easyedit.yaml", {"files": {"facts": {"name": options.file}}})
         change(unfinished / "configs/models/tiny.yaml", TINY)
         if model is not None:
@@ -91,8 +103,8 @@ def _workspace(name: str, edits: int, options: argparse.Namespace, model: Path |
     return Sandbox(folder)
 
 
-def _measured(workspace: Sandbox, edits: int) -> list[Row]:
-    """What each stage takes; every stage up to the last is run that has not been."""
+def _measured(workspace: Sandbox, edits: int, reported: Sequence[str]) -> list[Row]:
+    """What each of these stages takes; every stage up to the last is run that has not been."""
     done_file = workspace.folder / "growth.json"
     done: dict[str, Row] = read_json(done_file) if done_file.is_file() else {}
     stages = workspace.stages
@@ -102,7 +114,7 @@ def _measured(workspace: Sandbox, edits: int) -> list[Row]:
             usage = read_json(workspace.folder / "metrics" / "usage" / f"{stage}.json")
             done[stage] = {"seconds": usage["seconds"], "cpu": cpu, "peak": float(usage["peak_memory_mib"])}
             write_json(done_file, done)
-    return [{"stage": stage, "edits": edits, **done[stage]} for stage in STAGES]
+    return [{"stage": stage, "edits": edits, **done[stage]} for stage in reported]
 
 
 def _run(workspace: Sandbox, stage: str) -> float:
@@ -118,7 +130,7 @@ def _run(workspace: Sandbox, stage: str) -> float:
 
 def table(rows: Sequence[Row]) -> Iterator[str]:
     """The lines of the table in Markdown, stage by stage."""
-    for stage in STAGES:
+    for stage in _stages_of(rows):
         of_stage = _of_stage(rows, stage)
         for number, row in enumerate(of_stage):
             values = [f"{row['edits']:,}", f"{row['seconds']:.1f}", f"{row['cpu']:.1f}"]
@@ -153,11 +165,15 @@ def picture(rows: Sequence[Row]) -> Drawing:
 
 def _panel(title: str, rows: Sequence[Row], column: str) -> Panel:
     series = []
-    for number, stage in enumerate(STAGES):
+    for number, stage in enumerate(_stages_of(rows)):
         of_stage = _of_stage(rows, stage)
         sizes, values = [row["edits"] for row in of_stage], [row[column] for row in of_stage]
         series.append(Series(label=stage, role=_ROLES[number % len(_ROLES)], edits=sizes, values=values))
     return Panel(title=title, series=series, percent=False, is_wide=True)
+
+
+def _stages_of(rows: Sequence[Row]) -> list[str]:
+    return [stage for stage in STAGES if _of_stage(rows, stage)]
 
 
 def _of_stage(rows: Sequence[Row], stage: str) -> list[Row]:
@@ -174,6 +190,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--file", default="counterfact-edit.json", help="its name; it also has the pool's facts")
     parser.add_argument("--sizes", type=int, nargs="+", default=[100, 1000, 10_000])
     parser.add_argument("--pool", type=int, default=11_900, help="unedited facts at every size")
+    parser.add_argument("--stream", metavar="EDITOR", help="a hundred edits after another, by this editor")
     parser.add_argument(
         "--out", type=Path, required=True, help="OUT.csv and OUT.svg are written, OUT-SIZE is worked in"
     )
