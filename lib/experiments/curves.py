@@ -82,16 +82,22 @@ def _point(
 
 
 def _editing(run: Outcome) -> Iterator[dict[str, Any]]:
-    """The headline measure and KL of all edits so far; only of the end where nothing was scored on the way."""
+    """The headline measure and KL of all edits so far; only of the end where nothing was scored on the way.
+
+    Efficacy also of the oldest edits, which is what is retained.
+    """
     curves = [
         (kind, kind, PERCENT, [point for point in run.retention if point["kind"] == kind]) for kind in ("score", *KINDS)
     ]
     for name, measure, unit, rows in (*curves, ("kl", _KL, "nats", run.kl)):
-        all_edits = [point for point in rows if point["group"] == "all so far"]
-        for point in all_edits:
-            yield _point("editing", measure, unit, point["edits"], point["mean"], point["ci95"])
+        of_group = {group: [point for point in rows if point["group"] == group] for group in ("all so far", "oldest")}
+        curve_of = {measure: of_group["all so far"]}
+        curve_of |= {f"{name} of the oldest": of_group["oldest"]} if name == "efficacy" else {}
+        for title, curve in curve_of.items():
+            for point in curve:
+                yield _point("editing", title, unit, point["edits"], point["mean"], point["ci95"])
         end = _end(run.evaluate, name)
-        if not all_edits and end is not None:
+        if not of_group["all so far"] and end is not None:
             yield _point("editing", measure, unit, run.evaluate["n"], end["mean"], end["ci95"])
 
 

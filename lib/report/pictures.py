@@ -76,7 +76,7 @@ def _retention(rows: PlotRows) -> Picture:
     return Picture(
         name="retention",
         title="Retention: while more edits are made",
-        caption="Of all edits so far at each checkpoint; dotted: of the newest only.",
+        caption="Of all edits so far at each checkpoint; grey: of the oldest edits alone; dotted: of the newest.",
         drawing=plots.retention(rows),
     )
 

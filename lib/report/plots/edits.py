@@ -19,6 +19,8 @@ RELATIONS = 20
 """At most so many relations are drawn: those with most edits."""
 BEFORE_AFTER = (("before", "before"), ("after", "after"))
 _KIND_ROLES = (("efficacy", "after"), ("generalization", "second"), ("locality", "third"))
+_ALONE = {"oldest": "before", "newest": "before dotted"}
+"""Groups of retention.curve that stand behind all edits, with their lines' roles."""
 _BINS = 6
 _LEFT, _TOP, _BOTTOM = 46.0, 24.0, 36.0
 
@@ -127,14 +129,15 @@ def success_by_relation(rows: Sequence[PlotRow]) -> Drawing:
 def retention(rows: Sequence[PlotRow]) -> Drawing:
     """Score and its parts over the number of edits made so far, of all edits so far; retention.curve.
 
-    Behind efficacy, in grey, that of the newest edits alone.
+    Behind efficacy, in grey, that of the oldest and of the newest edits alone.
     """
     contents = []
     for kind, role in (("score", "ink"), *_KIND_ROLES):
-        all_edits = [row for row in rows if row["group"] == "all so far" and row["kind"] == kind]
-        newest = [row for row in rows if row["group"] == "newest" and row["kind"] == kind and kind == "efficacy"]
-        series = [_series("all" if newest else "", all_edits, role)]
-        series += [_series("newest", newest, "before dotted")] if newest else []
+        of_group = {group: [row for row in rows if row["group"] == group and row["kind"] == kind]
+                    for group in ("all so far", *_ALONE)}  # fmt: skip
+        alone = {group: of_group[group] for group in _ALONE if kind == "efficacy" and of_group[group]}
+        series = [_series("all" if alone else "", of_group["all so far"], role)]
+        series += [_series(group, group_rows, _ALONE[group]) for group, group_rows in alone.items()]
         contents.append(Panel(title=kind, series=series, percent=True))
     return panels(contents, columns=2, x_label="edits so far")
 

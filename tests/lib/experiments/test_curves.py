@@ -20,10 +20,11 @@ def ability(before: float, after: float, unit: str = "percent") -> dict[str, Any
 def outcome(shift: float = 0.0, sequential: bool = True) -> Outcome:
     """78 edits; with a checkpoint after 10 where `sequential`. `shift` is added to every value after the edit."""
     kinds = {"score": 60.0, "efficacy": 90.0, "generalization": 80.0}
+    lost = {"all so far": 1.0, "oldest": 2.0, "newest": 0.5}
     retention = [
-        {"edits": edits, "group": group, "kind": kind, "mean": mean - edits / 10 + shift, "ci95": 3.0, "n": edits}
+        {"edits": edits, "group": group, "kind": kind, "mean": mean - lost[group] * edits / 10 + shift, "ci95": 3.0}
         for edits in (10, 78)
-        for group in ("all so far", "newest")
+        for group in ("all so far", "oldest", "newest")
         for kind, mean in kinds.items()
     ]
     kl = [{"edits": 10, "group": "all so far", "kind": "locality", "mean": 0.125, "ci95": 0.01}]
@@ -51,6 +52,7 @@ def line(curves: pl.DataFrame, row: str, measure: str) -> list[tuple[int, float,
 def test_curves_are_of_all_edits_so_far_and_abilities_begin_at_the_unedited_model() -> None:
     curves = points({"a": [outcome()]})
     assert line(curves, "a", "efficacy") == [(10, 89.0, 3.0), (78, 82.2, 3.0)]
+    assert line(curves, "a", "efficacy of the oldest") == [(10, 88.0, 3.0), (78, 74.4, 3.0)]
     assert line(curves, "a", "KL to the unedited model") == [(10, 0.125, 0.01)]
     assert line(curves, "a", "recall") == [(0, 98.0, 1.0), (10, 70.0, 2.0), (78, 40.0, 2.0)]
     assert line(curves, "a", "perplexity") == [(0, 2.0, 1.0), (78, 9.0, 2.0)]
@@ -77,12 +79,12 @@ def test_a_run_that_was_not_scored_on_the_way_has_its_end_alone() -> None:
 def test_the_table_has_the_unedited_model_and_every_row_after_its_last_edit() -> None:
     printed = table(points({"plain": [outcome()], "RECT 40": [outcome(5.0)]})).splitlines()
     assert printed[0].startswith(
-        "| row | edits | seeds | score, % | efficacy, % | generalization, % | KL to the unedited model, nats | "
-        "recall, % | perplexity |"
+        "| row | edits | seeds | score, % | efficacy, % | efficacy of the oldest, % | generalization, % | "
+        "KL to the unedited model, nats | recall, % | perplexity |"
     )
-    assert printed[2].startswith("| unedited | 0 | 1 |  |  |  |  | 98.0 ± 1.0 | 2.00 ± 1.0 |")
+    assert printed[2].startswith("| unedited | 0 | 1 |  |  |  |  |  | 98.0 ± 1.0 | 2.00 ± 1.0 |")
     assert printed[3].startswith(
-        "| plain | 78 | 1 | 52.2 ± 3.0 | 82.2 ± 3.0 | 72.2 ± 3.0 |  | 40.0 ± 2.0 | 9.00 ± 2.0 | 5.00 |"
+        "| plain | 78 | 1 | 52.2 ± 3.0 | 82.2 ± 3.0 | 74.4 ± 3.0 | 72.2 ± 3.0 |  | 40.0 ± 2.0 | 9.00 ± 2.0 | 5.00 |"
     )
     assert printed[4].startswith("| RECT 40 | 78 | 1 | 57.2 ± 3.0 | 87.2 ± 3.0 |")
     assert len({row.count("|") for row in printed[:5]}) == 1

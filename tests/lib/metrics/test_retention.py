@@ -26,16 +26,18 @@ def run() -> pl.LazyFrame:
 
 def test_immediate_and_final_scores_of_every_edit() -> None:
     rows = retention.immediate_and_final(per_record(run()), "success")
-    assert rows == {"efficacy": {"immediate": 100.0, "final": 50.0}}
+    assert rows == {"efficacy": {"immediate": 100.0, "final": 50.0, "oldest_immediate": 100.0, "oldest_final": 0.0}}
 
 
-def test_the_curve_has_all_edits_so_far_and_the_newest() -> None:
+def test_the_curve_has_all_edits_so_far_the_oldest_and_the_newest() -> None:
     rows = retention.curve(per_record(run()), "success")
     means = {(row["edits"], row["group"]): (row["mean"], row["n"]) for row in rows if row["kind"] == "efficacy"}
     assert means == {
         (1, "all so far"): (100.0, 1),
+        (1, "oldest"): (100.0, 1),
         (1, "newest"): (100.0, 1),
         (2, "all so far"): (50.0, 2),
+        (2, "oldest"): (0.0, 1),
         (2, "newest"): (100.0, 1),
     }
 
