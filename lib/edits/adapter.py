@@ -58,12 +58,15 @@ class Adapter:
             for path in self.a
         }
 
+    def factors(self) -> dict[str, LowRank]:
+        """Its matrices by module path, as they are trained: what it adds is `scale` times these."""
+        return {path: LowRank(left=self.b[path], right=self.a[path]) for path in self.a}
+
     @contextmanager
     def attached(self, model: nn.Module) -> Iterator[None]:
         """Within it, `model` computes with the adapter, and gradients reach the adapter's matrices."""
         with ExitStack() as stack:
-            for path in self.a:
-                update = LowRank(left=self.b[path], right=self.a[path])
+            for path, update in self.factors().items():
                 stack.enter_context(low_rank_branch(model.get_submodule(path), update, self.scale, self.gate))
             yield
 

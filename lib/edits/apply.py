@@ -1,6 +1,6 @@
 """An Edit in force while a block lasts, undone to the bit: the only code that applies one to a model."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -101,13 +101,31 @@ def low_rank_branch(
     return _hooked_beside(module, lambda input, dtype: scale * _product(module, on_device, input, dtype), gate)
 
 
-def low_rank_branches(
-    module: nn.Module, updates: Sequence[LowRank], rows: Sequence[int], scale: float = 1.0, gate: Gate | None = None
-) -> AbstractContextManager[None]:
-    """As low_rank_branch, of several updates: the first rows[0] rows of a batch have the first of them, and so on.
+@contextmanager
+def applied_by_row(
+    model: nn.Module, edits: Sequence[Mapping[str, LowRank]], rows: Sequence[int], scale: float = 1.0,
+    gate: Gate | None = None,
+) -> Iterator[None]:  # fmt: skip
+    """Within it, the first rows[0] rows of a batch compute with the first edit, and so on; gradients reach the edits.
 
-    Memory is that of the updates and of the output; no update is copied for its rows.
+    Memory is that of the updates and of the outputs; no update is copied for its rows. While `gate` is closed nothing
+    is added.
+
+    Args:
+        edits: updates by module path, of the same modules in each.
+        rows: how many rows of a batch each edit has.
+        scale: what every update is multiplied by.
     """
+    with ExitStack() as stack:
+        for path in edits[0]:
+            updates = [edit[path] for edit in edits]
+            stack.enter_context(_low_rank_branches(model.get_submodule(path), updates, rows, scale, gate))
+        yield
+
+
+def _low_rank_branches(
+    module: nn.Module, updates: Sequence[LowRank], rows: Sequence[int], scale: float, gate: Gate | None
+) -> AbstractContextManager[None]:
     on_device = [update.to(_device(module)) for update in updates]
 
     def added(input: Tensor, dtype: torch.dtype) -> Tensor:

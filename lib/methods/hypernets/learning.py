@@ -26,9 +26,10 @@ from lib.core.errors import NotFiniteError
 from lib.core.files import newest_sound
 from lib.core.params import Section
 from lib.core.records import Fact
+from lib.edits.apply import applied_by_row
 from lib.methods.context import Context
 from lib.methods.hypernets.cases import CaseSource, TrainingCase, split
-from lib.methods.hypernets.network import Hypernet, attached, save_hypernet, signals_of, together
+from lib.methods.hypernets.network import Hypernet, by_edit, save_hypernet, signals_of, together
 from lib.methods.training.loop import Checkpoints
 from lib.models.check import packed_for
 from lib.models.likelihood import hidden_states
@@ -181,14 +182,14 @@ class _Run:
 def losses(model: PreTrainedModel, network: Hypernet, cases: Sequence[TrainingCase]) -> Losses:
     """The two losses of these cases, each edited alone; gradients reach the network."""
     weights = [1 / len(case.edit.targets[0]) for case in cases]
-    updates = network(signals_of(model, [case.edit for case in cases], network.paths, weights))
+    edits = by_edit(network(signals_of(model, [case.edit for case in cases], network.paths, weights)))
     moved, moved_rows = together([packed_for(model, [case.rephrased]) for case in cases])
     unrelated, unrelated_rows = together([packed_for(model, case.locality) for case in cases])
     with torch.no_grad():
         before = _log_p(model, unrelated)
-    with attached(model, updates, moved_rows):
+    with applied_by_row(model, edits, moved_rows):
         edit = -_log_p(model, moved).gather(1, moved.label[:, None])[:, 0]
-    with attached(model, updates, unrelated_rows):
+    with applied_by_row(model, edits, unrelated_rows):
         after = _log_p(model, unrelated)
     divergence = torch.nn.functional.kl_div(after, before, log_target=True, reduction="none").sum(-1)
     return Losses(edit=_mean_by_target(edit, moved), locality=_mean_by_target(divergence, unrelated))

@@ -20,7 +20,6 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from lib.core.errors import InputError, NotFiniteError
 from lib.core.files import read_json, write_json
 from lib.core.records import Request
-from lib.edits.apply import low_rank_branches
 from lib.edits.edit import Edit, compose
 from lib.edits.updates import Dense, LowRank, check_finite
 from lib.models.architecture import architecture
@@ -120,14 +119,13 @@ def _tapped(model: nn.Module, paths: Sequence[str]) -> Iterator[tuple[dict[str, 
         yield inputs, outputs
 
 
-@contextmanager
-def attached(model: nn.Module, updates: Updates, rows: Sequence[int]) -> Iterator[None]:
-    """Within it, the first rows[0] rows of a batch compute with the first update, and so on; gradients reach them."""
-    with ExitStack() as stack:
-        for path, update in updates.items():
-            of_items = [LowRank(left=left, right=right) for left, right in zip(update.left, update.right, strict=True)]
-            stack.enter_context(low_rank_branches(model.get_submodule(path), of_items, rows))
-        yield
+def by_edit(updates: Updates) -> list[dict[str, LowRank]]:
+    """The updates of every edit by itself, by module path."""
+    count = len(next(iter(updates.values())).left)
+    return [
+        {path: LowRank(left=each.left[row], right=each.right[row]) for path, each in updates.items()}
+        for row in range(count)
+    ]
 
 
 def together(packings: Sequence[Packed]) -> tuple[Packed, list[int]]:
@@ -162,9 +160,8 @@ def edit_apart(
     """An edit for every item. Raises InputError as check_finite."""
     edits = []
     for part in _parts(model, network, items, weights, tokens):
-        for row in range(len(part[network.paths[0]].left)):
-            own = {path: LowRank(left=each.left[row], right=each.right[row]) for path, each in part.items()}
-            edits.append(_checked(Edit(updates={path: _smaller(_used(each)) for path, each in own.items()})))
+        for own in by_edit(part):
+            edits.append(_checked(Edit(updates={path: _smaller(_used(update)) for path, update in own.items()})))
     return edits
 
 

@@ -5,15 +5,13 @@ a schedule and a clipped gradient of its own. So the edits share the model's ari
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import Tensor, nn
 
 from lib.core.errors import NotFiniteError
 from lib.edits.adapter import Adapter
-from lib.edits.apply import Gate, low_rank_branches
-from lib.edits.updates import LowRank
+from lib.edits.apply import Gate, applied_by_row
 from lib.methods.training.example import Example
 from lib.methods.training.holding import token_losses
 from lib.methods.training.loop import Schedule, descend
@@ -74,7 +72,7 @@ def _loss(model: nn.Module, adapters: Sequence[Adapter], part: Share, batch: Sha
     """The sum of every adapter's own loss: the gradient of each is that of its own."""
     packings = [packed_for(model, [example.item for example in share]) for share in part.values()]
     together, gate, rows = side_by_side(packings), Gate(), [len(packed.item) for packed in packings]
-    with _attached_by_row(model, [adapters[index] for index in part], rows, gate):
+    with applied_by_row(model, [adapters[index].factors() for index in part], rows, adapters[0].scale, gate):
         if any(holds(examples) for examples in batch.values()):
             flat = [example for share in part.values() for example in share]
             nll, divergence = token_losses(model, together, flat, gate, objective.word_parts)
@@ -91,14 +89,3 @@ def _loss(model: nn.Module, adapters: Sequence[Adapter], part: Share, batch: Sha
     if not bool(loss.isfinite()):
         raise NotFiniteError("the loss of an edit is not finite; lower train.lr")
     return loss
-
-
-@contextmanager
-def _attached_by_row(model: nn.Module, adapters: Sequence[Adapter], rows: Sequence[int], gate: Gate) -> Iterator[None]:
-    """Within it, the first rows[0] rows of a batch compute with the first adapter, and so on."""
-    with ExitStack() as stack:
-        for path in adapters[0].a:
-            updates = [LowRank(left=adapter.b[path], right=adapter.a[path]) for adapter in adapters]
-            module = model.get_submodule(path)
-            stack.enter_context(low_rank_branches(module, updates, rows, adapters[0].scale, gate))
-        yield

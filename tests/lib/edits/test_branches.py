@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from lib.edits.apply import Gate, low_rank_branch, low_rank_branches
+from lib.edits.apply import Gate, applied_by_row, low_rank_branch
 from lib.edits.updates import LowRank
 
 D_IN, D_OUT, RANK, TOKENS = 24, 16, 4, 5
@@ -12,13 +12,16 @@ ROWS = [1, 3, 2]
 MODULES = {"Linear": nn.Linear, "Embedding": nn.Embedding}
 
 
-def updates(number: int) -> list[LowRank]:
+def edits(number: int) -> list[dict[str, LowRank]]:
+    """Of a model whose one module has the path 0."""
     generator = torch.Generator().manual_seed(0)
     return [
-        LowRank(
-            left=torch.randn(D_OUT, RANK, generator=generator).requires_grad_(),
-            right=torch.randn(RANK, D_IN, generator=generator).requires_grad_(),
-        )
+        {
+            "0": LowRank(
+                left=torch.randn(D_OUT, RANK, generator=generator).requires_grad_(),
+                right=torch.randn(RANK, D_IN, generator=generator).requires_grad_(),
+            )
+        }
         for _ in range(number)
     ]
 
@@ -32,17 +35,17 @@ def batch(kind: str, rows: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("kind", MODULES)
 def test_every_row_computes_with_the_update_of_its_edit(kind: str) -> None:
-    module, inputs, own = MODULES[kind](D_IN, D_OUT), batch(kind, sum(ROWS)), updates(len(ROWS))
-    with low_rank_branches(module, own, ROWS, scale=0.5):
+    module, inputs, own = MODULES[kind](D_IN, D_OUT), batch(kind, sum(ROWS)), edits(len(ROWS))
+    with applied_by_row(nn.Sequential(module), own, ROWS, scale=0.5):
         together = module(inputs)
-    for output, rows, update in zip(torch.split(together, ROWS), torch.split(inputs, ROWS), own, strict=True):
-        with low_rank_branch(module, update, scale=0.5):
+    for output, rows, edit in zip(torch.split(together, ROWS), torch.split(inputs, ROWS), own, strict=True):
+        with low_rank_branch(module, edit["0"], scale=0.5):
             torch.testing.assert_close(output, module(rows))
 
 
 def test_with_the_gate_closed_nothing_is_added() -> None:
     module, inputs, gate = nn.Linear(D_IN, D_OUT), batch("Linear", sum(ROWS)), Gate()
-    with low_rank_branches(module, updates(len(ROWS)), ROWS, gate=gate), gate.closed():
+    with applied_by_row(nn.Sequential(module), edits(len(ROWS)), ROWS, gate=gate), gate.closed():
         assert torch.equal(module(inputs), nn.functional.linear(inputs, module.weight, module.bias))
 
 
@@ -56,7 +59,7 @@ def kept_bytes(rows: list[int]) -> int:
 
     with (
         torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
-        low_rank_branches(module, updates(len(rows)), rows),
+        applied_by_row(nn.Sequential(module), edits(len(rows)), rows),
     ):
         module(inputs)
     return sum(storage.nbytes() for storage in storages.values())
