@@ -20,6 +20,8 @@ from lib.methods.training.loop import Step
 from lib.protocols.job import UNEDITED, Job, prepared
 
 _SECONDS_BETWEEN_SAVES = 60
+_KEPT_SESSIONS = 2
+"""The last one, and the one before it, should the last be damaged."""
 _STEPS = "steps.json"
 """Of a stored session: the training curve up to its end."""
 _COUNTS = ("pairs", "neurons", "left_out")
@@ -65,6 +67,7 @@ def sequential(
             keep(done, finished)
         if job.context.distributed.is_main and (done in marks or time.monotonic() - saved > _SECONDS_BETWEEN_SAVES):
             _store(job.folder, done, total, steps)
+            _drop_old(job.folder, marks)
             saved = time.monotonic()
         job.context.distributed.barrier()
         shutil.rmtree(checkpoints.folder, ignore_errors=True)
@@ -111,6 +114,18 @@ def _store(folder: Path, done: int, edit: Edit, steps: Sequence[Step]) -> None:
         write_hashes(unfinished)
 
 
+def _drop_old(folder: Path, marks: Collection[int]) -> None:
+    """Remove stored sessions but for checkpoints and the last ones: a stream of hours would fill the disk."""
+    for session in _sessions(folder)[:-_KEPT_SESSIONS]:
+        if session not in marks:
+            shutil.rmtree(_session_of(folder, session))
+
+
+def _sessions(folder: Path) -> list[int]:
+    """The numbers of edits of the sessions that are kept, ascending."""
+    return sorted(int(path.name.removeprefix("session-")) for path in folder.glob("session-*"))
+
+
 def _session_of(folder: Path, done: int) -> Path:
     """Where the sum of so many edits is kept."""
     return folder / f"session-{done:08d}"
@@ -119,7 +134,7 @@ def _session_of(folder: Path, done: int) -> Path:
 def _stored(folder: Path, marks: Collection[int]) -> tuple[int, Edit, list[Step]]:
     """Number of edits in the last stored session, their sum, and the steps of their training: of sessions that are
     sound, and so is every checkpoint before them."""
-    numbers = sorted(int(path.name.removeprefix("session-")) for path in folder.glob("session-*"))
+    numbers = _sessions(folder)
     reached = [mark for mark in sorted(marks) if numbers and mark <= numbers[-1]]
     damaged = next((mark for mark in reached if newest_sound([_session_of(folder, mark)], _sound) is None), math.inf)
     usable = [number for number in numbers if number < damaged]

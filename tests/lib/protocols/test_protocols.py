@@ -204,6 +204,16 @@ def test_a_run_goes_on_from_the_session_before_a_damaged_one_to_the_same_bytes(d
         assert torch.equal(resumed.updates[path].dense(), update.dense())  # type: ignore[union-attr]
 
 
+def test_of_a_long_run_only_checkpoints_and_the_last_two_sessions_stay_on_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lib.protocols.sequential._SECONDS_BETWEEN_SAVES", -1)
+    sequential(job(tmp_path), [*REQUESTS, *REQUESTS], protocol(checkpoints=[1]), lambda done, edit: None)
+    assert sorted(path.name for path in tmp_path.glob("session-*")) == [
+        "session-00000001", "session-00000007", "session-00000008"
+    ]  # fmt: skip
+
+
 def test_checkpoints_must_be_ends_of_batches() -> None:
     assert checkpoint_numbers(protocol(batch_size=3, checkpoints=[3, 6]), 8) == [3, 6, 8]
     with pytest.raises(ValueError, match="4 is not the end of a batch"):
