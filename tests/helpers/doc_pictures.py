@@ -23,7 +23,7 @@ def doc_pictures() -> Iterator[tuple[Path, str]]:
     maps = load_file(DOCS / "figure5" / "maps.safetensors")  # by titles such as "ROME, 5 edits"
     by_edits = {title: maps[title] for title in sorted(maps, key=lambda title: int(title.split()[-2]))}
     yield DOCS / "figure5" / "maps.svg", change_maps(by_edits).as_file()
-    for module, name in ((growth, "growth"), (neighbors_growth, "neighbors_growth")):
+    for module, name in ((growth, "growth"), (growth, "stream_growth"), (neighbors_growth, "neighbors_growth")):
         rows = pl.read_csv(DOCS / f"{name}.csv").to_dicts()
         yield DOCS / f"{name}.svg", module.picture(rows).as_file()
 
