@@ -42,11 +42,16 @@ def entry(
         seeds=tuple(runs),
         verdict=verdicts(metrics),
         figures=figures,
-        seconds=mean(usage["seconds"] for usage in usages) if usages else None,
+        seconds=_as_shown(mean(usage["seconds"] for usage in usages)) if usages else None,
         memory_gib=max(usage["peak_memory_mib"] for usage in usages) / _MIB_PER_GIB if usages else None,
         commit=commit,
         command=command,
     )
+
+
+def _as_shown(seconds: float) -> float:
+    """To four digits, as the tables show them: the CSV and they have the same numbers."""
+    return float(f"{seconds:.4g}")
 
 
 def _protocol(values: Mapping[str, Any]) -> str:

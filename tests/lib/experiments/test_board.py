@@ -21,3 +21,15 @@ def test_what_a_run_has_not_measured_is_no_figure() -> None:
     assert "kl" not in entry.figures
     assert entry.figures["exact_match"].spread == 2.5
     assert (entry.seconds, entry.memory_gib) == (None, None)
+
+
+def test_seconds_have_the_digits_that_the_tables_show() -> None:
+    entry = board.entry(
+        "MEMIT",
+        VALUES,
+        {0: numbers()},
+        [{"seconds": 1859.4, "peak_memory_mib": 512}],
+        commit="0123abc",
+        command="again",
+    )
+    assert entry.seconds == 1859.0
