@@ -6,6 +6,7 @@ from typing import Any
 
 from lib.report.headline import over_seeds, verdicts
 from lib.report.leaderboard import FIGURES, BoardFigure, Entry
+from lib.report.wording import number
 
 _MIB_PER_GIB = 1024
 
@@ -50,8 +51,8 @@ def entry(
 
 
 def _as_shown(seconds: float) -> float:
-    """To four digits, as the tables show them: the CSV and they have the same numbers."""
-    return float(f"{seconds:.4g}")
+    """To the digits that the tables show: the CSV and they have the same numbers."""
+    return float(number(seconds).replace(",", ""))
 
 
 def _protocol(values: Mapping[str, Any]) -> str:

@@ -1,5 +1,7 @@
 """A row that was run becomes a line of the leaderboard: its headline over seeds, and what its edits took."""
 
+import pytest
+
 from lib.experiments import board
 from lib.report.leaderboard import BoardFigure
 from tests.helpers.pages import numbers
@@ -23,13 +25,9 @@ def test_what_a_run_has_not_measured_is_no_figure() -> None:
     assert (entry.seconds, entry.memory_gib) == (None, None)
 
 
-def test_seconds_have_the_digits_that_the_tables_show() -> None:
-    entry = board.entry(
-        "MEMIT",
-        VALUES,
-        {0: numbers()},
-        [{"seconds": 1859.4, "peak_memory_mib": 512}],
-        commit="0123abc",
-        command="again",
-    )
-    assert entry.seconds == 1859.0
+@pytest.mark.parametrize(
+    ("seconds", "written"), [(12.3456, 12.35), (903.5, 903.5), (1859.4, 1859.0), (12345.6, 12346.0)]
+)
+def test_seconds_have_the_digits_that_the_tables_show(seconds: float, written: float) -> None:
+    usages = [{"seconds": seconds, "peak_memory_mib": 512}]
+    assert board.entry("MEMIT", VALUES, {0: numbers()}, usages, commit="0123abc", command="again").seconds == written
