@@ -78,7 +78,8 @@ def main() -> None:
     if options.scale == "small":
         print(f"\n{models_of(runs)}")
     if options.csv is not None:
-        _add(workspace, options, {row: dict(zip(seeds, runs, strict=True)) for row, runs in plans.items()}, results)
+        by_seed = {row: dict(zip(seeds, runs, strict=True)) for row, runs in plans.items()}
+        _add(workspace, options, by_seed, results, has_abilities=table.stage in _WITH_ABILITIES)
     if differences:
         print(f"\n{differences}")
     if failed := [name for name, metrics in results.items() if metrics is None]:
@@ -168,7 +169,12 @@ def _texts(workspace: Workspace, planned: PlannedRun) -> dict[str, float]:
 
 
 def _add(
-    workspace: Workspace, options: argparse.Namespace, plans: Mapping[str, Mapping[int, PlannedRun]], results: Results
+    workspace: Workspace,
+    options: argparse.Namespace,
+    plans: Mapping[str, Mapping[int, PlannedRun]],
+    results: Results,
+    *,
+    has_abilities: bool,
 ) -> None:
     """Write the rows that ran into the leaderboard, over those of the same name, and renew its page and tables."""
     entries = []
@@ -180,7 +186,9 @@ def _add(
         changed = ", changed" if workspace.uncommitted_code(values) else ""
         if runs:
             commit, command = workspace.commit[:_SHORT] + changed, _command(options, row)
-            entries.append(board.entry(row, values[PARAMS], runs, usages, commit=commit, command=command))
+            ran = {row: [by_seed[seed] for seed in runs]}
+            abilities = outputs.abilities(workspace, ran)[row] if has_abilities else ()
+            entries.append(board.entry(row, values[PARAMS], runs, usages, abilities, commit=commit, command=command))
     renew(options.csv, leaderboard.merged(leaderboard.read(options.csv), entries))
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from statistics import mean
 from typing import Any
 
+from lib.report.board_columns import of_abilities, of_retention
 from lib.report.headline import over_seeds, verdicts
 from lib.report.leaderboard import FIGURES, BoardFigure, Entry
 from lib.report.wording import number
@@ -16,6 +17,7 @@ def entry(
     values: Mapping[str, Any],
     runs: Mapping[int, Mapping[str, Any]],
     usages: Sequence[Mapping[str, float]],
+    abilities: Sequence[Mapping[str, Any]] = (),
     *,
     commit: str,
     command: str,
@@ -27,12 +29,15 @@ def entry(
         values: of params.yaml.
         runs: by seed the values of metrics/evaluate.json, at least of one.
         usages: of each run of which they are there, the seconds and peak memory of stage edit.
+        abilities: of every run the values of results/abilities.json; none of rows that run no tasks.
         commit: of the code that measured it.
         command: what runs it again.
     """
     metrics = [*runs.values()]
+    tasks = [of_abilities(run, edited=values["editor"] != "none") for run in abilities] or [{}] * len(metrics)
+    measured = [{**run, **of_retention(run), **of_tasks} for run, of_tasks in zip(metrics, tasks, strict=True)]
     figures = {head.name: BoardFigure(value=figure[0], spread=figure[1])
-               for head in FIGURES if (figure := over_seeds(metrics, head)) is not None}  # fmt: skip
+               for head in FIGURES if (figure := over_seeds(measured, head)) is not None}  # fmt: skip
     return Entry(
         model=values["model"],
         dataset=values["dataset"],

@@ -17,12 +17,13 @@ from lib.core.files import check_regular
 from lib.metrics.comparison import LOWER_IS_BETTER
 from lib.metrics.headline import ASKED, TEACHER_FORCED, WRITTEN, Column
 from lib.report import portability
+from lib.report.board_columns import ABILITIES, RETENTION
 from lib.report.headline import table_title
 from lib.report.literal import in_markdown
 from lib.report.pages import render
 from lib.report.wording import column, number
 
-FIGURES = (*WRITTEN[:2], ASKED, *WRITTEN[2:], *TEACHER_FORCED, *portability.ALL_COLUMNS)
+FIGURES = (*WRITTEN[:2], ASKED, *WRITTEN[2:], *ABILITIES, *TEACHER_FORCED, *RETENTION, *portability.ALL_COLUMNS)
 """What a line may have, each with its interval."""
 RANKED_BY = "exact_match_paraphrases"
 """Lines of a group are ordered by it, the most first: what is written where the edit is asked in other words."""
