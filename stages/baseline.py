@@ -20,12 +20,15 @@ def main(options: argparse.Namespace) -> None:
     from lib.runtime.distributed import process_group
     from lib.runtime.launch import relaunch
     from lib.runtime.machine import device
+    from lib.runtime.scratch import code_fingerprint, fingerprint, forget, shared_scratch
     from lib.scoring.plain_text import plain_text_rows
     from lib.scoring.scorer import Scorer
 
     relaunch("stages.baseline", sys.argv[1:])
     settings = read_root("score").score
-    with process_group() as processes:
+    files = {name: getattr(options, name) for name in ("requests", "evaluation", "model")}
+    key = fingerprint(**files, score=settings.model_dump(exclude={"judge"}), code=code_fingerprint("stages.baseline"))
+    with process_group() as processes, shared_scratch("baseline", key, processes) as folder:
         scorer = Scorer(
             model=loading.load_model(options.model, device(), processes),
             tokenizer=loading.load_tokenizer(options.model),
@@ -35,6 +38,7 @@ def main(options: argparse.Namespace) -> None:
             progress=lambda batches, name: (
                 progress(batches, f"baseline: {name}", size=len) if processes.is_main else batches
             ),
+            folder=folder,
         )
         tables = scorer.before()
         plain_texts = plain_text_rows(
@@ -45,6 +49,7 @@ def main(options: argparse.Namespace) -> None:
             tables.write(options.scores, options.generations)
             write(options.text_nll, TextNll, plain_texts)
             write_json(options.metrics, {"rows": len(tables.scores), "texts": len(tables.generations)})
+            forget(folder)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -40,6 +40,7 @@ def main(options: argparse.Namespace) -> None:
     relaunch("stages.score", sys.argv[1:])
     root, inputs = read_root(), Inputs.of(options)
     with process_group() as processes, editing(root, inputs, "score", processes, lambda steps: None) as (job, requests):
+        folder = job.folder / _key(root, options)
         scorer = Scorer(
             model=job.model,
             tokenizer=job.tokenizer,
@@ -49,9 +50,10 @@ def main(options: argparse.Namespace) -> None:
             progress=lambda batches, name: (
                 progress(batches, f"score: {name}", size=len) if processes.is_main else batches
             ),
+            folder=folder,
         )
         alone = root.protocol.kind == "single"
-        singles = _singles(scorer, job, root, options.evaluation) if alone else []
+        singles = _singles(scorer, job, root, folder) if alone else []
         after = [single.tables for single in singles] if alone else list(_after(scorer, options.edit))
         plain_texts = _plain_texts(scorer, options)
         if not processes.is_main:
@@ -75,18 +77,23 @@ def main(options: argparse.Namespace) -> None:
         forget(job.folder)
 
 
-def _singles(scorer: Scorer, job: Job, root: Params, evaluation: Path) -> list[SingleEdit]:
+def _key(root: Params, options: argparse.Namespace) -> str:
+    """Names what this measurement is of, beside the job's own folder: what another one has left is not taken for it."""
+    from lib.runtime.scratch import code_fingerprint, fingerprint
+
+    return fingerprint(
+        score=root.score.model_dump(exclude={"judge"}), weights=root.weights.model_dump(),
+        evaluation=options.evaluation, edit=options.edit, code=code_fingerprint("stages.score"),
+    )  # fmt: skip
+
+
+def _singles(scorer: Scorer, job: Job, root: Params, folder: Path) -> list[SingleEdit]:
     """Every request edited, scored and measured alone."""
     from lib.edits.weight_change import Measure
     from lib.protocols.scored_alone import ScoredAlone
     from lib.protocols.single import edits_together
-    from lib.runtime.scratch import code_fingerprint, fingerprint
 
     weights = root.weights
-    key = fingerprint(
-        score=root.score.model_dump(exclude={"judge"}), weights=weights.model_dump(), evaluation=evaluation,
-        code=code_fingerprint("stages.score"),
-    )  # fmt: skip
     return ScoredAlone(
         scorer=scorer,
         job=job,
@@ -94,7 +101,7 @@ def _singles(scorer: Scorer, job: Job, root: Params, evaluation: Path) -> list[S
         carries_on=root.protocol.mode == "published",
         measure=Measure(model=job.model, thresholds=weights.thresholds, rank_side=weights.rank_side),
         measured=weights.single_edits,
-        folder=job.folder / key,
+        folder=folder,
     ).results()
 
 

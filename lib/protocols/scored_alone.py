@@ -83,6 +83,7 @@ class ScoredAlone:
             first_index=index,
             distributed=Distributed(),
             progress=lambda batches, name: batches,
+            folder=None,
         )
         change = None
         if edit.updates and (self.measured is None or index < self.measured):

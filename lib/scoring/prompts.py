@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from lib.core.joins import Separator
 from lib.core.records import Kind, Request, Score, When
@@ -31,6 +31,12 @@ class TargetScore:
     """Target tokens that are the argmax."""
     argmax: tuple[int, ...]
     """The most likely token id at the position of each target token."""
+
+    @classmethod
+    def of(cls, values: Sequence[Any]) -> "TargetScore":
+        """From the values of its fields, in their order, `argmax` as a tuple or a list."""
+        nll, tokens, correct, argmax = values
+        return cls(nll=nll, tokens=tokens, correct=correct, argmax=tuple(argmax))
 
 
 @dataclass(frozen=True, kw_only=True)

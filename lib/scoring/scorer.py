@@ -1,11 +1,12 @@
 """Scores of requests' prompts under a model: a row for every (request, prompt, target), from which metrics follow."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from contextlib import AbstractContextManager
+from dataclasses import astuple, dataclass, fields
 from functools import partial
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -24,6 +25,7 @@ from lib.models.sharding import join_uneven
 from lib.models.templates import chat_prompt, has_template
 from lib.models.tokens import encode
 from lib.runtime.distributed import Distributed
+from lib.runtime.pieces import Pieces
 from lib.scoring import divergence
 from lib.scoring import texts as continuations
 from lib.scoring.implied import ImpliedBuilder
@@ -74,6 +76,8 @@ class Scorer:
     """Passes on the batches of the work that the second argument names."""
     first_index: int = 0
     """Index of the first request among those of the run: the limits on texts count from the run's first request."""
+    folder: Path | None = None
+    """Where what is measured survives a kill; None: nowhere."""
 
     def before(self) -> ScoreTables:
         """One row a prompt and target of the unedited model, in the order of the requests, and one a text."""
@@ -101,16 +105,18 @@ class Scorer:
         )
         order = sorted(range(len(items)), key=lambda index: -items[index].length)
 
-        def score(batch: list[int]) -> list[list[Score]]:
+        def score(batch: list[int]) -> list[list[tuple[Any, ...]]]:
             batch_items = [items[index] for index in batch]
             scores = score_targets(self.model, packed_for(self.model, batch_items))
-            return [
-                prompts[index].rows(prompt_scores, when, session)
-                for index, prompt_scores in zip(batch, scores_by_item(batch_items, scores), strict=True)
-            ]
+            return [[*map(astuple, of_item)] for of_item in scores_by_item(batch_items, scores)]
 
-        rows = self._distribute(batches(items, self.settings.micro_batch_tokens, order), score, f"scores {when}")
-        return [row for prompt_rows in rows for row in prompt_rows]
+        work = batches(items, self.settings.micro_batch_tokens, order)
+        measured = self._distribute(work, score, f"scores {when}", session)
+        return [
+            row
+            for prompt, of_prompt in zip(prompts, measured, strict=True)
+            for row in prompt.rows([TargetScore.of(values) for values in of_prompt], when, session)
+        ]
 
     def _texts(self, when: When, session: int, contexts: TextBefore) -> list[Generation]:
         """Greedy ones, sampled ones, and what edits imply, each in the order of the requests and their prompts."""
@@ -125,22 +131,26 @@ class Scorer:
             kinds.append(("implied", None, implied))
         rows: list[Generation] = []
         for name, top_k, prompts in kinds:
-            texts = self._write(prompts, top_k, f"{name} texts {when}")
+            texts = self._write(prompts, top_k, f"{name} texts {when}", session)
             rows += [prompt.row(text, when, session) for prompt, text in zip(prompts, texts, strict=True)]
         return rows
 
-    def _write(self, prompts: Sequence[Continuation], top_k: int | None, name: str) -> list[str]:
+    def _write(self, prompts: Sequence[Continuation], top_k: int | None, name: str, session: int) -> list[str]:
         """The text after every prompt; each process writes its share."""
-        share = self.distributed.shard([[index] for index in range(len(prompts))])
+        with self._pieces(name, session) as pieces:
+            work = [[index] for index in range(len(prompts)) if index not in pieces.values]
+            share = self.distributed.shard(work)
 
-        def show(finished: Iterator[T]) -> Iterator[T]:
-            return (text for _, text in zip(self.progress(share, name), finished, strict=True))
+            def show(finished: Iterator[tuple[int, list[int]]]) -> Iterator[tuple[int, list[int]]]:
+                for (position, tokens), _ in zip(finished, self.progress(share, name), strict=True):
+                    pieces.add([(share[position][0], tokens)])
+                    yield position, tokens
 
-        with join_uneven(self.model):
-            own = [prompts[index] for (index,) in share]
-            texts = continuations.texts(self.model, self.tokenizer, own, top_k, self.settings.rows, show)
-        measured = [(index, text) for (index,), text in zip(share, texts, strict=True)]
-        return [text for _, text in sorted(self.distributed.all_gather(measured))]
+            with join_uneven(self.model):
+                own = [prompts[index] for (index,) in share]
+                continuations.tokens(self.model, own, top_k, self.settings.rows, show)
+            tokens = self._gathered(pieces)
+        return [continuations.text(self.tokenizer, *pair) for pair in zip(prompts, tokens, strict=True)]
 
     def _first(self, limit: int | None) -> Sequence[Request]:
         return self.requests if limit is None else self.requests[: max(0, limit - self.first_index)]
@@ -162,19 +172,33 @@ class Scorer:
             return divergence.divergences(self.model, edit, before, after)
 
         batches_of_prompts = prompt_batches(edited, self.settings.micro_batch_tokens)
-        values = self._distribute(batches_of_prompts, diverge, "divergence")
+        values = self._distribute(batches_of_prompts, diverge, "divergence", session)
         return [
             Divergence(request_id=request_id, session=session, prompt_index=index, prompt=prompt, kl=value)
             for (request_id, index, prompt), value in zip(prompts, values, strict=True)
         ]
 
-    def _distribute(self, work: Sequence[list[int]], measure: Callable[[list[int]], Sequence[T]], name: str) -> list[T]:
-        """What `measure` gives for every index of all batches, in order; each process does its share of the batches."""
-        measured: list[tuple[int, T]] = []
-        with join_uneven(self.model):
-            for batch in self.progress(self.distributed.shard(work), name):
-                measured += zip(batch, measure(batch), strict=True)
-        return [value for _, value in sorted(self.distributed.all_gather(measured), key=lambda pair: pair[0])]
+    def _distribute(
+        self, work: Sequence[list[int]], measure: Callable[[list[int]], Sequence[T]], name: str, session: int
+    ) -> list[T]:
+        """What `measure` gives for every index of all batches, in order; each process does its share of the batches.
+
+        It gives what JSON holds. Batches that were measured before a kill are not measured again.
+        """
+        with self._pieces(name, session) as pieces:
+            missing = [batch for batch in work if any(index not in pieces.values for index in batch)]
+            with join_uneven(self.model):
+                for batch in self.progress(self.distributed.shard(missing), name):
+                    pieces.add(zip(batch, measure(batch), strict=True))
+            return self._gathered(pieces)
+
+    def _pieces(self, name: str, session: int) -> AbstractContextManager[Pieces]:
+        folder = None if self.folder is None else self.folder / f"session-{session:08d}"
+        return Pieces.of(folder, name, self.distributed)
+
+    def _gathered(self, pieces: Pieces) -> list[Any]:
+        """What all processes have measured, in order."""
+        return [value for _, value in sorted(dict(self.distributed.all_gather([*pieces.values.items()])).items())]
 
 
 def scores_by_item(items: Sequence[Item], scores: TargetScores) -> Iterator[list[TargetScore]]:

@@ -172,15 +172,14 @@ class ContinuationBuilder:
         ]
 
 
-def texts(
+def tokens(
     model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
     continuations: Sequence[Continuation],
     top_k: int | None,
     rows: int,
     show: decoding.Show = iter,
-) -> list[str]:
-    """What `model` writes after each prompt: greedily, or sampled from the `top_k` likeliest tokens.
+) -> list[list[int]]:
+    """The token ids that `model` writes after each prompt: greedily, or sampled from the `top_k` likeliest tokens.
 
     Args:
         rows: texts that are written at a time.
@@ -188,12 +187,12 @@ def texts(
     """
     sampling = greedy() if top_k is None else Sampling(max_tokens=0, temperature=1.0, top_k=top_k)
     prompts = [continuation.encoded for continuation in continuations]
-    token_ids = decoding.continuations(model, prompts, sampling, slots=rows, show=show)
-    return [_text(tokenizer, prompt.ids, ids) for prompt, ids in zip(prompts, token_ids, strict=True)]
+    return decoding.continuations(model, prompts, sampling, slots=rows, show=show)
 
 
-def _text(tokenizer: PreTrainedTokenizerBase, prompt: Sequence[int], tokens: Sequence[int]) -> str:
-    """`tokens` as they read after `prompt`: some tokenizers drop the space that a text begins with."""
+def text(tokenizer: PreTrainedTokenizerBase, continuation: Continuation, tokens: Sequence[int]) -> str:
+    """`tokens` as they read after the prompt: some tokenizers drop the space that a text begins with."""
+    prompt = continuation.encoded.ids
     prompt_text, full_text = (
         str(tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
         for ids in ([*prompt], [*prompt, *tokens])

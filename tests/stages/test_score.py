@@ -15,6 +15,7 @@ from lib.edits.edit import Edit
 from lib.edits.store import save_edit
 from lib.edits.updates import LowRank
 from lib.protocols.inputs import model_preset
+from lib.runtime.pieces import Pieces
 from stages import baseline, score
 from tests.helpers import small
 from tests.helpers.models import tiny_model
@@ -89,3 +90,36 @@ def test_texts_and_divergences_stand_in_the_joined_tables(run_stage: Run, tmp_pa
     divergences = read(tmp_path / "results/divergences.parquet", Divergence)
     assert len(divergences) == len(small.REQUESTS)
     assert all(row.kl > 0 for row in divergences)
+
+
+@pytest.mark.parametrize(
+    ("stage", "killed_at"), [(baseline, "scores"), (score, "scores"), (score, "greedy texts"), (score, "divergence")]
+)
+def test_a_run_that_was_killed_measures_the_rest_and_leaves_the_same_tables(
+    run_stage: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: Any, killed_at: str
+) -> None:
+    change_params(monkeypatch, score={"micro_batch_tokens": 24})
+    run_stage(baseline)
+    run_stage(score)
+    folder = tmp_path / ("results/baseline" if stage is baseline else "results")
+    uninterrupted = {path: path.read_bytes() for path in folder.glob("*.parquet")}
+    measured: list[int] = []
+    add = Pieces.add
+
+    def killed(self: Pieces, values: Any) -> None:
+        work = self._folder.name.replace("-", " ") if self._folder else ""
+        pairs = [*values]
+        measured.extend(index for index, _ in pairs if work.startswith(killed_at))
+        add(self, pairs)
+        if len(measured) == len(pairs):  # its first piece
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Pieces, "add", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run_stage(stage)
+    first = len(measured)
+    run_stage(stage)
+    assert 0 < first < len(measured), "some before the kill, some after it"
+    assert len(measured) == len({*measured}), "none twice"
+    assert {path: path.read_bytes() for path in folder.glob("*.parquet")} == uninterrupted
+    assert not [*tmp_path.glob(".scratch/*/*/*")], "pieces of finished work are dropped"

@@ -35,10 +35,12 @@ def builder(contexts: Mapping[str, str] | None = None, longest: int | None = Non
 def write(
     model: Any, requested: list[continuations.Continuation], top_k: int | None = 5, rows: int = 4
 ) -> dict[Any, str]:
-    texts = continuations.texts(model, TOKENIZER, requested, top_k, rows)
+    tokens = continuations.tokens(model, requested, top_k, rows)
     return {
-        (continuation.request_id, continuation.kind, continuation.prompt_index): text
-        for continuation, text in zip(requested, texts, strict=True)
+        (continuation.request_id, continuation.kind, continuation.prompt_index): continuations.text(
+            TOKENIZER, continuation, ids
+        )
+        for continuation, ids in zip(requested, tokens, strict=True)
     }
 
 
@@ -105,7 +107,8 @@ def test_a_text_begins_with_the_space_that_some_tokenizers_drop() -> None:
     model, tokenizer = golden_model("llama")
     chat_builder = continuations.ContinuationBuilder(tokenizer=tokenizer, longest=None, contexts=Contexts())
     built = chat_builder.greedy([request(prompt="The mother tongue of", paraphrases=())], GREEDY)
-    (text,) = continuations.texts(model, tokenizer, built, None, 1)
+    (tokens,) = continuations.tokens(model, built, None, 1)
+    text = continuations.text(tokenizer, built[0], tokens)
     assert tokenizer.decode(tokenizer("The mother tongue of" + text).input_ids, skip_special_tokens=True).strip() == (
         "The mother tongue of" + text
     )
