@@ -25,7 +25,8 @@ from lib.protocols.files import INPUTS, Inputs
 if TYPE_CHECKING:
     from lib.protocols.job import Job
     from lib.protocols.scored_alone import SingleEdit
-    from lib.scoring.scorer import Scorer, ScoreTables
+    from lib.scoring.scorer import Scorer
+    from lib.scoring.tables import ScoreTables
 
 
 def main(options: argparse.Namespace) -> None:
@@ -35,11 +36,15 @@ def main(options: argparse.Namespace) -> None:
     from lib.runtime.distributed import process_group
     from lib.runtime.launch import relaunch
     from lib.runtime.scratch import forget
-    from lib.scoring.scorer import Scorer, ScoreTables
+    from lib.scoring.scorer import Scorer
+    from lib.scoring.tables import ScoreTables
 
     relaunch("stages.score", sys.argv[1:])
     root, inputs = read_root(), Inputs.of(options)
     with process_group() as processes, editing(root, inputs, "score", processes, lambda steps: None) as (job, requests):
+        before = ScoreTables(
+            scores=read(options.scores_before, Score), generations=read(options.generations_before, Generation)
+        )
         folder = job.folder / _key(root, options)
         scorer = Scorer(
             model=job.model,
@@ -51,6 +56,7 @@ def main(options: argparse.Namespace) -> None:
                 progress(batches, f"score: {name}", size=len) if processes.is_main else batches
             ),
             folder=folder,
+            unedited=before,
         )
         alone = root.protocol.kind == "single"
         singles = _singles(scorer, job, root, folder) if alone else []
@@ -58,9 +64,6 @@ def main(options: argparse.Namespace) -> None:
         plain_texts = _plain_texts(scorer, options)
         if not processes.is_main:
             return
-        before = ScoreTables(
-            scores=read(options.scores_before, Score), generations=read(options.generations_before, Generation)
-        )
         tables = ScoreTables.joined([before, *after])
         tables.write(options.scores, options.generations, options.divergences)
         write(options.text_nll, TextNll, [*read(options.text_nll_before, TextNll), *plain_texts])

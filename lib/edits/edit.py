@@ -35,6 +35,11 @@ class Edit:
     info: Mapping[str, Any] = field(default_factory=dict)
     """Editor, parameters and base model, as plain JSON values."""
 
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether the model with it is the unedited one."""
+        return not (self.updates or self.contexts or self.memories or self.notes)
+
 
 def compose(first: Edit, second: Edit) -> Edit:
     """One edit that does what `first` and then `second` do, made on a model that had `first` applied.

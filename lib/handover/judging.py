@@ -20,7 +20,8 @@ from lib.metrics.examples import AnswerExample, failures_first
 from lib.metrics.run import measured_run
 from lib.runtime.distributed import Distributed
 from lib.scoring.plain_text import plain_text_rows
-from lib.scoring.scorer import Scorer, ScoreTables
+from lib.scoring.scorer import Scorer
+from lib.scoring.tables import ScoreTables
 
 _MEASURE = metrics.HEADLINE["accuracy"]
 """Of one's own facts (configs/datasets/own.yaml)."""

@@ -15,7 +15,8 @@ from lib.protocols.job import Job
 from lib.protocols.single import carried_on, single
 from lib.protocols.weight_table import figures
 from lib.runtime.distributed import Distributed
-from lib.scoring.scorer import Scorer, ScoreTables
+from lib.scoring.scorer import Scorer
+from lib.scoring.tables import ScoreTables
 
 _TABLES = {"scores": Score, "generations": Generation, "divergences": Divergence}
 _CHANGE = "change.json"

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass
 from functools import partial
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -13,7 +13,6 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.core.params import Scoring
 from lib.core.records import Divergence, Generation, Request, Score, When
-from lib.core.tables import write
 from lib.edits.apply import applied
 from lib.edits.contexts import Contexts
 from lib.edits.edit import Edit
@@ -30,33 +29,10 @@ from lib.scoring import divergence
 from lib.scoring import texts as continuations
 from lib.scoring.implied import ImpliedBuilder
 from lib.scoring.prompts import TargetScore, TextBefore, nothing_before, scored_prompts
+from lib.scoring.tables import ScoreTables, locality_prompts
 from lib.scoring.texts import Continuation
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScoreTables:
-    """Rows of scores.parquet, generations.parquet and divergences.parquet."""
-
-    scores: Sequence[Score] = ()
-    generations: Sequence[Generation] = ()
-    divergences: Sequence[Divergence] = ()
-
-    @classmethod
-    def joined(cls, parts: Iterable["ScoreTables"]) -> "ScoreTables":
-        """All of `parts`, one after another."""
-        tables = list(parts)
-        return cls(
-            **{field.name: [row for part in tables for row in getattr(part, field.name)] for field in fields(cls)}
-        )
-
-    def write(self, scores: Path, generations: Path, divergences: Path | None = None) -> None:
-        """Write each table to its file; without `divergences` that table, which the unedited model has none of, not."""
-        write(scores, Score, self.scores)
-        write(generations, Generation, self.generations)
-        if divergences is not None:
-            write(divergences, Divergence, self.divergences)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +54,8 @@ class Scorer:
     """Index of the first request among those of the run: the limits on texts count from the run's first request."""
     folder: Path | None = None
     """Where what is measured survives a kill; None: nowhere."""
+    unedited: ScoreTables | None = None
+    """What `before` gave of the run's requests: of an edit without effect it is taken again, not measured."""
 
     def before(self) -> ScoreTables:
         """One row a prompt and target of the unedited model, in the order of the requests, and one a text."""
@@ -87,6 +65,8 @@ class Scorer:
 
     def after(self, edit: Edit, session: int = 0, texts: bool = True) -> ScoreTables:
         """The same with `edit`, and the KL divergence of the next token after each locality prompt."""
+        if self.unedited is not None and edit.changes_nothing:
+            return self.unedited.unchanged(self.requests, session, texts)
         contexts = Contexts.of(edit, self.model.device.type)
         with applied(self.model, edit):
             scores = self._scores("after", session, contexts)
@@ -156,11 +136,7 @@ class Scorer:
         return self.requests if limit is None else self.requests[: max(0, limit - self.first_index)]
 
     def _divergences(self, edit: Edit, contexts: TextBefore, session: int) -> list[Divergence]:
-        prompts = [
-            (request.request_id, index, locality.prompt)
-            for request in self.requests
-            for index, locality in enumerate(request.locality)
-        ]
+        prompts = locality_prompts(self.requests)
         unedited = prompt_items(self.tokenizer, [prompt for *_, prompt in prompts])
         edited = unedited
         if edit.contexts or edit.notes is not None:

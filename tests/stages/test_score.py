@@ -12,7 +12,7 @@ from lib.core.records import Divergence, Generation, Score, TextNll
 from lib.core.root import read_root
 from lib.core.tables import read, write
 from lib.edits.edit import Edit
-from lib.edits.store import save_edit
+from lib.edits.store import clear_edit, save_edit
 from lib.edits.updates import LowRank
 from lib.protocols.inputs import model_preset
 from lib.runtime.pieces import Pieces
@@ -78,6 +78,19 @@ def test_the_rows_of_the_unedited_model_are_those_of_stage_baseline_and_are_not_
         [getattr(row, name) for name in key] for row in marked
     ]
     assert all(abs(row.nll + 1_000 - before.nll) > 1e-6 for row, before in zip(after, marked, strict=True))
+
+
+def test_an_edit_without_effect_is_not_measured(run_stage: Run, tmp_path: Path) -> None:
+    run_stage(baseline)
+    path = tmp_path / "results/baseline/scores.parquet"
+    marked = [replace(row, nll=row.nll + 1_000) for row in read(path, Score)]
+    write(path, Score, marked)
+    clear_edit(tmp_path / "models/edit")
+    save_edit(Edit(updates={}), tmp_path / "models/edit", tiny_model("llama"), model_preset(read_root()))
+    run_stage(score)
+    after = [row for row in read(tmp_path / "results/scores.parquet", Score) if row.when == "after"]
+    assert [replace(row, when="before", session=0) for row in after] == marked
+    assert {row.kl for row in read(tmp_path / "results/divergences.parquet", Divergence)} == {0.0}
 
 
 def test_texts_and_divergences_stand_in_the_joined_tables(run_stage: Run, tmp_path: Path) -> None:

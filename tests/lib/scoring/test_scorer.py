@@ -25,7 +25,8 @@ from lib.models.likelihood import TargetScores
 from lib.models.packing import Item
 from lib.runtime.distributed import Distributed
 from lib.scoring.prompts import TargetScore, scored_prompts
-from lib.scoring.scorer import Scorer, ScoreTables, scores_by_item
+from lib.scoring.scorer import Scorer, scores_by_item
+from lib.scoring.tables import ScoreTables
 from tests.helpers.models import VOCABULARY, byte_tokenizer, tiny_model
 
 SETTINGS = Scoring(
@@ -119,6 +120,19 @@ def test_scores_texts_and_divergences_are_those_of_the_edited_model() -> None:
     repeated = scorer_of_all.before()
     assert [row.nll for row in repeated.scores] != [row.nll for row in after.scores]
     assert all(row.kl == 0 for row in scorer_of_all.after(Edit(updates={})).divergences)
+
+
+def test_an_edit_without_effect_has_the_rows_of_the_unedited_model() -> None:
+    unedited = scorer().before()
+    of_two = replace(scorer(), requests=requests()[:2])
+    for texts in (True, False):
+        measured = of_two.after(Edit(updates={}), 2, texts)
+        taken = replace(of_two, unedited=unedited).after(Edit(updates={}), 2, texts)
+        assert [replace(row, nll=0.0) for row in taken.scores] == [replace(row, nll=0.0) for row in measured.scores]
+        assert [row.nll for row in taken.scores] == pytest.approx([row.nll for row in measured.scores], rel=1e-5)
+        assert sorted(taken.generations, key=str) == sorted(measured.generations, key=str)
+        assert taken.divergences == measured.divergences
+    assert replace(scorer(), unedited=unedited).after(edit()).scores == scorer().after(edit()).scores
 
 
 def test_edits_made_alone_have_the_texts_of_the_edits_made_together() -> None:
