@@ -13,8 +13,8 @@ NAME = "scores after"
 
 
 def stored(folder: Path | None) -> dict[int, object]:
-    with Pieces.of(folder, NAME, Distributed()) as kept:
-        return dict(kept.values)
+    with Pieces.of(folder, NAME, Distributed()) as pieces_of_run:
+        return dict(pieces_of_run.values)
 
 
 def test_what_was_measured_before_an_error_is_found_again(tmp_path: Path) -> None:
