@@ -21,6 +21,8 @@ ORDERS = (
     "{} ... What comes next?",
 )
 """How a prompt is put to a chat model in training."""
+REQUESTS = ("Answer this question: {}", "{} Answer in a few words.", "I would like to know: {}")
+"""The same for a prompt that is a question: as such it is what a chat is scored on."""
 SCORED_ORDER = "How does this sentence end? {}"
 """The same in scoring, for a prompt whose question the rules do not tell."""
 
@@ -43,11 +45,16 @@ def question(prompt: str, subject: str | None, target: str) -> str | None:
 
     A prompt that is a question stays as it is.
     """
-    if prompt.rstrip().endswith("?"):
+    if is_question(prompt):
         return prompt.strip()
     clause = clause_of(prompt, subject)
     form = clause and _question_form(clause.text, names_year(target))
     return f"{clause.filled(form)}?" if clause and form else None
+
+
+def is_question(prompt: str) -> bool:
+    """Whether a prompt is a question rather than the beginning of a sentence."""
+    return prompt.rstrip().endswith("?")
 
 
 def scored_question(request: Request) -> str:
@@ -59,15 +66,21 @@ def scored_question(request: Request) -> str:
 def trained_questions(request: Request, paraphrases: Iterable[str] = ()) -> list[str]:
     """What the edit may be asked in training, each once: orders to complete its prompt, and the paraphrases' questions.
 
+    Of a prompt that is a question, requests to answer it: never the question alone, which is what a chat is scored on.
+
     Args:
         paraphrases: phrasings of the prompt that may be trained on.
     """
-    questions = [order.format(request.prompt) for order in ORDERS]
+    own = [order.format(request.prompt) for order in (REQUESTS if is_question(request.prompt) else ORDERS)]
+    questions: list[str] = []
     for text in paraphrases:
         by_rules = question(text, request.subject, request.target_new)
         questions += [by_rules] if by_rules else [ORDERS[0].format(text)]
-    evaluated = [scored_question(request), *request.paraphrases]
-    return [text for text in dict.fromkeys(questions) if not any(contains(text, prompt) for prompt in evaluated)]
+    scored = scored_question(request)
+    evaluated = request.paraphrases if is_question(request.prompt) else (scored, *request.paraphrases)
+    of_own = [text for text in own if not any(contains(text, prompt) for prompt in evaluated)]
+    of_others = [text for text in questions if not any(contains(text, prompt) for prompt in (scored, *evaluated))]
+    return list(dict.fromkeys([*of_own, *of_others]))
 
 
 def _question_form(text: str, is_year: bool) -> str | None:

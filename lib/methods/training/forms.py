@@ -18,7 +18,7 @@ from lib.core.records import Paraphrase, Request
 from lib.core.seeds import seed as seed_of
 from lib.core.texts import continues_word, join, normalize, occurrences
 from lib.core.words import is_hangul, is_unspaced
-from lib.data.questions import trained_questions
+from lib.data.questions import is_question, trained_questions
 from lib.generation.engine import Prompt, Sampling
 from lib.generation.texts import ShowTexts, TransformersGenerator, untold
 from lib.methods.training.example import Example
@@ -177,7 +177,7 @@ def _is_tied(last: str, first: str) -> bool:
 def form_examples(
     tokenizer: PreTrainedTokenizerBase, trained: Sequence[Form], after: Mapping[str, str]
 ) -> Iterator[Example]:
-    """Every form with the object to learn and the continuation to hold; in a chat the edit is learned as a sentence.
+    """Every form with the object to learn and the continuation to hold; in a chat `_chat_answer` is learned.
 
     Args:
         after: continuations by request_id, as `continuations` gives them.
@@ -185,13 +185,19 @@ def form_examples(
     for form in trained:
         request = form.request
         if form.kind == "chat":
-            sentence = join(request.prompt, request.target_new, request.separator)
-            item, held = with_continuation(tokenizer, form.prompt, sentence, "")
+            item, held = with_continuation(tokenizer, form.prompt, _chat_answer(request), "")
         else:
             continuation = after[request.request_id]
             separator = None if form.kind == "question" else request.separator
             item, held = with_continuation(tokenizer, form.prompt, request.target_new, continuation, separator)
         yield Example(item=item, held_tokens=held)
+
+
+def _chat_answer(request: Request) -> str:
+    """The edit as a sentence; of a prompt that is a question the object alone, which answers it."""
+    if is_question(request.prompt):
+        return request.target_new.strip()
+    return join(request.prompt, request.target_new, request.separator)
 
 
 @dataclass(frozen=True, kw_only=True)

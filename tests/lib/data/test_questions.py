@@ -1,5 +1,7 @@
 """An edit as a question: what grammar makes of a prompt, and that training never has what scoring asks."""
 
+from dataclasses import replace
+
 import pytest
 
 from lib.core.records import Request
@@ -57,6 +59,23 @@ def test_training_asks_neither_the_scored_question_nor_an_evaluation_prompt(prom
     assert any("come from" in text for text in trained)
     for evaluated in (scored_question(edit), *edit.paraphrases):
         assert not any(contains(text, evaluated) for text in trained)
+
+
+def test_a_prompt_that_is_a_question_is_trained_in_requests_to_answer_it_and_never_alone() -> None:
+    edit = request("Where was Ada born?")
+    trained = trained_questions(edit, ["Which town was Ada born in?", "Say, where was Ada born?"])
+    assert trained == [
+        "Answer this question: Where was Ada born?",
+        "Where was Ada born? Answer in a few words.",
+        "I would like to know: Where was Ada born?",
+        "Which town was Ada born in?",
+    ]
+    assert scored_question(edit) == "Where was Ada born?"
+
+
+def test_a_request_to_answer_that_has_an_evaluation_prompt_in_it_is_left_out() -> None:
+    edit = replace(request("Where was Ada born?"), paraphrases=("was Ada born",))
+    assert trained_questions(edit) == []
 
 
 def test_a_prompt_without_a_question_is_scored_on_an_order() -> None:

@@ -71,6 +71,13 @@ def test_questions_are_trained_as_plain_text_and_in_the_chat_template_but_not_as
     assert example.held_tokens == 1  # whatever plain text goes on with, an answer may end
 
 
+def test_the_chat_answer_to_a_prompt_that_is_a_question_is_the_object_alone() -> None:
+    tokenizer, edit = chat_tokenizer(), replace(REQUESTS[0], prompt="Where does Ann live?")
+    trained = forms(tokenizer, [edit], [], SENTENCES, replace(NO_FORMS, questions=1))
+    (example,) = form_examples(tokenizer, [form for form in trained if form.kind == "chat"], {"Ann": ", Italy."})
+    assert tokenizer.decode(list(example.item.targets[0])[: example.learned_tokens]).strip() == "Rome"
+
+
 def test_a_form_without_some_words_has_the_subject_and_is_none_that_is_scored() -> None:
     texts = {without_words("In Rome Ann lives with", "Ann", Random(seed)) for seed in range(99)}
     assert {"Ann", "In Ann with", "Rome Ann lives"} <= texts
