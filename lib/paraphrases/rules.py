@@ -11,14 +11,24 @@ from types import MappingProxyType
 
 from lib.data.clauses import clause_of
 from lib.data.english import AGENTS, CLAUSES, NOUNS, PLACED, PRODUCTS, is_year
+from lib.data.questions import is_question
 from lib.paraphrases.nouns import instruments, limits, possessions, without_modifier
+from lib.paraphrases.questions import question_rephrasings
 
 _DEPTH = 2
 """Rules that follow one another."""
 
 
 def rephrasings(prompt: str, subject: str | None, target: str) -> list[str]:
-    """Other phrasings of the prompt that `target` completes, those of one rule first; none where no rule applies."""
+    """Other phrasings of the prompt that `target` completes, those of one rule first; none where no rule applies.
+
+    A question stays one, or becomes the beginning of a sentence.
+    """
+    if is_question(prompt):
+        phrasings = question_rephrasings(prompt, subject, is_year=is_year(target))
+        begun = [text for text in phrasings if not is_question(text)]
+        others = [other for text in begun for other in rephrasings(text, subject, target)]
+        return list(dict.fromkeys([*phrasings, *others]))
     clause = clause_of(prompt, subject)
     if clause is None:
         return []
