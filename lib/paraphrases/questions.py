@@ -1,6 +1,7 @@
 """Rephrasings of an English question by rules of grammar: other question words, other orders, and the bare noun phrase.
 
-"What is the capital of Mali?" is "Mali's capital is what?" and "The capital of Mali is". As of the rules for sentences (rules.py), what comes out has to be measured against the prompt.
+"What is the capital of Mali?" is "Mali's capital is what?" and "The capital of Mali is". As of the rules for sentences
+(rules.py), what comes out has to be measured against the prompt.
 """
 
 import re

@@ -27,8 +27,8 @@ def rephrasings(prompt: str, subject: str | None, target: str) -> list[str]:
     if is_question(prompt):
         phrasings = question_rephrasings(prompt, subject, is_year=is_year(target))
         begun = [text for text in phrasings if not is_question(text)]
-        others = [other for text in begun for other in rephrasings(text, subject, target)]
-        return list(dict.fromkeys([*phrasings, *others]))
+        continued = [other for text in begun for other in rephrasings(text, subject, target)]
+        return list(dict.fromkeys([*phrasings, *continued]))
     clause = clause_of(prompt, subject)
     if clause is None:
         return []
