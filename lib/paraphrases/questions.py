@@ -27,7 +27,7 @@ def question_rephrasings(question: str, subject: str | None, *, is_year: bool) -
     phrasings = {first: None}
     newest = [first]
     for _ in range(_DEPTH):
-        newest = [other for text in newest for other in _others(text, is_year) if other not in phrasings]
+        newest = [phrasing for text in newest for phrasing in _others(text, is_year) if phrasing not in phrasings]
         phrasings |= dict.fromkeys(newest)
     return [_sentence(text, subject) for text in [*phrasings][1:]]
 
@@ -67,23 +67,23 @@ def _noun_phrases(text: str) -> Iterator[str]:
         yield f"{phrase} {copula} {word}"
         if word != "when" and word != "where":
             yield f"{phrase} {copula}"
-        yield from (f"{word} {copula} {other}" for other in _genitives(phrase))
+        yield from (f"{word} {copula} {genitive}" for genitive in _genitives(phrase))
     elif match := re.fullmatch(rf"((?:the )?.*\{{\}}.*) ({_COPULA}) (what|whom?|when|where)", text):
         phrase, copula, word = match.groups()
         yield f"{'who' if word == 'whom' else word} {copula} {phrase}"
-        yield from (f"{other} {copula} {word}" for other in _genitives(phrase))
+        yield from (f"{genitive} {copula} {word}" for genitive in _genitives(phrase))
 
 
 def _agents(text: str) -> Iterator[str]:
     """what company produced {} -- {} was produced by what company; who developed {} -- by whom was {} developed."""
     if match := re.fullmatch(r"((?:what|which) [\w -]+|who) (\w+ed) (\{\})", text):
-        asked, participle, _ = match.groups()
-        yield f"{{}} was {participle} by {'whom' if asked == 'who' else asked}"
-        yield f"by {'whom' if asked == 'who' else asked} was {{}} {participle}"
+        wh_phrase, participle, _ = match.groups()
+        yield f"{{}} was {participle} by {'whom' if wh_phrase == 'who' else wh_phrase}"
+        yield f"by {'whom' if wh_phrase == 'who' else wh_phrase} was {{}} {participle}"
     elif match := re.fullmatch(r"((?:what|which) [\w -]+|whom?) (is|was) \{\} (\w+ed) by", text):
-        asked, copula, participle = match.groups()
-        yield f"{'who' if asked == 'whom' else asked} {participle} {{}}"
-        yield f"{{}} {copula} {participle} by {'whom' if asked == 'who' else asked}"
+        wh_phrase, copula, participle = match.groups()
+        yield f"{'who' if wh_phrase == 'whom' else wh_phrase} {participle} {{}}"
+        yield f"{{}} {copula} {participle} by {'whom' if wh_phrase == 'who' else wh_phrase}"
 
 
 def _names(text: str) -> Iterator[str]:
@@ -107,12 +107,12 @@ def _genitives(phrase: str) -> Iterator[str]:
 def _orders(text: str) -> Iterator[str]:
     """what country is {} from -- {} is from what country; in what city did {} die -- what city did {} die in."""
     if match := re.fullmatch(r"((?:what|which) [\w' -]+?) (is|was) (\{\}) ?([\w ]*)", text):
-        asked, copula, subject, rest = match.groups()
+        wh_phrase, copula, subject, rest = match.groups()
         if not rest or re.search(rf"(?:^| )(?:{_PREPOSITIONS}|of|with|as)$", rest):
-            yield " ".join(filter(None, (subject, copula, rest, asked)))
+            yield " ".join(filter(None, (subject, copula, rest, wh_phrase)))
     if match := re.fullmatch(r"((?:the [\w ]+ )?\{\}) (is|was) ([\w ]*?)((?:what|which) [\w -]+)", text):
-        subject, copula, rest, asked = match.groups()
-        yield f"{asked} {copula} {subject} {rest}".rstrip()
+        subject, copula, rest, wh_phrase = match.groups()
+        yield f"{wh_phrase} {copula} {subject} {rest}".rstrip()
     if match := re.fullmatch(rf"({_PREPOSITIONS}) ((?:what|which) .+ (?:did|does|is|was) \{{\}} [\w ]+)", text):
         preposition, rest = match.groups()
         if not re.search(rf" (?:{_PREPOSITIONS})$", rest):
@@ -128,4 +128,4 @@ def _times(text: str, is_year: bool) -> Iterator[str]:
         yield f"{{}} {copula} {rest} {word}"
     if is_year and (match := re.fullmatch(r"(when|(?:in )?(?:what|which) year) ((?:did|was|is) \{\} .+)", text)):
         word, rest = match.groups()
-        yield from (f"{other} {rest}" for other in ("when", "in what year", "what year") if other != word)
+        yield from (f"{time} {rest}" for time in ("when", "in what year", "what year") if time != word)

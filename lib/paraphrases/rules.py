@@ -27,7 +27,7 @@ def rephrasings(prompt: str, subject: str | None, target: str) -> list[str]:
     if is_question(prompt):
         phrasings = question_rephrasings(prompt, subject, is_year=is_year(target))
         begun = [text for text in phrasings if not is_question(text)]
-        continued = [other for text in begun for other in rephrasings(text, subject, target)]
+        continued = [phrasing for text in begun for phrasing in rephrasings(text, subject, target)]
         return list(dict.fromkeys([*phrasings, *continued]))
     clause = clause_of(prompt, subject)
     if clause is None:
