@@ -31,11 +31,12 @@ def renew(path: Path, entries: Sequence[Entry]) -> None:
 
     Raises InputError where that has no marks between which the tables go.
     """
-    markdown = path.with_suffix(".md")
-    texts = {path: leaderboard.written(entries), path.with_suffix(".html"): leaderboard.page(entries)}
+    markdown, csv = path.with_suffix(".md"), leaderboard.written(entries)
+    lines = leaderboard.parsed(csv, path)  # as rounded there, so that nothing shown is rounded from other digits
+    texts = {path: csv, path.with_suffix(".html"): leaderboard.page(lines)}
     if markdown.is_file():
         text = markdown.read_text(encoding="utf-8")
-        texts[markdown] = leaderboard.with_tables(text, entries, str(markdown))
+        texts[markdown] = leaderboard.with_tables(text, lines, str(markdown))
     for file, text in texts.items():
         with replacing(file) as unfinished:
             unfinished.write_text(text, encoding="utf-8")

@@ -143,7 +143,7 @@ def _queue(workspace: Workspace, runs: Sequence[PlannedRun], stage: str) -> None
 def _evaluated(workspace: Workspace, planned: PlannedRun, stage: str) -> dict[str, Any] | None:
     """metrics/evaluate.json of this run, which is made if HEAD has none of its name; None where it fails."""
     if metrics := _metrics(workspace, planned.name):
-        return metrics | _texts(workspace, planned)
+        return metrics | _from_details(workspace, planned)
     for commit in experiments(workspace.root, planned.name):
         _logger.info("%s: only commit %s has it, HEAD has not; it is run", planned.name, commit[:_SHORT])
     # --temp: in a folder of its own, so that nothing is left in the workspace.
@@ -154,18 +154,22 @@ def _evaluated(workspace: Workspace, planned: PlannedRun, stage: str) -> dict[st
         reason = f"`dvc exp run` ended with status {code}" if code else f"it left no {EVALUATE}"
         _logger.error("%s failed: %s", planned.name, reason)
         return None
-    return metrics | _texts(workspace, planned)
+    return metrics | _from_details(workspace, planned)
 
 
-def _texts(workspace: Workspace, planned: PlannedRun) -> dict[str, float]:
-    """Fluency and consistency of a run that samples texts; nothing of another."""
-    limit = planned.values[PARAMS]["score"].get("generations", {}).get("limit", 0)
-    if limit == 0 or (content := outputs.content(workspace, planned.name, DETAILS)) is None:
+def _from_details(workspace: Workspace, planned: PlannedRun) -> dict[str, Any]:
+    """Fluency and consistency of a run that samples texts, and the retention of a sequential one; else nothing."""
+    params = planned.values[PARAMS]
+    samples = params["score"].get("generations", {}).get("limit", 0) != 0
+    is_sequential = params["protocol"]["kind"] == "sequential"
+    if not (samples or is_sequential) or (content := outputs.content(workspace, planned.name, DETAILS)) is None:
         return {}
-    measured = json.loads(content)["after"].get("generation", {})
-    summaries = {column.name: measured.get(column.name) for column in TEXT_COLUMNS}
-    values = {name: summary["mean"] for name, summary in summaries.items() if summary}
-    return values | {f"{name}_ci95": summary["ci95"] for name, summary in summaries.items() if summary}
+    details = json.loads(content)
+    measured = details["after"].get("generation", {}) if samples else {}
+    summaries = {column.name: summary for column in TEXT_COLUMNS if (summary := measured.get(column.name))}
+    values = {name: summary["mean"] for name, summary in summaries.items()}
+    values |= {f"{name}_ci95": summary["ci95"] for name, summary in summaries.items()}
+    return values | ({"retention": details.get("retention", {})} if is_sequential else {})
 
 
 def _add(

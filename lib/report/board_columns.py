@@ -46,7 +46,7 @@ def of_retention(metrics: Mapping[str, Any]) -> dict[str, float]:
     """A run's retention under the names of RETENTION; nothing of a run that was scored at the end alone.
 
     Args:
-        metrics: of metrics/evaluate.json.
+        metrics: of metrics/evaluate.json, with `retention` of results/evaluate.json.
     """
     efficacy = metrics.get("retention", {}).get("efficacy", {})
     return {f"retention.efficacy.{name}": efficacy[name] for name in _RETAINED if name in efficacy}

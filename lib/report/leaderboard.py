@@ -91,13 +91,18 @@ def read(path: Path) -> list[Entry]:
         return []
     check_regular(path)
     with reading(path, "a CSV of UTF-8 text", _REMEDY, csv.Error, UnicodeDecodeError):
-        reader = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"), newline=""), strict=True)
-        columns = {*_FIRST, *_LAST, *(name for figure in FIGURES for name in (figure.name, figure.name + _ENDING))}
-        names = list(reader.fieldnames or ())
-        if wrong := [*({*_FIRST, *_LAST} - {*names}), *(name for name in names if name not in columns)]:
-            raise InputError(f"{path}: wanted the columns {', '.join((*_FIRST, *_LAST))} and figures of "
-                             f"metrics/evaluate.json; found {wrong[0]!r} missing or unknown. {_REMEDY}")  # fmt: skip
-        return [_entry(values, f"{path}:{reader.line_num}") for values in reader]
+        return parsed(path.read_text(encoding="utf-8"), path)
+
+
+def parsed(text: str, path: Path) -> list[Entry]:
+    """The lines of a CSV's text, that of the file at `path`. Raises as `read` does, or csv.Error."""
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    columns = {*_FIRST, *_LAST, *(name for figure in FIGURES for name in (figure.name, figure.name + _ENDING))}
+    names = list(reader.fieldnames or ())
+    if wrong := [*({*_FIRST, *_LAST} - {*names}), *(name for name in names if name not in columns)]:
+        raise InputError(f"{path}: wanted the columns {', '.join((*_FIRST, *_LAST))} and figures of "
+                         f"metrics/evaluate.json; found {wrong[0]!r} missing or unknown. {_REMEDY}")  # fmt: skip
+    return [_entry(values, f"{path}:{reader.line_num}") for values in reader]
 
 
 def written(entries: Sequence[Entry]) -> str:

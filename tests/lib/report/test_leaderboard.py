@@ -163,6 +163,15 @@ def test_the_page_escapes_names_and_marks_what_was_not_measured() -> None:
     assert 'data-first="descending">exact match</th>' in text
 
 
+def test_page_and_tables_round_what_the_csv_has_not_what_it_was_given(tmp_path: Path) -> None:
+    path, markdown = tmp_path / "board.csv", tmp_path / "board.md"
+    markdown.write_text(f"{BEGIN}\n{END}\n")
+    renew(path, [replace(ENTRY, memory_gib=1.10449999)])  # 1.1045 in the CSV
+    written = {name: file.read_text() for name, file in (("md", markdown), ("html", path.with_suffix(".html")))}
+    renew(path, leaderboard.read(path))
+    assert written == {"md": markdown.read_text(), "html": path.with_suffix(".html").read_text()}
+
+
 def test_a_file_is_renewed_with_its_page_and_the_tables_of_its_text(tmp_path: Path) -> None:
     path = tmp_path / "board.csv"
     (tmp_path / "board.md").write_text(f"# Before\n{BEGIN}\nold\n{END}\nafter\n")
