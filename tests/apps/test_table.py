@@ -10,7 +10,7 @@ import pytest
 
 from apps import table
 from lib.experiments.files import read_experiments
-from lib.experiments.workspace import Workspace
+from lib.experiments.workspace import PlannedRun, Workspace
 from lib.metrics import published
 from lib.report import leaderboard
 from tests.helpers import pages
@@ -45,6 +45,24 @@ def test_one_seed_shows_its_interval_and_several_their_spread() -> None:
         head, rule, *_ = table.rendered({"new": [metrics(70.0)]}, nothing_published).splitlines()
         assert "published" not in head
         assert head.count("|") == rule.count("|")
+
+
+@pytest.mark.parametrize(
+    ("kind", "limit", "expected"),
+    [("mass", 0, {}), ("mass", None, {"fluency": 610.0, "fluency_ci95": 3.0}),
+     ("sequential", 0, {"retention": {"efficacy": {"oldest_final": 40.0}}})],
+)  # fmt: skip
+def test_texts_that_were_sampled_and_what_a_stream_retains_are_read_from_the_details(
+    monkeypatch: pytest.MonkeyPatch, kind: str, limit: int | None, expected: dict[str, Any]
+) -> None:
+    details = {
+        "after": {"generation": {"fluency": {"mean": 610.0, "ci95": 3.0}, "consistency": None}},
+        "retention": {"efficacy": {"oldest_final": 40.0}},
+    }
+    monkeypatch.setattr(table.outputs, "content", lambda workspace, name, path: json.dumps(details).encode())
+    values = {table.PARAMS: {"protocol": {"kind": kind}, "score": {"generations": {"limit": limit}}}}
+    planned = PlannedRun(name="a", changes=[], values=values)
+    assert table._from_details(Workspace.of(ROOT), planned) == expected
 
 
 def test_questions_that_the_edits_imply_have_columns_of_their_own() -> None:
