@@ -60,7 +60,7 @@ def edit(
         projection = null_space_of(second_moment, settings.threshold, keys.device)
         return alphaedit_keys(projection, keys, earlier(layer, len(keys)), settings.ridge)
 
-    solved = solve(model, tokenizer, requests, settings, adjusted, "alphaedit", context.prepared)
+    solved = solve(model, tokenizer, requests, settings, adjusted, "alphaedit", context)
     state = {}
     with applied(model, solved.edit):  # as released: the cached keys are those of the edited model
         for layer in solved.layers:

@@ -78,7 +78,7 @@ def edit(
         state[path] = (earlier + keys @ keys.T).float().cpu()
         return alphaedit_keys(projection, keys, earlier + settings.leakage * moment, settings.ridge)
 
-    solved = solve(model, tokenizer, requests, settings, adjusted, "betaedit", context.prepared)
+    solved = solve(model, tokenizer, requests, settings, adjusted, "betaedit", context)
     return Edit(updates=solved.edit.updates, state=state, info=solved.edit.info)
 
 

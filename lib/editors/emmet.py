@@ -42,7 +42,7 @@ def edit(
         eye = torch.eye(len(moment), dtype=moment.dtype, device=moment.device)
         return emmet_keys(settings.moment_weight * moment + settings.moment_ridge * eye, keys, settings.ridge)
 
-    return solve(model, tokenizer, requests, settings, adjusted, "emmet", context.prepared).edit
+    return solve(model, tokenizer, requests, settings, adjusted, "emmet", context).edit
 
 
 def prepare(

@@ -43,7 +43,7 @@ def edit(
             moment = torch.eye(len(keys), dtype=keys.dtype, device=keys.device)
         return memit_keys(moment, keys, settings.moment_weight)
 
-    return solve(model, tokenizer, requests, settings, adjusted, "memit", context.prepared).edit
+    return solve(model, tokenizer, requests, settings, adjusted, "memit", context).edit
 
 
 def prepare(

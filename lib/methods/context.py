@@ -12,6 +12,9 @@ from lib.core.records import Fact, Paraphrase, Request, UneditedFact
 from lib.methods.training.loop import Checkpoints, Step
 from lib.runtime.distributed import Distributed
 
+Show = Callable[[Iterable[Any], str, int | None], Iterable[Any]]
+"""Passes on the items of long work, and tells by its name how far it is, of so many (None: as many as items)."""
+
 
 def silently(items: Iterable[Any], name: str = "", total: int | None = None) -> Iterable[Any]:
     """The items, without a word about how far they are."""
@@ -36,9 +39,8 @@ class Context:
     distributed: Distributed
     progress: Callable[[Iterable[int]], Iterable[int]]
     checkpoints: Checkpoints | None
-    show: Callable[[Iterable[Any], str, int | None], Iterable[Any]] = silently
-    """Passes on the items of long work that is no training step, and tells by its name how far it is, of so many (None:
-    as many as the items are)."""
+    show: Show = silently
+    """Of work that is no training step."""
     record: Callable[[Sequence[Step]], None]
     """Takes the training curve, where there is one, step by step or in larger parts."""
     pool: Sequence[Fact] = ()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from apps import table
+from lib.experiments import outputs, overrides
 from lib.experiments.files import read_experiments
 from lib.experiments.workspace import PlannedRun, Workspace
 from lib.metrics import published
@@ -59,8 +60,8 @@ def test_texts_that_were_sampled_and_what_a_stream_retains_are_read_from_the_det
         "after": {"generation": {"fluency": {"mean": 610.0, "ci95": 3.0}, "consistency": None}},
         "retention": {"efficacy": {"oldest_final": 40.0}},
     }
-    monkeypatch.setattr(table.outputs, "content", lambda workspace, name, path: json.dumps(details).encode())
-    values = {table.PARAMS: {"protocol": {"kind": kind}, "score": {"generations": {"limit": limit}}}}
+    monkeypatch.setattr(outputs, "content", lambda workspace, name, path: json.dumps(details).encode())
+    values = {overrides.PARAMS: {"protocol": {"kind": kind}, "score": {"generations": {"limit": limit}}}}
     planned = PlannedRun(name="a", changes=[], values=values)
     assert table._from_details(Workspace.of(ROOT), planned) == expected
 

@@ -20,6 +20,7 @@ from lib.core.texts import same
 from lib.edits.apply import applied
 from lib.edits.edit import Edit
 from lib.edits.updates import Dense, LowRank, Update, check_finite
+from lib.methods.context import Context
 from lib.methods.locating.contexts import group_means, memit_contexts
 from lib.methods.locating.optimisation import Optimisation
 from lib.methods.locating.places import Place, Side, Token, known_layers, place, states
@@ -88,19 +89,21 @@ def solve(
     settings: Layered,
     adjusted: Adjusted,
     name: str,
-    drawn_contexts: Sequence[Sequence[str]] | None = None,
+    context: Context,
 ) -> Solved:
-    """The edit for `requests`, in contexts that were drawn before (`prepare`), or are now.
+    """The edit for `requests`, in templates that were drawn before (`context.prepared`), or are now.
 
     Raises InputError where there is none, two of them ask for different answers to the same question, or a solution is
     not finite.
     """
     refuse_conflicts(requests)
     arch, layers = architecture(model), layers_of(model, settings)
-    contexts = drawn_contexts or prepare(model, tokenizer, settings)
-    flat = [context for group in contexts for context in group]
+    contexts = context.prepared or prepare(model, tokenizer, settings)
+    flat = [template for group in contexts for template in group]
     last = arch.block(layers[-1])
-    values = target_values(model, tokenizer, requests, last, settings.token, flat, settings.optimisation)
+    values = target_values(
+        model, tokenizer, requests, last, settings.token, flat, settings.optimisation, show=context.show
+    )
     bare = [place(tokenizer, request, settings.token) for request in requests]
     updates: dict[str, Update] = {}
     norms: list[float] = []

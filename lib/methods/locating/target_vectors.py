@@ -20,6 +20,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.core.errors import NotFiniteError
 from lib.core.records import Request
+from lib.methods.context import Show, silently
 from lib.methods.locating.places import Side, Token
 from lib.methods.locating.search_passes import first_pass
 from lib.methods.locating.search_rows import Rows, search_rows
@@ -54,17 +55,21 @@ class Values:
 def target_values(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request],
     path: str, token: Token, contexts: Sequence[str], settings: Optimisation, parts: Sequence[tuple[str, Side]] = (),
+    show: Show = silently,
 ) -> Values:  # fmt: skip
     """Optimise the output of the module at `path` for every request; `contexts` begin with the bare prompt.
 
-    `parts` are modules whose inputs or outputs are wanted as well (`Values.states`). The model's parameters get no
-    gradients. Raises InputError naming a request that cannot be placed (`places.place`); NotFiniteError where a loss is
-    not finite.
+    `parts` are modules whose inputs or outputs are wanted as well (`Values.states`); `show` is told of every group of
+    requests that share passes. The model's parameters get no gradients. Raises InputError naming a request that cannot
+    be placed (`places.place`); NotFiniteError where a loss is not finite.
     """
     a_request = max(1, settings.tokens // (32 * (len(contexts) + 1)))
     groups = [requests[start : start + a_request] for start in range(0, len(requests), a_request)]
     rows = [search_rows(tokenizer, group, token, contexts, model.device) for group in groups]
-    searches = [_optimised(model, rows_of_group, path, settings, parts) for rows_of_group in rows]
+    searches = [
+        _optimised(model, rows_of_group, path, settings, parts)
+        for rows_of_group in show(rows, "groups of target vectors", None)
+    ]
     as_placed = all(rows_of_group.as_placed for rows_of_group in rows)
     return Values(
         initial=torch.cat([search.initial for search in searches]),

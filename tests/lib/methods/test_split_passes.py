@@ -1,6 +1,7 @@
 """Value searches compute what a shift can change only, and find what whole passes find."""
 
 import logging
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -44,7 +45,7 @@ def test_split_passes_find_what_whole_passes_find(
     path = arch.mlp_of(1) if layer else arch.block(0)
     split = search(model, path, token=token)
     assert any(min(trace) < trace[0] - 1e-3 for trace in split.loss)
-    assert not caplog.records
+    assert not [record for record in caplog.records if record.name.startswith("lib.")]  # transformers warns once
     monkeypatch.setattr(search_passes, "cannot_split", lambda model: "not in this test")
     with caplog.at_level(logging.WARNING):
         expected = search(model, path, token=token)
@@ -132,3 +133,19 @@ def test_the_model_is_as_before_where_a_pass_fails(monkeypatch: pytest.MonkeyPat
         search(model, arch.mlp_of(1))
     blocks = [model.get_submodule(arch.block(layer)) for layer in range(2)]
     assert not any("forward" in vars(block) or block._forward_hooks for block in blocks)
+
+
+def test_the_search_tells_of_every_group_of_requests_that_share_passes() -> None:
+    counted: list[tuple[str, int]] = []
+
+    def show(items: Iterable[Any], name: str, total: int | None) -> Iterable[Any]:
+        for number, item in enumerate(items, 1):
+            yield item
+            counted.append((name, number))
+
+    model, settings = tiny_model("llama"), SETTINGS.model_copy(update={"tokens": 1})
+    path = architecture(model).mlp_of(1)
+    values = target_values(model, byte_tokenizer(), REQUESTS, path, "subject_last", CONTEXTS, settings, show=show)
+    assert [number for _, number in counted] == [*range(1, len(REQUESTS) + 1)]
+    assert {name for name, _ in counted} == {"groups of target vectors"}
+    assert len(values.shift) == len(REQUESTS)
