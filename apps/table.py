@@ -69,17 +69,18 @@ def main() -> None:
     measured = {
         row: [metrics for planned in of_seeds if (metrics := results[planned.name])] for row, of_seeds in plans.items()
     }
+    abilities = outputs.abilities(workspace, plans) if table.stage in _WITH_ABILITIES else {}
     if table.show == "weights":
         print(weight_rows.table(outputs.weights(workspace, plans), published.named(table.published or "weights")))
     else:
         print(rendered(measured, _published(workspace, table, settings)))
-        if table.stage in _WITH_ABILITIES and (abilities := ability_rows.table(outputs.abilities(workspace, plans))):
-            print(f"\n{abilities}")
+        if tasks := ability_rows.table(abilities):
+            print(f"\n{tasks}")
     if options.scale == "small":
         print(f"\n{models_of(runs)}")
     if options.csv is not None:
         by_seed = {row: dict(zip(seeds, runs, strict=True)) for row, runs in plans.items()}
-        _add(workspace, options, by_seed, results, has_abilities=table.stage in _WITH_ABILITIES)
+        _add(workspace, options, by_seed, results, abilities)
     if differences:
         print(f"\n{differences}")
     if failed := [name for name, metrics in results.items() if metrics is None]:
@@ -177,8 +178,7 @@ def _add(
     options: argparse.Namespace,
     plans: Mapping[str, Mapping[int, PlannedRun]],
     results: Results,
-    *,
-    has_abilities: bool,
+    abilities: Mapping[str, Sequence[Mapping[str, Any]]],
 ) -> None:
     """Write the rows that ran into the leaderboard, over those of the same name, and renew its page and tables."""
     entries = []
@@ -190,9 +190,8 @@ def _add(
         changed = ", changed" if workspace.uncommitted_code(values) else ""
         if runs:
             commit, command = workspace.commit[:_SHORT] + changed, _command(options, row)
-            ran = {row: [by_seed[seed] for seed in runs]}
-            abilities = outputs.abilities(workspace, ran)[row] if has_abilities else ()
-            entries.append(board.entry(row, values[PARAMS], runs, usages, abilities, commit=commit, command=command))
+            tasks = abilities.get(row, ())
+            entries.append(board.entry(row, values[PARAMS], runs, usages, tasks, commit=commit, command=command))
     renew(options.csv, leaderboard.merged(leaderboard.read(options.csv), entries))
 
 

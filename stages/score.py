@@ -12,8 +12,9 @@ import argparse
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lib.core.files import write_json
 from lib.core.records import EvaluationPrompt, Generation, Score, TextNll, scored_on
@@ -23,6 +24,8 @@ from lib.core.tables import read, write
 from lib.protocols.files import INPUTS, Inputs
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
     from lib.protocols.job import Job
     from lib.protocols.scored_alone import SingleEdit
     from lib.scoring.scorer import Scorer
@@ -42,10 +45,7 @@ def main(options: argparse.Namespace) -> None:
     relaunch("stages.score", sys.argv[1:])
     root, inputs = read_root(), Inputs.of(options)
     with process_group() as processes, editing(root, inputs, "score", processes, lambda steps: None) as (job, requests):
-        before = ScoreTables(
-            scores=read(options.scores_before, Score), generations=read(options.generations_before, Generation)
-        )
-        folder = job.folder / _key(root, options)
+        before, folder = cache(partial(_before, options)), job.folder / _key(root, options)
         scorer = Scorer(
             model=job.model,
             tokenizer=job.tokenizer,
@@ -64,20 +64,30 @@ def main(options: argparse.Namespace) -> None:
         plain_texts = _plain_texts(scorer, options)
         if not processes.is_main:
             return
-        tables = ScoreTables.joined([before, *after])
+        tables = ScoreTables.joined([before(), *after])
         tables.write(options.scores, options.generations, options.divergences)
         write(options.text_nll, TextNll, [*read(options.text_nll_before, TextNll), *plain_texts])
-        write_json(
-            options.metrics,
-            {
-                "rows": len(tables.scores),
-                "texts": len(tables.generations),
-                "device": job.model.device.type,
-                "dtype": str(job.model.dtype).removeprefix("torch."),
-            },
-        )
+        write_json(options.metrics, _summary(tables, job.model))
         write_single_weights(options.single_weights, [single.change for single in singles], root.weights)
         forget(job.folder)
+
+
+def _before(options: argparse.Namespace) -> ScoreTables:
+    """What stage baseline measured."""
+    from lib.scoring.tables import ScoreTables
+
+    return ScoreTables(
+        scores=read(options.scores_before, Score), generations=read(options.generations_before, Generation)
+    )
+
+
+def _summary(tables: ScoreTables, model: PreTrainedModel) -> dict[str, Any]:
+    return {
+        "rows": len(tables.scores),
+        "texts": len(tables.generations),
+        "device": model.device.type,
+        "dtype": str(model.dtype).removeprefix("torch."),
+    }
 
 
 def _key(root: Params, options: argparse.Namespace) -> str:

@@ -7,7 +7,7 @@ where the object begins, is the chat template's (lib/models/templates.py).
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from lib.core.records import Request
 from lib.core.texts import contains
@@ -71,16 +71,20 @@ def trained_questions(request: Request, paraphrases: Iterable[str] = ()) -> list
     Args:
         paraphrases: phrasings of the prompt that may be trained on.
     """
-    own = [order.format(request.prompt) for order in (REQUESTS if is_question(request.prompt) else ORDERS)]
-    questions: list[str] = []
+    asks_itself = is_question(request.prompt)
+    orders = [order.format(request.prompt) for order in (REQUESTS if asks_itself else ORDERS)]
+    questions = []
     for text in paraphrases:
         by_rules = question(text, request.subject, request.target_new)
         questions += [by_rules] if by_rules else [ORDERS[0].format(text)]
-    scored = scored_question(request)
-    evaluated = request.paraphrases if is_question(request.prompt) else (scored, *request.paraphrases)
-    of_own = [text for text in own if not any(contains(text, prompt) for prompt in evaluated)]
-    of_others = [text for text in questions if not any(contains(text, prompt) for prompt in (scored, *evaluated))]
-    return list(dict.fromkeys([*of_own, *of_others]))
+    scored = (scored_question(request), *request.paraphrases)
+    allowed = _without(orders, request.paraphrases if asks_itself else scored) + _without(questions, scored)
+    return list(dict.fromkeys(allowed))
+
+
+def _without(texts: Iterable[str], evaluated: Sequence[str]) -> list[str]:
+    """The texts that have none of the evaluated prompts in them."""
+    return [text for text in texts if not any(contains(text, prompt) for prompt in evaluated)]
 
 
 def _question_form(text: str, is_year: bool) -> str | None:

@@ -7,8 +7,9 @@
 import re
 from collections.abc import Iterator
 
-_DEPTH = 2
-"""Rules that follow one another."""
+from lib.data.questions import is_question
+from lib.paraphrases.following import Rule, reached
+
 _COPULA, _ASKS = "is|was|are|were", "what|which|who"
 _PREPOSITIONS = "in|on|at|to|by|from|for|during"
 
@@ -20,31 +21,17 @@ def question_rephrasings(question: str, subject: str | None, *, is_year: bool) -
         is_year: whether a year answers it.
     """
     question = question.strip()
-    if not subject or question.count(subject) != 1 or "{" in question or not question.endswith("?"):
+    if not subject or question.count(subject) != 1 or "{" in question or not is_question(question):
         return []
     text = question.removesuffix("?").rstrip().replace(subject, "{}")
     first = text if text.startswith("{}") else text[:1].lower() + text[1:]
-    phrasings = {first: None}
-    newest = [first]
-    for _ in range(_DEPTH):
-        newest = [phrasing for text in newest for phrasing in _others(text, is_year) if phrasing not in phrasings]
-        phrasings |= dict.fromkeys(newest)
-    return [_sentence(text, subject) for text in [*phrasings][1:]]
+    return [_sentence(text, subject) for text in reached(first, _RULES + _OF_YEARS if is_year else _RULES)[1:]]
 
 
 def _sentence(text: str, subject: str) -> str:
     """With the subject, a capital letter and, unless it ends right before its answer, a question mark."""
     sentence = text if text.startswith("{}") else text[:1].upper() + text[1:]
     return sentence.replace("{}", subject) + ("" if re.search(rf" ({_COPULA})$", text) else "?")
-
-
-def _others(text: str, is_year: bool) -> Iterator[str]:
-    yield from _question_words(text)
-    yield from _agents(text)
-    yield from _names(text)
-    yield from _noun_phrases(text)
-    yield from _orders(text)
-    yield from _times(text, is_year)
 
 
 def _question_words(text: str) -> Iterator[str]:
@@ -56,16 +43,12 @@ def _question_words(text: str) -> Iterator[str]:
 
 def _noun_phrases(text: str) -> Iterator[str]:
     """what is the N of {} -- what is {}'s N -- the N of {} is what -- the N of {} is."""
-    if match := re.fullmatch(
-        rf"({_ASKS}|when|where) ({_COPULA}) (the (?:name of )?(?:the )?.*\{{\}}.*|\{{\}}'s? .+)", text
-    ):
+    if match := re.fullmatch(rf"({_ASKS}|when|where) ({_COPULA}) (the .*\{{\}}.*|\{{\}}'s? .+)", text):
         word, copula, phrase = match.groups()
-        if re.search(
-            r"\b(?:where|that|which|who|when)\b", phrase
-        ):  # a clause inside: too long to end on a question word
+        if re.search(r"\b(?:where|that|which|who|when)\b", phrase):  # a clause: too long to end on a question word
             return
         yield f"{phrase} {copula} {word}"
-        if word != "when" and word != "where":
+        if word not in ("when", "where"):
             yield f"{phrase} {copula}"
         yield from (f"{word} {copula} {genitive}" for genitive in _genitives(phrase))
     elif match := re.fullmatch(rf"((?:the )?.*\{{\}}.*) ({_COPULA}) (what|whom?|when|where)", text):
@@ -76,8 +59,8 @@ def _noun_phrases(text: str) -> Iterator[str]:
 
 def _agents(text: str) -> Iterator[str]:
     """what company produced {} -- {} was produced by what company; who developed {} -- by whom was {} developed."""
-    if match := re.fullmatch(r"((?:what|which) [\w -]+|who) (\w+ed) (\{\})", text):
-        wh_phrase, participle, _ = match.groups()
+    if match := re.fullmatch(r"((?:what|which) [\w -]+|who) (\w+ed) \{\}", text):
+        wh_phrase, participle = match.groups()
         yield f"{{}} was {participle} by {'whom' if wh_phrase == 'who' else wh_phrase}"
         yield f"by {'whom' if wh_phrase == 'who' else wh_phrase} was {{}} {participle}"
     elif match := re.fullmatch(r"((?:what|which) [\w -]+|whom?) (is|was) \{\} (\w+ed) by", text):
@@ -106,10 +89,10 @@ def _genitives(phrase: str) -> Iterator[str]:
 
 def _orders(text: str) -> Iterator[str]:
     """what country is {} from -- {} is from what country; in what city did {} die -- what city did {} die in."""
-    if match := re.fullmatch(r"((?:what|which) [\w' -]+?) (is|was) (\{\}) ?([\w ]*)", text):
-        wh_phrase, copula, subject, rest = match.groups()
+    if match := re.fullmatch(r"((?:what|which) [\w' -]+?) (is|was) \{\} ?([\w ]*)", text):
+        wh_phrase, copula, rest = match.groups()
         if not rest or re.search(rf"(?:^| )(?:{_PREPOSITIONS}|of|with|as)$", rest):
-            yield " ".join(filter(None, (subject, copula, rest, wh_phrase)))
+            yield " ".join(filter(None, ("{}", copula, rest, wh_phrase)))
     if match := re.fullmatch(r"((?:the [\w ]+ )?\{\}) (is|was) ([\w ]*?)((?:what|which) [\w -]+)", text):
         subject, copula, rest, wh_phrase = match.groups()
         yield f"{wh_phrase} {copula} {subject} {rest}".rstrip()
@@ -121,11 +104,20 @@ def _orders(text: str) -> Iterator[str]:
         yield f"{match.group(2)} {match.group(1)}"
 
 
-def _times(text: str, is_year: bool) -> Iterator[str]:
-    """when did {} end -- in what year did {} end; when was {} founded -- {} was founded when."""
+def _times(text: str) -> Iterator[str]:
+    """when was {} founded -- {} was founded when."""
     if match := re.fullmatch(r"(when|where) (is|was) \{\} (\w+(?: \w+)?)", text):
         word, copula, rest = match.groups()
         yield f"{{}} {copula} {rest} {word}"
-    if is_year and (match := re.fullmatch(r"(when|(?:in )?(?:what|which) year) ((?:did|was|is) \{\} .+)", text)):
+
+
+def _years(text: str) -> Iterator[str]:
+    """when did {} end -- in what year did {} end."""
+    if match := re.fullmatch(r"(when|(?:in )?(?:what|which) year) ((?:did|was|is) \{\} .+)", text):
         word, rest = match.groups()
         yield from (f"{time} {rest}" for time in ("when", "in what year", "what year") if time != word)
+
+
+_RULES: tuple[Rule, ...] = (_question_words, _agents, _names, _noun_phrases, _orders, _times)
+_OF_YEARS: tuple[Rule, ...] = (_years,)
+"""Of questions that a year answers."""

@@ -5,18 +5,16 @@ to be measured against the prompt like those of a model (lib/paraphrases/nearnes
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import groupby
 from types import MappingProxyType
 
 from lib.data.clauses import clause_of
 from lib.data.english import AGENTS, CLAUSES, NOUNS, PLACED, PRODUCTS, is_year
 from lib.data.questions import is_question
+from lib.paraphrases.following import Rule, reached
 from lib.paraphrases.nouns import instruments, limits, possessions, without_modifier
 from lib.paraphrases.questions import question_rephrasings
-
-_DEPTH = 2
-"""Rules that follow one another."""
 
 
 def rephrasings(prompt: str, subject: str | None, target: str) -> list[str]:
@@ -32,19 +30,7 @@ def rephrasings(prompt: str, subject: str | None, target: str) -> list[str]:
     clause = clause_of(prompt, subject)
     if clause is None:
         return []
-    rules = (*_LOOSE, *_STRICT, _years if is_year(target) else _places)
-    clauses = {clause.text: None}
-    newest: list[tuple[str, bool]] = [(clause.text, True)]
-    for _ in range(_DEPTH):
-        newest = [
-            (text, rule not in _LOOSE)
-            for earlier, is_sure in newest
-            for rule in rules
-            if is_sure or rule not in _LOOSE
-            for text in rule(earlier)
-            if text not in clauses
-        ]
-        clauses |= dict.fromkeys(text for text, _ in newest)
+    clauses = reached(clause.text, (*_STRICT, _years if is_year(target) else _places), _LOOSE)
     return [text for text in dict.fromkeys(map(clause.filled, clauses)) if text != prompt]
 
 
@@ -139,9 +125,8 @@ def _modifiers(text: str) -> Iterator[str]:
     yield from without_modifier(text, _NOUNS)
 
 
-Rule = Callable[[str], Iterator[str]]
 _LOOSE: tuple[Rule, ...] = (_families, _articles)
-"""Rules that do not follow one another: what may stand for two clauses does not join their meanings."""
+"""Rules that do not follow one another."""
 _STRICT: tuple[Rule, ...] = (_passives, _genitives, _appositions, _modifiers, possessions, instruments, limits)
 _NO_PAST = frozenset({"written", "drawn up", "sung"})
 """Participles that are not the past tense."""

@@ -54,8 +54,8 @@ class Scorer:
     """Index of the first request among those of the run: the limits on texts count from the run's first request."""
     folder: Path | None = None
     """Where what is measured survives a kill; None: nowhere."""
-    unedited: ScoreTables | None = None
-    """What `before` gave of the run's requests: of an edit without effect it is taken again, not measured."""
+    unedited: Callable[[], ScoreTables] | None = None
+    """Reads what `before` gave of the run's requests: of an edit without effect it is taken again, not measured."""
 
     def before(self) -> ScoreTables:
         """One row a prompt and target of the unedited model, in the order of the requests, and one a text."""
@@ -66,7 +66,7 @@ class Scorer:
     def after(self, edit: Edit, session: int = 0, texts: bool = True) -> ScoreTables:
         """The same with `edit`, and the KL divergence of the next token after each locality prompt."""
         if self.unedited is not None and edit.changes_nothing:
-            return self.unedited.unchanged(self.requests, session, texts)
+            return self.unedited().unchanged(self.requests, session, texts)
         contexts = Contexts.of(edit, self.model.device.type)
         with applied(self.model, edit):
             scores = self._scores("after", session, contexts)

@@ -127,12 +127,12 @@ def test_an_edit_without_effect_has_the_rows_of_the_unedited_model() -> None:
     of_two = replace(scorer(), requests=requests()[:2])
     for texts in (True, False):
         measured = of_two.after(Edit(updates={}), 2, texts)
-        taken = replace(of_two, unedited=unedited).after(Edit(updates={}), 2, texts)
+        taken = replace(of_two, unedited=lambda: unedited).after(Edit(updates={}), 2, texts)
         assert [replace(row, nll=0.0) for row in taken.scores] == [replace(row, nll=0.0) for row in measured.scores]
         assert [row.nll for row in taken.scores] == pytest.approx([row.nll for row in measured.scores], rel=1e-5)
         assert sorted(taken.generations, key=str) == sorted(measured.generations, key=str)
         assert taken.divergences == measured.divergences
-    assert replace(scorer(), unedited=unedited).after(edit()).scores == scorer().after(edit()).scores
+    assert replace(scorer(), unedited=lambda: unedited).after(edit()).scores == scorer().after(edit()).scores
 
 
 def test_edits_made_alone_have_the_texts_of_the_edits_made_together() -> None:
