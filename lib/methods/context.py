@@ -9,16 +9,9 @@ from torch import Tensor
 
 from lib.core.params import Held, Lora, Train
 from lib.core.records import Fact, Paraphrase, Request, UneditedFact
+from lib.methods.progress import Show, silently
 from lib.methods.training.loop import Checkpoints, Step
 from lib.runtime.distributed import Distributed
-
-Show = Callable[[Iterable[Any], str, int | None], Iterable[Any]]
-"""Passes on the items of long work, and tells by its name how far it is, of so many (None: as many as items)."""
-
-
-def silently(items: Iterable[Any], name: str = "", total: int | None = None) -> Iterable[Any]:
-    """The items, without a word about how far they are."""
-    return items
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -61,8 +61,8 @@ def results_of(module: ModuleType, name: str) -> Iterator[list[Any]]:
     results: list[Any] = []
     original = getattr(module, name)
 
-    def recorded(*arguments: Any) -> Any:
-        results.append(original(*arguments))
+    def recorded(*arguments: Any, **named: Any) -> Any:
+        results.append(original(*arguments, **named))
         return results[-1]
 
     with pytest.MonkeyPatch.context() as patch:

@@ -20,10 +20,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.core.errors import NotFiniteError
 from lib.core.records import Request
-from lib.methods.context import Show, silently
 from lib.methods.locating.places import Side, Token
 from lib.methods.locating.search_passes import first_pass
 from lib.methods.locating.search_rows import Rows, search_rows
+from lib.methods.progress import Show, silently
 
 if TYPE_CHECKING:
     from lib.methods.locating.optimisation import Optimisation
