@@ -2,10 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 from lib.core.records import Divergence, Generation, Request, Score
 from lib.core.tables import write
+
+_Row = TypeVar("_Row", Score, Generation)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,19 +30,24 @@ class ScoreTables:
 
     def unchanged(self, requests: Sequence[Request], session: int, texts: bool) -> "ScoreTables":
         """Of the unedited model's tables those that an edit without effect has after `session`, of these requests."""
-        ids = {request.request_id for request in requests}
+        scores = _of(requests, self.scores, self._scores_by_request)
+        generations = _of(requests, self.generations, self._generations_by_request) if texts else ()
         return ScoreTables(
-            scores=[replace(row, when="after", session=session) for row in self.scores if row.request_id in ids],
-            generations=[
-                replace(row, when="after", session=session)
-                for row in self.generations
-                if texts and row.request_id in ids
-            ],
+            scores=[replace(row, when="after", session=session) for row in scores],
+            generations=[replace(row, when="after", session=session) for row in generations],
             divergences=[
                 Divergence(request_id=request_id, session=session, prompt_index=index, prompt=prompt, kl=0.0)
                 for request_id, index, prompt in locality_prompts(requests)
             ],
         )
+
+    @cached_property
+    def _scores_by_request(self) -> dict[str, list[int]]:
+        return _by_request(self.scores)
+
+    @cached_property
+    def _generations_by_request(self) -> dict[str, list[int]]:
+        return _by_request(self.generations)
 
     def write(self, scores: Path, generations: Path, divergences: Path | None = None) -> None:
         """Write each table to its file; without `divergences` that table, which the unedited model has none of, not."""
@@ -46,6 +55,20 @@ class ScoreTables:
         write(generations, Generation, self.generations)
         if divergences is not None:
             write(divergences, Divergence, self.divergences)
+
+
+def _by_request(rows: Iterable[Score | Generation]) -> dict[str, list[int]]:
+    """Where each request's rows stand: single edits ask for one request after another."""
+    places: dict[str, list[int]] = {}
+    for index, row in enumerate(rows):
+        places.setdefault(row.request_id, []).append(index)
+    return places
+
+
+def _of(requests: Sequence[Request], rows: Sequence[_Row], places: dict[str, list[int]]) -> list[_Row]:
+    """The rows of these requests, in their order."""
+    ids = {request.request_id for request in requests}
+    return [rows[index] for index in sorted(index for request_id in ids for index in places.get(request_id, ()))]
 
 
 def locality_prompts(requests: Sequence[Request]) -> list[tuple[str, int, str]]:
