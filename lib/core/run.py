@@ -23,6 +23,8 @@ from lib.core.usage import in_words, peak_memory_mib
 T = TypeVar("T")
 INTERRUPTED = "interrupted; to go on, run the same command again"
 _SECONDS_UNTIL_DESTROYED = 0.05
+_SECONDS_UNTIL_A_BAR = 1.0
+"""So that the parts of a run, where they are short, do not flicker."""
 _SECONDS_A_LINE = 5.0
 """Without a terminal, progress is a plain line every few seconds, and one at the end of what took so long."""
 _SECONDS_SILENT = 15.0
@@ -153,7 +155,7 @@ class _Bar:
     """Progress on a terminal."""
 
     def __init__(self, description: str, total: int | None) -> None:
-        self._bar = tqdm(desc=description, total=total, leave=False)
+        self._bar = tqdm(desc=description, total=total, leave=False, delay=_SECONDS_UNTIL_A_BAR)
 
     def advance(self, size: int) -> None:
         self._bar.update(size)

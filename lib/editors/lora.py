@@ -28,8 +28,8 @@ from lib.methods.training.published import published_pairs, published_plan
 from lib.models.packing import Item
 from lib.models.precision import computing_in, training_dtype
 
-NEEDS = Needs(edit_each=True, size_each=True, sharded=True, recipe=True, seeded=True)
-__all__ = ["NEEDS", "Settings", "edit", "edit_each", "size_each"]
+NEEDS = Needs(edit_each=True, size_each=True, prepares=True, sharded=True, recipe=True, seeded=True)
+__all__ = ["NEEDS", "Settings", "edit", "edit_each", "prepare", "size_each"]
 
 
 def edit(
@@ -41,18 +41,25 @@ def edit(
     Raises InputError where the model lacks a LoRA target, or a loss that is asked for has nothing to work on;
     NotFiniteError where the loss is not finite.
     """
-    objective = objective_of(context, settings, model, tokenizer)
-    return _edit(model, tokenizer, requests, settings, context, objective, held_chats(model, tokenizer, context))
+    return _edit(model, tokenizer, requests, settings, context, objective_of(context, settings, model, tokenizer))
+
+
+def prepare(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, settings: Settings, context: Context
+) -> Sequence[Item]:  # fmt: skip
+    """The unedited model's chat answers, which every edit of a run holds; none with the published objective."""
+    return held_chats(model, tokenizer, context)
 
 
 def _edit(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], settings: Settings,
-    context: Context, objective: Objective, chats: Sequence[Item],
+    context: Context, objective: Objective,
 ) -> Edit:  # fmt: skip
-    """`edit`, with what it minimises and the chat answers that it holds."""
+    """`edit`, with what it minimises."""
     if context.held is None:
         plan = published_plan(model, tokenizer, requests, settings, context)
     else:
+        chats = context.prepared or held_chats(model, tokenizer, context)
         plan = held_plan(model, tokenizer, requests, settings, context, context.held, chats)
     _tell(plan, len(requests), context)
     adapter = new_adapter(model, context.lora, context.train.seed, plan.directions)
@@ -101,18 +108,16 @@ def edit_each(
 ) -> list[Edit]:  # fmt: skip
     """An adapter for every request, trained on that request alone; forward passes are shared.
 
-    With the objective held, or masking as published, they are trained one after another; with held they share the
-    unedited model's chat answers. Raises as `edit` does, and InputError where train.text is not 0: every edit would
-    need texts of its own.
+    With the objective held, or masking as published, they are trained one after another. Raises as `edit` does, and
+    InputError where train.text is not 0: every edit would need texts of its own.
     """
     if context.train.text:
         raise InputError("train.text: single edits are trained without plain text; set it to 0, or protocol.kind=mass")
     objective = objective_of(context, settings, model, tokenizer)
-    if context.held is not None or objective.masking is not None:
-        chats = held_chats(model, tokenizer, context)
+    if _in_turn(context):
         return [
-            _edit(model, tokenizer, [request], settings, context.of([request]), objective, chats)
-            for request in requests
+            _edit(model, tokenizer, [request], settings, own_context, objective)
+            for request, own_context in zip(requests, _own_contexts(requests, context), strict=True)
         ]
     examples = [published_pairs(model, tokenizer, [request], context.of([request])) for request in requests]
     adapters: list[Adapter] = [new_adapter(model, context.lora, context.train.seed) for _ in requests]
@@ -123,7 +128,22 @@ def edit_each(
     ]
 
 
-def size_each(model: PreTrainedModel, settings: Settings, context: Context) -> int:
-    """Trainable values of one edit."""
+def _in_turn(context: Context) -> bool:
+    """Whether `edit_each` trains one edit after another."""
+    return context.held is not None or context.train.masking == "published"
+
+
+def _own_contexts(requests: Sequence[Request], context: Context) -> list[Context]:
+    """What may be used for each request alone; of several, each tells which it is."""
+    own = [context.of([request]) for request in requests]
+    if len(requests) == 1:
+        return own
+    return [own_context.part(f"{number} of {len(requests)}") for number, own_context in enumerate(own, 1)]
+
+
+def size_each(model: PreTrainedModel, settings: Settings, context: Context) -> int | None:
+    """Trainable values of one edit; None where edits are trained one after another."""
+    if _in_turn(context):
+        return None
     adapter = new_adapter(model, context.lora, context.train.seed)
     return sum(parameter.numel() for parameter in adapter.parameters())

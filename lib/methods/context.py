@@ -55,6 +55,14 @@ class Context:
         """The same, without a word about how far the work is."""
         return replace(self, progress=silently, show=silently)
 
+    def part(self, name: str) -> "Context":
+        """The same for a part of the run, such as one batch of a stream: how far it is, is told by its name."""
+
+        def show(items: Iterable[Any], inner: str, total: int | None = None) -> Iterable[Any]:
+            return self.show(items, f"{name}: {inner}", total)
+
+        return replace(self, progress=lambda steps: self.show(steps, name, None), show=show)
+
     def of(self, requests: Sequence[Request]) -> "Context":
         """The same, with the paraphrases and neighbors of these requests only."""
         request_ids = {request.request_id for request in requests}

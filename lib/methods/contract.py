@@ -53,8 +53,8 @@ class EditsEach(Editor, Protocol):
 class SizesEach(Editor, Protocol):
     """An editor that says how large one of its edits is: NEEDS.size_each."""
 
-    def size_each(self, model: "PreTrainedModel", settings: Any, context: "Context") -> int:
-        """Count the trainable values of one edit of `edit_each`."""
+    def size_each(self, model: "PreTrainedModel", settings: Any, context: "Context") -> int | None:
+        """Count the trainable values of one edit of `edit_each`; None where it makes one edit after another."""
 
 
 class ReadsMoments(Editor, Protocol):

@@ -57,6 +57,12 @@ def prepared(job: Job) -> Job:
     return replace(job, context=replace(job.context, prepared=shared))
 
 
+def edit_numbers(start: int, batch: Sequence[Request]) -> str:
+    """What a part of a run is called where it tells how far it is, by the places of its edits, counted from one."""
+    first, last = start + 1, start + len(batch)
+    return f"edit {first}" if first == last else f"edits {first} to {last}"
+
+
 def mass(job: Job, requests: Sequence[Request]) -> Edit:
     """All requests in one session."""
     job = prepared(job)

@@ -66,7 +66,7 @@ class ScoredAlone:
 
     def _made(self, indices: list[int]) -> dict[int, SingleEdit]:
         requests = [self.scorer.requests[index] for index in indices]
-        alone = replace(self.job, context=replace(self.job.context.quiet(), distributed=Distributed()))
+        alone = replace(self.job, context=replace(self.job.context, distributed=Distributed()))
         edits = carried_on(alone, requests) if self.carries_on else single(alone, requests, self.together)
         if self.scorer.distributed.is_main:
             edits = progress(edits, "score: single edits", total=len(indices))

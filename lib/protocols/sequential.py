@@ -17,7 +17,7 @@ from lib.core.records import Request
 from lib.edits.edit import Edit, compose
 from lib.edits.store import read_edit, write_edit
 from lib.methods.training.loop import Step
-from lib.protocols.job import UNEDITED, Job, prepared
+from lib.protocols.job import UNEDITED, Job, edit_numbers, prepared
 
 _SECONDS_BETWEEN_SAVES = 60
 _KEPT_SESSIONS = 2
@@ -59,7 +59,8 @@ def sequential(
         done = start + len(batch)
         checkpoints = job.checkpoints(job.folder / f"training-{done:08d}")
         checkpoints.folder.mkdir(exist_ok=True)
-        context = replace(job.context.of(batch).quiet(), checkpoints=checkpoints, state=total.state, record=record)
+        part = job.context.of(batch).part(edit_numbers(start, batch))
+        context = replace(part, checkpoints=checkpoints, state=total.state, record=record)
         if protocol.mode == "corrected" or start == 0:
             total = _sum(total, job.made(batch, context, total))
         if done in marks or done in also:

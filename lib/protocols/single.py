@@ -13,8 +13,9 @@ from lib.core.params import Protocol
 from lib.core.records import Request
 from lib.edits.edit import Edit, compose
 from lib.edits.regularize import regularized
+from lib.methods.context import Context
 from lib.methods.contract import edits_each, sizes_each
-from lib.protocols.job import UNEDITED, Job, prepared
+from lib.protocols.job import UNEDITED, Job, edit_numbers, prepared
 
 _MOST_TOGETHER = 16
 _MEMORY_SHARE = 1 / 8
@@ -26,13 +27,13 @@ def single(job: Job, requests: Sequence[Request], together: int) -> Iterator[tup
     job = prepared(job)
     for start in range(0, len(requests), together):
         batch = requests[start : start + together]
-        context = replace(job.context.of(batch).quiet(), checkpoints=None)
         if edits_each(job.editor):
+            context = _part(job, start, batch)
             edits = job.editor.edit_each(job.model, job.tokenizer, batch, job.settings, context)
         else:
             edits = [
-                job.editor.edit(job.model, job.tokenizer, [single_request], job.settings, context.of([single_request]))
-                for single_request in batch
+                job.editor.edit(job.model, job.tokenizer, [request], job.settings, _part(job, start + place, [request]))
+                for place, request in enumerate(batch)
             ]
         for request, edit in zip(batch, edits, strict=True):
             yield request, job.finished(regularized(edit, job.model, job.regularize, UNEDITED, request.request_id))
@@ -45,23 +46,30 @@ def carried_on(job: Job, requests: Sequence[Request]) -> Iterator[tuple[Request,
     """
     job = prepared(job)
     total = UNEDITED
-    for request in requests:
-        context = replace(job.context.of([request]).quiet(), checkpoints=None, state=total.state)
+    for index, request in enumerate(requests):
+        context = replace(_part(job, index, [request]), state=total.state)
         total = compose(total, job.made([request], context, total))
         yield request, job.finished(total)
+
+
+def _part(job: Job, start: int, batch: Sequence[Request]) -> Context:
+    """What the editor may use for a part of the requests."""
+    return replace(job.context.of(batch).part(edit_numbers(start, batch)), checkpoints=None)
 
 
 def edits_together(job: Job, protocol: Protocol) -> int:
     """How many independent edits share forward passes: as set, or as fit a small share of the device's memory.
 
-    Taken from the memory that the device has, not from what is free now: the same machine gives the same number.
+    One at a time where they would be made in turn all the same: each is then stored when it is made. Taken from the
+    memory that the device has, not from what is free now: the same machine gives the same number.
     """
     if protocol.together != "auto":
         return int(protocol.together)
     if not sizes_each(job.editor):
         return _MOST_TOGETHER
+    size = job.editor.size_each(job.model, job.settings, job.context)
     room = _memory(job.model.device) * _MEMORY_SHARE
-    return max(1, min(_MOST_TOGETHER, int(room // (16 * job.editor.size_each(job.model, job.settings, job.context)))))
+    return 1 if size is None else max(1, min(_MOST_TOGETHER, int(room // (16 * size))))
 
 
 def _memory(device: torch.device) -> int:

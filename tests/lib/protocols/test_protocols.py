@@ -225,6 +225,35 @@ def test_the_number_of_edits_together_is_set_or_follows_from_memory(tmp_path: Pa
     assert edits_together(job(tmp_path), protocol()) == 16
 
 
+def test_edits_that_are_trained_in_turn_are_asked_for_one_by_one_so_that_each_survives_a_kill(tmp_path: Path) -> None:
+    in_turn = job(tmp_path)
+    train = in_turn.context.train.model_copy(update={"masking": "published"})
+    assert edits_together(replace(in_turn, context=replace(in_turn.context, train=train)), protocol()) == 1
+
+
+def test_every_part_of_a_run_tells_how_far_it_is_by_the_places_of_its_edits(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    def show(items: Any, name: str, total: int | None) -> Any:
+        told.append(name)
+        return items
+
+    def edit(model: Any, tokenizer: Any, requests: Any, settings: Any, context: Context) -> Edit:
+        for _ in context.progress(range(3)):
+            for _ in context.show(range(2), "chat answers", None):
+                pass
+        return UNEDITED
+
+    quiet = job(tmp_path)
+    editor: Any = SimpleNamespace(edit=edit, NEEDS=Needs())
+    telling = replace(quiet, editor=editor, context=replace(quiet.context, show=show))
+    sequential(telling, REQUESTS, protocol(batch_size=3), lambda done, edit: None)
+    assert [*dict.fromkeys(told)] == ["edits 1 to 3", "edits 1 to 3: chat answers", "edit 4", "edit 4: chat answers"]
+    told.clear()
+    list(single(telling, REQUESTS[:3], 2))
+    assert [name for name in told if ":" not in name] == ["edit 1", "edit 2", "edit 3"]
+
+
 def test_the_model_is_left_as_it_was(tmp_path: Path) -> None:
     single_job = job(tmp_path)
     before = logits(single_job.model, UNEDITED)
