@@ -172,10 +172,11 @@ class _Lines:
 
     def __init__(self, description: str, total: int | None) -> None:
         self._description, self._total = description, total
-        self._began, self._logged, self._done = time.monotonic(), 0.0, 0
+        self._began, self._logged, self._advanced, self._done = time.monotonic(), 0.0, 0.0, 0
 
     def advance(self, size: int) -> None:
         self._done += size
+        self._advanced = self._seconds
         is_end = self._done == self._total
         if self._total and (self._seconds - self._logged >= _SECONDS_A_LINE or (is_end and self._logged)):
             self._log()
@@ -194,8 +195,13 @@ class _Lines:
     def _log(self) -> None:
         self._logged = seconds = self._seconds
         total = self._total or 0
-        left = f"{seconds / self._done * (total - self._done):.0f} s left" if self._done else f"{seconds:.0f} s so far"
+        left = f"{self._left(total):.0f} s left" if self._done else f"{seconds:.0f} s so far"
         logging.getLogger(__name__).info("%s: %d of %d, %s", self._description, self._done, total, left)
+
+    def _left(self, total: int) -> float:
+        """Seconds, as long an item as those before, or as the one at work where that takes longer already."""
+        an_item = max(self._advanced / self._done, self._seconds / (self._done + 1))
+        return max(an_item * total - self._seconds, 0.0)
 
 
 @contextmanager

@@ -45,6 +45,24 @@ def test_a_log_counts_what_items_hold_and_is_not_silent_while_one_of_them_takes_
     assert "errata progress" not in {thread.name for thread in threading.enumerate()}
 
 
+def test_the_time_left_falls_while_an_item_takes_long_and_rises_where_it_takes_longer_than_those_before(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock, waiting = [0.0], threading.Event()
+    monkeypatch.setattr(run, "_SECONDS_SILENT", 0.05)
+    monkeypatch.setattr(run.time, "monotonic", lambda: clock[0])
+    caplog.set_level(logging.INFO)
+    for batch in run.progress(range(3), "edit"):
+        for seconds, line in [(15.0, "15 s left"), (19.0, "11 s left"), (25.0, "12 s left")] if batch == 1 else ():
+            clock[0] = seconds
+            for _ in range(500):
+                if f"edit: 1 of 3, {line}" in caplog.messages:
+                    break
+                waiting.wait(0.02)
+            assert f"edit: 1 of 3, {line}" in caplog.messages
+        clock[0] = max(clock[0], 10.0)
+
+
 def _wait_until(is_so: Callable[[], bool]) -> None:
     limit = time.monotonic() + 20.0
     while not is_so():
