@@ -50,7 +50,7 @@ def test_the_time_left_falls_while_an_item_takes_long_and_rises_where_it_takes_l
 ) -> None:
     clock, waiting = [0.0], threading.Event()
     monkeypatch.setattr(run, "_SECONDS_SILENT", 0.05)
-    monkeypatch.setattr(run.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     caplog.set_level(logging.INFO)
     for batch in run.progress(range(3), "edit"):
         for seconds, line in [(15.0, "15 s left"), (19.0, "11 s left"), (25.0, "12 s left")] if batch == 1 else ():
