@@ -80,6 +80,22 @@ def _is_joined(before: str, following: str) -> bool:
     return (before[-1].isalnum() or before[-1] == "_") and continues_word(following, before)
 
 
+_NEXT_SENTENCE = re.compile(r"(?:[.!?\u2026][\"'\u201d\u2019)\]]*\s+|[\u3002\uff01\uff1f]|\n)\s*(?=\S)")
+_ABBREVIATION = re.compile(r"\b(?:[^\W\d_]|Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|No|vs|e\.g|i\.e)\.\s*$")
+
+
+def last_sentence(text: str) -> str:
+    """What stands after the last end of a sentence within the text; the whole text, stripped, where there is none.
+
+    A full stop after a single letter ("John D. Terry") or a common abbreviation ends none.
+    """
+    text, start = text.strip(), 0
+    for match in _NEXT_SENTENCE.finditer(text):
+        if not _ABBREVIATION.search(text, 0, match.end()):
+            start = match.end()
+    return text[start:]
+
+
 def fill(template: str, subject: str) -> str:
     """`template` with its one {} replaced by `subject`; other braces stay as they are.
 

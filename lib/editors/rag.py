@@ -1,8 +1,8 @@
 """RAG: edits as notes, retrieved for a prompt and stated before it; no weight changed (arXiv 2505.18690).
 
 The baseline that editors are to beat: a note is an edit's prompt and new object. The notes whose sentence vectors are
-most similar to a prompt's are stated before it, in IKE's words, where their cosine reaches the threshold: retrieval is
-selective, and a prompt that is about no edit stays as it is.
+most similar to a prompt's, or to that of its last sentence, are stated before it, in IKE's words, where their cosine
+reaches the threshold: retrieval is selective, and a prompt that is about no edit stays as it is.
 """
 
 from collections.abc import Sequence

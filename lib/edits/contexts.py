@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from lib.core.errors import InputError
+from lib.core.texts import last_sentence
 from lib.edits.edit import Edit
 from lib.edits.notes import Notebook, stated
 from lib.neighbors.encoders import SentenceEncoder, Vectors, encoder
@@ -40,11 +41,15 @@ class Contexts:
         return self._cache[prompt]
 
     def _nearest(self, prompt: str) -> list[str]:
-        """Notes similar enough to the prompt, the most similar last, right before the prompt."""
+        """Notes similar enough to the prompt or to its last sentence, the most similar last, right before the prompt.
+
+        The last sentence, since what stands before a question is often about something else.
+        """
         notes = self.notes
         if notes is None or not notes.texts:
             return []
-        similarities = (self._vectors @ self._encoder.encode([prompt])[0]).astype(np.float64)
+        asked = self._encoder.encode([*dict.fromkeys((prompt, last_sentence(prompt)))])
+        similarities = (self._vectors @ asked.T).max(axis=1).astype(np.float64)
         nearest = np.argsort(-similarities, kind="stable")[: notes.count]
         facts = list(notes.texts.values())
         return [facts[row] for row in nearest[::-1] if similarities[row] >= notes.threshold]

@@ -1,7 +1,7 @@
 """Notes: an edit that is a memory of texts, each of which states one edit.
 
-For a prompt, whoever asks it, those are stated before it whose vectors are most similar to the prompt's, where they are
-similar enough; a prompt near none stays as it is (contexts.py).
+For a prompt, whoever asks it, those are stated before it whose vectors are most similar to the prompt's or to that of
+its last sentence, where they are similar enough; a prompt near none stays as it is (contexts.py).
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ class Notebook:
     count: int
     """How many are stated before a prompt, at most."""
     threshold: float
-    """The least cosine between a prompt and a note that is stated before it."""
+    """The least cosine between a prompt, or its last sentence, and a note that is stated before it."""
 
     def joined(self, later: "Notebook") -> "Notebook":
         """Both, retrieved as the later ones are; of two with the same request_id the later one."""

@@ -27,6 +27,13 @@ def test_the_nearest_note_is_stated_before_a_prompt_whatever_its_request() -> No
     assert before("a", "The author of Emma is") == "New Fact: The author of Emma is Bo Lund\nPrompt: "
 
 
+def test_a_note_is_found_by_the_last_sentence_where_what_stands_before_it_is_about_something_else() -> None:
+    before = Contexts(notes=notebook(threshold=0.6))
+    prompt = "Shayna does this, and Yossel goes still and dies. Rain fell on the whole valley. Ada lives in"
+    assert before("", prompt) == before("", "Ada lives in") == "New Fact: Ada lives in Rome\nPrompt: "
+    assert before("", "Ada lives in the hills. Rain fell on the whole valley, and Yossel was glad of it") == ""
+
+
 def test_a_prompt_near_no_note_stays_as_it_is() -> None:
     assert Contexts(notes=notebook())("a", "Water boils at a temperature of") == ""
     assert Contexts()("a", "Ada lives in") == ""
