@@ -48,8 +48,8 @@ class Contexts:
         notes = self.notes
         if notes is None or not notes.texts:
             return []
-        asked = self._encoder.encode([*dict.fromkeys((prompt, last_sentence(prompt)))])
-        similarities = (self._vectors @ asked.T).max(axis=1).astype(np.float64)
+        views = self._encoder.encode([*dict.fromkeys((prompt, last_sentence(prompt)))])
+        similarities = (self._vectors @ views.T).max(axis=1).astype(np.float64)
         nearest = np.argsort(-similarities, kind="stable")[: notes.count]
         facts = list(notes.texts.values())
         return [facts[row] for row in nearest[::-1] if similarities[row] >= notes.threshold]

@@ -32,8 +32,8 @@ def single(job: Job, requests: Sequence[Request], together: int) -> Iterator[tup
             edits = job.editor.edit_each(job.model, job.tokenizer, batch, job.settings, context)
         else:
             edits = [
-                job.editor.edit(job.model, job.tokenizer, [request], job.settings, _part(job, start + place, [request]))
-                for place, request in enumerate(batch)
+                job.editor.edit(job.model, job.tokenizer, [request], job.settings, _part(job, start + index, [request]))
+                for index, request in enumerate(batch)
             ]
         for request, edit in zip(batch, edits, strict=True):
             yield request, job.finished(regularized(edit, job.model, job.regularize, UNEDITED, request.request_id))

@@ -59,16 +59,16 @@ class ScoreTables:
 
 def _by_request(rows: Iterable[Score | Generation]) -> dict[str, list[int]]:
     """Where each request's rows stand: single edits ask for one request after another."""
-    places: dict[str, list[int]] = {}
+    indices: dict[str, list[int]] = {}
     for index, row in enumerate(rows):
-        places.setdefault(row.request_id, []).append(index)
-    return places
+        indices.setdefault(row.request_id, []).append(index)
+    return indices
 
 
-def _of(requests: Sequence[Request], rows: Sequence[_Row], places: dict[str, list[int]]) -> list[_Row]:
+def _of(requests: Sequence[Request], rows: Sequence[_Row], indices: dict[str, list[int]]) -> list[_Row]:
     """The rows of these requests, in their order."""
     ids = {request.request_id for request in requests}
-    return [rows[index] for index in sorted(index for request_id in ids for index in places.get(request_id, ()))]
+    return [rows[index] for index in sorted(index for request_id in ids for index in indices.get(request_id, ()))]
 
 
 def locality_prompts(requests: Sequence[Request]) -> list[tuple[str, int, str]]:

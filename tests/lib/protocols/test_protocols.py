@@ -232,10 +232,10 @@ def test_edits_that_are_trained_in_turn_are_asked_for_one_by_one_so_that_each_su
 
 
 def test_every_part_of_a_run_tells_how_far_it_is_by_the_places_of_its_edits(tmp_path: Path) -> None:
-    told: list[str] = []
+    names_told: list[str] = []
 
     def show(items: Any, name: str, total: int | None) -> Any:
-        told.append(name)
+        names_told.append(name)
         return items
 
     def edit(model: Any, tokenizer: Any, requests: Any, settings: Any, context: Context) -> Edit:
@@ -248,10 +248,15 @@ def test_every_part_of_a_run_tells_how_far_it_is_by_the_places_of_its_edits(tmp_
     editor: Any = SimpleNamespace(edit=edit, NEEDS=Needs())
     telling = replace(quiet, editor=editor, context=replace(quiet.context, show=show))
     sequential(telling, REQUESTS, protocol(batch_size=3), lambda done, edit: None)
-    assert [*dict.fromkeys(told)] == ["edits 1 to 3", "edits 1 to 3: chat answers", "edit 4", "edit 4: chat answers"]
-    told.clear()
+    assert [*dict.fromkeys(names_told)] == [
+        "edits 1 to 3",
+        "edits 1 to 3: chat answers",
+        "edit 4",
+        "edit 4: chat answers",
+    ]
+    names_told.clear()
     list(single(telling, REQUESTS[:3], 2))
-    assert [name for name in told if ":" not in name] == ["edit 1", "edit 2", "edit 3"]
+    assert [name for name in names_told if ":" not in name] == ["edit 1", "edit 2", "edit 3"]
 
 
 def test_the_model_is_left_as_it_was(tmp_path: Path) -> None:
