@@ -28,12 +28,14 @@ def entry(
         row: its name in the table.
         values: of params.yaml.
         runs: by seed the values of metrics/evaluate.json, at least of one.
-        usages: of each run of which they are there, the seconds and peak memory of stage edit.
+        usages: of each run of which they are there, the seconds and peak memory of stage edit; not taken for single
+            edits, which are made in stage score, between their scores.
         abilities: of every run the values of results/abilities.json; none of rows that run no tasks.
         commit: of the code that measured it.
         command: what runs it again.
     """
     metrics = [*runs.values()]
+    usages = usages if values["protocol"]["kind"] != "single" else ()
     tasks = [of_abilities(run, edited=values["editor"] != "none") for run in abilities] or [{}] * len(metrics)
     measured = [{**run, **of_retention(run), **of_tasks} for run, of_tasks in zip(metrics, tasks, strict=True)]
     figures = {head.name: BoardFigure(value=figure[0], spread=figure[1])

@@ -22,6 +22,14 @@ def test_a_line_has_mean_and_spread_over_seeds_their_mean_seconds_and_most_memor
     assert (entry.seconds, entry.seconds_per_edit, entry.memory_gib, entry.verdict) == (5.0, 1.25, 2.0, "safe")
 
 
+def test_single_edits_have_no_seconds_of_a_stage_that_does_not_make_them() -> None:
+    """The fault: rows of single edits said six seconds, the time that stage edit takes to do nothing."""
+    single = VALUES | {"protocol": {"kind": "single"}}
+    usages = [{"seconds": 6.0, "peak_memory_mib": 512}]
+    entry = board.entry("MEMIT", single, {0: numbers()}, usages, commit="0123abc", command="again")
+    assert (entry.protocol, entry.seconds, entry.memory_gib) == ("single", None, None)
+
+
 def test_what_a_run_has_not_measured_is_no_figure() -> None:
     entry = board.entry("MEMIT", VALUES, {0: numbers(kl=None)}, [], commit="0123abc", command="again")
     assert "kl" not in entry.figures
