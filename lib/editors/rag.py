@@ -27,7 +27,9 @@ class Settings(Section):
 
     encoder: str = Field(description="as neighbors.encoder: hashing, minilm, or a model by folder or hub name")
     count: int = Field(ge=1, description="notes stated before a prompt, at most; the most similar right before it")
-    threshold: float = Field(ge=-1, le=1, description="the least cosine between a prompt and a note stated before it")
+    threshold: float = Field(
+        ge=-1, le=1, description="the least cosine of a note stated before a prompt, to it or to its last sentence"
+    )
 
 
 def edit(
