@@ -141,7 +141,7 @@ class Train(Section):
     micro_batch_tokens: int = Field(
         ge=16, description="tokens per forward pass and process: bounds memory, not the result"
     )
-    checkpoint_steps: int = Field(ge=1, description="steps between checkpoints to resume from")
+    checkpoint_steps: int = Field(ge=1, description="steps between checkpoints to resume from; one a minute, too")
     dpo: float = Field(ge=0, lt=1, description="share a of the DPO loss; needs facts with target_true and mask_prompt")
     dpo_beta: float = Field(gt=0, description="DPO's beta")
     dpo_pairs: Literal["corrected", "published"] = Field(

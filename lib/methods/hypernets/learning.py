@@ -11,6 +11,7 @@ kept, and training ends when that has not improved for `patience` validations.
 
 import json
 import logging
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,6 +95,7 @@ def learn(
     cases = list(_cases(held_out, tokenizer, settings, "validation", settings.validation_cases))
     validations = _resume(context.checkpoints, run)
     context.distributed.barrier()  # nobody writes a checkpoint before everybody has read the same one
+    saved = time.monotonic()
     for step in context.progress(range(run.done, settings.steps)):
         if _finished(validations, settings):
             break
@@ -103,8 +105,9 @@ def learn(
             if validations[-1]["loss"] <= min(validation["loss"] for validation in validations):
                 run.best = _copied(network)
             _LOG.info("hypernet: %s", ", ".join(f"{name} {value:.4g}" for name, value in validations[-1].items()))
-        if context.checkpoints and context.distributed.is_main and run.done % context.checkpoints.every == 0:
+        if context.checkpoints and context.distributed.is_main and context.checkpoints.due(run.done, saved):
             _save(context.checkpoints, run, validations)
+            saved = time.monotonic()
     network.load_state_dict(run.best)
     best = min(validations, key=lambda each: each["loss"])
     if context.distributed.is_main:

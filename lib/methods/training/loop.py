@@ -6,6 +6,7 @@ A step takes the loss of its global batch (objective.py), whatever the number of
 import functools
 import json
 import math
+import time
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -26,6 +27,7 @@ from lib.runtime.checkpoints import load_checkpoint, save_checkpoint
 from lib.runtime.distributed import Distributed
 
 _KEPT_CHECKPOINTS = 2
+_SECONDS_BETWEEN_CHECKPOINTS = 60.0
 _CONDITIONAL = Objective()
 
 
@@ -100,6 +102,13 @@ class Checkpoints:
 
     folder: Path
     every: int
+    """Steps."""
+    seconds: float = _SECONDS_BETWEEN_CHECKPOINTS
+    """After so long there is one, however few steps were made: one of a thousand edits takes minutes."""
+
+    def due(self, steps: int, saved: float) -> bool:
+        """Whether one is to be written after so many steps; `saved` is when the last one was (time.monotonic)."""
+        return steps % self.every == 0 or time.monotonic() - saved >= self.seconds
 
 
 def train(
@@ -136,7 +145,7 @@ def train(
     done = _resume(checkpoints, parameters, optimizer) if checkpoints else []
     record(done)
     distributed.barrier()  # nobody writes a checkpoint before everybody has read the same one
-    total = schedule.steps(len(examples))
+    total, saved = schedule.steps(len(examples)), time.monotonic()
     for step in progress(range(len(done), total)):
         lr = schedule.rate(step, total)
         batch = [*(examples[index] for index in schedule.batch(step, len(examples))), *beside(step)]
@@ -144,8 +153,9 @@ def train(
         descend(parameters, optimizer, lr, schedule)
         done.append(Step(step=step, epoch=step / schedule.epoch_steps(len(examples)), loss=loss, lr=lr))
         record(done[-1:])
-        if checkpoints and distributed.is_main and (step + 1) % checkpoints.every == 0 and step + 1 < total:
+        if checkpoints and distributed.is_main and step + 1 < total and checkpoints.due(step + 1, saved):
             _save(checkpoints.folder, parameters, optimizer, done)
+            saved = time.monotonic()
     return done
 
 

@@ -73,6 +73,15 @@ def test_a_killed_run_continues_to_the_same_bytes(tmp_path: Path) -> None:
     assert continued == steps
 
 
+def test_long_steps_are_kept_by_the_clock_and_short_ones_by_their_number(tmp_path: Path) -> None:
+    for seconds, names in ((0.0, ["step-00000001.safetensors", "step-00000002.safetensors"]), (3600.0, [])):
+        folder = tmp_path / str(seconds)
+        folder.mkdir()
+        with pytest.raises(KeyboardInterrupt):
+            trained(schedule(), Checkpoints(folder=folder, every=100, seconds=seconds), stop_after=2)
+        assert sorted(path.name for path in folder.glob("step-*")) == names
+
+
 def test_forward_passes_of_any_size_give_the_same_step() -> None:
     in_small_batches, _ = trained(schedule(micro_batch_tokens=8))
     in_large_batches, _ = trained(schedule(micro_batch_tokens=4096))
