@@ -24,6 +24,9 @@ class Needs:
     """The memory of an edit limits how many edits `edit_each` makes together; the module has `size_each`."""
     prepares: bool = False
     """What all edits of a run share is made once, of the unedited model; the module has `prepare`."""
+    closes_earlier: bool = False
+    """In a sequential run it computes with the unedited model, too: the gate `context.earlier.gate` closes the edits
+    of the batches before."""
     derived: bool = False
     """Stage `statistics` also stores what it derives from each second moment; the module has `derive`."""
     sharded: bool = False

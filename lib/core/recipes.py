@@ -41,6 +41,10 @@ class Lora(Section):
         return first, last
 
 
+_BESIDE = ("prompts", "chat_prompts", "earlier")
+"""Counts of the objective held that are of a step with batch_size edits."""
+
+
 class Held(Section):
     """The objective that holds what an edit must leave alone (lib/methods/training/holding.py)."""
 
@@ -82,6 +86,9 @@ class Held(Section):
     chat_prompts: int = Field(
         ge=0, description="chat questions about unedited facts a step, where the tokenizer has a template"
     )
+    earlier: int = Field(
+        ge=0, description="edits of earlier batches a step, in a sequential run; held to the model that has them"
+    )
     texts: int = Field(ge=0, description="pieces of plain text a step")
     text_tokens: int = Field(ge=2, description="length of a piece, in tokens")
     chats: int = Field(ge=0, description="chat questions a step, where the tokenizer has a template")
@@ -110,7 +117,7 @@ class Held(Section):
         batch = math.ceil(edits * self.epochs / self.most_steps)
         if batch <= self.batch_size:
             return self
-        beside = {name: round(getattr(self, name) * batch / self.batch_size) for name in ("prompts", "chat_prompts")}
+        beside = {name: round(getattr(self, name) * batch / self.batch_size) for name in _BESIDE}
         return self.model_copy(update={"batch_size": batch, **beside})
 
 

@@ -28,7 +28,9 @@ from lib.methods.training.published import published_pairs, published_plan
 from lib.models.packing import Item
 from lib.models.precision import computing_in, training_dtype
 
-NEEDS = Needs(edit_each=True, size_each=True, prepares=True, sharded=True, recipe=True, seeded=True)
+NEEDS = Needs(
+    edit_each=True, size_each=True, prepares=True, closes_earlier=True, sharded=True, recipe=True, seeded=True
+)
 __all__ = ["NEEDS", "Settings", "edit", "edit_each", "prepare", "size_each"]
 
 

@@ -18,8 +18,24 @@ from lib.models.sharding import is_sharded, whole
 _HALF = (torch.bfloat16, torch.float16)
 
 
+@dataclass
+class Gate:
+    """Whether the branches of an adapter or of an edit work."""
+
+    is_closed: bool = False
+
+    @contextmanager
+    def closed(self) -> Iterator[None]:
+        """Within it, the model computes without the branches."""
+        self.is_closed = True
+        try:
+            yield
+        finally:
+            self.is_closed = False
+
+
 @contextmanager
-def applied(model: nn.Module, edit: Edit) -> Iterator[nn.Module]:
+def applied(model: nn.Module, edit: Edit, gate: Gate | None = None) -> Iterator[nn.Module]:
     """Within it, `model` computes with the edit; on every exit it is what it was, to the bit.
 
     Low-rank updates run beside the frozen weight and leave it alone. Others are added to the weight, which is put
@@ -27,24 +43,29 @@ def applied(model: nn.Module, edit: Edit) -> Iterator[nn.Module]:
     it is spread over processes (lib/models/sharding.py), so that processes need not apply them at the same time. An
     update of any kind changes the module at its path only: one that shares its weight with another (a tied embedding)
     has a weight of its own meanwhile. A memory runs beside its module, after the updates. Contexts and notes are text:
-    whoever asks the model puts them before the prompt. Raises InputError where a path or a shape does not fit the
-    model, a value is not finite, or a vector is spread; the model is then untouched.
+    whoever asks the model puts them before the prompt.
+
+    With a gate every matrix runs beside the weight, and adds nothing while it is closed. Raises InputError where a path
+    or a shape does not fit the model, a value is not finite, a vector is spread, or the gate is to close something
+    other than a matrix; the model is then untouched.
     """
     modules, parameters = dict(model.named_modules()), dict(model.named_parameters(remove_duplicate=False))
     shared = tied(model)
     check_fits(model, edit)
+    if gate is not None:
+        _check_closes(edit)
     with ExitStack() as stack:
         for path, update in edit.updates.items():
             if isinstance(update, LowRank):
-                stack.enter_context(low_rank_branch(modules[path], update))
+                stack.enter_context(low_rank_branch(modules[path], update, gate=gate))
             elif isinstance(update, Vector):
                 owner, _, name = path.rpartition(".")
                 if name == "bias" and parameters[path].dtype in _HALF:
                     stack.enter_context(_beside_bias(modules[owner], update.shift))
                 else:
                     stack.enter_context(_added(parameters[path], update.shift))
-            elif is_sharded(modules[path].weight) or modules[path].weight.dtype in _HALF:
-                stack.enter_context(_beside(modules[path], update.dense()))
+            elif gate is not None or is_sharded(modules[path].weight) or modules[path].weight.dtype in _HALF:
+                stack.enter_context(_beside(modules[path], update.dense(), gate))
             else:
                 if path in shared:
                     stack.enter_context(_untied(modules[path]))
@@ -53,6 +74,13 @@ def applied(model: nn.Module, edit: Edit) -> Iterator[nn.Module]:
         for path, memory in edit.memories.items():
             stack.enter_context(recalling(modules[path], memory))
         yield model
+
+
+def _check_closes(edit: Edit) -> None:
+    """Raise InputError where a gate cannot close the edit."""
+    vectors = [path for path, update in edit.updates.items() if isinstance(update, Vector)]
+    if without_gate := [*vectors, *edit.memories]:
+        raise InputError(f"{without_gate[0]}: wanted an edit of matrices, which a gate closes; found a vector or a memory")
 
 
 def tied(model: nn.Module) -> set[str]:
@@ -72,22 +100,6 @@ def _untied(module: nn.Module) -> Iterator[None]:
         yield
     finally:
         module.weight = shared
-
-
-@dataclass
-class Gate:
-    """Whether the low-rank branches of an adapter work."""
-
-    is_closed: bool = False
-
-    @contextmanager
-    def closed(self) -> Iterator[None]:
-        """Within it, the model computes without the branches."""
-        self.is_closed = True
-        try:
-            yield
-        finally:
-            self.is_closed = False
 
 
 def low_rank_branch(
@@ -157,18 +169,17 @@ def _hooked_beside(
     return hooked(module, add)
 
 
-@contextmanager
-def _beside(module: nn.Module, delta: Tensor) -> Iterator[None]:
+def _beside(module: nn.Module, delta: Tensor, gate: Gate | None) -> AbstractContextManager[None]:
     weight: Tensor = module.weight  # type: ignore[assignment]
-    delta = delta.to(weight.device, weight.dtype)
+    on_device = delta.to(weight.device, weight.dtype)
 
-    def add(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    def added(input: Tensor, dtype: torch.dtype) -> Tensor:
+        matrix = on_device.to(dtype)
         if isinstance(module, nn.Embedding):
-            return output + nn.functional.embedding(inputs[0], delta.T)
-        return output + inputs[0] @ delta.mT
+            return nn.functional.embedding(input, matrix.T)
+        return input @ matrix.mT
 
-    with hooked(module, add):
-        yield
+    return _hooked_beside(module, added, gate)
 
 
 def _beside_bias(module: nn.Module, shift: Tensor) -> AbstractContextManager[None]:

@@ -9,9 +9,20 @@ from torch import Tensor
 
 from lib.core.params import Held, Lora, Train
 from lib.core.records import Fact, Paraphrase, Request, UneditedFact
+from lib.edits.apply import Gate
 from lib.methods.progress import Show, silently
 from lib.methods.training.loop import Checkpoints, Step
 from lib.runtime.distributed import Distributed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Earlier:
+    """What the batches before this one of a sequential run have edited; the model has it."""
+
+    requests: Sequence[Request] = ()
+    paraphrases: Sequence[Paraphrase] = ()
+    gate: Gate | None = None
+    """Closed, the model is the unedited one: where NEEDS.closes_earlier, and there are such edits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +59,7 @@ class Context:
     """What stage `hypernet` made."""
     prepared: Any = None
     """What the editor's `prepare` made, once for all edits of a run; None where nothing was prepared."""
+    earlier: Earlier = field(default_factory=Earlier)
     state: Mapping[str, Tensor] = field(default_factory=dict)
     """Edit.state of the edit before this one in a sequential run."""
 
@@ -63,11 +75,15 @@ class Context:
 
         return replace(self, progress=lambda steps: self.show(steps, name, None), show=show)
 
-    def of(self, requests: Sequence[Request]) -> "Context":
-        """The same, with the paraphrases and neighbors of these requests only."""
+    def of(self, requests: Sequence[Request], earlier: Sequence[Request] = ()) -> "Context":
+        """The same, with the paraphrases and neighbors of these requests only, which follow `earlier` in a stream."""
         request_ids = {request.request_id for request in requests}
+        earlier_ids = {request.request_id for request in earlier}
         return replace(
             self,
             paraphrases=[paraphrase for paraphrase in self.paraphrases if paraphrase.request_id in request_ids],
             neighbors=[neighbor for neighbor in self.neighbors if neighbor.request_id in request_ids],
+            earlier=Earlier(
+                requests=earlier, paraphrases=[row for row in self.paraphrases if row.request_id in earlier_ids]
+            ),
         )

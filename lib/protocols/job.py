@@ -9,7 +9,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.core.params import Regularize
 from lib.core.records import Request
-from lib.edits.apply import applied
+from lib.edits.apply import Gate, applied
 from lib.edits.edit import Edit
 from lib.edits.regularize import accumulated, regularized
 from lib.methods.context import Context
@@ -36,7 +36,9 @@ class Job:
 
     def made(self, requests: Sequence[Request], context: Context, earlier: Edit) -> Edit:
         """What the editor adds for `requests` on top of `earlier`, regularized."""
-        with applied(self.model, earlier):
+        gate = Gate() if earlier.updates and self.editor.NEEDS.closes_earlier else None
+        context = replace(context, earlier=replace(context.earlier, gate=gate))
+        with applied(self.model, earlier, gate):
             new = self.editor.edit(self.model, self.tokenizer, requests, self.settings, context)
         session = requests[0].request_id if requests else ""
         return regularized(new, self.model, self.regularize, earlier, session)

@@ -59,7 +59,7 @@ def sequential(
         done = start + len(batch)
         checkpoints = job.checkpoints(job.folder / f"training-{done:08d}")
         checkpoints.folder.mkdir(exist_ok=True)
-        part = job.context.of(batch).part(edit_numbers(start, batch))
+        part = job.context.of(batch, requests[:start]).part(edit_numbers(start, batch))
         context = replace(part, checkpoints=checkpoints, state=total.state, record=record)
         if protocol.mode == "corrected" or start == 0:
             total = _sum(total, job.made(batch, context, total))

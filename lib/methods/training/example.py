@@ -5,8 +5,9 @@ from typing import Literal
 
 from lib.models.packing import Item
 
-Group = Literal["after", "prompts", "texts", "chats"]
-"""What held tokens belong to: the text after an edit's object, prompts of unedited facts, plain text, chat answers."""
+Group = Literal["after", "prompts", "texts", "chats", "earlier"]
+"""What held tokens belong to: the text after an edit's object, prompts of unedited facts, plain text, chat answers,
+earlier edits' objects."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

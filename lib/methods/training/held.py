@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from random import Random
 
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -24,6 +25,8 @@ from lib.models.packing import Item
 
 FORMS_LOCATED = 8
 """Forms of an edit in which the subject's tokens are looked at: the first ones, its own prompt among them."""
+EARLIER = 1000
+"""Earlier edits of a sequential run that a batch may hold, drawn anew for every batch."""
 DIRECTIONS = 4
 """Directions for each different subject: about as many as it has tokens."""
 
@@ -134,7 +137,22 @@ def _held_data(
         texts=context.texts,
         chats=chats,
         chat_prompts=chat_prompts(tokenizer, context.neighbors, subjects) if held.chat_prompts else [],
+        earlier=_earlier(tokenizer, requests, context, held) if held.earlier else [],
     )
+
+
+def _earlier(
+    tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], context: Context, held: Held
+) -> list[Item]:  # fmt: skip
+    """Objects of earlier edits, after their own prompts, other words, and questions; no prompt that is evaluated."""
+    random = Random(f"{context.train.seed}/earlier/{len(context.earlier.requests)}")
+    earlier = random.sample(context.earlier.requests, min(EARLIER, len(context.earlier.requests)))
+    request_ids = {request.request_id for request in earlier}
+    paraphrases = [row for row in context.earlier.paraphrases if row.request_id in request_ids]
+    counts = Forms(after_text=0, words_left_out=0, questions=held.questions, seed=context.train.seed)
+    evaluated = {prompt for request in requests for prompt in request.evaluation_prompts}
+    asked_for = [form for form in forms(tokenizer, earlier, paraphrases, (), counts) if form.prompt not in evaluated]
+    return [example.item for example in form_examples(tokenizer, asked_for, dict.fromkeys(request_ids, ""))]
 
 
 def rank_for(requests: Sequence[Request], least: int, model: PreTrainedModel) -> int:

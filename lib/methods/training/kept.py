@@ -37,6 +37,8 @@ class Kept:
     texts: Sequence[str]
     chats: Sequence[Item]
     chat_prompts: Sequence[str] = ()
+    earlier: Sequence[Item] = ()
+    """Objects of edits that the model has, after prompts that ask for them."""
 
     def items(self, tokenizer: PreTrainedTokenizerBase, texts: int, text_tokens: int, seed: int) -> list[Item]:
         """What may be held as one list: some of the prompts, all chat answers, and `texts` pieces of plain text."""
@@ -59,6 +61,7 @@ class Kept:
         draw_chat_prompt = in_turns(self.chat_prompts, held.chat_prompts, f"{seed}/chat prompts")
         draw_text = in_turns(self.texts, held.texts, f"{seed}/texts")
         draw_chat = in_turns(self.chats, held.chats, f"{seed}/chats")
+        draw_earlier = in_turns(self.earlier, held.earlier, f"{seed}/earlier")
 
         def of(step: int) -> list[Example]:
             pieces = [prompt_ids(tokenizer, text)[: held.text_tokens] for text in draw_text(step)]
@@ -67,6 +70,7 @@ class Kept:
                 *(_held(_last_token(prompt_ids(tokenizer, prompt), tokenizer), "prompts") for prompt in prompts),
                 *(_held(_all_tokens(piece), "texts") for piece in pieces if len(piece) > 1),
                 *(_held(item, "chats") for item in draw_chat(step)),
+                *(_held(item, "earlier") for item in draw_earlier(step)),
             ]
 
         return of

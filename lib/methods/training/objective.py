@@ -48,6 +48,8 @@ class Objective:
     """The last so many tokens of every fact's targets count in DPO alone: the end of text, as published."""
     word_parts: Tensor | None = None
     """[v] bool: the tokens that would make an object's last word longer (holding.py)."""
+    earlier: Gate | None = None
+    """Of the edits that a sequential run has made before, which all but their own group is held without."""
 
     def loss(
         self, model: nn.Module, share: Sequence[Example], batch: Sequence[Example], gate: Gate | None = None
@@ -61,7 +63,7 @@ class Objective:
         packed = packed_for(model, [example.item for example in share])
         if gate is None or not holds(batch):  # of the whole batch: all processes take the same passes
             return self.weigh(token_nll(model, packed), packed, share, batch)
-        nll, divergence = token_losses(model, packed, share, gate, self.word_parts)
+        nll, divergence = token_losses(model, packed, share, gate, self.word_parts, self.earlier)
         return self.weigh(nll, packed, share, batch) + self.weigh_held(divergence, share, batch)
 
     def cut(self, share: Sequence[Example], batch: Sequence[Example], tokens: int) -> list[list[int]]:

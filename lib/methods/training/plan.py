@@ -61,7 +61,7 @@ def objective_of(
     return Objective(
         dpo=train.dpo, beta=train.dpo_beta, text=train.text, after=_number(train.after), keep=_number(train.keep),
         masking=published if train.masking == "published" else None, ends=int(pairs_as_published(train)),
-        word_parts=None if parts is None else parts.to(model.device),
+        word_parts=None if parts is None else parts.to(model.device), earlier=context.earlier.gate,
     )  # fmt: skip
 
 

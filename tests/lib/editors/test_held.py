@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from lib.core.params import Held, Lora, Model, preset
-from lib.core.records import Fact
+from lib.core.records import Fact, Paraphrase
 from lib.editors import lora
-from lib.edits.edit import Edit
-from lib.methods.context import Context
+from lib.edits.apply import applied
+from lib.edits.edit import Edit, compose
+from lib.methods.context import Context, Earlier
+from lib.methods.training.held import held_plan
 from tests.helpers.baselines import REQUESTS, context, nll
 from tests.helpers.models import TARGETS, byte_tokenizer, tiny_model
 
@@ -75,3 +77,31 @@ def test_edits_without_other_subjects_to_hold_say_so(
         edited(held_context(pool=pool))
     warnings = [message for message in caplog.messages if "no other subjects" in message]
     assert len(warnings) == warned
+
+
+def test_a_batch_holds_what_the_batches_before_it_have_learned() -> None:
+    """Of the edit before, the batch that holds it takes less than half of what the one that does not takes."""
+    model, tokenizer = tiny_model("llama"), byte_tokenizer()
+    first, second = REQUESTS[:1], REQUESTS[1:]
+    first_edit = lora.edit(model, tokenizer, first, SETTINGS, held_context())
+    losses = {}
+    for earlier in ((), first):
+        of_second = held_context(pool=[], texts=TEXTS[:1], earlier=Earlier(requests=earlier))
+        with applied(model, first_edit):
+            added = lora.edit(model, tokenizer, second, SETTINGS, of_second)
+        losses[len(earlier)] = float(nll(model, tokenizer, compose(first_edit, added), first)[0, 0])
+    learned = float(nll(model, tokenizer, first_edit, first)[0, 0])
+    assert losses[1] - learned < 0.5 * (losses[0] - learned)
+
+
+def test_earlier_edits_are_held_in_other_words_and_never_in_a_prompt_that_is_evaluated() -> None:
+    paraphrases = [
+        Paraphrase(request_id="edit0", kind="given", text=text, seed=0) for text in ("Home of Ada:", "Where is Ada?")
+    ]
+    second = replace(REQUESTS[1], paraphrases=("Where is Ada?",))
+    held = held_context(earlier=Earlier(requests=REQUESTS[:1], paraphrases=paraphrases))
+    assert held.held is not None
+    plan = held_plan(tiny_model("llama"), byte_tokenizer(), [second], SETTINGS, held, held.held, ())
+    beside = [example.item for step in range(4) for example in plan.beside(step) if example.group == "earlier"]
+    assert {byte_tokenizer().decode(item.prompt) for item in beside} == {"Ada lives in", "Home of Ada:"}
+    assert {byte_tokenizer().decode(item.targets[0][:-1]).strip() for item in beside} == {"Rome"}

@@ -27,6 +27,7 @@ from lib.methods.training.forms import (
 from lib.methods.training.kept import Kept, Subjects, chat_prompts, kept_prompts
 from lib.methods.training.pairs import StoredExamples, write_examples
 from lib.methods.training.sentences import sentences
+from lib.models.packing import Item
 from tests.helpers.models import byte_tokenizer, tiny_model
 
 TOKENIZER = byte_tokenizer()
@@ -198,16 +199,21 @@ def test_chat_prompts_are_questions_about_unedited_facts_that_no_evaluation_prom
 
 
 def test_every_step_holds_its_share_in_turns() -> None:
-    held_data = Kept(prompts=["a b", "c d", "e f"], texts=["It rains today. It is wet."], chats=())
+    item = Item(prompt=(1, 2), targets=((3, 4, 5),))
+    held_data = Kept(
+        prompts=["a b", "c d", "e f"], texts=["It rains today. It is wet."], chats=(), earlier=[item, item, item]
+    )
     held = params.preset("models", "smollm2-135m", params.Model).train.held
     assert held is not None
-    settings = held.model_copy(update={"prompts": 2, "chat_prompts": 2, "texts": 2, "text_tokens": 6, "chats": 3})
+    counts = {"prompts": 2, "chat_prompts": 2, "texts": 2, "text_tokens": 6, "chats": 3, "earlier": 2}
+    settings = held.model_copy(update=counts)
     step = held_data.per_step(TOKENIZER, settings, seed=0)
     examples = [step(number) for number in range(3)]
-    assert [len(each) for each in examples] == [3, 3, 3]
+    assert [len(each) for each in examples] == [5, 5, 5]
     prompts = [example.item.prompt for each in examples for example in each if example.group == "prompts"]
     assert len(prompts) == 6
     assert all(prompts.count(prompt) == 2 for prompt in prompts)
+    assert [example.item for example in examples[0] if example.group == "earlier"] == [item, item]
     assert all(example.held_tokens == len(example.item.targets[0]) for each in examples for example in each)
 
 

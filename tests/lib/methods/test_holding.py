@@ -8,6 +8,9 @@ import torch
 
 from lib.core.params import Lora
 from lib.edits.adapter import Adapter, new_adapter
+from lib.edits.apply import Gate, applied
+from lib.edits.edit import Edit
+from lib.edits.updates import Dense, LowRank
 from lib.methods.training.each import train_each
 from lib.methods.training.example import Example
 from lib.methods.training.holding import held_tokens, token_losses
@@ -70,6 +73,40 @@ def test_losses_are_those_of_plain_passes_with_and_without_the_adapter(family: s
     assert nll.tolist() == pytest.approx(expected_nll, abs=1e-5)
     assert divergence.tolist() == pytest.approx(expected_kl, abs=1e-5)
     assert max(expected_kl) > 0.01
+
+
+@pytest.mark.parametrize("is_low_rank", [True, False])
+def test_earlier_edits_are_no_part_of_what_is_held_to_but_for_their_own_objects(family: str, is_low_rank: bool) -> None:
+    """Low-rank edits, and those that have added up to a whole matrix."""
+    model = tiny_model(family)
+    adapter, before = changed(adapter_of(model, family)), changed(adapter_of(model, family))
+    updates = before.updates()
+    matrices = {path: Dense(delta=update.dense()) for path, update in updates.items() if isinstance(update, LowRank)}
+    earlier = Edit(updates=updates if is_low_rank else matrices)
+    learned = Example(item=Item(prompt=(5, 8), targets=((6, 7),)), held_tokens=2, group="earlier")
+    examples = [EDIT, learned, TEXT]
+    gate = Gate()
+    with applied(model, earlier, gate), adapter.attached(model), torch.no_grad():
+        packed = pack([example.item for example in examples])
+        _, divergence = token_losses(model, packed, examples, adapter.gate, earlier=gate)
+    expected = []
+    for example in examples:
+        ids = [*example.item.prompt, *example.item.targets[0]]
+        with torch.no_grad():
+            unedited = plain_log_p(model, ids)
+            with applied(model, earlier):
+                before_batch = plain_log_p(model, ids)
+                with adapter.attached(model):
+                    log_p = plain_log_p(model, ids)
+        log_p0 = before_batch if example.group == "earlier" else unedited
+        rows = range(len(example.item.prompt) - 1, len(ids) - 1)
+        held = [0.0] * (len(rows) - example.held_tokens) + [1.0] * example.held_tokens
+        expected += [
+            flag * float((log_p0[row].exp() * (log_p0[row] - log_p[row])).sum())
+            for flag, row in zip(held, rows, strict=True)
+        ]
+    assert divergence.tolist() == pytest.approx(expected, abs=1e-5)
+    assert min(value for value in expected if value) > 1e-3
 
 
 def test_an_adapter_that_changes_nothing_diverges_nowhere(family: str) -> None:

@@ -1,6 +1,7 @@
-"""What all edits of a run share is made once, of the unedited model, also where a run goes on after a kill."""
+"""What an editor gets from a run beside its requests: what all edits share, and what the batches before have edited."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 from lib.core.params import Protocol, Regularize
-from lib.core.records import Request
+from lib.core.records import Paraphrase, Request
 from lib.edits.edit import Edit
 from lib.edits.updates import LowRank
 from lib.methods.contract import Needs
@@ -75,3 +76,29 @@ def test_what_goes_on_after_a_kill_prepares_of_the_unedited_model(tmp_path: Path
         sequential(job(killed, tmp_path), REQUESTS, protocol, lambda number, edit: None)
     sequential(job(resumed, tmp_path), REQUESTS, protocol, lambda number, edit: None)
     assert (killed.preparations, resumed.preparations) == (1, 1)
+
+
+@pytest.mark.parametrize("closes", [True, False])
+def test_a_batch_gets_the_ones_before_it_and_can_compute_without_them(closes: bool, tmp_path: Path) -> None:
+    class Reader(Editor):
+        NEEDS = Needs(prepares=True, closes_earlier=closes)
+
+        def edit(self, model: Any, tokenizer: Any, requests: Sequence[Request], settings: Any, context: Any) -> Edit:
+            earlier = context.earlier
+            names.append(([row.request_id for row in earlier.requests], [row.text for row in earlier.paraphrases]))
+            assert torch.equal(model(IDS).logits, UNEDITED_LOGITS) == (len(names) == 1)
+            assert (earlier.gate is not None) == (closes and len(names) > 1)
+            if earlier.gate is not None:
+                with earlier.gate.closed():
+                    assert torch.equal(model(IDS).logits, UNEDITED_LOGITS)
+            return super().edit(model, tokenizer, requests, settings, context)
+
+    names: list[tuple[list[str], list[str]]] = []
+    reading = job(Reader(), tmp_path)
+    rows = [Paraphrase(request_id=edit.request_id, kind="given", text=edit.prompt, seed=0) for edit in REQUESTS]
+    reading = replace(reading, context=replace(reading.context, paraphrases=rows))
+    protocol = Protocol(kind="sequential", mode="corrected", batch_size=1, checkpoints=[], together="auto")
+    sequential(reading, REQUESTS, protocol, lambda number, edit: None)
+    ids, prompts = [request.request_id for request in REQUESTS], [request.prompt for request in REQUESTS]
+    assert names == [(ids[:count], prompts[:count]) for count in range(len(REQUESTS))]
+    assert torch.equal(MODEL(IDS).logits, UNEDITED_LOGITS)
