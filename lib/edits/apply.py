@@ -80,7 +80,7 @@ def _check_closes(edit: Edit) -> None:
     """Raise InputError where a gate cannot close the edit."""
     vectors = [path for path, update in edit.updates.items() if isinstance(update, Vector)]
     if without_gate := [*vectors, *edit.memories]:
-        raise InputError(f"{without_gate[0]}: wanted an edit of matrices, which a gate closes; found a vector or a memory")
+        raise InputError(f"{without_gate[0]}: wanted a matrix, which a gate closes; found a vector or a memory")
 
 
 def tied(model: nn.Module) -> set[str]:
