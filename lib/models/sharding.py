@@ -72,32 +72,46 @@ def join_uneven(model: PreTrainedModel, idle: Callable[[], object] | None = None
 
     Before each pass they count the processes that still work. A process that has finished makes idle passes until all
     have: of one token through the blocks, or as `idle` makes them (forward and backward, where the others go backward
-    as well).
+    as well; as many forward as each of the others makes at a time).
     """
     decoder: nn.Module = model.base_model
     if not isinstance(decoder, FSDPModule):
         yield
         return
-    device = next(model.parameters()).device
-
-    def announce(*_: object) -> None:
-        _working(1, device)
-
-    notice = decoder.register_forward_pre_hook(announce, prepend=True)
+    count = _Count(next(model.parameters()).device)
+    notice = decoder.register_forward_pre_hook(count.before_pass, prepend=True)
     try:
         yield
+        idle = idle or partial(_one_token, decoder, count.device)
+        while count.others_work():
+            idle()
     finally:
         notice.remove()
-    idle = idle or partial(_one_token, decoder, device)
-    while _working(0, device).item():
-        idle()
 
 
-def _working(working: int, device: torch.device) -> Tensor:
-    """How many processes are about to make a pass that matters."""
-    count = torch.tensor(working, device=device)
-    dist.all_reduce(count)
-    return count
+class _Count:
+    """Of the processes that are about to make a pass that matters: all of them count at the same time."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self._works, self._is_counted = 1, False
+
+    def before_pass(self, *_: object) -> None:
+        """Count before a pass, but for the first idle one, before which `others_work` has counted."""
+        if not self._is_counted:
+            self._sum()
+        self._is_counted = False
+
+    def others_work(self) -> bool:
+        """Whether one does; this process no longer works."""
+        self._works = 0
+        self._is_counted = self._sum() > 0
+        return self._is_counted
+
+    def _sum(self) -> int:
+        total = torch.tensor(self._works, device=self.device)
+        dist.all_reduce(total)
+        return int(total)
 
 
 @torch.inference_mode()

@@ -16,7 +16,7 @@ from torch.distributed.tensor import DTensor
 
 from lib.core.params import Lora, Regularize
 from lib.edits.adapter import new_adapter
-from lib.edits.apply import applied, shape_of
+from lib.edits.apply import Gate, applied, shape_of
 from lib.edits.edit import Edit
 from lib.edits.regularize import regularized
 from lib.edits.updates import Dense, Vector
@@ -42,8 +42,10 @@ def found(model: Any, family: str, distributed: Distributed) -> dict[str, Any]:
     whole_change = Measure(model=model, thresholds=[0.1], rank_side=64).of(dense_edit(model, trained)).total
     sharded_scorer: Scorer = replace(scorer(distributed), model=model)
     one_request = replace(sharded_scorer, requests=requests(1))
+    holding = holding_edit(model, family, distributed, dense_edit(model, trained))
     return {
-        "adapter": {path: update.dense().tolist() for path, update in trained.updates.items()},  # type: ignore[union-attr]
+        "adapter": as_lists(trained),
+        "holding": as_lists(holding),
         "rect": [len(update.value) for update in rect.updates.values()],  # type: ignore[union-attr]
         "change": asdict(whole_change),
         "before": plain(sharded_scorer.before()),
@@ -66,6 +68,28 @@ def adapter_edit(model: Any, family: str, distributed: Distributed) -> Edit:
             lambda step: texts,
         )  # fmt: skip
     return Edit(updates=adapter.updates())
+
+
+def holding_edit(model: Any, family: str, distributed: Distributed, earlier: Edit) -> Edit:
+    """LoRA that holds, some of it to the model with an earlier edit: of a step's examples a process may have none."""
+    learned = [Example(item=item, held_tokens=1) for item in ITEMS[:7]]
+    beside = [
+        Example(item=ITEMS[9], held_tokens=len(ITEMS[9].targets[0]), group="prompts"),
+        Example(item=ITEMS[10], held_tokens=len(ITEMS[10].targets[0]), group="earlier"),
+    ]
+    adapter, gate = new_adapter(model, Lora(r=4, alpha=8.0, targets=TARGETS[family]), seed=0), Gate()
+    objective = Objective(after=1.0, keep=1.0, earlier=gate)
+    with applied(model, earlier, gate), adapter.attached(model):
+        train(
+            model, adapter.parameters(), learned, schedule(batch_size=3, micro_batch_tokens=8), distributed,
+            lambda steps: steps, None, objective, lambda step: beside[: 1 + step % 2], adapter.gate,
+        )  # fmt: skip
+    return Edit(updates=adapter.updates())
+
+
+def as_lists(edit: Edit) -> dict[str, Any]:
+    """Its matrices, by path."""
+    return {path: update.dense().tolist() for path, update in edit.updates.items()}  # type: ignore[union-attr]
 
 
 def rejecting(item: Any) -> Any:

@@ -32,10 +32,11 @@ def test_a_spread_model_is_trained_and_scored_as_a_whole_one(spread: Path, famil
     expected = json.loads(json.dumps(found(tiny_model(family), family, Distributed())))
     assert sharded["untouched"]
     assert expected["untouched"]
-    for path, matrix in expected["adapter"].items():
-        for row, wanted_row in zip(sharded["adapter"][path], matrix, strict=True):
-            assert row == pytest.approx(wanted_row, abs=1e-4)
-    assert any(any(map(any, matrix)) for matrix in sharded["adapter"].values())
+    for trained in ("adapter", "holding"):
+        for path, matrix in expected[trained].items():
+            for row, wanted_row in zip(sharded[trained][path], matrix, strict=True):
+                assert row == pytest.approx(wanted_row, abs=1e-4)
+        assert any(any(map(any, matrix)) for matrix in sharded[trained].values())
     assert sharded["rect"] == expected["rect"]
     assert sharded["change"].pop("share_above") == pytest.approx(expected["change"].pop("share_above"))
     assert sharded["change"] == pytest.approx(expected["change"], rel=1e-4)
