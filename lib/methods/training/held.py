@@ -20,6 +20,7 @@ from lib.methods.training.keywords import keywords
 from lib.methods.training.plan import Plan, Settings, schedule_of, stored
 from lib.methods.training.questions import QUESTIONS
 from lib.methods.training.sentences import sentences
+from lib.methods.training.stored_directions import stored_directions
 from lib.methods.training.whitening import input_moments, whitening
 from lib.models.packing import Item
 
@@ -54,7 +55,9 @@ def held_plan(
     examples = stored(form_examples(tokenizer, trained, after), context)
     held_data = _held_data(tokenizer, requests, context, held, chats)
     ordinary = held_data.items(tokenizer, held.moment_texts, held.text_tokens, context.train.seed)
-    directions, drift = _directions(model, tokenizer, requests, context, held, trained, ordinary)
+    directions, drift = stored_directions(
+        context, model.device, lambda: _directions(model, tokenizer, requests, context, held, trained, ordinary)
+    )
     return Plan(
         examples=examples,
         schedule=FormSchedule(

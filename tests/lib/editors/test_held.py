@@ -3,17 +3,21 @@
 import logging
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from lib.core.params import Held, Lora, Model, preset
 from lib.core.records import Fact, Paraphrase
 from lib.editors import lora
 from lib.edits.apply import applied
 from lib.edits.edit import Edit, compose
+from lib.edits.updates import LowRank
 from lib.methods.context import Context, Earlier
 from lib.methods.training.held import held_plan
+from lib.methods.training.loop import Checkpoints
 from tests.helpers.baselines import REQUESTS, context, nll
 from tests.helpers.models import TARGETS, byte_tokenizer, tiny_model
 
@@ -99,9 +103,48 @@ def test_earlier_edits_are_held_in_other_words_and_never_in_a_prompt_that_is_eva
         Paraphrase(request_id="edit0", kind="given", text=text, seed=0) for text in ("Home of Ada:", "Where is Ada?")
     ]
     second = replace(REQUESTS[1], paraphrases=("Where is Ada?",))
-    held = held_context(earlier=Earlier(requests=REQUESTS[:1], paraphrases=paraphrases))
-    assert held.held is not None
-    plan = held_plan(tiny_model("llama"), byte_tokenizer(), [second], SETTINGS, held, held.held, ())
+    of_second = held_context(earlier=Earlier(requests=REQUESTS[:1], paraphrases=paraphrases))
+    assert of_second.held is not None
+    plan = held_plan(tiny_model("llama"), byte_tokenizer(), [second], SETTINGS, of_second, of_second.held, ())
     beside = [example.item for step in range(4) for example in plan.beside(step) if example.group == "earlier"]
     assert {byte_tokenizer().decode(item.prompt) for item in beside} == {"Ada lives in", "Home of Ada:"}
     assert {byte_tokenizer().decode(item.targets[0][:-1]).strip() for item in beside} == {"Rome"}
+
+
+def matrices(edit: Edit) -> dict[str, torch.Tensor]:
+    """What it adds to each module."""
+    return {path: update.dense() for path, update in edit.updates.items() if isinstance(update, LowRank)}
+
+
+def short_context(**changed: Any) -> Context:
+    """One that trains for eight steps."""
+    full = held_context()
+    return replace(full, train=full.train.model_copy(update={"epochs": 8}), **changed)
+
+
+def test_a_killed_run_goes_on_with_the_directions_that_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Singular vectors may come with other signs the second time."""
+    uninterrupted = matrices(edited(short_context()))
+
+    def killed(steps: Iterable[int]) -> Iterable[int]:
+        for step in steps:
+            if step == 5:
+                raise KeyboardInterrupt
+            yield step
+
+    checkpoints = Checkpoints(folder=tmp_path, every=3)
+    with pytest.raises(KeyboardInterrupt):
+        edited(short_context(checkpoints=checkpoints, progress=killed))
+    monkeypatch.setattr("lib.methods.training.held.subject_directions", lambda *_: pytest.fail("found a second time"))
+    resumed = matrices(edited(short_context(checkpoints=checkpoints)))
+    assert uninterrupted.keys() == resumed.keys() != set()
+    assert all(torch.equal(matrix, resumed[path]) for path, matrix in uninterrupted.items())
+
+
+def test_damaged_directions_are_found_anew(tmp_path: Path) -> None:
+    context = short_context(checkpoints=Checkpoints(folder=tmp_path, every=1000))
+    first = matrices(edited(context))
+    path = tmp_path / "directions.safetensors"
+    path.write_bytes(path.read_bytes()[:-4] + b"oops")
+    second = matrices(edited(context))
+    assert all(torch.equal(matrix, second[path]) for path, matrix in first.items())
