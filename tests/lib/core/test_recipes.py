@@ -34,14 +34,13 @@ def test_a_recipe_that_is_not_there_is_refused_with_the_nearest(
 
 
 def test_many_edits_take_larger_steps_with_more_prompts_beside_them_and_no_more_steps() -> None:
-    recipe = RECIPE.model_copy(
-        update={"epochs": 40, "most_steps": 120, "batch_size": 10, "prompts": 6, "chat_prompts": 4}
-    )
+    beside = {"prompts": 6, "chat_prompts": 4, "earlier": 4}
+    recipe = RECIPE.model_copy(update={"epochs": 40, "most_steps": 120, "batch_size": 10, **beside})
     assert recipe.of_edits(30) == recipe
     assert recipe.of_edits(3) == recipe
     larger = recipe.of_edits(100)
-    assert (larger.batch_size, larger.prompts, larger.chat_prompts) == (34, 20, 14)
-    assert larger.model_copy(update={"batch_size": 10, "prompts": 6, "chat_prompts": 4}) == recipe
+    assert (larger.batch_size, larger.prompts, larger.chat_prompts, larger.earlier) == (34, 20, 14, 14)
+    assert larger.model_copy(update={"batch_size": 10, **beside}) == recipe
 
 
 @pytest.mark.parametrize(
