@@ -1,11 +1,13 @@
 """Edits that one lives with: facts added, removed, taken back, and two edits merged (docs/living-with-edits.md).
 
-What is added is trained on top of the earlier edit, whose own weights stay; the result is the sum of both, for which
-every fact, old and new, is scored again. What is removed is not subtracted: the facts that are left are trained anew.
+What is added is trained on top of the earlier edit, whose own weights stay and whose facts are held; the result is the
+sum of both, for which every fact, old and new, is scored again. What is removed is not subtracted: the facts that are
+left are trained anew.
 """
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -20,8 +22,10 @@ from lib.core.files import put_in_place
 from lib.core.params import Model, Train, check, did_you_mean, with_held_lora, with_recipe
 from lib.core.records import EvaluationPrompt, Reject, Request, scored_on
 from lib.core.tables import read, write
+from lib.core.texts import normalize
 from lib.edits.apply import applied
 from lib.edits.edit import Edit
+from lib.edits.edited_facts import write_edited_facts
 from lib.edits.store import load_edit, save_edit
 from lib.export.merge import check_in_weights, stored_model, write_merged
 from lib.handover.bases import NamedModel, present_base
@@ -33,6 +37,7 @@ from lib.handover.together import together
 from lib.handover.workspace import check_settings, make_workspace
 from lib.models.loading import load_model, load_tokenizer
 from lib.models.manifest import read_manifest
+from lib.paraphrases.rules import rephrasings
 from lib.runtime.machine import device, versions
 
 
@@ -138,6 +143,14 @@ def retained(before: FinishedEdit, after: FinishedEdit) -> str:
     return f"of the {len(prompts)} earlier facts {took} took before, {takes} do now"
 
 
+def with_rephrasings(request: Request) -> Request:
+    """An earlier fact with other words in which it may be held: none of those that it is scored in."""
+    texts = (*request.train_paraphrases, *rephrasings(request.prompt, request.subject, request.target_new))
+    scored = {normalize(prompt) for prompt in request.evaluation_prompts}
+    usable = dict.fromkeys(text for text in texts if normalize(text) not in scored)
+    return replace(request, train_paraphrases=tuple(usable))
+
+
 def _new_facts(
     bundle: Bundle, old: Sequence[Request], facts: Path, console: Console
 ) -> tuple[Sequence[Request], Sequence[Reject]]:
@@ -168,13 +181,14 @@ def _asked(bundle: Bundle, info: RunInfo, earlier: Edit, new: Sequence[Request],
 def _train_on_top(
     bundle: Bundle, info: RunInfo, requests: Sequence[Request], settings: Sequence[str], console: Console
 ) -> None:
-    """Run the pipeline up to stage edit on the model with the earlier edit in its weights."""
+    """Run the pipeline up to stage edit on the model with the earlier edit in its weights, whose facts are held."""
     merged = bundle.workspace / "merged"
     base = present_base(bundle.base, info.preset)
     shutil.rmtree(merged, ignore_errors=True)
     merged.parent.mkdir(parents=True, exist_ok=True)
     try:
         write_merged(stored_model(base), load_edit(bundle.folder), base, merged)
+        write_edited_facts(merged, [with_rephrasings(request) for request in scored_requests(bundle)])
         source = {"source": "folder", "name": str(merged.resolve()), "revision": None, "wheels": None}
         named = NamedModel(name=named_of(info).name, values={**info.model, **source})
         estimates = estimated(named, len(requests), settings, console)

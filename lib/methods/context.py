@@ -17,12 +17,13 @@ from lib.runtime.distributed import Distributed
 
 @dataclass(frozen=True, kw_only=True)
 class Earlier:
-    """What the batches before this one of a sequential run have edited; the model has it."""
+    """What was edited before and the model has: by the batches before this one of a sequential run, and before the run
+    in the weights themselves (lib/edits/edited_facts.py)."""
 
     requests: Sequence[Request] = ()
     paraphrases: Sequence[Paraphrase] = ()
     gate: Gate | None = None
-    """Closed, the model is the unedited one: where NEEDS.closes_earlier, and there are such edits."""
+    """Closed, the model is the one that the run began with: where NEEDS.closes_earlier, and it has edited since."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,11 +80,13 @@ class Context:
         """The same, with the paraphrases and neighbors of these requests only, which follow `earlier` in a stream."""
         request_ids = {request.request_id for request in requests}
         earlier_ids = {request.request_id for request in earlier}
+        earlier_paraphrases = [paraphrase for paraphrase in self.paraphrases if paraphrase.request_id in earlier_ids]
         return replace(
             self,
             paraphrases=[paraphrase for paraphrase in self.paraphrases if paraphrase.request_id in request_ids],
             neighbors=[neighbor for neighbor in self.neighbors if neighbor.request_id in request_ids],
             earlier=Earlier(
-                requests=earlier, paraphrases=[row for row in self.paraphrases if row.request_id in earlier_ids]
+                requests=[*self.earlier.requests, *earlier],
+                paraphrases=[*self.earlier.paraphrases, *earlier_paraphrases],
             ),
         )

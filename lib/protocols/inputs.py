@@ -16,7 +16,8 @@ from lib.core.root import Params
 from lib.core.run import progress
 from lib.core.tables import Stored, read
 from lib.editors import editor, names, needs
-from lib.methods.context import Context
+from lib.edits.edited_facts import edited_facts
+from lib.methods.context import Context, Earlier
 from lib.methods.training.loop import Step
 from lib.models import loading
 from lib.protocols.files import Inputs
@@ -81,7 +82,18 @@ def _context(
         encoder=root.neighbors.encoder if recipe["held"] else None,
         statistics=inputs.statistics,
         hypernet=inputs.hypernet,
+        earlier=_earlier(edited_facts(inputs.model)),
     )
+
+
+def _earlier(facts: Sequence[Request]) -> Earlier:
+    """What the model was edited with before the run, to be held."""
+    paraphrases = [
+        Paraphrase(request_id=fact.request_id, kind="given", text=text, seed=0)
+        for fact in facts
+        for text in fact.train_paraphrases
+    ]
+    return Earlier(requests=facts, paraphrases=paraphrases)
 
 
 def _tables(inputs: Inputs, protocol: params.Protocol, with_texts: bool) -> dict[str, Any]:

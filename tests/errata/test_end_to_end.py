@@ -10,8 +10,10 @@ from typer.testing import CliRunner
 from errata.command import app
 from errata.frame import NO
 from lib.core.params import ROOT
+from lib.edits.edited_facts import EDITED_FACTS
 from lib.experiments.repository import git
 from lib.handover.bundle import Bundle
+from lib.models.manifest import read_manifest
 from tests.helpers.models import GOLDEN
 
 SETTINGS = (
@@ -52,6 +54,7 @@ def test_facts_are_fixed_added_verified_and_taken_back_and_the_repository_is_as_
     added = done("add", str(more), "--edit", to)
     assert added["headline"]["n"] == 3
     assert [len(session) for session in bundle.info().sessions] == [2, 1]
+    assert EDITED_FACTS in read_manifest(bundle.workspace / "models" / "base")["files"]  # so that a change is seen
     assert done("verify", to)["equal"]
     done("undo", to)
     assert (bundle.folder / "adapter_model.safetensors").read_bytes() == adapter

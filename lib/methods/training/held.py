@@ -154,8 +154,10 @@ def _earlier(
     paraphrases = [row for row in context.earlier.paraphrases if row.request_id in request_ids]
     counts = Forms(after_text=0, words_left_out=0, questions=held.questions, seed=context.train.seed)
     evaluated = {prompt for request in requests for prompt in request.evaluation_prompts}
-    asked_for = [form for form in forms(tokenizer, earlier, paraphrases, (), counts) if form.prompt not in evaluated]
-    return [example.item for example in form_examples(tokenizer, asked_for, dict.fromkeys(request_ids, ""))]
+    held_forms = [form for form in forms(tokenizer, earlier, paraphrases, (), counts) if form.prompt not in evaluated]
+    if earlier:
+        _tell(context, "held beside them, in %d forms: %d facts edited before", len(held_forms), len(earlier))
+    return [example.item for example in form_examples(tokenizer, held_forms, dict.fromkeys(request_ids, ""))]
 
 
 def rank_for(requests: Sequence[Request], least: int, model: PreTrainedModel) -> int:
