@@ -87,7 +87,9 @@ class Held(Section):
         ge=0, description="chat questions about unedited facts a step, where the tokenizer has a template"
     )
     earlier: int = Field(
-        ge=0, description="edits of earlier batches a step, in a sequential run; held to the model that has them"
+        ge=0,
+        description="edits of before a step, held to the model that has them: those of earlier batches in a sequential "
+        "run, and with `errata add` those of the edit that is in the weights",
     )
     texts: int = Field(ge=0, description="pieces of plain text a step")
     text_tokens: int = Field(ge=2, description="length of a piece, in tokens")
