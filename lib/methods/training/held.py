@@ -30,6 +30,11 @@ EARLIER = 1000
 """Earlier edits of a sequential run that a batch may hold, drawn anew for every batch."""
 DIRECTIONS = 4
 """Directions for each different subject: about as many as it has tokens."""
+CROWDED = (
+    "lora: %d subjects at once share the %d directions that this model's adapter has at most; of 1,000 at once fewer "
+    "than half of the edits took on SmolLM2-135M, where batches of 100 did (docs/LOG.md): protocol.kind=sequential, "
+    "protocol.batch_size=100"
+)
 
 
 def held_plan(
@@ -108,7 +113,9 @@ def _directions(
         model, ordinary, paths, tokens, lambda batches: context.show(batches, f"{inputs} at texts", None)
     )
     located = located_tokens(tokenizer, of_each(trained, FORMS_LOCATED))
-    rank = rank_for(requests, context.lora.r, model)
+    rank, subjects = rank_for(requests, context.lora.r, model), len(different_subjects(requests))
+    if rank < subjects and context.distributed.is_main:
+        logging.getLogger(__name__).warning(CROWDED, subjects, rank)
     directions = subject_directions(model, located, whitening(moments, held.ridge), rank, tokens,
                                     lambda batches: context.show(batches, f"{inputs} at subjects", None))  # fmt: skip
     return directions, drift_of(model, directions, moments)

@@ -83,6 +83,22 @@ def test_edits_without_other_subjects_to_hold_say_so(
     assert len(warnings) == warned
 
 
+@pytest.mark.parametrize(("subjects", "warned"), [(16, 0), (17, 1)])
+def test_more_subjects_than_directions_are_told_to_come_in_batches(
+    subjects: int, warned: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The small model's hidden size is 32, so that its adapter has 16 directions at most."""
+    requests = [
+        replace(REQUESTS[0], request_id=f"e{number}", subject=f"S{number}", prompt=f"S{number} is", template=None)
+        for number in range(subjects)
+    ]
+    of_run = held_context()
+    assert of_run.held is not None
+    with caplog.at_level(logging.WARNING):
+        held_plan(tiny_model("llama"), byte_tokenizer(), requests, SETTINGS, of_run, of_run.held, ())
+    assert sum("protocol.kind=sequential" in message for message in caplog.messages) == warned
+
+
 def test_a_batch_holds_what_the_batches_before_it_have_learned() -> None:
     """Of the edit before, the batch that holds it takes less than half of what the one that does not takes."""
     model, tokenizer = tiny_model("llama"), byte_tokenizer()
