@@ -22,7 +22,6 @@ from lib.core.files import put_in_place
 from lib.core.params import Model, Train, check, did_you_mean, with_held_lora, with_recipe
 from lib.core.records import EvaluationPrompt, Reject, Request, scored_on
 from lib.core.tables import read, write
-from lib.core.texts import normalize
 from lib.edits.apply import applied
 from lib.edits.edit import Edit
 from lib.edits.edited_facts import write_edited_facts
@@ -37,7 +36,8 @@ from lib.handover.together import together
 from lib.handover.workspace import check_settings, make_workspace
 from lib.models.loading import load_model, load_tokenizer
 from lib.models.manifest import read_manifest
-from lib.paraphrases.rules import rephrasings
+from lib.paraphrases.candidates import by_rules, given
+from lib.paraphrases.cleaning import clean
 from lib.runtime.machine import device, versions
 
 
@@ -143,12 +143,13 @@ def retained(before: FinishedEdit, after: FinishedEdit) -> str:
     return f"of the {len(prompts)} earlier facts {took} took before, {takes} do now"
 
 
-def with_rephrasings(request: Request) -> Request:
-    """An earlier fact with other words in which it may be held: none of those that it is scored in."""
-    texts = (*request.train_paraphrases, *rephrasings(request.prompt, request.subject, request.target_new))
-    scored = {normalize(prompt) for prompt in request.evaluation_prompts}
-    usable = dict.fromkeys(text for text in texts if normalize(text) not in scored)
-    return replace(request, train_paraphrases=tuple(usable))
+def with_rephrasings(requests: Sequence[Request]) -> list[Request]:
+    """Earlier facts with other words in which they may be held: none of those that any of them is scored in."""
+    candidates = [*given(requests), *by_rules(requests)]
+    texts: dict[str, list[str]] = {}
+    for paraphrase in clean(requests, candidates, n=len(candidates), method="rules").paraphrases:
+        texts.setdefault(paraphrase.request_id, []).append(paraphrase.text)
+    return [replace(request, train_paraphrases=tuple(texts.get(request.request_id, ()))) for request in requests]
 
 
 def _new_facts(
@@ -188,7 +189,7 @@ def _train_on_top(
     merged.parent.mkdir(parents=True, exist_ok=True)
     try:
         write_merged(stored_model(base), load_edit(bundle.folder), base, merged)
-        write_edited_facts(merged, [with_rephrasings(request) for request in scored_requests(bundle)])
+        write_edited_facts(merged, with_rephrasings(scored_requests(bundle)))
         source = {"source": "folder", "name": str(merged.resolve()), "revision": None, "wheels": None}
         named = NamedModel(name=named_of(info).name, values={**info.model, **source})
         estimates = estimated(named, len(requests), settings, console)

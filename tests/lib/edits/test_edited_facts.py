@@ -33,6 +33,7 @@ def test_who_edits_an_edited_model_is_given_its_facts_and_their_other_words(tmp_
 
 
 def test_an_edited_fact_is_held_in_other_words_but_for_those_that_it_is_scored_in() -> None:
-    texts = with_rephrasings(replace(HELD, paraphrases=("Ada's place of birth is", "Ada came into the world in")))
+    scored = replace(HELD, paraphrases=("Ada's place of birth is", "Ada came into the world in"))
+    (texts,) = with_rephrasings([scored])
     assert "The birthplace of Ada is" in texts.train_paraphrases
     assert not {"Ada's place of birth is", "Ada came into the world in"} & {*texts.train_paraphrases}
