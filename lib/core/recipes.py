@@ -43,6 +43,8 @@ class Lora(Section):
 
 _BESIDE = ("prompts", "chat_prompts", "earlier")
 """Counts of the objective held that are of a step with batch_size edits."""
+_DRIFT = 1.5
+"""Power of `crowd` that the weight of the drift is divided by."""
 
 
 class Held(Section):
@@ -59,6 +61,11 @@ class Held(Section):
         ge=1,
         description="optimiser steps at most, where train.epochs and train.batch_size are auto: of many edits a step "
         "takes more at a time, and as many more prompts beside them",
+    )
+    together: int = Field(
+        ge=1,
+        description="different subjects at once that most_steps, lr and drift are for: of more the steps are as many "
+        "times more and slower, and drift weighs less",
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         description="in which the frozen model computes while the adapter, in float32, is trained; auto: bfloat16 on a "
@@ -110,17 +117,25 @@ class Held(Section):
         """Weight of the drift in the loss of a step, whose other terms are means over edits.
 
         A subject brings its directions to the adapter, whose drift adds up over subjects; all edits about it share
-        them, and need the more room in them the more they are.
+        them, and need the more room in them the more they are. Beyond `together` subjects the sum would outweigh every
+        edit's own loss: the weight falls.
         """
-        return self.drift * math.pow(subjects / edits, self.drift_sharing)
+        return self.drift * math.pow(subjects / edits, self.drift_sharing) * math.pow(self.crowd(subjects), -_DRIFT)
 
-    def of_edits(self, edits: int) -> "Held":
-        """The recipe for so many edits in most_steps steps: larger ones, with as many more prompts beside the edits."""
-        batch = math.ceil(edits * self.epochs / self.most_steps)
-        if batch <= self.batch_size:
-            return self
+    def crowd(self, subjects: int) -> float:
+        """How many times `together` so many subjects are, at least 1."""
+        return max(1.0, subjects / self.together)
+
+    def of_edits(self, edits: int, subjects: int) -> "Held":
+        """The recipe for so many edits: larger steps, with as many more prompts beside them, up to `together` subjects.
+
+        Of more subjects there are more steps instead, as much slower: one for some of them moves what the others share.
+        """
+        most_steps = round(self.most_steps * self.crowd(subjects))
+        batch = max(self.batch_size, math.ceil(edits * self.epochs / most_steps))
         beside = {name: round(getattr(self, name) * batch / self.batch_size) for name in _BESIDE}
-        return self.model_copy(update={"batch_size": batch, **beside})
+        lr = self.lr / self.crowd(subjects)
+        return self.model_copy(update={"lr": lr, "most_steps": most_steps, "batch_size": batch, **beside})
 
 
 class Recipe(Section):

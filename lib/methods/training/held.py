@@ -52,8 +52,10 @@ def held_plan(
     _refuse(context)
     held, schedule = recipe, vars(schedule_of(settings, context))
     if context.most_steps is not None:
-        held = recipe.of_edits(len(requests))
+        held = recipe.of_edits(len(requests), len(different_subjects(requests)))
         schedule["batch_size"] = held.batch_size
+        if schedule["lr"] == recipe.lr:
+            schedule["lr"] = held.lr
     trained = _forms(model, tokenizer, requests, context, held)
     after = continuations(model, tokenizer, requests, held.after_tokens, context.train.seed,
                           lambda texts, total: context.show(texts, "continuations", total))  # fmt: skip
@@ -113,10 +115,12 @@ def _directions(
         model, ordinary, paths, tokens, lambda batches: context.show(batches, f"{inputs} at texts", None)
     )
     located = located_tokens(tokenizer, of_each(trained, FORMS_LOCATED))
-    rank, subjects = rank_for(requests, context.lora.r, model), len(different_subjects(requests))
+    bases = whitening(moments, held.ridge)
+    narrowest = min(matrix.shape[1] for matrix in bases.values())
+    rank, subjects = rank_for(requests, context.lora.r, model, narrowest), len(different_subjects(requests))
     if rank < subjects and context.distributed.is_main:
         logging.getLogger(__name__).warning(CROWDED, subjects, rank)
-    directions = subject_directions(model, located, whitening(moments, held.ridge), rank, tokens,
+    directions = subject_directions(model, located, bases, rank, tokens,
                                     lambda batches: context.show(batches, f"{inputs} at subjects", None))  # fmt: skip
     return directions, drift_of(model, directions, moments)
 
@@ -167,10 +171,16 @@ def _earlier(
     return [example.item for example in form_examples(tokenizer, held_forms, dict.fromkeys(request_ids, ""))]
 
 
-def rank_for(requests: Sequence[Request], least: int, model: PreTrainedModel) -> int:
-    """The adapter's rank: at least `least`, DIRECTIONS a subject, and no more than half of the hidden size."""
+def rank_for(requests: Sequence[Request], least: int, model: PreTrainedModel, narrowest: int) -> int:
+    """The adapter's rank: DIRECTIONS a subject up to half of the hidden size, then one a subject.
+
+    Args:
+        least: the rank at least.
+        narrowest: of the adapted modules, the fewest inputs, which has no more directions.
+    """
     hidden: int = model.config.get_text_config().hidden_size
-    return max(least, min(DIRECTIONS * len(different_subjects(requests)), hidden // 2))
+    subjects = len(different_subjects(requests))
+    return max(least, min(DIRECTIONS * subjects, hidden // 2), min(subjects, narrowest))
 
 
 def different_subjects(requests: Sequence[Request]) -> set[str]:
