@@ -29,11 +29,10 @@ FORMS_LOCATED = 8
 EARLIER = 1000
 """Earlier edits of a sequential run that a batch may hold, drawn anew for every batch."""
 DIRECTIONS = 4
-"""Directions for each different subject: about as many as it has tokens."""
+"""Directions for each different subject, where there are few: about as many as it has tokens."""
 CROWDED = (
-    "lora: %d subjects at once share the %d directions that this model's adapter has at most; of 1,000 at once fewer "
-    "than half of the edits took on SmolLM2-135M, where batches of 100 did (docs/LOG.md): protocol.kind=sequential, "
-    "protocol.batch_size=100"
+    "lora: %d subjects at once share the %d directions that this model's adapter has at most, so that an edit moves "
+    "others: take batches (protocol.kind=sequential, protocol.batch_size=100)"
 )
 
 

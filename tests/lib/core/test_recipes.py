@@ -36,11 +36,22 @@ def test_a_recipe_that_is_not_there_is_refused_with_the_nearest(
 def test_many_edits_take_larger_steps_with_more_prompts_beside_them_and_no_more_steps() -> None:
     beside = {"prompts": 6, "chat_prompts": 4, "earlier": 4}
     recipe = RECIPE.model_copy(update={"epochs": 40, "most_steps": 120, "batch_size": 10, **beside})
-    assert recipe.of_edits(30) == recipe
-    assert recipe.of_edits(3) == recipe
-    larger = recipe.of_edits(100)
+    assert recipe.of_edits(30, 30) == recipe
+    assert recipe.of_edits(3, 3) == recipe
+    larger = recipe.of_edits(100, 100)
     assert (larger.batch_size, larger.prompts, larger.chat_prompts, larger.earlier) == (34, 20, 14, 14)
     assert larger.model_copy(update={"batch_size": 10, **beside}) == recipe
+
+
+def test_many_subjects_take_more_and_slower_steps_in_place_of_larger_ones() -> None:
+    recipe = RECIPE.model_copy(
+        update={"epochs": 40, "most_steps": 120, "together": 100, "batch_size": 10, "prompts": 6, "lr": 0.1}
+    )
+    crowded = recipe.of_edits(1000, 1000)
+    assert (crowded.most_steps, crowded.batch_size, crowded.prompts) == (1200, 34, 20)
+    assert crowded.lr == pytest.approx(0.01)
+    about_few = recipe.of_edits(1000, 100)
+    assert (about_few.most_steps, about_few.batch_size, about_few.lr) == (120, 334, 0.1)
 
 
 @pytest.mark.parametrize(
@@ -70,8 +81,8 @@ def test_an_edit_that_is_handed_over_names_no_recipe_but_has_it() -> None:
 
 @pytest.mark.parametrize(
     ("edits", "subjects", "weight"),
-    [(1, 1, 1000.0), (30, 30, 1000.0), (100, 100, 1000.0), (8, 4, 250.0), (40, 10, 62.5)],
+    [(1, 1, 1000.0), (30, 30, 1000.0), (100, 100, 1000.0), (400, 400, 125.0), (8, 4, 250.0), (40, 10, 62.5)],
 )
-def test_edits_about_one_subject_pay_less_for_drift(edits: int, subjects: int, weight: float) -> None:
-    recipe = RECIPE.model_copy(update={"drift": 1000.0, "drift_sharing": 2.0})
+def test_edits_about_one_subject_and_crowded_ones_pay_less_for_drift(edits: int, subjects: int, weight: float) -> None:
+    recipe = RECIPE.model_copy(update={"drift": 1000.0, "drift_sharing": 2.0, "together": 100})
     assert recipe.drift_weight(edits, subjects) == pytest.approx(weight)

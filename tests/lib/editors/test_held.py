@@ -23,6 +23,8 @@ from tests.helpers.models import TARGETS, byte_tokenizer, tiny_model
 
 SETTINGS = lora.Settings.model_validate({"weight_decay": 0.0, "max_grad_norm": 1.0, "text_tokens": 16})
 TEXTS = ["It rained all day in the town.", "The bakery near the river opens at six.", "Nobody saw the last train."]
+INPUTS = 48
+"""Of the adapted modules of the small model."""
 POOL = [
     Fact(fact_id=name, subject=name, relation=None, prompt=f"{name} lives in", target="Pau", template="{} lives in")
     for name in ("Eve", "Finn", "Gus")
@@ -83,11 +85,13 @@ def test_edits_without_other_subjects_to_hold_say_so(
     assert len(warnings) == warned
 
 
-@pytest.mark.parametrize(("subjects", "warned"), [(16, 0), (17, 1)])
-def test_more_subjects_than_directions_are_told_to_come_in_batches(
-    subjects: int, warned: int, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("subjects", "rank", "warned"), [(3, 12, 0), (5, 16, 0), (17, 17, 0), (INPUTS, INPUTS, 0), (INPUTS + 1, INPUTS, 1)]
+)
+def test_every_subject_has_a_direction_where_the_modules_have_as_many(
+    subjects: int, rank: int, warned: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The small model's hidden size is 32, so that its adapter has 16 directions at most."""
+    """Four up to half of the small model's hidden size, which is 32; then one."""
     requests = [
         replace(REQUESTS[0], request_id=f"e{number}", subject=f"S{number}", prompt=f"S{number} is", template=None)
         for number in range(subjects)
@@ -95,8 +99,19 @@ def test_more_subjects_than_directions_are_told_to_come_in_batches(
     of_run = held_context()
     assert of_run.held is not None
     with caplog.at_level(logging.WARNING):
-        held_plan(tiny_model("llama"), byte_tokenizer(), requests, SETTINGS, of_run, of_run.held, ())
+        plan = held_plan(tiny_model("llama"), byte_tokenizer(), requests, SETTINGS, of_run, of_run.held, ())
+    assert {len(matrix) for matrix in plan.directions.values()} == {rank}
     assert sum("protocol.kind=sequential" in message for message in caplog.messages) == warned
+
+
+@pytest.mark.parametrize(("lr", "rate"), [(0.1, 0.05), (0.3, 0.3)])
+def test_crowded_subjects_are_trained_at_a_lower_rate_unless_another_is_set(lr: float, rate: float) -> None:
+    of_run = held_context(most_steps=120)
+    assert of_run.held is not None
+    recipe = of_run.held.model_copy(update={"lr": 0.1, "together": len(REQUESTS) / 2})
+    of_run = replace(of_run, train=of_run.train.model_copy(update={"lr": lr}))
+    plan = held_plan(tiny_model("llama"), byte_tokenizer(), REQUESTS, SETTINGS, of_run, recipe, ())
+    assert plan.schedule.lr == pytest.approx(rate)
 
 
 def test_a_batch_holds_what_the_batches_before_it_have_learned() -> None:
