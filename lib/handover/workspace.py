@@ -20,6 +20,7 @@ from lib.handover.bundle import FACTS, write_facts
 
 COPIED = ("dvc.yaml", "params.yaml", ".dvcignore", "configs", "lib", "stages", "examples")
 """Of the repository: what stages read that no stage makes."""
+_RECIPES = Path("configs", "recipes")
 _CONFIG = """\
 [core]
     analytics = false
@@ -41,8 +42,9 @@ def make_workspace(
         preset: its values.
         settings: changes for params.yaml and the presets, as `dvc exp run -S` takes them.
 
-    Raises InputError where a setting is none that these files take.
+    Raises InputError where a setting is none that these files take, or of a recipe that the preset does not read.
     """
+    _check_recipes(model, preset, settings)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ".gitignore").write_text("*\n", encoding="utf-8")
     for name in COPIED:
@@ -57,6 +59,17 @@ def make_workspace(
     _set(folder / PARAMS, None, {"dataset": "own", "model": model})
     _set(folder / PARAMS, "own", {"path": FACTS})
     apply_settings(folder, settings)
+
+
+def _check_recipes(model: str, preset: Mapping[str, Any], settings: Sequence[str]) -> None:
+    """Raise InputError where a setting is of a recipe's file, and the preset has its recipe's values in itself."""
+    held = preset["train"]["held"]
+    for name, overrides in by_file(settings).items():
+        if Path(name).parent == _RECIPES and isinstance(held, Mapping):
+            raise InputError(
+                f"-S {name}:{overrides[0]}: wanted a setting that the model reads; the recipe of {model}, as the edit "
+                f"has it, is in its preset: -S configs/models/{model}.yaml:train.held.{overrides[0]}"
+            )
 
 
 def copy_code(source: Path, target: Path) -> None:

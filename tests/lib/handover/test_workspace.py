@@ -6,7 +6,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from lib.core.errors import InputError
-from lib.core.params import ROOT
+from lib.core.params import ROOT, with_recipe_file
 from lib.handover.bases import named_model
 from lib.handover.processes import environment
 from lib.handover.workspace import COPIED, check_settings, make_workspace
@@ -38,6 +38,16 @@ def test_a_local_model_is_named_in_its_preset_and_made_again_it_keeps_outputs(tm
     assert (tmp_path / "run" / "results").is_dir()
     assert not (tmp_path / "run" / "lib" / "stale.py").exists()
     assert len((tmp_path / "run" / "facts.jsonl").read_text().splitlines()) == 1
+
+
+def test_a_setting_of_a_recipe_file_that_the_preset_does_not_read_is_refused(tmp_path: Path) -> None:
+    setting = "configs/recipes/held.yaml:earlier=0"
+    named = named_model("smollm2-135m")
+    make_workspace(tmp_path / "named", REQUESTS, named.name, named.values, [setting])
+    assert "earlier: 0\n" in (tmp_path / "named" / "configs/recipes/held.yaml").read_text()
+    of_edit = with_recipe_file(dict(named.values))
+    with pytest.raises(InputError, match=r"-S configs/models/smollm2-135m\.yaml:train\.held\.earlier=0"):
+        make_workspace(tmp_path / "of_edit", REQUESTS, named.name, of_edit, [setting])
 
 
 @pytest.mark.parametrize("setting", ["train.learning=0.5", "configs/models/none.yaml:name=x", "../x.yaml:a=1"])
