@@ -20,7 +20,7 @@ from lib.handover.bundle import FACTS, write_facts
 
 COPIED = ("dvc.yaml", "params.yaml", ".dvcignore", "configs", "lib", "stages", "examples")
 """Of the repository: what stages read that no stage makes."""
-_RECIPES = Path("configs", "recipes")
+_RECIPES = "configs/recipes/"
 _CONFIG = """\
 [core]
     analytics = false
@@ -42,9 +42,8 @@ def make_workspace(
         preset: its values.
         settings: changes for params.yaml and the presets, as `dvc exp run -S` takes them.
 
-    Raises InputError where a setting is none that these files take, or of a recipe that the preset does not read.
+    Raises InputError where a setting is none that these files take.
     """
-    _check_recipes(model, preset, settings)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ".gitignore").write_text("*\n", encoding="utf-8")
     for name in COPIED:
@@ -58,18 +57,15 @@ def make_workspace(
     write_facts(folder / FACTS, requests)
     _set(folder / PARAMS, None, {"dataset": "own", "model": model})
     _set(folder / PARAMS, "own", {"path": FACTS})
-    apply_settings(folder, settings)
+    apply_settings(folder, _read_settings(model, preset, settings))
 
 
-def _check_recipes(model: str, preset: Mapping[str, Any], settings: Sequence[str]) -> None:
-    """Raise InputError where a setting is of a recipe's file, and the preset has its recipe's values in itself."""
-    held = preset["train"]["held"]
-    for name, overrides in by_file(settings).items():
-        if Path(name).parent == _RECIPES and isinstance(held, Mapping):
-            raise InputError(
-                f"-S {name}:{overrides[0]}: wanted a setting that the model reads; the recipe of {model}, as the edit "
-                f"has it, is in its preset: -S configs/models/{model}.yaml:train.held.{overrides[0]}"
-            )
+def _read_settings(model: str, preset: Mapping[str, Any], settings: Sequence[str]) -> list[str]:
+    """The settings; those of a recipe's file name the preset where it has the recipe's values in itself."""
+    if not isinstance(preset["train"]["held"], Mapping):
+        return list(settings)
+    own = f"configs/models/{model}.yaml:train.held."
+    return [own + setting.partition(":")[2] if setting.startswith(_RECIPES) else setting for setting in settings]
 
 
 def copy_code(source: Path, target: Path) -> None:

@@ -40,14 +40,14 @@ def test_a_local_model_is_named_in_its_preset_and_made_again_it_keeps_outputs(tm
     assert len((tmp_path / "run" / "facts.jsonl").read_text().splitlines()) == 1
 
 
-def test_a_setting_of_a_recipe_file_that_the_preset_does_not_read_is_refused(tmp_path: Path) -> None:
-    setting = "configs/recipes/held.yaml:earlier=0"
+def test_a_setting_of_a_recipe_reaches_the_preset_that_has_the_recipe_in_itself(tmp_path: Path) -> None:
+    setting, preset = "configs/recipes/held.yaml:earlier=0", "configs/models/smollm2-135m.yaml"
     named = named_model("smollm2-135m")
     make_workspace(tmp_path / "named", REQUESTS, named.name, named.values, [setting])
-    assert "earlier: 0\n" in (tmp_path / "named" / "configs/recipes/held.yaml").read_text()
+    assert YAML(typ="safe").load(tmp_path / "named" / "configs/recipes/held.yaml")["earlier"] == 0
     of_edit = with_recipe_file(dict(named.values))
-    with pytest.raises(InputError, match=r"-S configs/models/smollm2-135m\.yaml:train\.held\.earlier=0"):
-        make_workspace(tmp_path / "of_edit", REQUESTS, named.name, of_edit, [setting])
+    make_workspace(tmp_path / "of_edit", REQUESTS, named.name, of_edit, [setting])
+    assert YAML(typ="safe").load(tmp_path / "of_edit" / preset)["train"]["held"]["earlier"] == 0
 
 
 @pytest.mark.parametrize("setting", ["train.learning=0.5", "configs/models/none.yaml:name=x", "../x.yaml:a=1"])
