@@ -49,9 +49,9 @@ def held_plan(
     Raises InputError where there is no plain text, or a setting belongs to the published objective.
     """
     _refuse(context)
-    held, schedule = recipe, vars(schedule_of(settings, context))
+    held, schedule, subjects = recipe, vars(schedule_of(settings, context)), len(different_subjects(requests))
     if context.most_steps is not None:
-        held = recipe.of_edits(len(requests), len(different_subjects(requests)))
+        held = recipe.of_edits(len(requests), subjects)
         schedule["batch_size"] = held.batch_size
         if schedule["lr"] == recipe.lr:
             schedule["lr"] = held.lr
@@ -75,7 +75,7 @@ def held_plan(
         beside=held_data.per_step(tokenizer, held, context.train.seed),
         directions=directions,
         drift=drift,
-        drift_weight=held.drift_weight(len(requests), len(different_subjects(requests))),
+        drift_weight=held.drift_weight(len(requests), subjects),
     )
 
 
@@ -116,7 +116,8 @@ def _directions(
     located = located_tokens(tokenizer, of_each(trained, FORMS_LOCATED))
     bases = whitening(moments, held.ridge)
     narrowest = min(matrix.shape[1] for matrix in bases.values())
-    rank, subjects = rank_for(requests, context.lora.r, model, narrowest), len(different_subjects(requests))
+    subjects = len(different_subjects(requests))
+    rank = rank_for(subjects, context.lora.r, model, narrowest)
     if rank < subjects and context.distributed.is_main:
         logging.getLogger(__name__).warning(CROWDED, subjects, rank)
     directions = subject_directions(model, located, bases, rank, tokens,
@@ -170,7 +171,7 @@ def _earlier(
     return [example.item for example in form_examples(tokenizer, held_forms, dict.fromkeys(request_ids, ""))]
 
 
-def rank_for(requests: Sequence[Request], least: int, model: PreTrainedModel, narrowest: int) -> int:
+def rank_for(subjects: int, least: int, model: PreTrainedModel, narrowest: int) -> int:
     """The adapter's rank: DIRECTIONS a subject up to half of the hidden size, then one a subject.
 
     Args:
@@ -178,7 +179,6 @@ def rank_for(requests: Sequence[Request], least: int, model: PreTrainedModel, na
         narrowest: of the adapted modules, the fewest inputs, which has no more directions.
     """
     hidden: int = model.config.get_text_config().hidden_size
-    subjects = len(different_subjects(requests))
     return max(least, min(DIRECTIONS * subjects, hidden // 2), min(subjects, narrowest))
 
 
