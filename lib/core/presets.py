@@ -149,6 +149,8 @@ class Training(StepLimits):
     train: Train
     """With every `auto` resolved."""
     lora: Lora
+    own_rate: bool
+    """Whether train.lr is a number of the user's own, which is taken as it is."""
 
 
 def training(train: Train, model: Model) -> Training:
@@ -162,6 +164,7 @@ def training(train: Train, model: Model) -> Training:
         "held": model.train.held if resolved.objective == "held" else None,
         "train": resolved,
         "lora": with_held_lora(model, resolved).lora,
+        "own_rate": train.lr != "auto",
     }
 
 

@@ -39,6 +39,8 @@ class Context:
     """Optimiser steps that are made at least, whatever the number of pairs."""
     most_steps: int | None = None
     """With the objective held, steps that are made at most: many edits get larger steps. None = no such number."""
+    own_rate: bool = False
+    """Whether train.lr is a number of the user's own: with the objective held, crowded subjects do not lower it."""
     held: Held | None = None
     """How the objective `held` trains; None for the published one."""
     distributed: Distributed

@@ -65,6 +65,14 @@ def test_steps_have_a_limit_only_where_auto_chooses_them(train: dict[str, Any], 
     assert params.step_limits(settings, recipe.model_copy(update={"held": held}))["most_steps"] == steps
 
 
+@pytest.mark.parametrize(("lr", "is_own"), [("auto", False), (0.1, True)])
+def test_a_rate_is_ones_own_wherever_it_is_written_out(lr: object, is_own: bool) -> None:
+    """Also where it is the recipe's number."""
+    model = params.preset("models", "smollm2-135m", params.Model)
+    train = params.section("train", params.Train).model_copy(update={"lr": lr})
+    assert params.training(train, model)["own_rate"] is is_own
+
+
 @pytest.mark.parametrize(
     ("depth", "count", "blocks"), [((0.1, 0.57), 30, (3, 17)), ((0.1, 0.57), 18, (2, 10)), ((0, 1), 4, (0, 3))]
 )

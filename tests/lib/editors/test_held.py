@@ -104,12 +104,12 @@ def test_every_subject_has_a_direction_where_the_modules_have_as_many(
     assert sum("protocol.kind=sequential" in message for message in caplog.messages) == warned
 
 
-@pytest.mark.parametrize(("lr", "rate"), [(0.1, 0.05), (0.3, 0.3)])
-def test_crowded_subjects_are_trained_at_a_lower_rate_unless_another_is_set(lr: float, rate: float) -> None:
-    of_run = held_context(most_steps=120)
+@pytest.mark.parametrize(("own_rate", "rate"), [(False, 0.05), (True, 0.1)])
+def test_crowded_subjects_are_trained_at_a_lower_rate_unless_one_is_set(own_rate: bool, rate: float) -> None:
+    of_run = held_context(most_steps=120, own_rate=own_rate)
     assert of_run.held is not None
     recipe = of_run.held.model_copy(update={"lr": 0.1, "together": len(REQUESTS) / 2})
-    of_run = replace(of_run, train=of_run.train.model_copy(update={"lr": lr}))
+    of_run = replace(of_run, train=of_run.train.model_copy(update={"lr": recipe.lr}))
     plan = held_plan(tiny_model("llama"), byte_tokenizer(), REQUESTS, SETTINGS, of_run, recipe, ())
     assert plan.schedule.lr == pytest.approx(rate)
 
