@@ -1,4 +1,4 @@
-"""Stage `hypernet`: trains the network that turns gradients into updates, for the editors that have one (mend, ke).
+"""Stage `hypernet`: trains the network that makes updates of gradients, for editors that have one (mend, ke, rledit).
 
 For every other editor it writes an empty marker and loads no model.
 """

@@ -132,6 +132,9 @@ def _editing(row: Row, todo: Work, device: Device) -> Iterator[tuple[str, Need]]
         tokens = row.value("batch_size", default=10) * (3 + row.value("locality", default=2)) * todo.pair_tokens
         yield "hypernet", _passes(row, device, int(row.value("steps", default=100_000)), tokens)
         yield "edit", _passes(row, device, row.edits, todo.pair_tokens)
+    elif "backtracking" in row.editor:
+        yield "hypernet", _streams(row, device, todo)
+        yield "edit", _passes(row, device, row.sessions, row.edits / row.sessions * todo.pair_tokens)
     elif "erase" in row.editor:
         yield "edit", _passes(row, device, row.edits * row.shape.layers, row.editor["steps"] * todo.pair_tokens)
     elif "radius" in row.editor:
@@ -155,6 +158,15 @@ def _passes(row: Row, device: Device, count: int, tokens: float, trained: int = 
     )
     memory = held + tokens * shape.saved + trained * sizing.TRAINED_BYTES
     return Need(gib=memory / 2**30 + sizing.RUNTIME_GIB, hours=count * seconds / sizing.HOUR)
+
+
+def _streams(row: Row, device: Device, todo: Work) -> Need:
+    """Every turn of every stream: its edits, and with those of the turns before them their losses on top of it."""
+    turns = int(row.value("turns", default=400))
+    counted = sum(min(turn, row.editor["backtracking"]) for turn in range(1, turns + 1)) / turns
+    each = 1 + counted * (1 + 2 * row.editor["locality"])
+    tokens = row.editor["batch_size"] * each * todo.pair_tokens
+    return _passes(row, device, int(row.value("streams", default=1)) * turns, tokens)
 
 
 def _located(row: Row, todo: Work, device: Device) -> Need:

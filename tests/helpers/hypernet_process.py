@@ -17,7 +17,8 @@ from stages import hypernet
 from tests.helpers.hypernets import quick
 from tests.helpers.models import byte_tokenizer, tiny_model
 
-TRAINING = {"steps": 7, "batch_size": 5, "hidden": 3}
+_STEPS = {"steps": 7, "batch_size": 5, "hidden": 3}
+TRAINING = {"mend": _STEPS, "ke": _STEPS, "rledit": {"streams": 3, "turns": 2, "batch_size": 5}}
 MICRO_BATCH_TOKENS = 300
 """Two or three cases a micro-batch: of the last one of a step one process has none."""
 
@@ -37,7 +38,7 @@ if __name__ == "__main__":
         descend(run, cases)
 
     params.read_params, learning._Run.step = changed_params, step  # type: ignore[assignment, method-assign]
-    hypernet.editor_preset = lambda *_: quick(name, **TRAINING)  # type: ignore[attr-defined]
+    hypernet.editor_preset = lambda *_: quick(name, **TRAINING[name])  # type: ignore[attr-defined]
     loading.load_model = lambda *_, **__: tiny_model("llama")
     loading.load_tokenizer = lambda base: byte_tokenizer()
     run_stage(hypernet.main, hypernet.parser())

@@ -13,18 +13,20 @@ from lib.models import loading
 from lib.neighbors import overlap
 from stages import hypernet as stage
 from tests.helpers.baselines import REQUESTS
-from tests.helpers.hypernets import NAMES, POOL, quick
+from tests.helpers.hypernets import EDITORS, POOL, quick
 from tests.helpers.models import byte_tokenizer, tiny_model
 from tests.helpers.stages import change_params, run_main
 
 Run = Callable[[str], dict[str, Any]]
 LEAK = Fact(fact_id="leak", subject="Ada", relation="home", prompt="Ada lives in", target="Rome")
 
+LENGTHS = {"mend": {"steps": 4}, "ke": {"steps": 4}, "rledit": {"streams": 4}}
+
 
 @pytest.fixture
 def run_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     def run_stage(name: str) -> dict[str, Any]:
-        settings = quick(name, steps=4) if name in NAMES else None
+        settings = quick(name, **LENGTHS[name]) if name in EDITORS else None
         monkeypatch.setenv("DVC_ROOT", str(tmp_path))
         change_params(monkeypatch, editor=name)
         monkeypatch.setattr(stage, "editor_preset", lambda name, shape, kind: settings)
@@ -52,7 +54,7 @@ def test_an_editor_without_a_network_gets_a_marker_and_no_model_is_loaded(
     assert (tmp_path / "hypernet/hypernet.json").read_bytes() == marker
 
 
-@pytest.mark.parametrize("name", ["mend", "ke"])
+@pytest.mark.parametrize("name", EDITORS)
 def test_a_network_is_trained_without_the_facts_that_an_edit_is_scored_on(
     name: str, run_stage: Run, tmp_path: Path
 ) -> None:
@@ -61,7 +63,7 @@ def test_a_network_is_trained_without_the_facts_that_an_edit_is_scored_on(
     assert metrics["validation_loss"] > 0
     first = (tmp_path / "hypernet/hypernet.safetensors").read_bytes()
     about = json.loads((tmp_path / "hypernet/hypernet.json").read_text())
-    assert (about["editor"], len(about["modules"])) == (name, 4)
+    assert (about["editor"], len(about["modules"])) == (name, 1 if name == "rledit" else 4)
     assert not list((tmp_path / ".scratch/hypernet").glob("*/*")), "checkpoints of finished work are dropped"
     run_stage(name)
     assert (tmp_path / "hypernet/hypernet.safetensors").read_bytes() == first

@@ -14,7 +14,7 @@ from lib.core.records import Fact, Request
 from lib.core.tables import write
 from tests.helpers.baselines import REQUESTS
 from tests.helpers.hypernet_process import TRAINING
-from tests.helpers.hypernets import NAMES, POOL, quick
+from tests.helpers.hypernets import EDITORS, POOL, quick
 from tests.helpers.models import tiny_model
 
 TWO = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
@@ -40,14 +40,14 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("editor", ["mend", "ke"])
+@pytest.mark.parametrize("editor", EDITORS)
 def test_two_processes_train_the_network_of_one(editor: str, tmp_path: Path) -> None:
     alone, shared = tmp_path / "one", tmp_path / "two"
     for folder, launcher in ((alone, []), (shared, TWO)):
         ended = trained(folder, editor, launcher)
         assert ended.returncode == 0, ended.stderr
     single, double = weights(alone), weights(shared)
-    untrained = NAMES[editor].new_network(tiny_model("llama"), quick(editor, **TRAINING)).state_dict()
+    untrained = EDITORS[editor].new_network(tiny_model("llama"), quick(editor, **TRAINING[editor])).state_dict()
     assert single.keys() == double.keys() == untrained.keys()
     for name, tensor in single.items():
         moved = (tensor - untrained[name]).double().norm()

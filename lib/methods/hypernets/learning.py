@@ -9,7 +9,6 @@ both as means over target tokens. The model itself is frozen. Adam; the weights 
 kept, and training ends when that has not improved for `patience` validations.
 """
 
-import json
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,22 +23,19 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.core.errors import NotFiniteError
-from lib.core.files import newest_sound
 from lib.core.params import Section
 from lib.core.records import Fact
 from lib.edits.apply import applied_by_row
 from lib.methods.context import Context
 from lib.methods.hypernets.cases import CaseSource, TrainingCase, split
+from lib.methods.hypernets.losses import target_kl, target_log_p, target_nll
 from lib.methods.hypernets.network import Hypernet, by_edit, save_hypernet, signals_of, together
-from lib.methods.training.loop import Checkpoints
+from lib.methods.hypernets.resuming import resume_run, save_run
 from lib.models.check import packed_for
-from lib.models.likelihood import hidden_states
-from lib.models.packing import Packed, batches
-from lib.runtime.checkpoints import load_checkpoint, save_checkpoint
+from lib.models.packing import batches
 from lib.runtime.distributed import Distributed
 
 _LOG = logging.getLogger(__name__)
-_NAME = "state.safetensors"
 
 
 class Learning(Section):
@@ -93,7 +89,7 @@ def learn(
     train, held_out = (CaseSource(side) for side in split(pool, settings.validation, settings.seed))
     run = _Run(network, model, settings, context.train.micro_batch_tokens, context.distributed)
     cases = list(_cases(held_out, tokenizer, settings, "validation", settings.validation_cases))
-    validations = _resume(context.checkpoints, run)
+    validations = resume_run(context.checkpoints, run)
     context.distributed.barrier()  # nobody writes a checkpoint before everybody has read the same one
     saved = time.monotonic()
     for step in context.progress(range(run.done, settings.steps)):
@@ -106,7 +102,7 @@ def learn(
                 run.best = _copied(network)
             _LOG.info("hypernet: %s", ", ".join(f"{name} {value:.4g}" for name, value in validations[-1].items()))
         if context.checkpoints and context.distributed.is_main and context.checkpoints.due(run.done, saved):
-            _save(context.checkpoints, run, validations)
+            save_run(context.checkpoints, run, validations)
             saved = time.monotonic()
     network.load_state_dict(run.best)
     best = min(validations, key=lambda each: each["loss"])
@@ -189,25 +185,12 @@ def losses(model: PreTrainedModel, network: Hypernet, cases: Sequence[TrainingCa
     moved, moved_rows = together([packed_for(model, [case.rephrased]) for case in cases])
     unrelated, unrelated_rows = together([packed_for(model, case.locality) for case in cases])
     with torch.no_grad():
-        before = _log_p(model, unrelated)
+        before = target_log_p(model, unrelated)
     with applied_by_row(model, edits, moved_rows):
-        edit = -_log_p(model, moved).gather(1, moved.label[:, None])[:, 0]
+        edit = target_nll(model, moved)
     with applied_by_row(model, edits, unrelated_rows):
-        after = _log_p(model, unrelated)
-    divergence = torch.nn.functional.kl_div(after, before, log_target=True, reduction="none").sum(-1)
-    return Losses(edit=_mean_by_target(edit, moved), locality=_mean_by_target(divergence, unrelated))
-
-
-def _log_p(model: PreTrainedModel, packed: Packed) -> Tensor:
-    """Log-probabilities of all tokens where a target token is predicted: [n, v] float32."""
-    logits: Tensor = model.get_output_embeddings()(hidden_states(model, packed)).float()
-    return logits.log_softmax(-1)
-
-
-def _mean_by_target(values: Tensor, packed: Packed) -> Tensor:
-    """Mean over targets of the mean over a target's tokens."""
-    counts = torch.bincount(packed.owner, minlength=packed.targets)
-    return (values / counts[packed.owner]).sum() / packed.targets
+        after = target_log_p(model, unrelated)
+    return Losses(edit=edit, locality=target_kl(before, after, unrelated))
 
 
 def _cases(
@@ -226,36 +209,3 @@ def _finished(validations: Sequence[Mapping[str, float]], settings: Any) -> bool
 
 def _copied(network: Hypernet) -> dict[str, Tensor]:
     return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
-
-
-def _save(checkpoints: Checkpoints, run: _Run, validations: Sequence[Mapping[str, float]]) -> None:
-    """Write everything that the next step depends on, whole or not at all."""
-    tensors = {f"network/{name}": value.detach().clone() for name, value in run.network.state_dict().items()}
-    tensors |= {f"best/{name}": value for name, value in run.best.items()}
-    for index, state in run.optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer/{index}/{name}": tensor for name, tensor in state.items()}
-    checkpoints.folder.mkdir(parents=True, exist_ok=True)
-    about = {"done": json.dumps(run.done), "validations": json.dumps(validations)}
-    save_checkpoint(tensors, checkpoints.folder / _NAME, about)
-
-
-def _resume(checkpoints: Checkpoints | None, run: _Run) -> list[dict[str, float]]:
-    """Load the checkpoint, where there is a sound one, into `run`; return the validations before it."""
-    if checkpoints is None or not (path := checkpoints.folder / _NAME).is_file():
-        return []
-    parts: dict[str, dict[str, Tensor]] = {"network": {}, "best": {}, "optimizer": {}}
-    checkpoint = newest_sound([path], lambda path: load_checkpoint(path, str(run.model.device)))
-    if checkpoint is None:
-        return []
-    for key, tensor in checkpoint.tensors.items():
-        part, _, name = key.partition("/")
-        parts[part][name] = tensor
-    run.network.load_state_dict(parts["network"])
-    run.best, run.done = parts["best"], json.loads(checkpoint.about["done"])
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in parts["optimizer"].items():
-        index, _, name = key.partition("/")
-        state.setdefault(int(index), {})[name] = value.cpu() if name == "step" else value
-    run.optimizer.load_state_dict({**run.optimizer.state_dict(), "state": state})
-    validations: list[dict[str, float]] = json.loads(checkpoint.about["validations"])
-    return validations

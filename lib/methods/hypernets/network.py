@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -50,11 +50,19 @@ Updates = Mapping[str, LowRank]
 """By module path; left [b, d_out, r] and right [b, r, d_in], one update a row."""
 
 
-class Hypernet(nn.Module):
-    """A network from signals to updates, for one model and certain modules of it."""
+class Network(nn.Module):
+    """A network that updates are made by, for one model and certain modules of it."""
 
     paths: Sequence[str]
     """The modules that it updates."""
+
+
+N = TypeVar("N", bound=Network)
+
+
+class Hypernet(Network):
+    """A network from signals to updates, every edit's by itself."""
+
     processes: Distributed = SINGLE_PROCESS
     """In training: those that make the updates of other edits of the same batch at the same time."""
 
@@ -190,7 +198,7 @@ def _checked(edit: Edit) -> Edit:
     return edit
 
 
-def save_hypernet(folder: Path, network: nn.Module, info: Mapping[str, Any]) -> None:
+def save_hypernet(folder: Path, network: Network, info: Mapping[str, Any]) -> None:
     """Write the network; a folder with hypernet.json is complete, since that is written last."""
     folder.mkdir(parents=True, exist_ok=True)
     save_tensors(
@@ -199,7 +207,7 @@ def save_hypernet(folder: Path, network: nn.Module, info: Mapping[str, Any]) -> 
     write_json(folder / INFO, info)
 
 
-def load_hypernet(folder: Path | None, editor: str, network: Hypernet) -> Hypernet:
+def load_hypernet(folder: Path | None, editor: str, network: N) -> N:
     """`network` with the weights in `folder`, frozen, in evaluation mode.
 
     Raises FileNotFoundError where nothing was trained for this editor, InputError where it was for other shapes.

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -42,7 +43,14 @@ def test_the_last_layers_are_edited_and_one_request_at_a_time_gives_the_same_upd
 
 
 def test_training_lowers_the_held_out_loss(tmp_path: Path) -> None:
-    changed = {"steps": 24, "batch_size": 4, "lr": 1e-2, "edit_weight": 1.0, "validation_steps": 8, "rate": 0.02}
+    changed: dict[str, Any] = {
+        "steps": 24,
+        "batch_size": 4,
+        "lr": 1e-2,
+        "edit_weight": 1.0,
+        "validation_steps": 8,
+        "rate": 0.02,
+    }
     assert trained("mend", tiny_model("llama"), tmp_path, **changed)["best_step"] > 0
 
 

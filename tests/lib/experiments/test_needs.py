@@ -44,7 +44,9 @@ def hours(editor: str, edits: int = 100, kind: str = "mass", has_abilities: bool
 
 
 @pytest.mark.parametrize("kind", ["mass", "single", "sequential"])
-@pytest.mark.parametrize("editor", ["lora", "ft", "loc_ft", "grace", "ultraedit", "rome", "memit", "kn", "mend"])
+@pytest.mark.parametrize(
+    "editor", ["lora", "ft", "loc_ft", "grace", "ultraedit", "rledit", "rome", "memit", "kn", "mend"]
+)
 def test_more_edits_take_longer_and_a_session_each_no_less(editor: str, kind: str) -> None:
     assert hours(editor, 400, kind)["edit"] > hours(editor, 4, kind)["edit"]
     assert hours(editor, 400, kind)["edit"] >= hours(editor, 400, "mass")["edit"]
@@ -54,6 +56,7 @@ def test_each_editor_needs_its_own_stages() -> None:
     assert {*hours("rome")} == {"paraphrase", "statistics", "edit", "score", "texts"}
     assert "statistics" not in hours("rome", moments=False)
     assert "hypernet" in hours("mend")
+    assert hours("rledit", turns=400)["hypernet"] > 3 * hours("rledit", turns=100)["hypernet"] > 0
     assert "edit" not in hours("ike")
     assert hours("ike")["score"] > hours("none")["score"]
     assert hours("lora", has_abilities=True).keys() - hours("lora").keys() == {"abilities"}
