@@ -99,12 +99,12 @@ def learn(
         if run.done % settings.validation_steps == 0 or run.done == settings.steps:
             validations.append(run.validate(cases))
             if validations[-1]["loss"] <= min(validation["loss"] for validation in validations):
-                run.best = _copied(network)
+                run.beside = _copied(network)
             _LOG.info("hypernet: %s", ", ".join(f"{name} {value:.4g}" for name, value in validations[-1].items()))
         if context.checkpoints and context.distributed.is_main and context.checkpoints.due(run.done, saved):
             save_run(context.checkpoints, run, validations)
             saved = time.monotonic()
-    network.load_state_dict(run.best)
+    network.load_state_dict(run.beside)
     best = min(validations, key=lambda each: each["loss"])
     if context.distributed.is_main:
         save_hypernet(folder, network, {"editor": editor, "modules": list(network.paths), **best})
@@ -124,7 +124,7 @@ class _Run:
         self.optimizer = torch.optim.Adam(network.groups(settings.lr, getattr(settings, "rate_lr", settings.lr)))
         self.rates = [group["lr"] for group in self.optimizer.param_groups]
         self.done = 0
-        self.best: Mapping[str, Tensor] = _copied(network)
+        self.beside: Mapping[str, Tensor] = _copied(network)  # that of the lowest held-out loss
 
     def step(self, cases: Sequence[TrainingCase]) -> None:
         """One step of the optimizer. Raises NotFiniteError where the loss is not finite.

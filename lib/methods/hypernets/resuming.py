@@ -19,9 +19,9 @@ class Resumable(Protocol):
     """A network in training."""
 
     done: int
-    """Steps of the optimizer."""
-    best: Mapping[str, Tensor]
-    """The state of the network that is to be kept, where that is not its last one."""
+    """Parts of the work that are done."""
+    beside: Mapping[str, Tensor]
+    """What else the next part, or the end, depends on."""
 
     @property
     def network(self) -> nn.Module:
@@ -35,7 +35,7 @@ class Resumable(Protocol):
 def save_run(checkpoints: Checkpoints, run: Resumable, validations: Sequence[Validation]) -> None:
     """Write everything that the next step depends on, whole or not at all."""
     tensors = {f"network/{name}": value.detach().clone() for name, value in run.network.state_dict().items()}
-    tensors |= {f"best/{name}": value for name, value in run.best.items()}
+    tensors |= {f"beside/{name}": value for name, value in run.beside.items()}
     for index, state in run.optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{name}": tensor for name, tensor in state.items()}
     checkpoints.folder.mkdir(parents=True, exist_ok=True)
@@ -47,7 +47,7 @@ def resume_run(checkpoints: Checkpoints | None, run: Resumable) -> list[Validati
     """Load the checkpoint, where there is a sound one, into `run`; return the validations before it."""
     if checkpoints is None or not (path := checkpoints.folder / _NAME).is_file():
         return []
-    parts: dict[str, dict[str, Tensor]] = {"network": {}, "best": {}, "optimizer": {}}
+    parts: dict[str, dict[str, Tensor]] = {"network": {}, "beside": {}, "optimizer": {}}
     device = str(next(run.network.parameters()).device)
     checkpoint = newest_sound([path], lambda path: load_checkpoint(path, device))
     if checkpoint is None:
@@ -56,7 +56,7 @@ def resume_run(checkpoints: Checkpoints | None, run: Resumable) -> list[Validati
         part, _, name = key.partition("/")
         parts[part][name] = tensor
     run.network.load_state_dict(parts["network"])
-    run.best, run.done = parts["best"], json.loads(checkpoint.about["done"])
+    run.beside, run.done = parts["beside"], json.loads(checkpoint.about["done"])
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in parts["optimizer"].items():
         index, _, name = key.partition("/")

@@ -30,7 +30,7 @@ from lib.core.errors import NotFiniteError
 from lib.core.records import Fact
 from lib.edits.apply import Gate, applied, low_rank_branch
 from lib.edits.edit import Edit, compose
-from lib.edits.updates import LowRank
+from lib.edits.updates import Dense, LowRank, Update
 from lib.methods.context import Context
 from lib.methods.hypernets.cases import CaseSource, TrainingCase, split
 from lib.methods.hypernets.losses import target_kl, target_log_p, target_nll
@@ -76,44 +76,75 @@ def learn_streams(
 ) -> dict[str, float]:  # fmt: skip
     """Train `network` and write it to `folder`; return figures of the training, before it and after it.
 
-    Goes on after a kill from the newest checkpoint, which is kept between streams, with the same final bytes. Several
+    Goes on after a kill from the newest checkpoint, of a turn, with the same final bytes. Several
     processes share the losses of every turn, with the result of one up to rounding; the first one writes. Raises
     InputError where the pool is too small, NotFiniteError where a gradient is not finite.
     """
     train, held_out = (CaseSource(side) for side in split(pool, settings.validation, settings.seed))
-    trainer, run = _Trainer(model, tokenizer, settings, context), _Progress(network, settings.lr)
+    trainer, run = _Trainer(model, tokenizer, settings, context), _StreamRun(network, settings.lr)
     validations = resume_run(context.checkpoints, run) or [trainer.validate(network, held_out)]
     context.distributed.barrier()  # nobody writes a checkpoint before everybody has read the same one
-    stream, saved = Edit(updates={}), time.monotonic()
-    turns: list[list[TrainingCase]] = []
-    for step in context.progress(range(run.done * settings.turns, settings.streams * settings.turns)):
+    saved = time.monotonic()
+    for step in context.progress(range(run.done, settings.streams * settings.turns)):
         number, turn = divmod(step, settings.turns)
-        if turn == 0:
-            stream, turns = Edit(updates={}), []
-            run.optimizer.zero_grad()
-        turns.append(trainer.cases(train, f"stream {number}, turn {turn}"))
-        stream = trainer.turn(network, stream, turns)
+        counted = range(max(0, turn + 1 - settings.backtracking), turn + 1)
+        turns = [trainer.cases(train, f"stream {number}, turn {each}") for each in counted]
+        run.stream = trainer.turn(network, run.stream, turns)
         if turn == settings.turns - 1:
-            torch.nn.utils.clip_grad_norm_(network.parameters(), settings.max_grad_norm)
-            run.optimizer.step()
-            run.done += 1
-            if context.checkpoints and context.distributed.is_main and context.checkpoints.due(run.done, saved):
-                save_run(context.checkpoints, run, validations)
-                saved = time.monotonic()
+            run.end_stream(settings.max_grad_norm)
+        run.done += 1
+        if context.checkpoints and context.distributed.is_main and context.checkpoints.due(run.done, saved):
+            save_run(context.checkpoints, run, validations)
+            saved = time.monotonic()
     before, after = validations[0], trainer.validate(network, held_out)
     figures = after | {f"{name}_before": value for name, value in before.items()}
     if context.distributed.is_main:
         save_hypernet(folder, network, {"editor": editor, "modules": list(network.paths), **figures})
-    return {"steps": run.done, "facts": len(pool), **{f"validation_{name}": each for name, each in figures.items()}}
+    return {
+        "steps": settings.streams,
+        "facts": len(pool),
+        **{f"validation_{name}": each for name, each in figures.items()},
+    }
 
 
-class _Progress:
-    """A network in training, with what its next stream depends on (resuming.py)."""
+class _StreamRun:
+    """A network in training, with what its next turn depends on (resuming.py)."""
 
     def __init__(self, network: StreamNetwork, lr: float) -> None:
         self.network, self.optimizer = network, torch.optim.Adam(network.parameters(), lr)
-        self.done = 0
-        self.best: Mapping[str, Tensor] = {}  # as released the last one is kept
+        self.done = 0  # turns
+        self.stream = Edit(updates={})
+
+    def end_stream(self, max_grad_norm: float) -> None:
+        """One step of the optimizer; the next stream begins."""
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), max_grad_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.stream = Edit(updates={})
+
+    @property
+    def beside(self) -> Mapping[str, Tensor]:
+        """The gradients so far, and the updates of the stream's turns."""
+        parameters = self.network.named_parameters()
+        gradients = {f"gradient/{name}": each.grad for name, each in parameters if each.grad is not None}
+        updates = {
+            f"{factor}/{path}": tensor
+            for path, update in self.stream.updates.items()
+            for factor, tensor in vars(update).items()
+        }
+        return gradients | updates
+
+    @beside.setter
+    def beside(self, tensors: Mapping[str, Tensor]) -> None:
+        for name, parameter in self.network.named_parameters():
+            parameter.grad = tensors.get(f"gradient/{name}")
+        updates: dict[str, Update] = {}
+        for path in self.network.paths:
+            if f"delta/{path}" in tensors:
+                updates[path] = Dense(delta=tensors[f"delta/{path}"])
+            elif f"left/{path}" in tensors:
+                updates[path] = LowRank(left=tensors[f"left/{path}"], right=tensors[f"right/{path}"])
+        self.stream = Edit(updates=updates)
 
 
 class _Trainer:
@@ -132,6 +163,9 @@ class _Trainer:
 
     def turn(self, network: StreamNetwork, stream: Edit, turns: Sequence[Sequence[TrainingCase]]) -> Edit:
         """Make the last of `turns` on top of `stream`; add its gradients to the network's. Returns the stream with it.
+
+        Args:
+            turns: those that count: it, after those before it.
 
         Raises NotFiniteError where a gradient is not finite.
         """
@@ -185,7 +219,7 @@ class _Trainer:
             for path, update in updates.items():
                 beside = LowRank(left=lefts[path], right=update.right)
                 stack.enter_context(low_rank_branch(self.model.get_submodule(path), beside, gate=gate))
-            for back, cases in enumerate(reversed(turns[-self.settings.backtracking :])):
+            for back, cases in enumerate(reversed(turns)):
                 for loss in self._losses(cases, gate):
                     torch.autograd.backward(self.settings.discount**back * loss, inputs=list(lefts.values()))
         gradients = {path: torch.zeros_like(left) if left.grad is None else left.grad for path, left in lefts.items()}

@@ -136,7 +136,7 @@ def test_a_training_that_was_killed_goes_on_to_the_same_bytes(tmp_path: Path) ->
     with pytest.raises(KeyboardInterrupt):
         run("resumed", "kept", stop=3)  # in the second turn of the second stream
     assert (tmp_path / "kept/state.safetensors").is_file()
-    run("resumed", "kept", stop=1)  # goes on at the second stream
+    run("resumed", "kept", stop=2)  # goes on in the second turn
     for file in ("hypernet.safetensors", "hypernet.json"):
         assert (tmp_path / "whole" / file).read_bytes() == (tmp_path / "resumed" / file).read_bytes()
 
