@@ -75,7 +75,7 @@ def edit(
             for path, (values, ridge) in network.targets(rows).items()
         }
 
-    total = edit_in_turns(model, tokenizer, requests, settings, context, solve)
+    total = edit_in_turns(model, tokenizer, requests, network.paths, settings, context, solve)
     return replace(total, state=state_of(moments), info={"editor": "rledit", "pairs": len(requests)})
 
 

@@ -57,7 +57,8 @@ def edit(
     Raises InputError where there is no matrix or no such layer, fewer than two tokens to normalise by, or an update is
     not finite; NotFiniteError where a gradient is not finite.
     """
-    shapes = shapes_of(model, changed_paths(model, settings))
+    paths = changed_paths(model, settings)
+    shapes = shapes_of(model, paths)
     moments = new_moments(shapes)
     go_on(moments, context.state, model.device)
 
@@ -69,7 +70,7 @@ def edit(
             updates[path] = closed_form(x, of_x.normalised(x), of_delta.normalised(delta), settings.rate)
         return updates
 
-    total = edit_in_turns(model, tokenizer, requests, settings, context, solve)
+    total = edit_in_turns(model, tokenizer, requests, paths, settings, context, solve)
     return replace(total, state=state_of(moments), info={"editor": "ultraedit", "pairs": len(requests)})
 
 

@@ -49,17 +49,18 @@ class Turns(Section):
 
 
 def edit_in_turns(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], settings: Turns,
-    context: Context, solve: Callable[[Rows], Mapping[str, LowRank | Dense]],
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request],
+    paths: Sequence[str], settings: Turns, context: Context, solve: Callable[[Rows], Mapping[str, LowRank | Dense]],
 ) -> Edit:  # fmt: skip
     """The sum of all turns' updates.
 
     Args:
+        paths: the matrices that are changed (`changed_paths`).
         solve: a turn's updates from its tokens, by module path.
 
-    Raises InputError where there is no such layer or an update is not finite; NotFiniteError where a gradient is not.
+    Raises InputError where an update is not finite; NotFiniteError where a gradient is not.
     """
-    paths, total = changed_paths(model, settings), Edit(updates={})
+    total = Edit(updates={})
     for start in context.progress(range(0, len(requests), settings.batch_size)):
         items = new_targets(tokenizer, requests[start : start + settings.batch_size])
         with applied(model, total):

@@ -53,7 +53,8 @@ def held_plan(
     if context.most_steps is not None:
         held = recipe.of_edits(len(requests), subjects)
         schedule["batch_size"] = held.batch_size
-        schedule["lr"] = schedule["lr"] if context.own_rate else held.lr
+        if not context.own_rate:
+            schedule["lr"] = held.lr
     trained = _forms(model, tokenizer, requests, context, held)
     after = continuations(model, tokenizer, requests, held.after_tokens, context.train.seed,
                           lambda texts, total: context.show(texts, "continuations", total))  # fmt: skip
