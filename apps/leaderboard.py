@@ -11,7 +11,7 @@ from pathlib import Path
 from lib.core.errors import InputError
 from lib.core.files import replacing
 from lib.core.run import run
-from lib.report import leaderboard
+from lib.report import board_tables, leaderboard
 from lib.report.leaderboard import Entry
 
 BOARD = Path("docs/leaderboard.csv")
@@ -33,10 +33,10 @@ def renew(path: Path, entries: Sequence[Entry]) -> None:
     """
     markdown, csv = path.with_suffix(".md"), leaderboard.written(entries)
     lines = leaderboard.parsed(csv, path)  # as rounded there, so that nothing shown is rounded from other digits
-    texts = {path: csv, path.with_suffix(".html"): leaderboard.page(lines)}
+    texts = {path: csv, path.with_suffix(".html"): board_tables.page(lines)}
     if markdown.is_file():
         text = markdown.read_text(encoding="utf-8")
-        texts[markdown] = leaderboard.with_tables(text, lines, str(markdown))
+        texts[markdown] = board_tables.with_tables(text, lines, str(markdown))
     for file, text in texts.items():
         with replacing(file) as unfinished:
             unfinished.write_text(text, encoding="utf-8")

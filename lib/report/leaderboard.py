@@ -1,7 +1,6 @@
-"""The leaderboard: a CSV with one line a row of a table, and the Markdown tables and the page that are made from it.
+"""The leaderboard's CSV: one line a row of a table that was run. An empty cell was not measured.
 
-The CSV holds the numbers; docs/leaderboard.md and docs/leaderboard.html show them and have none of their own. An empty
-cell was not measured.
+board_tables.py shows it as Markdown and as a page, which have no numbers of their own.
 """
 
 import csv
@@ -14,20 +13,14 @@ from typing import Any
 
 from lib.core.errors import InputError, reading
 from lib.core.files import check_regular
-from lib.metrics.comparison import LOWER_IS_BETTER
 from lib.metrics.headline import ASKED, TEACHER_FORCED, WRITTEN, Column
 from lib.report import portability
 from lib.report.board_columns import ABILITIES, RETENTION
-from lib.report.headline import table_title
-from lib.report.literal import in_markdown
-from lib.report.pages import render
-from lib.report.wording import column, number
 
 FIGURES = (*WRITTEN[:2], ASKED, *WRITTEN[2:], *ABILITIES, *TEACHER_FORCED, *RETENTION, *portability.ALL_COLUMNS)
 """What a line may have, each with its interval."""
 RANKED_BY = "exact_match_paraphrases"
 """Lines of a group are ordered by it, the most first: what is written where the edit is asked in other words."""
-BEGIN, END = "<!-- made from leaderboard.csv: python -m apps.leaderboard -->", "<!-- end of leaderboard.csv -->"
 _GROUP = ("model", "dataset", "protocol", "n")
 _FIRST = (*_GROUP, "row", "editor", "seeds", "verdict")
 _LAST = ("seconds", "seconds_per_edit", "memory_gib", "commit", "command", "note")
@@ -77,6 +70,11 @@ class Entry:
         return self.model, self.dataset, self.protocol, self.n
 
     @property
+    def standing(self) -> int:
+        """0 where the verdict is safe, 1 where it took but harmed or is not known to be safe, 2 where it did not."""
+        return 0 if self.verdict.startswith("safe") else 1 if self.verdict.startswith("took") else 2
+
+    @property
     def seconds_per_edit(self) -> float | None:
         """Seconds of stage edit over edits."""
         return None if self.seconds is None else self.seconds / self.n
@@ -107,7 +105,7 @@ def parsed(text: str, path: Path) -> list[Entry]:
 
 def written(entries: Sequence[Entry]) -> str:
     """The text of the CSV: the columns of figures are those that a line has."""
-    figures = _measured(entries)
+    figures = measured(entries)
     names = [*_FIRST, *(name for figure in figures for name in (figure.name, figure.name + _ENDING)), *_LAST]
     stream = io.StringIO(newline="")
     writer = csv.DictWriter(stream, names, lineterminator="\n")
@@ -131,87 +129,21 @@ def groups(entries: Sequence[Entry]) -> list[list[Entry]]:
     return [sorted(lines, key=_rank) for lines in by_group.values()]
 
 
-def tables(entries: Sequence[Entry]) -> str:
-    """A Markdown table for each group under its name; the columns are those that a line of the group has."""
-    return "\n\n".join(_table(lines) for lines in groups(entries))
-
-
-def with_tables(text: str, entries: Sequence[Entry], where: str) -> str:
-    """The Markdown `text` with the tables between BEGIN and END. Raises InputError naming `where` without the two."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise InputError(f"{where}: wanted the lines {BEGIN!r} and {END!r}, between which the tables go; found no such")
-    return f"{before}{begin}\n\n{tables(entries)}\n\n{end}{after}"
-
-
-def page(entries: Sequence[Entry]) -> str:
-    """The page: a table for each group, with its own columns, whose headings sort it where JavaScript runs."""
-    boards = [
-        {
-            "title": _title(lines),
-            "heads": [(head, table_title(head), _best_first(head)) for head in _measured(lines)],
-            "lines": lines,
-        }
-        for lines in groups(entries)
-    ]
-    return render("leaderboard.html.j2", scripts=("page.js", "sort.js"), boards=boards)
-
-
-def _title(lines: Sequence[Entry]) -> str:
-    model, dataset, protocol, n = lines[0].group
-    return f"{model}, {dataset}, {protocol}, {n:,} edits"
-
-
-def _measured(entries: Sequence[Entry]) -> list[Column]:
+def measured(entries: Sequence[Entry]) -> list[Column]:
+    """The columns that a line of these has."""
     return [figure for figure in FIGURES if any(figure.name in entry.figures for entry in entries)]
-
-
-def _best_first(head: Column) -> str:
-    """The order in which the best line of a column stands on top."""
-    return "ascending" if head.unit != "percent" or head.name in LOWER_IS_BETTER else "descending"
 
 
 def _rank(entry: Entry) -> tuple[int, float]:
     """What is safe first, then what took, then the others; in each by what is written in other words."""
-    verdict = 0 if entry.verdict.startswith("safe") else 1 if entry.verdict.startswith("took") else 2
     figure = entry.figures.get(RANKED_BY)
-    return verdict, 1.0 if figure is None else -figure.value  # a line without it stands behind those at 0
-
-
-def _table(lines: Sequence[Entry]) -> str:
-    heads = _measured(lines)
-    rows = [["row", "seeds", "verdict", *map(table_title, heads), "stage edit, s", "s an edit", "memory, GiB", "commit",
-             "note"]]  # fmt: skip
-    rows += [
-        [in_markdown(entry.row), _seeds(entry), entry.verdict, *(_shown(entry, head) for head in heads), *_costs(entry),
-         entry.commit, in_markdown(entry.note)]
-        for entry in lines
-    ]  # fmt: skip
-    text = [f"| {' | '.join(row)} |" for row in rows]
-    text.insert(1, f"|{'---|' * len(rows[0])}")
-    return "\n".join([f"**{_title(lines)}**", "", *text])
-
-
-def _shown(entry: Entry, head: Column) -> str:
-    figure = entry.figures.get(head.name)
-    return "" if figure is None else column(figure.value, figure.spread, head.unit)
-
-
-def _costs(entry: Entry) -> list[str]:
-    """Seconds, seconds an edit and GiB, as far as they are known."""
-    costs = (entry.seconds, entry.seconds_per_edit, entry.memory_gib)
-    return ["" if cost is None else number(cost) for cost in costs]
-
-
-def _seeds(entry: Entry) -> str:
-    return " ".join(map(str, entry.seeds))
+    return entry.standing, 1.0 if figure is None else -figure.value  # a line without it stands behind those at 0
 
 
 def _cells(entry: Entry) -> dict[str, Any]:
     """The line of an entry."""
     values: dict[str, Any] = {name: getattr(entry, name) for name in (*_FIRST, *_LAST)}
-    values["seeds"] = _seeds(entry)
+    values["seeds"] = " ".join(map(str, entry.seeds))
     for name, figure in entry.figures.items():
         values |= {name: figure.value, name + _ENDING: figure.spread}
     return {name: round(value, _DIGITS) if isinstance(value, float) else value for name, value in values.items()}

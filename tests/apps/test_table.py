@@ -13,7 +13,7 @@ from lib.experiments import outputs, overrides
 from lib.experiments.files import read_experiments
 from lib.experiments.workspace import PlannedRun, Workspace
 from lib.metrics import published
-from lib.report import leaderboard
+from lib.report import board_tables, leaderboard
 from tests.helpers import pages
 from tests.helpers.imports import ROOT
 from tests.helpers.repositories import (
@@ -144,7 +144,7 @@ def test_rows_go_into_the_leaderboard_with_their_commit_and_the_command_that_run
     assert entries[0].figures["exact_match"] == leaderboard.BoardFigure(value=3.0, spread=0.5)
     assert entries[0].commit == git(clone, "rev-parse", "HEAD")[:7]
     assert entries[0].command.endswith("table.yaml --rows a -S neighbors.kind=similar")
-    assert board.with_suffix(".html").read_text() == leaderboard.page(entries)
+    assert board.with_suffix(".html").read_text() == board_tables.page(entries)
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from bench.faults.fuzz.cases import Loader
 from lib.core import cache
 from lib.core.params import ROOT
 from lib.handover import recent
-from lib.report import leaderboard
+from lib.report import board_tables, leaderboard
 
 _LINES = b"".join((ROOT / "docs" / "leaderboard.csv").read_bytes().splitlines(keepends=True)[:9])
 _FOLDERS = {"folders": ["/home/ada/errata-towns", "/home/ada/новое 李", "errata-rivers"]}
@@ -17,7 +17,7 @@ _FOLDERS = {"folders": ["/home/ada/errata-towns", "/home/ada/новое 李", "e
 def _leaderboard(folder: Path) -> None:
     """Read, sorted into tables, and written again."""
     entries = leaderboard.read(folder / "leaderboard.csv")
-    leaderboard.tables(entries)
+    board_tables.tables(entries)
     leaderboard.written(entries)
 
 

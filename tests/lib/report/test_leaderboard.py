@@ -13,8 +13,10 @@ import pytest
 
 from apps.leaderboard import renew
 from lib.core.errors import InputError
-from lib.report import leaderboard
-from lib.report.leaderboard import BEGIN, END, BoardFigure, Entry
+from lib.report import board_tables, leaderboard
+from lib.report.board_overview import overviews, pair
+from lib.report.board_tables import BEGIN, END
+from lib.report.leaderboard import BoardFigure, Entry
 from tests.helpers.imports import ROOT
 
 DASH = "\N{EN DASH}"
@@ -58,18 +60,19 @@ class _Cells(HTMLParser):
 
 
 def page_rows(text: str) -> list[dict[str, str]]:
-    """The lines of the page's tables by the titles of their columns."""
+    """The lines of the page's tables, without the overview's, by the titles of their columns."""
     parser = _Cells()
     parser.feed(text)
-    return [dict(zip(head, row, strict=True)) for head, *rows in parser.tables for row in rows]
+    tables = [table for table in parser.tables if "seeds" in table[0]]
+    return [dict(zip(head, row, strict=True)) for head, *rows in tables for row in rows]
 
 
 def markdown_rows(text: str) -> list[dict[str, str]]:
-    """The lines of all tables of a Markdown text by the titles of their columns."""
+    """The lines of all tables of a Markdown text, without the overview's, by the titles of their columns."""
     rows: list[dict[str, str]] = []
     for block in re.findall(r"(?:^\|.*\n?)+", text, re.MULTILINE):
         head, _, *lines = ([cell.strip() for cell in line.strip("|").split(" | ")] for line in block.splitlines())
-        rows += [dict(zip(head, line, strict=True)) for line in lines]
+        rows += [dict(zip(head, line, strict=True)) for line in lines if "seeds" in head]
     return rows
 
 
@@ -77,8 +80,8 @@ def test_the_committed_page_and_tables_are_what_the_committed_csv_gives() -> Non
     entries, markdown = leaderboard.read(BOARD), BOARD.with_suffix(".md").read_text(encoding="utf-8")
     remedy = "renew them: python -m apps.leaderboard"
     assert leaderboard.written(entries) == BOARD.read_text(encoding="utf-8"), remedy
-    assert leaderboard.with_tables(markdown, entries, "") == markdown, remedy
-    assert leaderboard.page(entries) == BOARD.with_suffix(".html").read_text(encoding="utf-8"), remedy
+    assert board_tables.with_tables(markdown, entries, "") == markdown, remedy
+    assert board_tables.page(entries) == BOARD.with_suffix(".html").read_text(encoding="utf-8"), remedy
 
 
 def test_csv_tables_and_page_of_docs_have_the_same_numbers() -> None:
@@ -129,7 +132,7 @@ def test_a_row_that_is_run_again_stands_where_it_stood() -> None:
 
 
 def test_a_table_has_a_group_a_name_its_own_columns_and_the_best_line_first() -> None:
-    first, second = leaderboard.tables([ENTRY, BETTER, replace(ENTRY, dataset="zsre")]).split("\n\n**")
+    first, second = board_tables.tables([ENTRY, BETTER, replace(ENTRY, dataset="zsre")]).split("\n\n**")
     assert second.startswith("tiny, zsre, mass, 4 edits**")
     better, memit = markdown_rows(first.replace(r"\|", "/"))
     assert (better["seeds"], memit["row"]) == ("0 1", "MEMIT")
@@ -149,15 +152,19 @@ def test_a_wrecked_model_does_not_lead_the_table() -> None:
 
 
 def test_the_page_has_a_table_a_group_under_its_name_with_its_own_columns() -> None:
-    text = leaderboard.page([ENTRY, BETTER, replace(ENTRY, dataset="zsre")])
-    assert re.findall("<h2.*?>(.*)</h2>", text) == ["tiny, world, mass, 4 edits", "tiny, zsre, mass, 4 edits"]
+    text = board_tables.page([ENTRY, BETTER, replace(ENTRY, dataset="zsre")])
+    assert re.findall("<h2.*?>(.*)</h2>", text) == [
+        "tiny, all tables",
+        "tiny, world, mass, 4 edits",
+        "tiny, zsre, mass, 4 edits",
+    ]
     first, _, second = page_rows(text)
     assert "portability.alias" in first
     assert "portability.alias" not in second
 
 
 def test_the_page_escapes_names_and_marks_what_was_not_measured() -> None:
-    text = leaderboard.page([ENTRY, BETTER])
+    text = board_tables.page([ENTRY, BETTER])
     assert "<c>" not in text
     better, memit = page_rows(text)
     assert (better["row"], better["memory, GiB"], memit["memory, GiB"]) == ('a, "b" | <c>', "1.5", DASH)
@@ -217,3 +224,28 @@ def test_a_pipe_in_place_of_the_csv_is_refused_and_not_waited_for(tmp_path: Path
     os.mkfifo(tmp_path / "board.csv")
     with pytest.raises(InputError, match=r"board\.csv"):
         leaderboard.read(tmp_path / "board.csv")
+
+
+def test_the_overview_has_every_row_in_every_table_and_what_is_safe_most_often_first() -> None:
+    figures = {name: BoardFigure(value=value, spread=1.0) for name, value in (("exact_match_paraphrases", 49.6),
+                                                                              ("unchanged", 90.2))}  # fmt: skip
+    safe = replace(ENTRY, row="a | b", figures=figures)
+    elsewhere = replace(ENTRY, dataset="zsre", row="c", verdict="took, harmed", figures={})
+    entries = [elsewhere, replace(ENTRY, row="c", verdict="did not take"), safe, replace(safe, model="larger")]
+    larger, tiny = sorted(overviews(entries), key=lambda overview: overview.model)
+    assert (larger.model, len(larger.titles), len(larger.lines)) == ("larger", 1, 1)
+    assert tiny.titles == ("world, mass, 4", "zsre, mass, 4")
+    assert [(name, [cell and pair(cell) for cell in cells]) for name, cells in tiny.lines] == [
+        ("a | b", ["50 / 90", None]),
+        ("c", [f"{DASH} / {DASH}", f"{DASH} / {DASH}"]),
+    ]
+    text = board_tables.overview(entries[:3])
+    assert "| a \\| b | **50 / 90** |  |" in text
+    assert f"| c | ({DASH} / {DASH}) | {DASH} / {DASH} |" in text
+
+
+def test_a_row_run_with_more_seeds_stands_in_the_overview() -> None:
+    (overview,) = overviews([replace(ENTRY, seeds=(0, 1, 2)), ENTRY])
+    ((_, (entry,)),) = overview.lines
+    assert entry is not None
+    assert entry.seeds == (0, 1, 2)

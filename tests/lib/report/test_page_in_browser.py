@@ -7,7 +7,7 @@ import pytest
 
 from lib.core.records import Reject
 from lib.metrics.comparison import Comparison
-from lib.report import leaderboard
+from lib.report import board_tables, leaderboard
 from lib.report.page import page
 from lib.report.pages import render
 from tests.helpers import browser
@@ -34,7 +34,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     content = {
         "report": page(results(examples=EXAMPLES, training=training(9), rejects=rejects)),
         "comparison": render("comparison.html.j2", runs=RUNS),
-        "leaderboard": leaderboard.page(leaderboard.read(BOARD)),
+        "leaderboard": board_tables.page(leaderboard.read(BOARD)),
     }
     for name, text in content.items():
         (folder / f"{name}.html").write_text(text, encoding="utf-8")
@@ -105,7 +105,7 @@ def test_without_scripts_every_edit_is_there_and_no_search_is_offered(pages: dic
 
 def column(shown_page: Any, title: str) -> list[str]:
     """The texts of this column of the leaderboard's first table, from the top."""
-    table = shown_page.locator("table").first
+    table = shown_page.locator("table.board").first
     titles = table.locator("thead th").all_inner_texts()
     (index,) = (
         number for number, text in enumerate(titles) if text.strip(" \N{UPWARDS ARROW}\N{DOWNWARDS ARROW}") == title
@@ -144,5 +144,5 @@ def test_headings_of_the_leaderboard_sort_it_by_click_and_by_key_and_what_is_abs
 
 def test_without_scripts_the_leaderboard_is_complete(pages: dict[str, Path]) -> None:
     with browser.opened(pages["leaderboard"], scripts=False) as shown_page:
-        assert shown_page.locator("tbody tr").count() == len(leaderboard.read(BOARD))
+        assert shown_page.locator("table.board tbody tr").count() == len(leaderboard.read(BOARD))
         assert shown_page.get_by_role("button").count() == 0
