@@ -1,8 +1,9 @@
 """Text that an edit puts before a prompt: that of the prompt's request, or notes that are retrieved for the prompt."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 
@@ -34,25 +35,33 @@ class Contexts:
         text = self.texts.get(request_id, "")
         return text if self.notes is None else text + self._retrieved(prompt)
 
+    def retrieve(self, prompts: Sequence[str]) -> None:
+        """Find the notes of all these prompts at once, in a fraction of the time that one after another takes."""
+        if missing := [prompt for prompt in dict.fromkeys(prompts) if self.notes and prompt not in self._cache]:
+            for prompt, facts in zip(missing, self._nearest(missing), strict=True):
+                self._cache[prompt] = stated(facts) if facts else ""
+
     def _retrieved(self, prompt: str) -> str:
-        if prompt not in self._cache:
-            facts = self._nearest(prompt)
-            self._cache[prompt] = stated(facts) if facts else ""
+        self.retrieve([prompt])
         return self._cache[prompt]
 
-    def _nearest(self, prompt: str) -> list[str]:
-        """Notes similar enough to the prompt or to its last sentence, the most similar last, right before the prompt.
+    def _nearest(self, prompts: Sequence[str]) -> Iterator[list[str]]:
+        """Of each the notes similar enough to it or to its last sentence, the most similar last, right before it.
 
         The last sentence, since what stands before a question is often about something else.
         """
         notes = self.notes
         if notes is None or not notes.texts:
-            return []
-        views = self._encoder.encode([*dict.fromkeys((prompt, last_sentence(prompt)))])
-        similarities = (self._vectors @ views.T).max(axis=1).astype(np.float64)
-        nearest = np.argsort(-similarities, kind="stable")[: notes.count]
+            yield from ([] for _ in prompts)
+            return
         facts = list(notes.texts.values())
-        return [facts[row] for row in nearest[::-1] if similarities[row] >= notes.threshold]
+        views = [(prompt, last_sentence(prompt)) for prompt in prompts]
+        rows = {text: row for row, text in enumerate(dict.fromkeys(chain.from_iterable(views)))}
+        similarities = (self._encoder.encode([*rows]) @ self._vectors.T).astype(np.float64)  # [texts, notes]
+        for prompt, sentence in views:
+            nearness = np.maximum(similarities[rows[prompt]], similarities[rows[sentence]])
+            nearest = np.argsort(-nearness, kind="stable")[: notes.count]
+            yield [facts[note] for note in nearest[::-1] if nearness[note] >= notes.threshold]
 
     @cached_property
     def _cache(self) -> dict[str, str]:

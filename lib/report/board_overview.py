@@ -15,7 +15,7 @@ class Overview:
 
     model: str
     titles: tuple[str, ...]
-    """Of the tables: dataset, protocol, edits."""
+    """Of the tables: dataset, edits, protocol."""
     lines: tuple[tuple[str, tuple[Entry | None, ...]], ...]
     """The name of a row, and its line of every table; None: it was not run there."""
 
@@ -39,7 +39,7 @@ def _overview(model: str, entries: Sequence[Entry]) -> Overview:
     lines = [(name, tuple(table.get(name) for table in by_row)) for name in names]
     return Overview(
         model=model,
-        titles=tuple(f"{table[0].dataset}, {table[0].protocol}, {table[0].n:,}" for table in tables),
+        titles=tuple(f"{table[0].dataset}, {table[0].n:,} edits, {table[0].protocol}" for table in tables),
         lines=tuple(sorted(lines, key=lambda line: _rank(line[1]))),
     )
 

@@ -33,6 +33,8 @@ from lib.scoring.tables import ScoreTables, locality_prompts
 from lib.scoring.texts import Continuation
 
 T = TypeVar("T")
+_RETRIEVED = 256
+"""Prompts whose notes are found at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,12 +69,24 @@ class Scorer:
         """The same with `edit`, and the KL divergence of the next token after each locality prompt."""
         if self.unedited is not None and edit.changes_nothing:
             return self.unedited().unchanged(self.requests, session, texts)
-        contexts = Contexts.of(edit, self.model.device.type)
+        contexts = self._contexts(edit)
         with applied(self.model, edit):
             scores = self._scores("after", session, contexts)
             generations = self._texts("after", session, contexts) if texts else []
         divergences = self._divergences(edit, contexts, session)
         return ScoreTables(scores=scores, generations=generations, divergences=divergences)
+
+    def _contexts(self, edit: Edit) -> Contexts:
+        """What the edit puts before prompts; notes for them are retrieved here."""
+        contexts = Contexts.of(edit, self.model.device.type)
+        if edit.notes is not None:
+            bare = (lambda question: question) if has_template(self.tokenizer) else None
+            prompts = [each.prompt for each in scored_prompts(self.requests, nothing_before, bare)]
+            starts = range(0, len(prompts), _RETRIEVED)
+            parts = [[*range(start, min(start + _RETRIEVED, len(prompts)))] for start in starts]
+            for part in self.progress(parts, "prompts whose notes are found"):
+                contexts.retrieve([prompts[index] for index in part])
+        return contexts
 
     def _scores(self, when: When, session: int, contexts: TextBefore) -> list[Score]:
         template = partial(chat_prompt, self.tokenizer) if has_template(self.tokenizer) else None

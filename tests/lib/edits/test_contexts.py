@@ -11,6 +11,7 @@ from lib.edits.edit import Edit, compose
 from lib.edits.notes import Notebook
 from lib.edits.store import digests, read_edit, write_edit
 from lib.export.merge import merged
+from lib.neighbors.encoders import HashingEncoder
 from tests.helpers.models import tiny_model
 
 TEXTS = {"a": "Ada lives in Rome", "b": "The author of Emma is Bo Lund", "c": "Cy speaks Dutch"}
@@ -32,6 +33,23 @@ def test_a_note_is_found_by_the_last_sentence_where_what_stands_before_it_is_abo
     prompt = "Shayna does this, and Yossel goes still and dies. Rain fell on the whole valley. Ada lives in"
     assert before("", prompt) == before("", "Ada lives in") == "New Fact: Ada lives in Rome\nPrompt: "
     assert before("", "Ada lives in the hills. Rain fell on the whole valley, and Yossel was glad of it") == ""
+
+
+def test_many_prompts_at_once_get_the_notes_that_each_gets_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    prompts = [
+        "Ada lives in",
+        "Rain fell on the valley. The author of Emma is",
+        "Water boils at",
+        "Cy speaks",
+        "Ada lives in",
+    ]
+    before = Contexts(notes=notebook(count=2))
+    before.retrieve(prompts)
+    together = [before("", prompt) for prompt in prompts]
+    assert together == [Contexts(notes=notebook(count=2))("", prompt) for prompt in prompts]
+    assert together[2] == "" != together[3]
+    monkeypatch.setattr(HashingEncoder, "encode", lambda *_: pytest.fail("encoded what was found before"))
+    assert before("", "Cy speaks") == together[3]
 
 
 def test_a_prompt_near_no_note_stays_as_it_is() -> None:

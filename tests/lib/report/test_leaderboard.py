@@ -234,7 +234,7 @@ def test_the_overview_has_every_row_in_every_table_and_what_is_safe_most_often_f
     entries = [elsewhere, replace(ENTRY, row="c", verdict="did not take"), safe, replace(safe, model="larger")]
     larger, tiny = sorted(overviews(entries), key=lambda overview: overview.model)
     assert (larger.model, len(larger.titles), len(larger.lines)) == ("larger", 1, 1)
-    assert tiny.titles == ("world, mass, 4", "zsre, mass, 4")
+    assert tiny.titles == ("world, 4 edits, mass", "zsre, 4 edits, mass")
     assert [(name, [cell and pair(cell) for cell in cells]) for name, cells in tiny.lines] == [
         ("a | b", ["50 / 90", None]),
         ("c", [f"{DASH} / {DASH}", f"{DASH} / {DASH}"]),

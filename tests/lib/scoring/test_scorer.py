@@ -17,6 +17,7 @@ from lib.core.records import LocalityPrompt, Request
 from lib.edits.apply import applied
 from lib.edits.contexts import Contexts
 from lib.edits.edit import Edit
+from lib.edits.notes import Notebook
 from lib.edits.updates import Dense, LowRank
 from lib.generation.reading import READ_TOKENS
 from lib.models import likelihood
@@ -91,6 +92,22 @@ def test_no_row_depends_on_the_size_of_a_batch(micro_batch_tokens: int, low_rank
         plain(scorer(micro_batch_tokens=micro_batch_tokens).after(edit(low_rank))),
         plain(scorer().after(edit(low_rank))),
     )
+
+
+def test_finding_the_notes_of_prompts_shows_how_far_it_is() -> None:
+    """The fault: notes for 14,000 prompts were found in eight silent minutes."""
+    notes = Notebook(texts={"Rome": "Rome is a part of Gaul"}, encoder="hashing", count=1, threshold=0.6)
+    shown: dict[str, int] = {}
+
+    def progress(batches: Sequence[list[int]], name: str) -> Sequence[list[int]]:
+        shown[name] = sum(map(len, batches))
+        return batches
+
+    tables = replace(scorer(), progress=progress).after(Edit(updates={}, notes=notes), texts=False)
+    assert shown["prompts whose notes are found"] == 5 * (1 + 1 + 2)
+    assert {row.prompt for row in tables.scores if row.request_id == "Rome" and row.kind == "efficacy"} == {
+        "New Fact: Rome is a part of Gaul\nPrompt: Rome is a part of"
+    }
 
 
 @pytest.mark.slow
