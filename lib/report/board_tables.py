@@ -13,20 +13,26 @@ from lib.report.pages import render
 from lib.report.wording import column, number
 
 BEGIN, END = "<!-- made from leaderboard.csv: python -m apps.leaderboard -->", "<!-- end of leaderboard.csv -->"
+"""Between these the tables stand."""
+OVERVIEW = "<!-- all of leaderboard.csv at a glance: python -m apps.leaderboard -->", "<!-- end of the overview -->"
+"""And between these the overview."""
 _BY_STANDING = ("**{}**", "{}", "({})")
 """A cell of the overview, by Entry.standing."""
 
 
 def with_tables(text: str, entries: Sequence[Entry], where: str) -> str:
-    """The Markdown `text` with overview and tables between BEGIN and END.
+    """The Markdown `text` with the overview and the tables, each between its marks.
 
-    Raises InputError naming `where` without the two.
+    Raises InputError naming `where` and the marks that it lacks.
     """
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise InputError(f"{where}: wanted the lines {BEGIN!r} and {END!r}, between which the tables go; found no such")
-    return f"{before}{begin}\n\n{overview(entries)}\n\n{tables(entries)}\n\n{end}{after}"
+    for marks, content in ((OVERVIEW, overview(entries)), ((BEGIN, END), tables(entries))):
+        before, begin, rest = text.partition(marks[0])
+        _, end, after = rest.partition(marks[1])
+        if not (begin and end):
+            raise InputError(f"{where}: wanted the lines {marks[0]!r} and {marks[1]!r}, between which numbers of the "
+                             "CSV go; found no such")  # fmt: skip
+        text = f"{before}{begin}\n\n{content}\n\n{end}{after}"
+    return text
 
 
 def overview(entries: Sequence[Entry]) -> str:

@@ -15,7 +15,7 @@ from apps.leaderboard import renew
 from lib.core.errors import InputError
 from lib.report import board_tables, leaderboard
 from lib.report.board_overview import overviews, pair
-from lib.report.board_tables import BEGIN, END
+from lib.report.board_tables import BEGIN, END, OVERVIEW
 from lib.report.leaderboard import BoardFigure, Entry
 from tests.helpers.imports import ROOT
 
@@ -26,6 +26,7 @@ ENTRY = Entry(
     figures={"exact_match": BoardFigure(value=75.0, spread=2.5), "kl": BoardFigure(value=0.125, spread=0.05)},
     seconds=8.0, memory_gib=None, commit="0123abc", command="python -m apps.table a.yaml --rows MEMIT", note="untuned",
 )  # fmt: skip
+MARKS = "\n".join([OVERVIEW[0], "old", OVERVIEW[1], BEGIN, "old", END, ""])
 BETTER = replace(
     ENTRY, row='a, "b" | <c>', seeds=(0, 1), seconds=None, memory_gib=1.5,
     figures={"exact_match_paraphrases": BoardFigure(value=50.0, spread=None),
@@ -174,7 +175,7 @@ def test_the_page_escapes_names_and_marks_what_was_not_measured() -> None:
 
 def test_page_and_tables_round_what_the_csv_has_not_what_it_was_given(tmp_path: Path) -> None:
     path, markdown = tmp_path / "board.csv", tmp_path / "board.md"
-    markdown.write_text(f"{BEGIN}\n{END}\n")
+    markdown.write_text(MARKS)
     renew(path, [replace(ENTRY, memory_gib=1.10449999)])  # 1.1045 in the CSV
     written = {name: file.read_text() for name, file in (("md", markdown), ("html", path.with_suffix(".html")))}
     renew(path, leaderboard.read(path))
@@ -183,7 +184,7 @@ def test_page_and_tables_round_what_the_csv_has_not_what_it_was_given(tmp_path: 
 
 def test_a_file_is_renewed_with_its_page_and_the_tables_of_its_text(tmp_path: Path) -> None:
     path = tmp_path / "board.csv"
-    (tmp_path / "board.md").write_text(f"# Before\n{BEGIN}\nold\n{END}\nafter\n")
+    (tmp_path / "board.md").write_text(f"# Before\n{MARKS}after\n")
     renew(path, [ENTRY])
     text = (tmp_path / "board.md").read_text()
     assert text.startswith("# Before\n")

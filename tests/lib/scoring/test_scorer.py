@@ -97,14 +97,14 @@ def test_no_row_depends_on_the_size_of_a_batch(micro_batch_tokens: int, low_rank
 def test_finding_the_notes_of_prompts_shows_how_far_it_is() -> None:
     """The fault: notes for 14,000 prompts were found in eight silent minutes."""
     notes = Notebook(texts={"Rome": "Rome is a part of Gaul"}, encoder="hashing", count=1, threshold=0.6)
-    shown: dict[str, int] = {}
+    prompts_of: dict[str, int] = {}
 
     def progress(batches: Sequence[list[int]], name: str) -> Sequence[list[int]]:
-        shown[name] = sum(map(len, batches))
+        prompts_of[name] = sum(map(len, batches))
         return batches
 
     tables = replace(scorer(), progress=progress).after(Edit(updates={}, notes=notes), texts=False)
-    assert shown["prompts whose notes are found"] == 5 * (1 + 1 + 2)
+    assert prompts_of["prompts whose notes are found"] == 5 * (1 + 1 + 2)
     assert {row.prompt for row in tables.scores if row.request_id == "Rome" and row.kind == "efficacy"} == {
         "New Fact: Rome is a part of Gaul\nPrompt: Rome is a part of"
     }
