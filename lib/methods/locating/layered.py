@@ -26,6 +26,7 @@ from lib.methods.locating.optimisation import Optimisation
 from lib.methods.locating.places import Place, Side, Token, known_layers, place, states
 from lib.methods.locating.second_moments import SecondMoment
 from lib.methods.locating.target_vectors import target_values
+from lib.methods.locating.values import StoredValues
 from lib.models.architecture import Architecture, architecture
 
 NULL_SPACE = "null_space"
@@ -102,8 +103,9 @@ def solve(
     flat = [template for group in contexts for template in group]
     last = arch.block(layers[-1])
     values = target_values(
-        model, tokenizer, requests, last, settings.token, flat, settings.optimisation, show=context.show
-    )
+        model, tokenizer, requests, last, settings.token, flat, settings.optimisation, show=context.show,
+        stored=StoredValues.beside(context),
+    )  # fmt: skip
     bare = [place(tokenizer, request, settings.token) for request in requests]
     updates: dict[str, Update] = {}
     norms: list[float] = []

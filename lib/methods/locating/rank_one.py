@@ -20,6 +20,7 @@ from lib.methods.locating.optimisation import Optimisation
 from lib.methods.locating.places import Side, Token, known_layers, place, states
 from lib.methods.locating.second_moments import load_moment
 from lib.methods.locating.target_vectors import target_values
+from lib.methods.locating.values import NOWHERE, StoredValues
 from lib.models.architecture import architecture
 
 Keys = Literal["rome", "averaged", "prompt"]
@@ -95,13 +96,16 @@ def edit_all(
 ) -> Edit:  # fmt: skip
     """The requests one after another, each on the model with those before; contexts are drawn once, before the first.
 
+    After a kill values that were found are taken as they were stored, so that the rest goes on with the same bytes.
+
     What `info` says of requests are lists in their order.
     """
     prepared = context.prepared or prepare(model, tokenizer, settings, context)
     total = Edit(updates={})
     for index in context.progress(range(len(requests))):
         with applied(model, total):
-            (step,) = _edits(model, tokenizer, [requests[index]], settings, prepared, keys, name)
+            stored = StoredValues.beside(context, f"{index:08d}")
+            (step,) = _edits(model, tokenizer, [requests[index]], settings, prepared, keys, name, stored)
         lists = {key: [*total.info.get(key, []), *step.info[key]] for key in _OF_REQUESTS}
         total = compose(total, Edit(updates=step.updates, info={**step.info, **lists}))
     return total
@@ -112,15 +116,16 @@ _OF_REQUESTS = ("loss", "iterations", "divisor", "norm")
 
 def _edits(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request],
-    settings: RankOne, prepared: Prepared, keys: Keys, name: str,
+    settings: RankOne, prepared: Prepared, keys: Keys, name: str, stored: StoredValues = NOWHERE,
 ) -> list[Edit]:  # fmt: skip
     arch = architecture(model)
     path = arch.mlp_out_of(prepared.layer)
     parts = [(path, side) for side in _SIDES]
     module = arch.mlp_of(prepared.layer)
     values = target_values(
-        model, tokenizer, requests, module, settings.token, prepared.contexts, settings.optimisation, parts
-    )
+        model, tokenizer, requests, module, settings.token, prepared.contexts, settings.optimisation, parts,
+        stored=stored,
+    )  # fmt: skip
     # Outputs, not weight times input: an earlier low-rank edit runs beside the weight.
     inputs_and_outputs = values.states or states(
         model,

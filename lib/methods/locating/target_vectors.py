@@ -10,9 +10,8 @@ that requests optimised together come out as each alone; a request stops for its
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -20,68 +19,41 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.core.errors import NotFiniteError
 from lib.core.records import Request
-from lib.methods.locating.places import Side, Token
+from lib.methods.locating.places import Token
 from lib.methods.locating.search_passes import first_pass
 from lib.methods.locating.search_rows import Rows, search_rows
+from lib.methods.locating.values import NOWHERE, Part, StoredValues, Values
 from lib.methods.progress import Show, silently
 
 if TYPE_CHECKING:
     from lib.methods.locating.optimisation import Optimisation
 
 
-@dataclass(frozen=True, kw_only=True)
-class Values:
-    """What was found."""
-
-    initial: Tensor  # [n, d] float32: the module's output with the bare prompt
-    shift: Tensor  # [n, d]
-    loss: list[list[float]]
-    """Of every iteration of every request, before its step."""
-
-    states: Mapping[tuple[str, Side], Tensor] = field(default_factory=dict)
-    """By module and side what was read on the way, at the fact's token in every context: [n * contexts, d]. Empty where
-    a tokenizer makes other tokens of a prompt with its target than of the prompt alone."""
-
-    @property
-    def target(self) -> Tensor:
-        """v* or z*: [n, d]"""
-        return self.initial + self.shift
-
-    def report(self) -> dict[str, list[Any]]:
-        """How each request's search ended: its last loss, and the number of iterations."""
-        return {"loss": [round(trace[-1], 4) for trace in self.loss], "iterations": [len(trace) for trace in self.loss]}
-
-
 def target_values(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request],
-    path: str, token: Token, contexts: Sequence[str], settings: Optimisation, parts: Sequence[tuple[str, Side]] = (),
-    show: Show = silently,
+    path: str, token: Token, contexts: Sequence[str], settings: Optimisation, parts: Sequence[Part] = (),
+    show: Show = silently, stored: StoredValues = NOWHERE,
 ) -> Values:  # fmt: skip
     """Optimise the output of the module at `path` for every request; `contexts` begin with the bare prompt.
 
     `parts` are modules whose inputs or outputs are wanted as well (`Values.states`); `show` is told of every group of
-    requests that share passes. The model's parameters get no gradients. Raises InputError naming a request that cannot
-    be placed (`places.place`); NotFiniteError where a loss is not finite.
+    requests that share passes; groups that are `stored` are not searched again. The model's parameters get no
+    gradients. Raises InputError naming a request that cannot be placed (`places.place`); NotFiniteError where a loss is
+    not finite.
     """
     a_request = max(1, settings.tokens // (32 * (len(contexts) + 1)))
     groups = [requests[start : start + a_request] for start in range(0, len(requests), a_request)]
     rows = [search_rows(tokenizer, group, token, contexts, model.device) for group in groups]
-    searches = [
-        _optimised(model, rows_of_group, path, settings, parts)
-        for rows_of_group in show(rows, "groups of target vectors", None)
-    ]
+
+    def values_of(index: int) -> Values:
+        return stored.of(index, model.device, lambda: _optimised(model, rows[index], path, settings, parts))
+
+    values = [values_of(index) for index in show(range(len(rows)), "groups of target vectors", None)]
     as_placed = all(rows_of_group.as_placed for rows_of_group in rows)
-    return Values(
-        initial=torch.cat([search.initial for search in searches]),
-        shift=torch.cat([search.shift for search in searches]),
-        loss=[trace for search in searches for trace in search.loss],
-        states={part: torch.cat([search.states[part] for search in searches]) for part in parts} if as_placed else {},
-    )
+    return Values.joined(values, parts if as_placed else ())
 
 
-def _optimised(
-    model: PreTrainedModel, rows: Rows, path: str, settings: Optimisation, parts: Sequence[tuple[str, Side]]
-) -> Values:
+def _optimised(model: PreTrainedModel, rows: Rows, path: str, settings: Optimisation, parts: Sequence[Part]) -> Values:
     first = first_pass(model, rows, path, parts)
     initial, passes, n = first.initial, first.passes, len(rows.kl_row)
     shift = torch.zeros_like(initial, requires_grad=True)

@@ -11,7 +11,8 @@ from lib.core.records import Request
 from lib.methods.locating import search_passes, target_vectors
 from lib.methods.locating.optimisation import Optimisation
 from lib.methods.locating.places import Token, place, states
-from lib.methods.locating.target_vectors import Values, target_values
+from lib.methods.locating.target_vectors import target_values
+from lib.methods.locating.values import Values
 from lib.models.architecture import architecture
 from tests.helpers.models import CONFIGS, byte_tokenizer, tiny_model
 
