@@ -23,7 +23,8 @@ from lib.edits.edit import Edit
 from lib.methods.context import Context
 from lib.methods.contract import Needs
 from lib.methods.fine_tuning.each import fine_tuned_each, size_each
-from lib.methods.fine_tuning.loop import BASELINE, Tuning, Variant, copies, edit_of, fit, training_items
+from lib.methods.fine_tuning.items import training_items
+from lib.methods.fine_tuning.loop import BASELINE, Tuning, Variant, copies, edit_of, fit
 from lib.methods.training.loop import Step
 from lib.methods.training.pairs import ended
 from lib.models.packing import Item
@@ -67,9 +68,10 @@ def edit(
         steps = fit(model, values, items, settings, context, 0.0, None, variant)
     else:
         starts = range(0, len(items), settings.batch_size)
+        alone = replace(context.quiet(), checkpoints=None)  # each batch trains anew from where the one before it ended
         for start in context.progress(starts):
             batch = items[start : start + settings.batch_size]
-            steps += fit(model, values, batch, settings, context.quiet(), 0.0, None, BASELINE)
+            steps += fit(model, values, batch, settings, alone, 0.0, None, BASELINE)
     context.record([replace(step, step=number) for number, step in enumerate(steps)])
     return replace(edit_of(model, values), info={"editor": "loc_ft", "pairs": len(requests), "steps": len(steps)})
 

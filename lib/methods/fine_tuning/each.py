@@ -16,6 +16,7 @@ from lib.core.records import Request
 from lib.edits.edit import Edit
 from lib.methods.context import Context
 from lib.methods.fine_tuning.clamp import check_clamp
+from lib.methods.fine_tuning.items import token_weights, training_items
 from lib.methods.fine_tuning.loop import (
     BASELINE,
     Tuning,
@@ -26,8 +27,6 @@ from lib.methods.fine_tuning.loop import (
     fine_tuned,
     finite,
     keep_near,
-    token_weights,
-    training_items,
 )
 from lib.models.check import packed_for
 from lib.models.hooks import hooked

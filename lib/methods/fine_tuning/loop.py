@@ -6,6 +6,7 @@ with copies, in float32, for as long as a forward pass takes.
 """
 
 import math
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,14 +26,14 @@ from lib.edits.edit import Edit
 from lib.edits.updates import Dense, Update, Vector, check_finite
 from lib.methods.context import Context
 from lib.methods.fine_tuning.clamp import check_clamp
-from lib.methods.training.loop import Step
+from lib.methods.fine_tuning.items import training_items, weights_in_batch
+from lib.methods.training.loop import Step, resume_steps, save_steps
 from lib.methods.training.pairs import training_items as pair_items
-from lib.methods.training.pairs import training_rows, unmasked
+from lib.methods.training.pairs import training_rows
 from lib.models.architecture import architecture
 from lib.models.check import packed_for
 from lib.models.likelihood import token_nll
 from lib.models.packing import Item, Packed, batches
-from lib.models.tokens import encode_edits
 
 Values = dict[str, Tensor]
 """Parameters being trained, by parameter path, each in the orientation that its module stores it in; float32."""
@@ -155,35 +156,6 @@ def _trained(value: Tensor) -> Tensor:
     return value.detach().to(torch.float32, copy=True).requires_grad_()
 
 
-def training_items(tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], settings: Tuning) -> list[Item]:
-    """One item a request; as published, every target token is a target of its own right after the prompt.
-
-    Of the objective `sentence` every token after the first is a target token.
-    """
-    items = encode_edits(tokenizer, requests)
-    if settings.objective == "published":
-        return [Item(prompt=item.prompt, targets=tuple((token,) for token in item.targets[0])) for item in items]
-    return [unmasked(item) for item in items] if settings.objective == "sentence" else items
-
-
-def _token_weights(items: Sequence[Item], batch: Sequence[Item], like: Tensor, by_token: bool) -> Tensor:
-    """[n]: what -log p of each token of `items`, a part of `batch`, counts for in the batch's loss."""
-    if not by_token:
-        return token_weights(items, len(batch), like)
-    return like.new_full((_tokens(items),), 1 / _tokens(batch))
-
-
-def _tokens(items: Sequence[Item]) -> int:
-    """Target tokens of all of them."""
-    return sum(len(target) for item in items for target in item.targets)
-
-
-def token_weights(items: Sequence[Item], batch: int, like: Tensor) -> Tensor:
-    """[n]: what -log p of each token counts for in the loss, the mean over `batch` requests of the mean over tokens."""
-    counts = [sum(map(len, item.targets)) for item in items]
-    return torch.cat([like.new_full((count,), 1 / (count * batch)) for count in counts])
-
-
 def fit(
     model: PreTrainedModel,
     values: Values,
@@ -194,14 +166,23 @@ def fit(
     clamp: float | None,
     variant: Variant,
 ) -> list[Step]:
-    """Train `values` in place on `items`, with an optimizer of their own; one Step a batch."""
+    """Train `values` in place on `items`, with an optimizer of their own; one Step a batch.
+
+    After a kill it goes on from an epoch's end, beside context.checkpoints. With dropout, whose draws are not kept, and
+    of all parameters, which take as long to write as to train, it begins anew.
+    """
     kind = torch.optim.AdamW if variant.decoupled else torch.optim.Adam
     optimizer = kind(values.values(), lr=settings.lr, weight_decay=weight_decay)
     before = {path: value.detach().clone() for path, value in values.items()} if clamp is not None else {}
     starts = range(0, len(items), settings.batch_size)
     random = Random(f"{variant.shuffle_seed}/fine-tuning")
-    done: list[Step] = []
-    for epoch in context.progress(range(settings.epochs)):
+    checkpoints = context.checkpoints if variant.dropout_seed is None and settings.module != "all" else None
+    done = resume_steps(checkpoints, [*values.values()], optimizer) if checkpoints else []
+    context.distributed.barrier()  # nobody writes a checkpoint before everybody has read the same one
+    first, saved = len(done) // len(starts), time.monotonic()
+    for _ in range(first if variant.shuffle_seed is not None else 0):
+        items = random.sample(items, len(items))
+    for epoch in context.progress(range(first, settings.epochs)):
         total = 0.0
         if variant.shuffle_seed is not None:
             items = random.sample(items, len(items))
@@ -216,6 +197,9 @@ def fit(
             total += loss * len(batch)
         if total / len(items) < settings.min_loss:
             break
+        if checkpoints and context.distributed.is_main and checkpoints.due(len(done), saved):
+            save_steps(checkpoints.folder, [*values.values()], optimizer, done)
+            saved = time.monotonic()
     return done
 
 
@@ -227,7 +211,7 @@ def _backward(model: PreTrainedModel, values: Values, batch: Sequence[Item], con
     for indices in batches(share, context.train.micro_batch_tokens):
         micro_batch = [share[index] for index in indices]
         nll = _nll(model, values, packed_for(model, micro_batch))
-        part = (nll * _token_weights(micro_batch, batch, nll, by_token)).sum()
+        part = (nll * weights_in_batch(micro_batch, batch, nll, by_token)).sum()
         for total, new in zip(gradients, torch.autograd.grad(part, list(values.values())), strict=True):
             total += new
         loss += part.detach()

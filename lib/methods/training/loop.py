@@ -142,7 +142,7 @@ def train(
     if not examples:
         raise ValueError("training: wanted at least one pair of prompt and target, found none")
     optimizer = schedule.optimizer(parameters)
-    done = _resume(checkpoints, parameters, optimizer) if checkpoints else []
+    done = resume_steps(checkpoints, parameters, optimizer) if checkpoints else []
     record(done)
     distributed.barrier()  # nobody writes a checkpoint before everybody has read the same one
     total, saved = schedule.steps(len(examples)), time.monotonic()
@@ -154,7 +154,7 @@ def train(
         done.append(Step(step=step, epoch=step / schedule.epoch_steps(len(examples)), loss=loss, lr=lr))
         record(done[-1:])
         if checkpoints and distributed.is_main and step + 1 < total and checkpoints.due(step + 1, saved):
-            _save(checkpoints.folder, parameters, optimizer, done)
+            save_steps(checkpoints.folder, parameters, optimizer, done)
             saved = time.monotonic()
     return done
 
@@ -203,7 +203,7 @@ def descend(parameters: Sequence[Tensor], optimizer: torch.optim.Optimizer, lr: 
     optimizer.step()
 
 
-def _save(folder: Path, parameters: Sequence[Tensor], optimizer: torch.optim.Optimizer, done: list[Step]) -> None:
+def save_steps(folder: Path, parameters: Sequence[Tensor], optimizer: torch.optim.Optimizer, done: list[Step]) -> None:
     """Write everything that the next step depends on, whole or not at all; drop all but the newest checkpoints."""
     tensors: dict[str, Tensor] = {}
     for index, parameter in enumerate(parameters):
@@ -216,7 +216,9 @@ def _save(folder: Path, parameters: Sequence[Tensor], optimizer: torch.optim.Opt
         old.unlink()
 
 
-def _resume(checkpoints: Checkpoints, parameters: Sequence[Tensor], optimizer: torch.optim.Optimizer) -> list[Step]:
+def resume_steps(
+    checkpoints: Checkpoints, parameters: Sequence[Tensor], optimizer: torch.optim.Optimizer
+) -> list[Step]:
     """Load the newest sound checkpoint, if any, into parameters and optimizer; return the steps behind it."""
     paths = sorted(checkpoints.folder.glob("step-*.safetensors"))
     checkpoint = newest_sound(paths, lambda path: load_checkpoint(path, str(parameters[0].device)))
