@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from lib.core.files import newest_sound
-from lib.methods.context import Context
 from lib.methods.locating.places import Side
 from lib.runtime.checkpoints import load_checkpoint, save_checkpoint
+
+if TYPE_CHECKING:
+    from lib.methods.context import Context
 
 Part = tuple[str, Side]
 """A module's path, and which side of it is read."""
