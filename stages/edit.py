@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from lib.core.files import rounded, write_json
 from lib.core.root import Params, read_root
 from lib.core.run import file_options, run_stage
+from lib.core.usage import REUSED
 from lib.protocols.files import INPUTS, Inputs
 
 if TYPE_CHECKING:
@@ -25,8 +26,11 @@ if TYPE_CHECKING:
     from lib.protocols.weight_table import WeightTable
 
 
-def main(options: argparse.Namespace) -> None:
-    """Read params.yaml and the inputs; write the edit, its training curve, its weight change and its figures."""
+def main(options: argparse.Namespace) -> dict[str, float]:
+    """Read params.yaml and the inputs; write the edit, its training curve, its weight change and its figures.
+
+    Returns the seconds of what an earlier run had stored (lib/methods/locating/values.py), where there is such.
+    """
     from lib.edits.store import clear_edit, save_edit
     from lib.protocols.curve import Curve
     from lib.protocols.inputs import editing, model_preset
@@ -39,7 +43,7 @@ def main(options: argparse.Namespace) -> None:
     root = read_root("train", "protocol", "regularize", "weights")
     if root.protocol.kind == "single":
         _write_nothing(options, root)
-        return
+        return {}
     inputs = Inputs.of(options)
     with process_group() as processes:
         curve = Curve(options.curve if processes.is_main else None)
@@ -55,6 +59,8 @@ def main(options: argparse.Namespace) -> None:
                 write_json(options.metrics, _summary(edit, curve.steps, len(requests)))
                 write_json(options.results, {"change": summary(table.rows()), "settings": job.settings.model_dump()})
                 forget(job.folder)
+    reused = job.context.reused
+    return {REUSED: round(sum(reused), 1)} if reused else {}
 
 
 def _write_nothing(options: argparse.Namespace, root: Params) -> None:

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -31,21 +31,26 @@ _SECONDS_SILENT = 15.0
 """So long after the last line there is another one, though nothing new is done."""
 
 
-def run_stage(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> None:
+Main = Callable[[argparse.Namespace], Mapping[str, float] | None]
+"""A stage: it gets its options and may return figures of what it used, beside those that every stage has."""
+
+
+def run_stage(main: Main, parser: argparse.ArgumentParser) -> None:
     """Parse a stage's options, run its main function with them, and say and write what it used.
 
-    Seconds and peak memory (lib/core/usage.py) are the last line of the log and the content of the file that the option
-    `--usage` names. Of several processes the first one tells; its seconds begin where a launcher has started it.
+    Seconds and peak memory (lib/core/usage.py), and what `main` returns beside them, are the last line of the log and
+    the content of the file that the option `--usage` names. Of several processes the first one tells; its seconds begin
+    where a launcher has started it.
     """
     parser.add_argument("--usage", type=Path, required=True, help="where the seconds and the peak memory go")
     run(lambda: _run_measured(main, parser.parse_args()))
 
 
-def _run_measured(main: Callable[[argparse.Namespace], None], options: argparse.Namespace) -> None:
+def _run_measured(main: Main, options: argparse.Namespace) -> None:
     began = time.perf_counter()
-    main(options)
+    figures = main(options) or {}
     if is_first():
-        usage: dict[str, float] = {"seconds": round(time.perf_counter() - began, 1), **peak_memory_mib()}
+        usage = {"seconds": round(time.perf_counter() - began, 1), **peak_memory_mib(), **figures}
         write_json(options.usage, usage)
         logging.getLogger(__name__).info(in_words(options.usage.stem, usage))
 

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+REUSED = "reused_seconds"
+"""Of work that was not done again, since an earlier run had stored what came of it: what it had taken."""
 _STATUS = Path("/proc/self/status")
 """Where Linux tells a process what it uses; its peak there begins with the program, that of getrusage before it."""
 
@@ -20,10 +22,12 @@ def peak_memory_mib() -> dict[str, int]:
 
 
 def in_words(name: str, usage: Mapping[str, float]) -> str:
-    """A sentence on what `name` has used: its `seconds` and what `peak_memory_mib` gives."""
+    """A sentence on what `name` has used: its `seconds`, those that it `reused`, and what `peak_memory_mib` gives."""
     parts = [f"{usage['seconds']:.1f} seconds", f"at most {usage['peak_memory_mib']:,} MiB of memory"]
     if "peak_gpu_memory_mib" in usage:
         parts.append(f"{usage['peak_gpu_memory_mib']:,} MiB of GPU memory")
+    if REUSED in usage:
+        parts.insert(1, f"{usage[REUSED]:.1f} seconds of an earlier run's work that it found stored")
     return f"{name} took {', '.join(parts[:-1])} and {parts[-1]}"
 
 

@@ -1,6 +1,7 @@
 """What an editor may use beside the requests."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,12 @@ class Earlier:
     paraphrases: Sequence[Paraphrase] = ()
     gate: Gate | None = None
     """Closed, the model is the one that the run began with: where NEEDS.closes_earlier, and it has edited since."""
+
+
+SharedScratch = Callable[[str, Mapping[str, Any]], AbstractContextManager[Path]]
+"""(dotted name of the module that searches, what for, in values that JSON can hold) -> a folder of scratch space,
+locked, for what is found on the model that a run begins with; runs that search the same have the same, whatever editor.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +72,10 @@ class Context:
     earlier: Earlier = field(default_factory=Earlier)
     state: Mapping[str, Tensor] = field(default_factory=dict)
     """Edit.state of the edit before this one in a sequential run."""
+    shared_scratch: SharedScratch | None = None
+    """None where an edit is made without a run around it, or each of many alone."""
+    reused: list[float] = field(default_factory=list)
+    """The seconds of work that was not done again, since an earlier run had stored what came of it."""
 
     def quiet(self) -> "Context":
         """The same, without a word about how far the work is."""

@@ -5,7 +5,7 @@ layers left, and A [d_in, n] the method's adjusted keys, the update is R A^T. Li
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import torch
@@ -26,7 +26,7 @@ from lib.methods.locating.optimisation import Optimisation
 from lib.methods.locating.places import Place, Side, Token, known_layers, place, states
 from lib.methods.locating.second_moments import SecondMoment
 from lib.methods.locating.target_vectors import target_values
-from lib.methods.locating.values import StoredValues
+from lib.methods.locating.values import StoredValues, Values
 from lib.models.architecture import Architecture, architecture
 
 NULL_SPACE = "null_space"
@@ -102,10 +102,7 @@ def solve(
     contexts = context.prepared or prepare(model, tokenizer, settings)
     flat = [template for group in contexts for template in group]
     last = arch.block(layers[-1])
-    values = target_values(
-        model, tokenizer, requests, last, settings.token, flat, settings.optimisation, show=context.show,
-        stored=StoredValues.beside(context),
-    )  # fmt: skip
+    values = _values(model, tokenizer, requests, last, flat, settings, context)
     bare = [place(tokenizer, request, settings.token) for request in requests]
     updates: dict[str, Update] = {}
     norms: list[float] = []
@@ -128,6 +125,21 @@ def solve(
         updates[path], norm = _update(left, adjusted(layer, keys), f"{path} ({name})")
         norms.append(norm)
     return Solved(edit=Edit(updates=updates, info={**info, "norm": norms}), layers=layers, contexts=contexts)
+
+
+def _values(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request],
+    path: str, templates: Sequence[str], settings: Layered, context: Context,
+) -> Values:  # fmt: skip
+    """z* of the requests, searched unless a run of any of the methods has stored them."""
+    token, optimisation = settings.token, settings.optimisation
+    with StoredValues.shared(
+        context, requests=[asdict(request) for request in requests], path=path, token=token, templates=templates,
+        optimisation=optimisation.model_dump(),
+    ) as stored:  # fmt: skip
+        return target_values(
+            model, tokenizer, requests, path, token, templates, optimisation, show=context.show, stored=stored
+        )
 
 
 def _update(residual: Tensor, adjusted: Tensor, where: str) -> tuple[Update, float]:

@@ -70,3 +70,11 @@ def test_memory_of_a_gpu_is_said_where_there_is_one() -> None:
     assert in_words("edit", usage) == (
         "edit took 61.2 seconds, at most 1,234 MiB of memory and 70,000 MiB of GPU memory"
     )
+
+
+def test_what_was_found_stored_is_told_beside_the_seconds() -> None:
+    usage = {"seconds": 61.25, "peak_memory_mib": 1234, "reused_seconds": 850.3}
+    assert in_words("edit", usage) == (
+        "edit took 61.2 seconds, 850.3 seconds of an earlier run's work that it found stored and at most 1,234 MiB of "
+        "memory"
+    )

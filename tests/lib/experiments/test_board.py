@@ -22,6 +22,11 @@ def test_a_line_has_mean_and_spread_over_seeds_their_mean_seconds_and_most_memor
     assert (entry.seconds, entry.seconds_per_edit, entry.memory_gib, entry.verdict) == (5.0, 1.25, 2.0, "safe")
 
 
+def test_what_an_earlier_run_had_searched_counts_among_the_seconds_of_the_edit() -> None:
+    usages = [{"seconds": 4.0, "reused_seconds": 8.0, "peak_memory_mib": 512}]
+    assert board.entry("MEMIT", VALUES, {0: numbers()}, usages, commit="0123abc", command="again").seconds == 12.0
+
+
 def test_single_edits_have_no_seconds_of_a_stage_that_does_not_make_them() -> None:
     """The fault: rows of single edits said six seconds, the time that stage edit takes to do nothing."""
     single = VALUES | {"protocol": {"kind": "single"}}

@@ -1,11 +1,15 @@
 """Values that were found survive a kill: the edit goes on behind them, with the same bytes."""
 
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lib.methods.context import Earlier
 from lib.methods.locating import target_vectors
 from lib.methods.training.loop import Checkpoints
 from tests.helpers.baselines import REQUESTS, same
@@ -57,6 +61,62 @@ def test_after_a_kill_values_that_were_found_are_not_searched_again(
     assert searches == [1] * len(REQUESTS)
     assert same(edit, expected)
     assert edit.info == expected.info
+
+
+def sharing(case: Case, folder: Path, editor: str, searched: list[dict[str, Any]]) -> Case:
+    """The case by an editor with the same settings and space that runs share; `searched` takes what is searched."""
+
+    @contextmanager
+    def shared(module: str, search: Mapping[str, Any]) -> Iterator[Path]:
+        searched.append(json.loads(json.dumps({"module": module, **search})))
+        yield folder / str(searched.index(searched[-1]))
+
+    context = replace(case.context, checkpoints=None, shared_scratch=shared, reused=[])
+    by_other = case_of(editor, "llama", folder.parent / editor)
+    values = {"layers": case.settings.layers, "token": case.settings.token, "optimisation": case.settings.optimisation}
+    return replace(
+        by_other,
+        settings=by_other.settings.model_copy(update=values),
+        context=replace(by_other.context, **{key: getattr(context, key) for key in ("shared_scratch", "reused")}),
+    )
+
+
+@pytest.mark.parametrize("method", ["alphaedit", "betaedit", "emmet"])
+def test_what_memit_has_searched_another_method_takes(method: str, tmp_path: Path, searches: list[int]) -> None:
+    searched: list[dict[str, Any]] = []
+    memit = of_single_requests(case_of("memit", "llama", tmp_path / "case"), tmp_path / "run")
+    first = sharing(memit, tmp_path / "shared", "memit", searched)
+    alone, second = (sharing(memit, tmp_path / folder, method, searched_of)
+                     for folder, searched_of in [("alone", []), ("shared", searched)])  # fmt: skip
+    searches.clear()
+    first.edit(REQUESTS)
+    expected = alone.edit(REQUESTS)
+    assert searches == [1] * 2 * len(REQUESTS)
+    assert first.context.reused == []
+    searches.clear()
+    edit = second.edit(REQUESTS)
+    assert searches == []
+    assert len(second.context.reused) == len(REQUESTS)
+    assert min(second.context.reused) > 0
+    assert same(edit, expected)
+    assert edit.info == expected.info
+
+
+def test_other_settings_are_another_search_and_an_edited_model_has_its_own(tmp_path: Path, searches: list[int]) -> None:
+    searched: list[dict[str, Any]] = []
+    memit = of_single_requests(case_of("memit", "llama", tmp_path / "case"), tmp_path / "run")
+    sharing(memit, tmp_path / "shared", "memit", searched).edit(REQUESTS)
+    longer = memit.settings.optimisation.model_copy(update={"kl": 0.5})
+    changed = replace(memit, settings=memit.settings.model_copy(update={"optimisation": longer}))
+    sharing(changed, tmp_path / "shared", "memit", searched).edit(REQUESTS)
+    assert searched[0] != searched[1]
+    assert searched[0]["module"] == "lib.methods.locating.target_vectors"
+    edited = sharing(memit, tmp_path / "shared", "memit", searched)
+    earlier = replace(edited.context, earlier=Earlier(requests=REQUESTS[:1]))
+    searches.clear()
+    replace(edited, context=earlier).edit(REQUESTS)
+    assert searches == [1] * len(REQUESTS)
+    assert len(searched) == 2
 
 
 def _stop() -> Any:
