@@ -13,7 +13,7 @@ from lib.core.run import file_options, progress, run_stage
 
 
 def main(options: argparse.Namespace) -> None:
-    """Read params.yaml, the requests and the model; write the rows of scores and texts before the edit."""
+    """Read params.yaml, the requests and the model; write rows of scores, texts and locality states before the edit."""
     from lib.core.records import EvaluationPrompt, Request, TextNll, scored_on
     from lib.core.tables import read, write
     from lib.models import loading
@@ -40,13 +40,15 @@ def main(options: argparse.Namespace) -> None:
             ),
             folder=folder,
         )
-        tables = scorer.before()
+        unedited = scorer.before()
         plain_texts = plain_text_rows(
             scorer.model, scorer.tokenizer, options.text, settings.plain_texts, settings.micro_batch_tokens, "before",
             scorer.progress,
         )  # fmt: skip
         if processes.is_main:
+            tables = unedited.tables
             tables.write(options.scores, options.generations)
+            unedited.states.write(options.states)
             write(options.text_nll, TextNll, plain_texts)
             write_json(options.metrics, {"rows": len(tables.scores), "texts": len(tables.generations)})
             forget(folder)
@@ -55,7 +57,7 @@ def main(options: argparse.Namespace) -> None:
 def parser() -> argparse.ArgumentParser:
     """The stage's options."""
     return file_options(
-        __doc__, "requests", "evaluation", "text", "model", "scores", "generations", "text-nll", "metrics"
+        __doc__, "requests", "evaluation", "text", "model", "scores", "generations", "states", "text-nll", "metrics"
     )
 
 

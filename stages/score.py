@@ -1,23 +1,23 @@
 """Stage `score`: what the edited model says of every evaluation prompt, beside what the unedited one says (`baseline`).
 
 Three tables: the likelihood of every target, texts that the model writes, and the KL divergence of the next token after
-locality prompts (whose unedited distributions are computed here, batch by batch: they are too large to keep). A
-sequential run is scored at each of its checkpoints, texts are written at the end only. Single edits are made here, one
-after another, each scored on its own prompts and dropped; what each changes in the weights is a table of its own.
+locality prompts (the unedited distributions are made of the hidden states that stage baseline keeps). A sequential run
+is scored at each of its checkpoints, texts are written at the end only. Single edits are made here, one after another,
+each scored on its own prompts and dropped; what each changes in the weights is a table of its own.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib.core.files import write_json
-from lib.core.records import EvaluationPrompt, Generation, Score, TextNll, scored_on
+from lib.core.records import EvaluationPrompt, Generation, Request, Score, TextNll, scored_on
 from lib.core.root import Params, read_root
 from lib.core.run import file_options, progress, run_stage
 from lib.core.tables import read, write
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from lib.protocols.job import Job
     from lib.protocols.scored_alone import SingleEdit
     from lib.scoring.scorer import Scorer
+    from lib.scoring.states import UneditedScores
     from lib.scoring.tables import ScoreTables
 
 
@@ -45,11 +46,12 @@ def main(options: argparse.Namespace) -> None:
     relaunch("stages.score", sys.argv[1:])
     root, inputs = read_root(), Inputs.of(options)
     with process_group() as processes, editing(root, inputs, "score", processes, lambda steps: None) as (job, requests):
-        before, folder = cache(partial(_before, options)), job.folder / _key(root, options)
+        requests = scored_on(requests, read(options.evaluation, EvaluationPrompt))
+        before, folder = cache(partial(_before, options, requests)), job.folder / _key(root, options)
         scorer = Scorer(
             model=job.model,
             tokenizer=job.tokenizer,
-            requests=scored_on(requests, read(options.evaluation, EvaluationPrompt)),
+            requests=requests,
             settings=root.score,
             distributed=processes,
             progress=lambda batches, name: (
@@ -64,7 +66,7 @@ def main(options: argparse.Namespace) -> None:
         plain_texts = _plain_texts(scorer, options)
         if not processes.is_main:
             return
-        tables = ScoreTables.joined([before(), *after])
+        tables = ScoreTables.joined([before().tables, *after])
         tables.write(options.scores, options.generations, options.divergences)
         write(options.text_nll, TextNll, [*read(options.text_nll_before, TextNll), *plain_texts])
         write_json(options.metrics, _summary(tables, job.model))
@@ -72,12 +74,15 @@ def main(options: argparse.Namespace) -> None:
         forget(job.folder)
 
 
-def _before(options: argparse.Namespace) -> ScoreTables:
+def _before(options: argparse.Namespace, requests: Sequence[Request]) -> UneditedScores:
     """What stage baseline measured."""
+    from lib.scoring.states import LocalityStates, UneditedScores
     from lib.scoring.tables import ScoreTables
 
-    return ScoreTables(
-        scores=read(options.scores_before, Score), generations=read(options.generations_before, Generation)
+    scores, generations = read(options.scores_before, Score), read(options.generations_before, Generation)
+    return UneditedScores(
+        tables=ScoreTables(scores=scores, generations=generations),
+        states=LocalityStates.read(options.states_before, requests),
     )
 
 
@@ -146,7 +151,7 @@ def _plain_texts(scorer: Scorer, options: argparse.Namespace) -> list[TextNll]:
 
 def parser() -> argparse.ArgumentParser:
     """The stage's options; `-before` are the tables of stage baseline."""
-    before = ("scores-before", "generations-before", "text-nll-before")
+    before = ("scores-before", "generations-before", "states-before", "text-nll-before")
     after = ("scores", "generations", "divergences", "text-nll")
     return file_options(__doc__, *INPUTS, "evaluation", "edit", *before, *after, "single-weights", "metrics")
 

@@ -1,7 +1,7 @@
 """The scores of an edit that was handed over: made, judged, and compared with those that came with it."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +90,8 @@ def rescore(
         model=model, tokenizer=tokenizer, requests=read(inputs.requests, Request), settings=settings,
         distributed=Distributed(), progress=progress,
     )  # fmt: skip
-    tables = ScoreTables.joined([scorer.before(), scorer.after(edit)])
+    unedited = scorer.before()
+    tables = ScoreTables.joined([unedited.tables, replace(scorer, unedited=lambda: unedited).after(edit)])
     outputs.folder.mkdir(parents=True, exist_ok=True)
     tables.write(outputs.scores, outputs.generations, outputs.divergences)
     tokens = min(settings.micro_batch_tokens, _TEXT_TOKENS)

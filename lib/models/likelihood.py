@@ -25,6 +25,7 @@ class TargetScores:
     tokens: Tensor  # [targets] int64
     correct: Tensor  # [targets] int64: tokens that are the argmax
     argmax: Tensor  # [n] int64: the most likely token at the place of every target token, target after target
+    states: Tensor  # [targets, d]: the final hidden state that predicts the first token of each target
 
 
 def hidden_states(model: nn.Module, packed: Packed) -> Tensor:
@@ -72,10 +73,11 @@ def score_targets(model: nn.Module, packed: Packed) -> TargetScores:
         rows = row_of[inside] - start
         nll[inside] = logits.logsumexp(-1)[rows] - logits[rows, packed.label[inside]]
         argmax[inside] = logits.argmax(-1)[rows]
-    return _by_target(packed, nll, argmax)
+    starts = torch.searchsorted(packed.owner, torch.arange(packed.targets, device=packed.owner.device))
+    return _by_target(packed, nll, argmax, hidden[starts])
 
 
-def _by_target(packed: Packed, nll: Tensor, argmax: Tensor) -> TargetScores:
+def _by_target(packed: Packed, nll: Tensor, argmax: Tensor, states: Tensor) -> TargetScores:
     def total(values: Tensor) -> Tensor:
         return torch.zeros(packed.targets, dtype=values.dtype, device=values.device).index_add_(0, packed.owner, values)
 
@@ -84,4 +86,5 @@ def _by_target(packed: Packed, nll: Tensor, argmax: Tensor) -> TargetScores:
         tokens=total(torch.ones_like(packed.owner)),
         correct=total((argmax == packed.label).long()),
         argmax=argmax,
+        states=states,
     )

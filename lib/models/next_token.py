@@ -7,8 +7,8 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.models.check import packed_for
-from lib.models.likelihood import HEAD_CHUNK, hidden_states
-from lib.models.packing import Item, batches
+from lib.models.likelihood import hidden_states
+from lib.models.packing import Item
 from lib.models.tokens import prompt_ids
 
 
@@ -16,16 +16,6 @@ def prompt_items(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str]) -> 
     """One item a prompt, for the distribution of the token that follows it."""
     # The packing wants a target: one token, whichever. Only the state that predicts it is used.
     return [Item(prompt=tuple(prompt_ids(tokenizer, prompt)), targets=((0,),)) for prompt in prompts]
-
-
-def prompt_batches(items: Sequence[Item], micro_batch_tokens: int) -> list[list[int]]:
-    """Indices of `items` in batches of about `micro_batch_tokens`, the longest first, at most HEAD_CHUNK a batch."""
-    order = sorted(range(len(items)), key=lambda index: -items[index].length)
-    return [
-        batch[start : start + HEAD_CHUNK]
-        for batch in batches(items, micro_batch_tokens, order)
-        for start in range(0, len(batch), HEAD_CHUNK)
-    ]
 
 
 @torch.inference_mode()

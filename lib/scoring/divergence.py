@@ -7,28 +7,44 @@ with p the next-token distribution of the unedited model after the prompt's last
 Unlike a comparison of two answers it sees every change of the distribution.
 """
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Callable
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from lib.edits.apply import applied
 from lib.edits.edit import Edit
-from lib.models.next_token import next_token
-from lib.models.packing import Item
+from lib.models.likelihood import HEAD_CHUNK
+
+Head = Callable[[Tensor], Tensor]
+"""Logits [n, v] of final hidden states [n, d]."""
 
 
-def divergences(model: PreTrainedModel, edit: Edit, unedited: Sequence[Item], edited: Sequence[Item]) -> list[float]:
+def head_of(model: PreTrainedModel, edit: Edit) -> Head:
+    """The model's head as it is now, which it also is while `edit` is applied: a copy where the edit changes it."""
+    head: nn.Module = model.get_output_embeddings()
+    path = next(path for path, module in model.named_modules() if module is head)
+    changed = {name for name in edit.updates if name == path or name.startswith(f"{path}.")}
+    return copy.deepcopy(head) if changed or path in edit.memories else head
+
+
+@torch.inference_mode()
+def divergences(unedited: Head, unedited_states: Tensor, edited: Head, edited_states: Tensor) -> list[float]:
     """KL of the unedited from the edited next-token distribution after each prompt, in nats, at least 0.
 
-    The prompts are one batch: their distributions [n, v] are held, those of the unedited model while `edit` is applied.
-    `edited` are the same prompts as `unedited`, with the edit's context before them where it is one.
+    Of each model its head and the final hidden states [n, d] after the prompts; distributions [n, v] are made of at
+    most HEAD_CHUNK states at a time.
     """
-    log_p = next_token(model, unedited)
-    with applied(model, edit):
-        log_q = next_token(model, edited)
-    values: list[float] = divergence(log_p, log_q).tolist()
+    values: list[float] = []
+    for before, after in zip(*(torch.split(states, HEAD_CHUNK) for states in (unedited_states, edited_states)),
+                             strict=True):  # fmt: skip
+        values += divergence(_log_p(unedited, before), _log_p(edited, after)).tolist()
     return values
+
+
+def _log_p(head: Head, states: Tensor) -> Tensor:
+    return head(states).float().log_softmax(-1)
 
 
 def divergence(log_p: Tensor, log_q: Tensor) -> Tensor:

@@ -4,9 +4,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from transformers import PreTrainedTokenizerBase
+
 from lib.core.joins import Separator
 from lib.core.records import Kind, Request, Score, When
 from lib.data.questions import scored_question
+from lib.models.next_token import prompt_items
+from lib.models.packing import Item
 
 Role = Literal["new", "true"]
 Template = Callable[[str], str]
@@ -138,3 +142,23 @@ def _implied(request: Request, contexts: TextBefore) -> Iterator[ScoredPrompt]:
             prompt=contexts(request.request_id, question.prompt) + question.prompt,
             targets=tuple(answers),
         )
+
+
+def locality_items(
+    tokenizer: PreTrainedTokenizerBase, prompts: Sequence[ScoredPrompt], items: Sequence[Item]
+) -> tuple[dict[int, tuple[str, int]], list[Item]]:
+    """Which items end in a locality prompt: index -> (request, place among its locality prompts), in their order.
+
+    `items` are of `prompts`, each with its targets. Where a tokenizer joins a prompt's end with its targets' beginning,
+    the prompt stands in an item of its own; these are the second value, and are counted behind `items`.
+    """
+    of_locality = [(index, prompt) for index, prompt in enumerate(prompts) if prompt.kind == "locality"]
+    bare_items = prompt_items(tokenizer, [prompt.prompt for _, prompt in of_locality])
+    keys: dict[int, tuple[str, int]] = {}
+    apart: list[Item] = []
+    for (index, prompt), bare in zip(of_locality, bare_items, strict=True):
+        if items[index].prompt != bare.prompt:
+            index = len(items) + len(apart)
+            apart.append(bare)
+        keys[index] = (prompt.request_id, prompt.prompt_index)
+    return keys, apart

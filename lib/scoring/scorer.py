@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.core.params import Scoring
@@ -18,7 +19,6 @@ from lib.edits.contexts import Contexts
 from lib.edits.edit import Edit
 from lib.models.check import packed_for
 from lib.models.likelihood import TargetScores, score_targets
-from lib.models.next_token import prompt_batches, prompt_items
 from lib.models.packing import Item, batches
 from lib.models.sharding import join_uneven
 from lib.models.templates import chat_prompt, has_template
@@ -28,7 +28,8 @@ from lib.runtime.pieces import Pieces
 from lib.scoring import divergence
 from lib.scoring import texts as continuations
 from lib.scoring.implied import ImpliedBuilder
-from lib.scoring.prompts import TargetScore, TextBefore, nothing_before, scored_prompts
+from lib.scoring.prompts import TargetScore, TextBefore, locality_items, nothing_before, scored_prompts
+from lib.scoring.states import LocalityStates, PromptKey, UneditedScores, from_text, in_text
 from lib.scoring.tables import ScoreTables, locality_prompts
 from lib.scoring.texts import Continuation
 
@@ -56,24 +57,39 @@ class Scorer:
     """Index of the first request among those of the run: the limits on texts count from the run's first request."""
     folder: Path | None = None
     """Where what is measured survives a kill; None: nowhere."""
-    unedited: Callable[[], ScoreTables] | None = None
-    """Reads what `before` gave of the run's requests: of an edit without effect it is taken again, not measured."""
+    unedited: Callable[[], UneditedScores] | None = None
+    """Reads what `before` gave of the run's requests: divergences are from its states, and of an edit without effect
+    its tables are taken again. None: the states are measured beside each edit."""
 
-    def before(self) -> ScoreTables:
+    def before(self) -> UneditedScores:
         """One row a prompt and target of the unedited model, in the order of the requests, and one a text."""
-        return ScoreTables(
-            scores=self._scores("before", 0, nothing_before), generations=self._texts("before", 0, nothing_before)
-        )
+        scores, states = self._measured_before()
+        generations = self._texts("before", 0, nothing_before)
+        return UneditedScores(tables=ScoreTables(scores=scores, generations=generations), states=states)
+
+    def _measured_before(self) -> tuple[list[Score], LocalityStates]:
+        scores, texts = self._measured("before", 0, nothing_before, lambda _, states: in_text(states))
+        return scores, LocalityStates.of(self.requests, from_text(texts, self.model.dtype))
 
     def after(self, edit: Edit, session: int = 0, texts: bool = True) -> ScoreTables:
         """The same with `edit`, and the KL divergence of the next token after each locality prompt."""
         if self.unedited is not None and edit.changes_nothing:
-            return self.unedited().unchanged(self.requests, session, texts)
-        contexts = self._contexts(edit)
+            return self.unedited().tables.unchanged(self.requests, session, texts)
+        states_before = self.unedited().states if self.unedited else self._measured_before()[1]
+        contexts, head = self._contexts(edit), divergence.head_of(self.model, edit)
+
+        def diverge(keys: Sequence[PromptKey], states: Tensor) -> list[float]:
+            before = states_before.after(keys, states.device)
+            return divergence.divergences(head, before, self.model.get_output_embeddings(), states)
+
         with applied(self.model, edit):
-            scores = self._scores("after", session, contexts)
+            scores, values = self._measured("after", session, contexts, diverge)
             generations = self._texts("after", session, contexts) if texts else []
-        divergences = self._divergences(edit, contexts, session)
+        prompts = zip(locality_prompts(self.requests), values, strict=True)
+        divergences = [
+            Divergence(request_id=request_id, session=session, prompt_index=index, prompt=prompt, kl=value)
+            for (request_id, index, prompt), value in prompts
+        ]
         return ScoreTables(scores=scores, generations=generations, divergences=divergences)
 
     def _contexts(self, edit: Edit) -> Contexts:
@@ -88,7 +104,11 @@ class Scorer:
                 contexts.retrieve([prompts[index] for index in part])
         return contexts
 
-    def _scores(self, when: When, session: int, contexts: TextBefore) -> list[Score]:
+    def _measured(
+        self, when: When, session: int, contexts: TextBefore,
+        of_states: Callable[[Sequence[PromptKey], Tensor], Sequence[T]],
+    ) -> tuple[list[Score], list[T]]:  # fmt: skip
+        """The rows of all prompts, and what `of_states` gives of the final hidden states after the locality prompts."""
         template = partial(chat_prompt, self.tokenizer) if has_template(self.tokenizer) else None
         prompts = list(scored_prompts(self.requests, contexts, template))
         items = encode(
@@ -97,20 +117,31 @@ class Scorer:
             [[target for _, target in prompt.targets] for prompt in prompts],
             [prompt.separator for prompt in prompts],
         )
+        keys, apart = locality_items(self.tokenizer, prompts, items)
+        items = [*items, *apart]
         order = sorted(range(len(items)), key=lambda index: -items[index].length)
 
-        def score(batch: list[int]) -> list[list[tuple[Any, ...]]]:
-            batch_items = [items[index] for index in batch]
-            scores = score_targets(self.model, packed_for(self.model, batch_items))
-            return [[*map(astuple, of_item)] for of_item in scores_by_item(batch_items, scores)]
+        def measure(batch: list[int]) -> list[tuple[list[tuple[Any, ...]], list[T]]]:
+            scores, states = self._read([items[index] for index in batch])
+            with_key = [position for position, index in enumerate(batch) if index in keys]
+            values = of_states([keys[batch[position]] for position in with_key], states[with_key])
+            value_at = {position: [value] for position, value in zip(with_key, values, strict=True)}
+            return [([*map(astuple, of_item)], value_at.get(position, [])) for position, of_item in enumerate(scores)]
 
         work = batches(items, self.settings.micro_batch_tokens, order)
-        measured = self._distribute(work, score, f"scores {when}", session)
-        return [
+        measured = self._distribute(work, measure, f"scores {when}", session)
+        rows = [
             row
-            for prompt, of_prompt in zip(prompts, measured, strict=True)
+            for prompt, (of_prompt, _) in zip(prompts, measured[: len(prompts)], strict=True)
             for row in prompt.rows([TargetScore.of(values) for values in of_prompt], when, session)
         ]
+        return rows, [value for index in keys for value in measured[index][1]]
+
+    def _read(self, items: Sequence[Item]) -> tuple[list[list[TargetScore]], Tensor]:
+        """The scores of each item's targets, and the final hidden state after each item's prompt [items, d]."""
+        scores = score_targets(self.model, packed_for(self.model, items))
+        firsts = list(accumulate((len(item.targets) for item in items[:-1]), initial=0))
+        return [*scores_by_item(items, scores)], scores.states[firsts]
 
     def _texts(self, when: When, session: int, contexts: TextBefore) -> list[Generation]:
         """Greedy ones, sampled ones, and what edits imply, each in the order of the requests and their prompts."""
@@ -148,25 +179,6 @@ class Scorer:
 
     def _first(self, limit: int | None) -> Sequence[Request]:
         return self.requests if limit is None else self.requests[: max(0, limit - self.first_index)]
-
-    def _divergences(self, edit: Edit, contexts: TextBefore, session: int) -> list[Divergence]:
-        prompts = locality_prompts(self.requests)
-        unedited = prompt_items(self.tokenizer, [prompt for *_, prompt in prompts])
-        edited = unedited
-        if edit.contexts or edit.notes is not None:
-            texts = [contexts(request_id, prompt) + prompt for request_id, _, prompt in prompts]
-            edited = prompt_items(self.tokenizer, texts)
-
-        def diverge(batch: list[int]) -> list[float]:
-            before, after = ([items[index] for index in batch] for items in (unedited, edited))
-            return divergence.divergences(self.model, edit, before, after)
-
-        batches_of_prompts = prompt_batches(edited, self.settings.micro_batch_tokens)
-        values = self._distribute(batches_of_prompts, diverge, "divergence", session)
-        return [
-            Divergence(request_id=request_id, session=session, prompt_index=index, prompt=prompt, kl=value)
-            for (request_id, index, prompt), value in zip(prompts, values, strict=True)
-        ]
 
     def _distribute(
         self, work: Sequence[list[int]], measure: Callable[[list[int]], Sequence[T]], name: str, session: int

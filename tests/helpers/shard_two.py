@@ -48,7 +48,7 @@ def found(model: Any, family: str, distributed: Distributed) -> dict[str, Any]:
         "holding": as_lists(holding),
         "rect": [len(update.value) for update in rect.updates.values()],  # type: ignore[union-attr]
         "change": asdict(whole_change),
-        "before": plain(sharded_scorer.before()),
+        "before": plain(sharded_scorer.before().tables),
         "adapted": plain(sharded_scorer.after(trained, session=1)),
         "edited": plain(one_request.after(dense_edit(model, trained), session=2)),
         "untouched": all(torch.equal(whole(parameter), weights[name]) for name, parameter in model.named_parameters()),

@@ -60,7 +60,7 @@ def scores(name: str, requests: list[Request], edited: bool, micro_batch_tokens:
         distributed=Distributed(),
         progress=lambda batches, name: batches,
     )
-    return (scorer.after(edit) if edited else scorer.before()).scores
+    return (scorer.after(edit) if edited else scorer.before().tables).scores
 
 
 @pytest.mark.parametrize("edited", [False, True])

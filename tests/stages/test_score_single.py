@@ -33,6 +33,7 @@ def run_single(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         name: tmp_path / name for name in ("edit", "curve", "weights", "maps", "metrics", "results")
     }
     before = {name.replace("_", "-"): tmp_path / f"before/{name}.parquet" for name in TABLES if name != "divergences"}
+    before["states"] = tmp_path / "before/states.safetensors"
     unedited = {name: paths[name] for name in ("requests", "evaluation", "text", "model")}
     after = {name.replace("_", "-"): tmp_path / f"{name}.parquet" for name in TABLES}
     scored = paths | {f"{name}-before": path for name, path in before.items()} | after

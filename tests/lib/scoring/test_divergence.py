@@ -10,8 +10,12 @@ import torch
 from lib.edits.apply import applied, shape_of
 from lib.edits.edit import Edit
 from lib.edits.updates import Dense, LowRank
-from lib.models import next_token
-from lib.scoring.divergence import divergence, divergences
+from lib.models.hooks import hooked
+from lib.models.likelihood import hidden_states
+from lib.models.next_token import prompt_items
+from lib.models.packing import pack
+from lib.scoring import divergence as divergence_module
+from lib.scoring.divergence import divergence, divergences, head_of
 from tests.helpers.models import byte_tokenizer, tiny_model
 
 PROMPTS = ("The capital of France is", "A", "Rome lies in", "The mother tongue of Ada is", "Rome lies in")
@@ -39,17 +43,18 @@ def plain(model: Any, prompt: str) -> torch.Tensor:
     return logits.double().log_softmax(-1)
 
 
-def found(
-    model: Any, edit: Edit, prompts: Sequence[str] = PROMPTS, context: str = "", micro_batch_tokens: int = 64
-) -> list[float]:
-    tokenizer, values = byte_tokenizer(), [0.0] * len(prompts)
-    before = next_token.prompt_items(tokenizer, prompts)
-    after = next_token.prompt_items(tokenizer, [context + prompt for prompt in prompts])
-    for batch in next_token.prompt_batches(after, micro_batch_tokens):
-        measured = divergences(model, edit, [before[index] for index in batch], [after[index] for index in batch])
-        for number, value in zip(batch, measured, strict=True):
-            values[number] = value
-    return values
+def states(model: Any, prompts: Sequence[str]) -> torch.Tensor:
+    """The final hidden states after the prompts: [n, d]"""
+    items = prompt_items(byte_tokenizer(), prompts)
+    with torch.inference_mode():
+        return hidden_states(model, pack(items)) if items else torch.empty(0, 32)
+
+
+def measured(model: Any, edit: Edit, prompts: Sequence[str] = PROMPTS, context: str = "") -> list[float]:
+    head, before = head_of(model, edit), states(model, prompts)
+    with applied(model, edit):
+        after = states(model, [context + prompt for prompt in prompts])
+        return divergences(head, before, model.get_output_embeddings(), after)
 
 
 @families
@@ -62,7 +67,7 @@ def test_it_is_the_sum_over_the_vocabulary_of_p_times_the_log_ratio(family: str,
         after = [plain(model, prompt) for prompt in PROMPTS]
     expected = [float((p.exp() * (p - q)).sum()) for p, q in zip(before, after, strict=True)]
     assert min(expected) > 1e-3
-    assert found(model, edit) == pytest.approx(expected, rel=1e-3, abs=1e-6)
+    assert measured(model, edit) == pytest.approx(expected, rel=1e-3, abs=1e-6)
 
 
 def test_half_and_half_against_a_quarter_is_a_known_number() -> None:
@@ -73,28 +78,40 @@ def test_half_and_half_against_a_quarter_is_a_known_number() -> None:
 
 @families
 def test_no_edit_moves_nothing(family: str) -> None:
-    assert found(tiny_model(family), Edit(updates={})) == [0.0] * len(PROMPTS)
+    assert measured(tiny_model(family), Edit(updates={})) == [0.0] * len(PROMPTS)
 
 
-@pytest.mark.parametrize("micro_batch_tokens", [1, 40, 4096])
-def test_the_size_of_a_batch_changes_no_value_and_no_order(micro_batch_tokens: int) -> None:
+def test_no_more_distributions_are_made_than_meet_the_head_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny_model("gpt2")
-    edit = edit_of(model, "gpt2")
-    assert found(model, edit, micro_batch_tokens=micro_batch_tokens) == pytest.approx(found(model, edit), abs=1e-5)
-    assert found(model, edit, ()) == []
+    edit, head = edit_of(model, "gpt2"), model.get_output_embeddings()
+    expected = measured(model, edit)
+    monkeypatch.setattr(divergence_module, "HEAD_CHUNK", 2)
+    lengths: list[int] = []
+    with hooked(head, lambda module, inputs, output: lengths.append(len(output))):
+        assert measured(model, edit) == pytest.approx(expected, abs=1e-6)
+    assert measured(model, edit, ()) == []
+    assert lengths == [2, 2, 2, 2, 1, 1]
 
 
-def test_a_batch_has_no_more_distributions_than_meet_the_head_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(next_token, "HEAD_CHUNK", 2)
-    items = next_token.prompt_items(byte_tokenizer(), PROMPTS)
-    assert [len(batch) for batch in next_token.prompt_batches(items, 4096)] == [2, 2, 1]
+@families
+def test_an_edit_of_the_head_is_measured_against_the_head_as_it_was(family: str) -> None:
+    model = tiny_model(family)
+    path = next(path for path, module in model.named_modules() if module is model.get_output_embeddings())
+    shift = torch.randn(shape_of(model.get_submodule(path)), generator=torch.Generator().manual_seed(1))
+    edit = Edit(updates={path: Dense(delta=shift)})
+    before = [plain(model, prompt) for prompt in PROMPTS]
+    with applied(model, edit):
+        after = [plain(model, prompt) for prompt in PROMPTS]
+    expected = [float((p.exp() * (p - q)).sum()) for p, q in zip(before, after, strict=True)]
+    assert min(expected) > 1e-3
+    assert measured(model, edit) == pytest.approx(expected, rel=1e-3, abs=1e-6)
 
 
 @families
 def test_the_model_is_left_as_it_was(family: str) -> None:
     model = tiny_model(family)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    found(model, edit_of(model, family))
+    measured(model, edit_of(model, family))
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert not any(module._forward_hooks for module in model.modules())
 
@@ -102,5 +119,5 @@ def test_the_model_is_left_as_it_was(family: str) -> None:
 def test_a_context_comes_before_the_prompt_of_the_edited_model_only() -> None:
     model, prompt = tiny_model("gpt2"), PROMPTS[0]
     p, q = plain(model, prompt), plain(model, "Now: " + prompt)
-    value = found(model, Edit(updates={}), [prompt], "Now: ")
+    value = measured(model, Edit(updates={}), [prompt], "Now: ")
     assert value == pytest.approx([float((p.exp() * (p - q)).sum())], rel=1e-3)

@@ -67,6 +67,6 @@ def test_the_scorer_writes_a_text_and_scores_the_first_answer_of_every_question(
 
 
 def test_without_implied_questions_nothing_is_written_or_scored_of_them() -> None:
-    tables = scorer().before()
+    tables = scorer().before().tables
     kinds = {row.kind for row in tables.scores} | {row.kind for row in tables.generations}
     assert not [kind for kind in kinds if kind.startswith("implied")]

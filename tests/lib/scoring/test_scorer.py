@@ -22,6 +22,7 @@ from lib.edits.updates import Dense, LowRank
 from lib.generation.reading import READ_TOKENS
 from lib.models import likelihood
 from lib.models.check import reading_of
+from lib.models.hooks import hooked
 from lib.models.likelihood import TargetScores
 from lib.models.packing import Item
 from lib.runtime.distributed import Distributed
@@ -118,7 +119,7 @@ def test_two_processes_find_what_one_does(tmp_path: Path) -> None:
         [*command, "-m", "tests.helpers.score_two", str(output)], check=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
     )
     for tables, expected in zip(
-        json.loads(output.read_text()), (scorer().before(), scorer().after(edit(), session=5)), strict=True
+        json.loads(output.read_text()), (scorer().before().tables, scorer().after(edit(), session=5)), strict=True
     ):
         alike(tables, plain(expected))
 
@@ -127,14 +128,14 @@ def test_scores_texts_and_divergences_are_those_of_the_edited_model() -> None:
     scorer_of_all = scorer()
     after = scorer_of_all.after(edit())
     with applied(scorer_of_all.model, edit()):
-        inside = scorer_of_all.before()
+        inside = scorer_of_all.before().tables
     assert [row.nll for row in after.scores] == [row.nll for row in inside.scores]
     assert [row.text for row in after.generations] == [row.text for row in inside.generations]
     assert {row.when for row in after.scores} == {row.when for row in after.generations} == {"after"}
     assert {row.request_id for row in after.divergences} == {request.request_id for request in requests()}
     assert min(row.kl for row in after.divergences) > 1e-3
-    assert not scorer_of_all.before().divergences
-    repeated = scorer_of_all.before()
+    repeated = scorer_of_all.before().tables
+    assert not repeated.divergences
     assert [row.nll for row in repeated.scores] != [row.nll for row in after.scores]
     assert all(row.kl == 0 for row in scorer_of_all.after(Edit(updates={})).divergences)
 
@@ -149,7 +150,25 @@ def test_an_edit_without_effect_has_the_rows_of_the_unedited_model() -> None:
         assert [row.nll for row in taken.scores] == pytest.approx([row.nll for row in measured.scores], rel=1e-5)
         assert sorted(taken.generations, key=str) == sorted(measured.generations, key=str)
         assert taken.divergences == measured.divergences
-    assert replace(scorer(), unedited=lambda: unedited).after(edit()).scores == scorer().after(edit()).scores
+    with_unedited = replace(scorer(), unedited=lambda: unedited).after(edit())
+    assert with_unedited == scorer().after(edit())
+
+
+def test_divergences_take_no_pass_of_their_own() -> None:
+    """The fault: each locality prompt was read three times, once beside its answers and once more by each model."""
+    unedited = scorer().before()
+    works: list[tuple[str, int]] = []
+
+    def progress(batches: Sequence[list[int]], name: str) -> Sequence[list[int]]:
+        works.append((name, len(batches)))
+        return batches
+
+    counted = replace(scorer(), unedited=lambda: unedited, progress=progress)
+    reading_of(counted.model)  # found out by passes, once a model
+    passes: list[int] = []
+    with hooked(counted.model.base_model, lambda *_: passes.append(1)):
+        counted.after(edit(), texts=False)
+    assert works == [("scores after", len(passes))]
 
 
 def test_edits_made_alone_have_the_texts_of_the_edits_made_together() -> None:
@@ -169,20 +188,20 @@ def test_texts_are_written_for_the_first_edits_of_the_run_only() -> None:
         "greedy": SETTINGS.greedy.model_copy(update={"limit": 3}),
         "generations": SETTINGS.generations.model_copy(update={"limit": 1}),
     }
-    limited, every = scorer(**limits).before().generations, scorer().before().generations
+    limited, every = (of_some.before().tables.generations for of_some in (scorer(**limits), scorer()))
     assert {row.request_id for row in limited if row.decoding == "greedy"} == {"Rome", "Oslo", "Lima"}
     assert {row.request_id for row in limited if row.decoding == "sampled"} == {"Rome"}
     assert {*_columns(limited, ("request_id", "kind", "prompt_index", "text"))} <= {
         *_columns(every, ("request_id", "kind", "prompt_index", "text"))
     }
-    later = replace(scorer(scored_requests=requests()[2:3], **limits), first_index=2).before().generations
+    later = replace(scorer(scored_requests=requests()[2:3], **limits), first_index=2).before().tables.generations
     assert {(row.request_id, row.decoding) for row in later} == {("Lima", "greedy")}
     assert not scorer().after(edit(), session=2, texts=False).generations
 
 
 def test_a_context_comes_before_every_prompt_of_its_own_edit_only() -> None:
     after = scorer().after(Edit(updates={}, contexts={"Oslo": "Oslo is in Gaul. "}))
-    before = scorer().before()
+    before = scorer().before().tables
     changed = {
         row.request_id
         for row, reference in zip(after.scores, before.scores, strict=True)
@@ -231,7 +250,7 @@ def test_the_scores_of_packed_items_are_parted_by_item_whatever_their_numbers_of
     items = [Item(prompt=(1,), targets=((2,), (3, 4))), Item(prompt=(1,), targets=((5, 6, 7),))]
     packed = TargetScores(
         nll=torch.tensor([1.0, 2.0, 3.0]), tokens=torch.tensor([1, 2, 3]), correct=torch.tensor([1, 0, 2]),
-        argmax=torch.tensor([2, 9, 9, 5, 6, 9]),
+        argmax=torch.tensor([2, 9, 9, 5, 6, 9]), states=torch.zeros(3, 4),
     )  # fmt: skip
     assert list(scores_by_item(items, packed)) == [
         [

@@ -24,7 +24,7 @@ def test_a_memory_says_the_same_in_batches_of_any_size() -> None:
 def test_notes_change_the_scores_of_the_prompts_near_them_alone() -> None:
     notes = Notebook(texts={"Rome": "Rome is a part of Gaul"}, encoder="hashing", count=1, threshold=0.7)
     scorer_of_all = scorer()
-    before, after = scorer_of_all.before(), scorer_of_all.after(Edit(updates={}, notes=notes))
+    before, after = scorer_of_all.before().tables, scorer_of_all.after(Edit(updates={}, notes=notes))
 
     def is_near(row: Score) -> bool:
         return row.request_id == "Rome" and row.kind == "efficacy"
