@@ -20,11 +20,12 @@ from lib.core.records import Request
 from lib.core.run import run
 from lib.core.tables import read
 from lib.edits.adapter import CONFIG, WEIGHTS
-from lib.edits.store import load_edit, was_dropped
+from lib.edits.store import was_dropped
 from lib.export.choice import AUTO, DTYPES, export
 from lib.export.converters import conversions, for_converters
 from lib.export.merge import as_stored, check_new
 from lib.handover.bundle import CARD
+from lib.handover.scopes import loaded
 
 _FORMS = {
     "merged": "a plain checkpoint with the edit in its weights (default)",
@@ -36,7 +37,7 @@ _FORMS = {
 def main() -> None:
     """Read the model and the edit; write the checkpoint, whole or not at all."""
     options = _options()
-    edit = load_edit(options.edit)
+    edit = loaded(options.edit)
     if was_dropped(options.edit):
         raise InputError(
             f"{options.edit}: single edits are made, scored and dropped, so none is there to export; "

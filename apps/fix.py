@@ -16,7 +16,7 @@ from lib.core.files import read_json
 from lib.core.params import read_params, with_recipe_file
 from lib.core.records import EvaluationPrompt, Reject, Request
 from lib.core.tables import read
-from lib.edits.store import was_dropped
+from lib.edits.store import save_scope, was_dropped
 from lib.experiments.overrides import PARAMS
 from lib.handover.bases import NamedModel, base_of, named_model
 from lib.handover.bundle import Bundle, RunInfo, write_facts
@@ -24,6 +24,7 @@ from lib.handover.card import write_card
 from lib.handover.estimates import keep_timings, memory_available_gib, memory_gib, model_shape, stage_seconds
 from lib.handover.judging import ScoreFiles, examples_of, write_inputs
 from lib.handover.recent import remember
+from lib.handover.scopes import run_scope
 from lib.handover.stages import in_words
 from lib.handover.workspace import check_settings, make_workspace
 from lib.models.loading import load_model, load_tokenizer
@@ -158,6 +159,8 @@ def collect(bundle: Bundle, named: NamedModel, made_by: str, settings: Sequence[
         shutil.copyfile(run / "results" / path.name, path)
     shutil.copyfile(run / "data" / "frequencies.json", files.frequencies)
     write_facts(bundle.facts, requests)
+    if (scope := run_scope(run)) is not None:
+        save_scope(scope, bundle.folder)
     finish(
         bundle,
         RunInfo(

@@ -25,6 +25,7 @@ from lib.core.tables import read, write
 from lib.edits.apply import applied
 from lib.edits.edit import Edit
 from lib.edits.edited_facts import write_edited_facts
+from lib.edits.scope import scope_of
 from lib.edits.store import load_edit, save_edit
 from lib.export.merge import check_in_weights, stored_model, write_merged
 from lib.handover.bases import NamedModel, present_base
@@ -56,7 +57,7 @@ def add(bundle: Bundle, facts: Path, settings: Sequence[str], console: Console) 
         raise InputError(
             "the tiny model is trained together with its facts, so nothing can be added; take another model"
         )
-    earlier = load_edit(bundle.folder)
+    earlier = replace(load_edit(bundle.folder), scope=None)
     check_in_weights(earlier)  # new facts are trained on a model that has the earlier edit in its weights
     old = read_facts(bundle)
     new, rejects = _new_facts(bundle, old, facts, console)
@@ -118,7 +119,7 @@ def merge(first: Bundle, second: Bundle, to: Path, console: Console) -> Finished
         console.print(
             f"both have {', '.join(facts.repeated)}: scored once, as {first.folder} has it; its change is added up"
         )
-    total = summed(load_edit(first.folder), load_edit(second.folder))
+    total = replace(summed(load_edit(first.folder), load_edit(second.folder)), scope=None)
     scored = together(scored_requests(first), scored_requests(second)).requests
     merged = info.model_copy(update={"made_by": "merge", "sessions": sessions})
     bundle = _sum(first, to, merged, total, scored, facts.requests)
@@ -188,7 +189,7 @@ def _train_on_top(
     shutil.rmtree(merged, ignore_errors=True)
     merged.parent.mkdir(parents=True, exist_ok=True)
     try:
-        write_merged(stored_model(base), load_edit(bundle.folder), base, merged)
+        write_merged(stored_model(base), replace(load_edit(bundle.folder), scope=None), base, merged)
         write_edited_facts(merged, with_rephrasings(scored_requests(bundle)))
         source = {"source": "folder", "name": str(merged.resolve()), "revision": None, "wheels": None}
         named = NamedModel(name=named_of(info).name, values={**info.model, **source})
@@ -202,12 +203,15 @@ def _train_on_top(
 def _sum(
     origin: Bundle, folder: Path, info: RunInfo, edit: Edit, scored: Sequence[Request], facts: Sequence[Request]
 ) -> Bundle:
-    """Write a summed edit with everything that goes with it to `folder`; model and plain text are the origin's."""
+    """Write a summed edit, in force for `facts` where it has a scope, with everything that goes with it to `folder`.
+
+    Model and plain text are the origin's.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     bundle, base = Bundle(folder=folder), present_base(origin.base, info.preset)
     shutil.copytree(origin.base, bundle.base)
     model, tokenizer = load_model(base, device()), load_tokenizer(base)
-    save_edit(edit, folder, model, _trained_preset(info))
+    save_edit(replace(edit, scope=scope_of(facts, info.scope)), folder, model, _trained_preset(info))
     came, files = ScoreFiles(folder=origin.scores), ScoreFiles(folder=bundle.scores)
     files.folder.mkdir(parents=True)
     for name in ("text", "frequencies"):

@@ -1,6 +1,7 @@
 """A model and, where there is one, its edit, opened to be asked: what `errata ask`, `chat` and `serve` share."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,12 +14,14 @@ from lib.edits.adapter import CONFIG
 from lib.edits.apply import applied
 from lib.edits.contexts import Contexts
 from lib.edits.edit import Edit
-from lib.edits.store import INFO, load_edit, was_dropped
+from lib.edits.scope_classifier import ScopeClassifier
+from lib.edits.store import INFO, was_dropped
 from lib.generation.engine import Prompt, Sampling, greedy
 from lib.generation.texts import TransformersGenerator
 from lib.handover.bases import base_of, named_model, present_base
 from lib.handover.bundle import Bundle
 from lib.handover.recent import latest
+from lib.handover.scopes import OF_THE_RUN, loaded
 from lib.models.loading import load_model, load_tokenizer
 from lib.models.manifest import MANIFEST
 from lib.models.templates import Turn, chat_prompt, has_template
@@ -46,11 +49,25 @@ class Speaker:
         seed: int = 0,
     ) -> list[str]:  # fmt: skip
         """What is written after every text, with the edit or without it; `turns` as in `prompt_of`."""
+        in_force = [edited and self._scope.holds(text) for text in texts]
+        after = {True: iter(self._written(texts, in_force, True, sampling, turns, seed)),
+                 False: iter(self._written(texts, in_force, False, sampling, turns, seed))}  # fmt: skip
+        return [next(after[is_edited]) for is_edited in in_force]
+
+    def _written(
+        self, texts: Sequence[str], in_force: Sequence[bool], edited: bool, sampling: Sampling,
+        turns: Sequence[Turn] | None, seed: int,
+    ) -> list[str]:  # fmt: skip
+        """What is written after those of the texts for which the edit is in force, or for which it is not."""
+        queries = [
+            Prompt(text=self.prompt_of(text, edited=edited, turns=turns), seed=seed)
+            for text, is_edited in zip(texts, in_force, strict=True)
+            if is_edited == edited
+        ]
+        if not queries:
+            return []
         generator = TransformersGenerator(self.model, self.tokenizer)
-        queries = [Prompt(text=self.prompt_of(text, edited=edited, turns=turns), seed=seed) for text in texts]
-        if not edited or self.edit is None:
-            return generator.generate("", queries, sampling)
-        with applied(self.model, self.edit):
+        with applied(self.model, self.edit) if edited and self.edit else nullcontext():
             return generator.generate("", queries, sampling)
 
     def before_and_after(
@@ -83,6 +100,10 @@ class Speaker:
     @cached_property
     def _contexts(self) -> Contexts:
         return Contexts.of(self.edit or Edit(updates={}), self.model.device.type)
+
+    @cached_property
+    def _scope(self) -> ScopeClassifier:
+        return ScopeClassifier.of(self.edit or Edit(updates={}), self.model.device.type)
 
     def check_template(self) -> None:
         """Raise InputError where the model has no chat template."""
@@ -139,7 +160,7 @@ def asked(model: str | None, edit: Path | None, fact: str | None = None) -> Aske
     if edit is None and model is not None:
         named = named_model(model)
         return Asked(base=base_of(named), edit=None, model=model, preset=named.name, fact=fact)
-    folder, base = edit or ROOT / "models" / "edit", Path(model) if model else ROOT / "models" / "base"
+    folder, base = edit or OF_THE_RUN, Path(model) if model else ROOT / "models" / "base"
     is_edit = any((folder / name).is_file() for name in (INFO, CONFIG))
     if not (base / MANIFEST).is_file() or (edit is not None and not is_edit):
         raise InputError(
@@ -157,7 +178,7 @@ def speaker_of(subject: Asked) -> Speaker:
             f"{folder}: single edits are made, scored and dropped, so there is no edited model to ask; run with "
             "protocol.kind=mass or sequential"
         )
-    edit = load_edit(folder) if folder is not None else None
+    edit = loaded(folder) if folder is not None else None
     fact = _chosen_fact(subject, edit)
     model, tokenizer = load_model(subject.base, device()), load_tokenizer(subject.base)
     return Speaker(model=model, tokenizer=tokenizer, edit=edit, name=subject.name, fact=fact)

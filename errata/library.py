@@ -67,12 +67,17 @@ class Edit:
     def applied(self, model: nn.Module) -> AbstractContextManager[nn.Module]:
         """Within it, `model` computes with the edit; afterwards it is what it was, to the bit.
 
-        Raises InputError where the edit does not fit the model, or is text that goes before prompts.
+        Raises InputError where the edit does not fit the model, is text that goes before prompts, or has a scope.
         """
         if self.updates.contexts or self.updates.notes is not None:
             raise InputError(
                 f"the edit by {self.updates.info.get('editor', 'this editor')} is text before prompts, which a model "
                 "alone does not see: errata.score(...) puts it there, and `errata ask` does"
+            )
+        if self.updates.scope is not None:
+            raise InputError(
+                "the edit is in force for prompts near its facts alone (scope.json), and a model does not tell them "
+                "apart: errata.score(...) does, and `errata ask`"
             )
         return apply.applied(model, self.updates)
 

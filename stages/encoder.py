@@ -21,7 +21,7 @@ def main(options: argparse.Namespace) -> None:
     shape = shape_name("llama", tiny.layers, tiny.hidden) if tiny else None
     is_held = root.editor == "lora" and params.with_recipe(root.train, model.train).objective == "held"
     keywords = is_held and held is not None and held.keywords > 0
-    in_use = encoders_in_use(root.neighbors, editor, shape, keywords=keywords)
+    in_use = encoders_in_use(root.neighbors, editor, shape, keywords=keywords, scope=root.scope.encoder)
     write_json(options.encoder / "manifest.json", {name: fetch(name) for name in in_use})
 
 

@@ -59,6 +59,7 @@ def main(options: argparse.Namespace) -> None:
             ),
             folder=folder,
             unedited=before,
+            scope=root.scope,
         )
         alone = root.protocol.kind == "single"
         singles = _singles(scorer, job, root, folder) if alone else []
@@ -101,7 +102,8 @@ def _key(root: Params, options: argparse.Namespace) -> str:
 
     return fingerprint(
         score=root.score.model_dump(exclude={"judge"}), weights=root.weights.model_dump(),
-        evaluation=options.evaluation, edit=options.edit, code=code_fingerprint("stages.score"),
+        scope=root.scope.model_dump(), evaluation=options.evaluation, edit=options.edit,
+        code=code_fingerprint("stages.score"),
     )  # fmt: skip
 
 

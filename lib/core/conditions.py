@@ -149,6 +149,15 @@ CONDITIONS: tuple[Condition, ...] = (
         lambda: f"the editor changes weights (any but {', '.join(editors_where(lambda needs: needs.weightless))})",
         {"regularize.method": "none", "regularize.mode": "corrected", "regularize.keep": 40, "regularize.seed": 0},
     ),
+    Condition(
+        "editor", lambda run: not run.needs.weightless,
+        lambda: f"the editor changes weights (any but {', '.join(editors_where(lambda needs: needs.weightless))})",
+        {"scope.encoder": None},
+    ),
+    Condition(
+        "scope.encoder", lambda run: run.root.scope.encoder is not None, "scope.encoder names one",
+        {"scope.threshold": 0.7},
+    ),
     _is("regularize.method", ("pca",), {"regularize.mode": "corrected"}),
     _is("regularize.method", ("rect", "random", "pca"), {"regularize.keep": 40}),
     _is("regularize.method", ("random",), {"regularize.seed": 0}),

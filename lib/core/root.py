@@ -22,6 +22,7 @@ from lib.core.params import (
     Protocol,
     Recall,
     Regularize,
+    ScopeSettings,
     Scoring,
     Section,
     Statistics,
@@ -51,6 +52,7 @@ class Params(Section):
     train: Train
     protocol: Protocol
     regularize: Regularize
+    scope: ScopeSettings
     weights: Weights
     score: Scoring
     frequencies: Frequencies

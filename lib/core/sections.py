@@ -184,6 +184,16 @@ class Regularize(Section):
     seed: int = Field(ge=0, description="of method random")
 
 
+class ScopeSettings(Section):
+    """For which prompts the edit is in force: stage `score`, and whoever asks the edited model."""
+
+    encoder: str | None = Field(
+        description="hashing, minilm, or a sentence-transformers model by folder or hub name: the edit is in force for "
+        "prompts near one of its facts alone; null: for every prompt"
+    )
+    threshold: float = Field(ge=-1, le=1, description="least cosine of a prompt, or its last sentence, with a fact's")
+
+
 class Weights(Section):
     """Figures and heat maps of what an edit changes in the weights: stage `edit`; of single edits stage `score`."""
 

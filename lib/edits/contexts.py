@@ -3,15 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import chain
 
 import numpy as np
 
-from lib.core.errors import InputError
-from lib.core.texts import last_sentence
 from lib.edits.edit import Edit
+from lib.edits.nearness import Nearness
 from lib.edits.notes import Notebook, stated
-from lib.neighbors.encoders import SentenceEncoder, Vectors, encoder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,20 +43,11 @@ class Contexts:
         return self._cache[prompt]
 
     def _nearest(self, prompts: Sequence[str]) -> Iterator[list[str]]:
-        """Of each the notes similar enough to it or to its last sentence, the most similar last, right before it.
-
-        The last sentence, since what stands before a question is often about something else.
-        """
+        """Of each the notes near enough to it, the nearest last, right before it."""
         notes = self.notes
-        if notes is None or not notes.texts:
-            yield from ([] for _ in prompts)
-            return
+        assert notes is not None
         facts = list(notes.texts.values())
-        views = [(prompt, last_sentence(prompt)) for prompt in prompts]
-        rows = {text: row for row, text in enumerate(dict.fromkeys(chain.from_iterable(views)))}
-        similarities = (self._encoder.encode([*rows]) @ self._vectors.T).astype(np.float64)  # [texts, notes]
-        for prompt, sentence in views:
-            nearness = np.maximum(similarities[rows[prompt]], similarities[rows[sentence]])
+        for nearness in self._nearness.of(prompts):
             nearest = np.argsort(-nearness, kind="stable")[: notes.count]
             yield [facts[note] for note in nearest[::-1] if nearness[note] >= notes.threshold]
 
@@ -68,15 +56,7 @@ class Contexts:
         return {}
 
     @cached_property
-    def _encoder(self) -> SentenceEncoder:
+    def _nearness(self) -> Nearness:
         assert self.notes is not None
-        try:
-            return encoder(self.notes.encoder, self.device)
-        except InputError as error:
-            raise InputError(f"the encoder that the edit's notes.json names: {error}") from error
-
-    @cached_property
-    def _vectors(self) -> Vectors:
-        """[notes, d]"""
-        assert self.notes is not None
-        return self._encoder.encode(list(self.notes.texts.values()))
+        texts = list(self.notes.texts.values())
+        return Nearness(texts=texts, encoder=self.notes.encoder, file="notes.json", device=self.device)

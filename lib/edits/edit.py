@@ -16,6 +16,7 @@ from torch import Tensor
 
 from lib.edits.memory import Memory, remembered
 from lib.edits.notes import Notebook
+from lib.edits.scope import Scope
 from lib.edits.updates import Dense, LowRank, Update, Vector
 
 
@@ -30,6 +31,8 @@ class Edit:
     """By module path: what is said in place of the module's output near the memory's keys."""
     notes: Notebook | None = None
     """Statements of edits, retrieved for every prompt."""
+    scope: Scope | None = None
+    """What the edit is about, where it is in force for prompts near that alone; None: for every prompt."""
     state: Mapping[str, Tensor] = field(default_factory=dict)
     """What the same editor needs when it edits again on top of this edit (sequential editing); not part of the edit."""
     info: Mapping[str, Any] = field(default_factory=dict)
@@ -45,8 +48,12 @@ def compose(first: Edit, second: Edit) -> Edit:
     """One edit that does what `first` and then `second` do, made on a model that had `first` applied.
 
     Updates add up: low-rank ones side by side, others as matrices. Info and state are the second's; where both have a
-    context for the same request, the second's holds; entries of a memory are added to those before them.
+    context for the same request, the second's holds; entries of a memory are added to those before them. Raises
+    ValueError where one of them has a scope and the other has none.
     """
+    if (first.scope is None) != (second.scope is None) and not (first.changes_nothing or second.changes_nothing):
+        raise ValueError("one of two edits has a scope and the other has none: their sum would be in force nowhere")
+    scope = first.scope.joined(second.scope) if first.scope and second.scope else second.scope or first.scope
     updates = dict(first.updates)
     for path, update in second.updates.items():
         updates[path] = _sum(updates[path], update) if path in updates else update
@@ -55,7 +62,7 @@ def compose(first: Edit, second: Edit) -> Edit:
         memories[path] = remembered(memories[path], memory) if path in memories else memory
     notes = first.notes.joined(second.notes) if first.notes and second.notes else second.notes or first.notes
     contexts = {**first.contexts, **second.contexts}
-    return replace(second, updates=updates, contexts=contexts, memories=memories, notes=notes)
+    return replace(second, updates=updates, contexts=contexts, memories=memories, notes=notes, scope=scope)
 
 
 def _sum(first: Update, second: Update) -> Update:

@@ -21,6 +21,7 @@ from lib.edits.adapter import CONFIG, WEIGHTS, load_adapter, save_adapter
 from lib.edits.edit import Edit
 from lib.edits.memory import Memory, check_memory
 from lib.edits.notes import Notebook
+from lib.edits.scope import Scope
 from lib.edits.updates import Dense, LowRank, Sparse, Update, Vector, check_finite, check_stored
 from lib.runtime.tensors import load_tensors, save_tensors
 
@@ -33,7 +34,8 @@ STATE = "state.safetensors"
 CONTEXTS = "contexts.json"
 MEMORIES = "memories.safetensors"
 NOTES = "notes.json"
-_PARTS = (WEIGHTS, UPDATES, CONTEXTS, MEMORIES, NOTES)
+SCOPE = "scope.json"
+_PARTS = (WEIGHTS, UPDATES, CONTEXTS, MEMORIES, NOTES, SCOPE)
 """Files of what an edit does, of which one edit has some; the others say how and by what it was made."""
 _CHECKPOINTS = "checkpoints"
 """Folder in an edit's, of a sequential run: the edits so far, by the number of requests."""
@@ -74,11 +76,18 @@ def write_edit(edit: Edit, folder: Path) -> None:
         write_json(folder / CONTEXTS, edit.contexts)
     if edit.notes is not None:
         write_json(folder / NOTES, asdict(edit.notes))
+    if edit.scope is not None:
+        save_scope(edit.scope, folder)
     if edit.memories:
         save_tensors(_parts(edit.memories), folder / MEMORIES)
     if edit.state:
         save_tensors({name: tensor.detach().cpu().contiguous() for name, tensor in edit.state.items()}, folder / STATE)
     write_json(folder / INFO, edit.info)
+
+
+def save_scope(scope: Scope, folder: Path) -> None:
+    """Write for which prompts the edit in `folder` is in force."""
+    write_json(folder / SCOPE, asdict(scope))
 
 
 def save_dropped(folder: Path) -> None:
@@ -138,6 +147,7 @@ def read_edit(folder: Path) -> Edit:
         updates=_updates(folder / UPDATES) if (folder / UPDATES).is_file() else {},
         contexts=_texts(folder / CONTEXTS) if (folder / CONTEXTS).is_file() else {},
         notes=_notes(folder / NOTES) if (folder / NOTES).is_file() else None,
+        scope=_scope(folder / SCOPE) if (folder / SCOPE).is_file() else None,
         memories=_memories(folder / MEMORIES) if (folder / MEMORIES).is_file() else {},
         state=load_tensors(folder / STATE) if (folder / STATE).is_file() else {},
         info=read_object(folder / INFO) if (folder / INFO).is_file() else {},
@@ -203,14 +213,26 @@ def _notes(path: Path) -> Notebook:
     values = read_object(path)
     fields = {name: type(value) for name, value in values.items()}
     expected = {"texts": dict, "encoder": str, "count": int, "threshold": float}
-    if fields != expected or not all(isinstance(text, str) for text in values["texts"].values()):
+    if fields != expected or not _are_texts(values["texts"]):
         raise InputError(f"{path}: wanted notes: texts by request_id, encoder, count and threshold. {REPRODUCE}")
     return Notebook(**values)
+
+
+def _scope(path: Path) -> Scope:
+    values = read_object(path)
+    fields = {name: type(value) for name, value in values.items()}
+    if fields != {"prompts": dict, "encoder": str, "threshold": float} or not _are_texts(values["prompts"]):
+        raise InputError(f"{path}: wanted a scope: prompts by request_id, encoder and threshold. {REPRODUCE}")
+    return Scope(**values)
+
+
+def _are_texts(values: Mapping[str, Any]) -> bool:
+    return all(isinstance(text, str) for text in values.values())
 
 
 def _texts(path: Path) -> dict[str, str]:
     """Texts by name in a JSON file."""
     values = read_object(path)
-    if not all(isinstance(text, str) for text in values.values()):
+    if not _are_texts(values):
         raise InputError(f"{path}: wanted texts by request_id; found other values. {REPRODUCE}")
     return values

@@ -72,11 +72,16 @@ def stored_model(base: Path) -> PreTrainedModel:
 
 
 def check_in_weights(edit: Edit) -> None:
-    """Raise InputError where the edit is a context, notes or a memory, which no weight can hold."""
+    """Raise InputError where the edit is what no weight can hold: a context, notes, a memory, or one with a scope."""
     if edit.contexts:
         raise InputError(
             f"the edit by {edit.info.get('editor', 'this editor')} is text before every prompt ({len(edit.contexts)} "
             "contexts), which no weight can hold; wanted an edit that changes weights. Its texts are in contexts.json"
+        )
+    if edit.scope is not None:
+        raise InputError(
+            "the edit is in force for prompts near its facts alone (scope.json), which no weight can hold; wanted an "
+            "edit for every prompt (scope.encoder=null). `errata ask`, `errata chat` and `errata serve` ask this one"
         )
     if edit.notes is not None or edit.memories:
         kind = f"a memory beside {', '.join(edit.memories)}" if edit.memories else "notes to retrieve"

@@ -1,6 +1,7 @@
 """The folder that is handed over: a PEFT adapter, and beside it what tells what it does and lets it be scored again.
 
 adapter_config.json, adapter_model.safetensors, edit.json    the edit, where PEFT and vLLM look for it
+scope.json           the prompts that it is in force near, where it has a scope
 README.md            the model card
 facts.jsonl          the facts, as `errata fix` reads them
 report/index.html    the page of the run
@@ -20,11 +21,11 @@ from typing import Any
 
 from lib.core.errors import InputError
 from lib.core.files import put_in_place, read_object, write_json
-from lib.core.params import Model, Scoring, check
+from lib.core.params import Model, ScopeSettings, Scoring, check
 from lib.core.records import Request
 from lib.core.section import Section
 from lib.edits.adapter import CONFIG
-from lib.edits.store import CONTEXTS, INFO, NOTES
+from lib.edits.store import CONTEXTS, INFO, NOTES, SCOPE
 
 CARD, FACTS, PAGE = "README.md", "facts.jsonl", "report/index.html"
 _INSIDE, _RUN = "errata", ".run"
@@ -65,6 +66,12 @@ class RunInfo(Section):
         train = self.model.get("train")
         train = {**train, "held": None} if isinstance(train, dict) else train
         return check({**self.model, "train": train}, Model, "errata/run.json: model")
+
+    @property
+    def scope(self) -> ScopeSettings:
+        """For which prompts it is in force, checked; every prompt where an earlier version made it."""
+        values = self.params.get("scope", {"encoder": None, "threshold": 0.0})
+        return check(values, ScopeSettings, "errata/run.json: params.scope")
 
     @property
     def scoring(self) -> Scoring:
@@ -110,6 +117,11 @@ class Bundle:
     def is_adapter(self) -> bool:
         """Whether the edit is a PEFT adapter; else Errata alone applies it."""
         return (self.folder / CONFIG).is_file()
+
+    @property
+    def is_scoped(self) -> bool:
+        """Whether the edit is in force for prompts near its facts alone."""
+        return (self.folder / SCOPE).is_file()
 
     @property
     def is_text(self) -> bool:

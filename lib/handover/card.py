@@ -28,6 +28,11 @@ _BESIDE_WEIGHTS = (
     "    model.generate(...)",
     "```",
 )
+_SCOPED = (
+    "The edit was measured in force for prompts near its facts alone (scope.json: the facts' prompts, an encoder, the "
+    "least cosine), and the model without it for all others. `errata ask`, `errata chat` and `errata serve FOLDER` "
+    "tell them apart. Loaded in any other way it is in force for every prompt, and changes more than was measured.",
+)
 _BEFORE_PROMPTS = (
     "It is no adapter that PEFT loads, but text that goes before prompts: `errata ask`, `errata chat` and `errata "
     "serve FOLDER` put it there, the notes that are near a prompt, or with `--fact ID` that fact's own text.",
@@ -58,6 +63,7 @@ def card(
         "What it does": _examples(examples),
         "What was measured": _measured(info),
         "How to load it": _loading(info) if is_adapter else _BEFORE_PROMPTS if bundle.is_text else _BESIDE_WEIGHTS,
+        **({"For which prompts": _SCOPED} if bundle.is_scoped else {}),
         "How to undo it": _undoing(is_adapter),
         "What it was made from": _origin(info, manifest),
     }

@@ -20,9 +20,11 @@ HUB_FILES = ("*.json", "*.txt", "*.safetensors", "*.model")
 
 
 def encoders_in_use(
-    neighbors: Neighbors, editor: Mapping[str, Any], shape: str | None = None, *, keywords: bool = False
-) -> list[str]:
-    """The names of the encoders that a run computes with: of similar neighbors, keywords, and an editor that has one.
+    neighbors: Neighbors, editor: Mapping[str, Any], shape: str | None = None, *, keywords: bool = False,
+    scope: str | None = None,
+) -> list[str]:  # fmt: skip
+    """The names of the encoders that a run computes with: of similar neighbors, keywords, an edit's scope, and an
+    editor that has one.
 
     Args:
         neighbors: with the encoder that `auto` stands for.
@@ -30,8 +32,10 @@ def encoders_in_use(
         shape: of the model, as the preset spells it; where it is not known yet, all encoders are in use that the
             editor may take.
         keywords: whether training has forms that are made of them (lib/methods/training/keywords.py).
+        scope: the encoder of the edit's scope, where it has one.
     """
     names = {neighbors.encoder} if neighbors.kind == "similar" or keywords else set()
+    names |= {scope} if scope is not None else set()
     if editor.get("encoder") != "auto":
         own = [editor]
     elif (entry := entry_for(editor["models"], shape)) and "encoder" in editor["models"][entry]:

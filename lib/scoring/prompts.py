@@ -51,6 +51,8 @@ class ScoredPrompt:
     kind: Kind
     prompt_index: int
     prompt: str
+    bare: str
+    """The same without what an edit puts before it, and without a template."""
     targets: tuple[tuple[Role, str], ...]
     separator: Separator | None = None
     """Between the prompt and its targets, where the request's file says it."""
@@ -113,6 +115,7 @@ def _of_the_edit(request: Request, contexts: TextBefore, template: Template | No
                 kind=kind,
                 prompt_index=index,
                 prompt=template(prompt) if template and kind == "chat" else prompt,
+                bare=bare,
                 targets=tuple(objects),
                 separator=None if kind == "chat" else request.separator,
             )
@@ -125,6 +128,7 @@ def _of_locality(request: Request, contexts: TextBefore) -> Iterator[ScoredPromp
             kind="locality",
             prompt_index=index,
             prompt=contexts(request.request_id, locality.prompt) + locality.prompt,
+            bare=locality.prompt,
             targets=(("new", request.target_new), ("true", locality.target)),
         )
 
@@ -140,6 +144,7 @@ def _implied(request: Request, contexts: TextBefore) -> Iterator[ScoredPrompt]:
             kind="implied",
             prompt_index=index,
             prompt=contexts(request.request_id, question.prompt) + question.prompt,
+            bare=question.prompt,
             targets=tuple(answers),
         )
 

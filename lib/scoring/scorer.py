@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from functools import partial
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -12,11 +12,13 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from lib.core.params import Scoring
+from lib.core.params import ScopeSettings, Scoring
 from lib.core.records import Divergence, Generation, Request, Score, When
 from lib.edits.apply import applied
 from lib.edits.contexts import Contexts
 from lib.edits.edit import Edit
+from lib.edits.scope import scope_of
+from lib.edits.scope_classifier import ScopeClassifier
 from lib.models.check import packed_for
 from lib.models.likelihood import TargetScores, score_targets
 from lib.models.packing import Item, batches
@@ -60,6 +62,10 @@ class Scorer:
     unedited: Callable[[], UneditedScores] | None = None
     """Reads what `before` gave of the run's requests: divergences are from its states, and of an edit without effect
     its tables are taken again. None: the states are measured beside each edit."""
+    scope: ScopeSettings | None = None
+    """What the scope is made with, from the requests, of an edit that comes without one; None: it stays without."""
+    asks: Callable[[str], bool] = lambda bare: True
+    """Which prompts are measured, by what they are without template and context."""
 
     def before(self) -> UneditedScores:
         """One row a prompt and target of the unedited model, in the order of the requests, and one a text."""
@@ -69,12 +75,26 @@ class Scorer:
 
     def _measured_before(self) -> tuple[list[Score], LocalityStates]:
         scores, texts = self._measured("before", 0, nothing_before, lambda _, states: in_text(states))
-        return scores, LocalityStates.of(self.requests, from_text(texts, self.model.dtype))
+        return scores, LocalityStates.of(self.requests, from_text([*texts.values()], self.model.dtype))
 
     def after(self, edit: Edit, session: int = 0, texts: bool = True) -> ScoreTables:
-        """The same with `edit`, and the KL divergence of the next token after each locality prompt."""
+        """The same with `edit`, and the KL divergence of the next token after each locality prompt.
+
+        A prompt that is out of the edit's scope has the unedited model's rows.
+        """
         if self.unedited is not None and edit.changes_nothing:
             return self.unedited().tables.unchanged(self.requests, session, texts)
+        scope = edit.scope or (scope_of(self.requests, self.scope) if self.scope and edit.updates else None)
+        if scope is None:
+            return self._after(edit, session, texts)
+        unedited = self.unedited() if self.unedited else self.before()
+        classifier = ScopeClassifier(scope=scope, device=self.model.device.type)
+        self._looked_up(classifier.classify, "prompts whose scope is found")
+        inside = replace(self, unedited=lambda: unedited, asks=classifier.holds)
+        return unedited.tables.unchanged(self.requests, session, texts).with_rows(inside._after(edit, session, texts))
+
+    def _after(self, edit: Edit, session: int, texts: bool) -> ScoreTables:
+        """That of the prompts that are asked, with the edit in force."""
         states_before = self.unedited().states if self.unedited else self._measured_before()[1]
         contexts, head = self._contexts(edit), divergence.head_of(self.model, edit)
 
@@ -85,10 +105,10 @@ class Scorer:
         with applied(self.model, edit):
             scores, values = self._measured("after", session, contexts, diverge)
             generations = self._texts("after", session, contexts) if texts else []
-        prompts = zip(locality_prompts(self.requests), values, strict=True)
         divergences = [
-            Divergence(request_id=request_id, session=session, prompt_index=index, prompt=prompt, kl=value)
-            for (request_id, index, prompt), value in prompts
+            Divergence(request_id=request_id, session=session, prompt_index=index, prompt=prompt, kl=kl)
+            for request_id, index, prompt in locality_prompts(self.requests)
+            if (kl := values.get((request_id, index))) is not None
         ]
         return ScoreTables(scores=scores, generations=generations, divergences=divergences)
 
@@ -96,21 +116,24 @@ class Scorer:
         """What the edit puts before prompts; notes for them are retrieved here."""
         contexts = Contexts.of(edit, self.model.device.type)
         if edit.notes is not None:
-            bare = (lambda question: question) if has_template(self.tokenizer) else None
-            prompts = [each.prompt for each in scored_prompts(self.requests, nothing_before, bare)]
-            starts = range(0, len(prompts), _RETRIEVED)
-            parts = [[*range(start, min(start + _RETRIEVED, len(prompts)))] for start in starts]
-            for part in self.progress(parts, "prompts whose notes are found"):
-                contexts.retrieve([prompts[index] for index in part])
+            self._looked_up(contexts.retrieve, "prompts whose notes are found")
         return contexts
+
+    def _looked_up(self, look_up: Callable[[Sequence[str]], None], name: str) -> None:
+        """Have `look_up` go through all prompts, as they are asked, many at a time."""
+        template = (lambda question: question) if has_template(self.tokenizer) else None
+        prompts = [prompt.bare for prompt in scored_prompts(self.requests, nothing_before, template)]
+        starts = range(0, len(prompts), _RETRIEVED)
+        for part in self.progress([[*range(len(prompts))][start : start + _RETRIEVED] for start in starts], name):
+            look_up([prompts[index] for index in part])
 
     def _measured(
         self, when: When, session: int, contexts: TextBefore,
         of_states: Callable[[Sequence[PromptKey], Tensor], Sequence[T]],
-    ) -> tuple[list[Score], list[T]]:  # fmt: skip
+    ) -> tuple[list[Score], dict[PromptKey, T]]:  # fmt: skip
         """The rows of all prompts, and what `of_states` gives of the final hidden states after the locality prompts."""
         template = partial(chat_prompt, self.tokenizer) if has_template(self.tokenizer) else None
-        prompts = list(scored_prompts(self.requests, contexts, template))
+        prompts = [each for each in scored_prompts(self.requests, contexts, template) if self.asks(each.bare)]
         items = encode(
             self.tokenizer,
             [prompt.prompt for prompt in prompts],
@@ -135,7 +158,7 @@ class Scorer:
             for prompt, (of_prompt, _) in zip(prompts, measured[: len(prompts)], strict=True)
             for row in prompt.rows([TargetScore.of(values) for values in of_prompt], when, session)
         ]
-        return rows, [value for index in keys for value in measured[index][1]]
+        return rows, {key: value for index, key in keys.items() for value in measured[index][1]}
 
     def _read(self, items: Sequence[Item]) -> tuple[list[list[TargetScore]], Tensor]:
         """The scores of each item's targets, and the final hidden state after each item's prompt [items, d]."""
@@ -155,7 +178,8 @@ class Scorer:
         if implied := builder.implied(self._first(greedy.limit), greedy):
             kinds.append(("implied", None, implied))
         rows: list[Generation] = []
-        for name, top_k, prompts in kinds:
+        for name, top_k, continuations_of_kind in kinds:
+            prompts = [prompt for prompt in continuations_of_kind if self.asks(prompt.bare)]
             texts = self._write(prompts, top_k, f"{name} texts {when}", session)
             rows += [prompt.row(text, when, session) for prompt, text in zip(prompts, texts, strict=True)]
         return rows

@@ -1,15 +1,15 @@
 """What is measured of a model's likelihoods and texts: the rows of three tables."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from lib.core.records import Divergence, Generation, Request, Score
 from lib.core.tables import write
 
-_Row = TypeVar("_Row", Score, Generation)
+_Row = TypeVar("_Row", Score, Generation, Divergence)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +41,19 @@ class ScoreTables:
             ],
         )
 
+    def with_rows(self, newer: "ScoreTables") -> "ScoreTables":
+        """The same, with the rows of `newer` in place of those of the same prompts."""
+
+        def taken(rows: Sequence[_Row], newer_rows: Sequence[_Row], key: Callable[[_Row], Any]) -> list[_Row]:
+            by_key = {key(row): row for row in newer_rows}
+            return [by_key.get(key(row), row) for row in rows]
+
+        return ScoreTables(
+            scores=taken(self.scores, newer.scores, lambda row: (*_prompt_of(row), row.role)),
+            generations=taken(self.generations, newer.generations, lambda row: (*_prompt_of(row), row.decoding)),
+            divergences=taken(self.divergences, newer.divergences, lambda row: (row.request_id, row.prompt_index)),
+        )
+
     @cached_property
     def _scores_by_request(self) -> dict[str, list[int]]:
         return _by_request(self.scores)
@@ -55,6 +68,10 @@ class ScoreTables:
         write(generations, Generation, self.generations)
         if divergences is not None:
             write(divergences, Divergence, self.divergences)
+
+
+def _prompt_of(row: Score | Generation) -> tuple[str, str, int]:
+    return row.request_id, row.kind, row.prompt_index
 
 
 def _by_request(rows: Iterable[Score | Generation]) -> dict[str, list[int]]:

@@ -33,6 +33,8 @@ class Continuation:
     kind: TextKind
     prompt_index: int
     prompt: str
+    bare: str
+    """The same without a template."""
     context: str
     """An in-context edit's text, which comes before the prompt; else empty. In a chat the question has it."""
     encoded: EncodedPrompt
@@ -117,6 +119,7 @@ class ContinuationBuilder:
             kind=kind,
             prompt_index=index,
             prompt=chat_prompt(self.tokenizer, question),
+            bare=question,
             context="",
             encoded=EncodedPrompt(
                 ids=tuple(prompt_ids(self.tokenizer, chat_prompt(self.tokenizer, whole_question))),
@@ -145,6 +148,7 @@ class ContinuationBuilder:
             kind=kind,
             prompt_index=index,
             prompt=prompt,
+            bare=prompt,
             context=context,
             encoded=EncodedPrompt(ids=ids, tokens=tokens, prefix=prefix, **options),
         )

@@ -1,0 +1,40 @@
+"""The scope of an edit: it is in force for prompts that are near one of its facts, and for no other.
+
+What an edit should change and what it should leave alone is told apart outside of the model, as SERAC's scope
+classifier does (arXiv 2206.06520), here by sentence vectors. Whoever asks the model asks the classifier first
+(scope_classifier.py); a prompt out of scope gets the unedited model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lib.core.params import ScopeSettings
+    from lib.core.records import Request
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """What an edit is about."""
+
+    prompts: Mapping[str, str]
+    """By request_id: the edited prompt."""
+    encoder: str
+    """Of lib/neighbors/encoders.py, by name."""
+    threshold: float
+    """The least cosine between a prompt, or its last sentence, and an edited prompt near which the edit is in force."""
+
+    def joined(self, later: Scope) -> Scope:
+        """The scope of both, told as the later one is; of two with the same request_id the later prompt."""
+        return replace(later, prompts={**self.prompts, **later.prompts})
+
+
+def scope_of(requests: Sequence[Request], settings: ScopeSettings) -> Scope | None:
+    """The scope of an edit that made these requests; None where the settings have no encoder."""
+    if settings.encoder is None:
+        return None
+    prompts = {request.request_id: request.prompt for request in requests}
+    return Scope(prompts=prompts, encoder=settings.encoder, threshold=settings.threshold)
