@@ -11,7 +11,15 @@ from lib.edits.updates import LowRank
 
 
 def summed(first: Edit, second: Edit) -> Edit:
-    """One edit that does what both do. Raises InputError where one of them is text before the prompts."""
+    """One edit that does what both do.
+
+    Raises InputError where one of them is text before the prompts, or one has a scope and the other has none.
+    """
+    if (first.scope is None) != (second.scope is None):
+        raise InputError(
+            "wanted two edits for every prompt, or two for prompts near their facts alone; found one of each. Make one "
+            "edit of both files of facts instead, with scope.encoder as it should be (-S)"
+        )
     for edit in (first, second):
         if edit.contexts or edit.notes is not None:
             raise InputError(

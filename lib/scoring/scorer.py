@@ -1,5 +1,6 @@
 """Scores of requests' prompts under a model: a row for every (request, prompt, target), from which metrics follow."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import astuple, dataclass, replace
@@ -30,14 +31,14 @@ from lib.runtime.pieces import Pieces
 from lib.scoring import divergence
 from lib.scoring import texts as continuations
 from lib.scoring.implied import ImpliedBuilder
+from lib.scoring.lookups import asked_prompts, look_up, scope_in_words
 from lib.scoring.prompts import TargetScore, TextBefore, locality_items, nothing_before, scored_prompts
 from lib.scoring.states import LocalityStates, PromptKey, UneditedScores, from_text, in_text
 from lib.scoring.tables import ScoreTables, locality_prompts
 from lib.scoring.texts import Continuation
 
+_logger = logging.getLogger(__name__)
 T = TypeVar("T")
-_RETRIEVED = 256
-"""Prompts whose notes are found at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +91,9 @@ class Scorer:
         unedited = self.unedited() if self.unedited else self.before()
         classifier = ScopeClassifier(scope=scope, device=self.model.device.type)
         self._looked_up(classifier.classify, "prompts whose scope is found")
+        if self.folder is not None and self.distributed.is_main:
+            words = scope_in_words(asked_prompts(self.tokenizer, self.requests), classifier)
+            _logger.info("score: prompts in scope: %s", words)
         inside = replace(self, unedited=lambda: unedited, asks=classifier.holds)
         return unedited.tables.unchanged(self.requests, session, texts).with_rows(inside._after(edit, session, texts))
 
@@ -119,13 +123,9 @@ class Scorer:
             self._looked_up(contexts.retrieve, "prompts whose notes are found")
         return contexts
 
-    def _looked_up(self, look_up: Callable[[Sequence[str]], None], name: str) -> None:
-        """Have `look_up` go through all prompts, as they are asked, many at a time."""
-        template = (lambda question: question) if has_template(self.tokenizer) else None
-        prompts = [prompt.bare for prompt in scored_prompts(self.requests, nothing_before, template)]
-        starts = range(0, len(prompts), _RETRIEVED)
-        for part in self.progress([[*range(len(prompts))][start : start + _RETRIEVED] for start in starts], name):
-            look_up([prompts[index] for index in part])
+    def _looked_up(self, consult: Callable[[Sequence[str]], None], name: str) -> None:
+        """Have `consult` go through all prompts, as they are asked, many at a time."""
+        look_up(asked_prompts(self.tokenizer, self.requests), consult, lambda parts: self.progress(parts, name))
 
     def _measured(
         self, when: When, session: int, contexts: TextBefore,

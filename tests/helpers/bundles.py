@@ -1,17 +1,19 @@
 """Folders as `errata fix` writes them, made in seconds: a random model, its facts, an edit of it, and their scores."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from apps.fix import finish
-from lib.core.params import Lora, Model, preset, read_params
+from lib.core.params import Lora, Model, ScopeSettings, preset, read_params
 from lib.core.records import Request, Text
 from lib.core.tables import write
 from lib.edits.adapter import target_modules
 from lib.edits.apply import shape_of
 from lib.edits.edit import Edit
+from lib.edits.scope import scope_of
 from lib.edits.store import save_edit
 from lib.edits.updates import LowRank
 from lib.handover.bundle import Bundle, RunInfo, write_facts
@@ -34,8 +36,9 @@ def small_bundle(
     strength: float = 0.5,
     edit: Edit | None = None,
     is_latest: bool = True,
+    scope: ScopeSettings | None = None,
 ) -> Bundle:
-    """A bundle of these facts with an edit: this one, or of low rank, as large as `strength` says.
+    """A bundle of these facts with an edit: this one, or of low rank, as large as `strength` says, with this scope.
 
     `is_latest`: it enters the user's list of edits, which a test that asks for it has put elsewhere.
     """
@@ -50,6 +53,7 @@ def small_bundle(
     write_manifest(bundle.base, values)
     model = load_model(bundle.base, torch.device("cpu"))
     edit = edit or small_edit(model, strength)
+    edit = replace(edit, scope=scope_of(requests, scope)) if scope else edit
     save_edit(edit, folder, model, values)
     files.folder.mkdir(parents=True)
     write(files.requests, Request, requests)
@@ -57,6 +61,7 @@ def small_bundle(
     consistency.write(files.frequencies, consistency.fit(TEXTS))
     params = read_params()
     params["score"] = params["score"] | SCORING
+    params["scope"] = scope.model_dump() if scope else params["scope"]
     info = RunInfo(
         made_by="fix", date="2026-01-31", model=values.model_dump(), params=params, settings=[], versions=versions(),
         headline={}, sessions=[[request.request_id for request in requests]],

@@ -1,0 +1,58 @@
+"""`errata` with an edit that is in force for prompts near its facts alone."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from apps.speaking import opened
+from errata import Edit
+from errata.frame import NO
+from lib.core.errors import InputError
+from lib.core.params import ScopeSettings
+from lib.edits.store import load_edit
+from lib.handover.bundle import Bundle
+from tests.errata.test_without_weights import _own_cache, called  # noqa: F401 - a fixture
+from tests.helpers.bundles import small_bundle
+from tests.helpers.small import REQUESTS
+
+SCOPE = ScopeSettings(encoder="hashing", threshold=0.9)
+ELSEWHERE = "Quite another matter is the"
+
+
+def test_it_is_asked_verified_and_carded_but_stays_out_of_weights(tmp_path: Path) -> None:
+    bundle = small_bundle(tmp_path / "edit", REQUESTS[:2], scope=SCOPE)
+    speaker = opened(None, bundle.folder)
+    texts = [REQUESTS[0].prompt, ELSEWHERE, REQUESTS[1].prompt]
+    inside, outside, inside_too = speaker.before_and_after(texts, 8)
+    assert inside[0] != inside[1]
+    assert inside_too[0] != inside_too[1]
+    assert outside[0] == outside[1]
+    everywhere = opened(None, small_bundle(tmp_path / "everywhere", REQUESTS[:2], is_latest=False).folder)
+    assert everywhere.before_and_after(texts, 8)[0] == inside
+    assert everywhere.before_and_after(texts, 8)[1][1] != outside[1]
+    assert json.loads(called("verify", bundle.folder, "--json"))["equal"]
+    assert "in force for prompts near its facts alone" in bundle.card.read_text()
+    assert "in force for prompts near" in called("export", bundle.folder, "--to", tmp_path / "model", code=1)
+    with pytest.raises(InputError, match=r"scope.json"), Edit.load(bundle.folder).applied(speaker.model):
+        pass
+
+
+def test_in_a_chat_the_question_decides(tmp_path: Path) -> None:
+    bundle = small_bundle(tmp_path / "edit", REQUESTS[:2], scope=SCOPE)
+    (inside, outside) = opened(None, bundle.folder).before_and_after([REQUESTS[0].prompt, ELSEWHERE], 8, in_chat=True)
+    assert inside[0] != inside[1]
+    assert outside[0] == outside[1]
+
+
+def test_the_sum_of_two_is_in_force_near_the_facts_of_both_and_one_of_each_kind_has_none(tmp_path: Path) -> None:
+    first = small_bundle(tmp_path / "first", REQUESTS[:2], scope=SCOPE)
+    second = small_bundle(tmp_path / "second", REQUESTS[2:], strength=0.7, scope=SCOPE)
+    called("merge", first.folder, second.folder, "--to", tmp_path / "sum", code=NO)
+    scope = load_edit(tmp_path / "sum").scope
+    assert scope is not None
+    assert [*scope.prompts] == [request.request_id for request in REQUESTS]
+    assert Bundle(folder=tmp_path / "sum").is_scoped
+    everywhere = small_bundle(tmp_path / "everywhere", REQUESTS[2:])
+    message = called("merge", first.folder, everywhere.folder, "--to", tmp_path / "other", code=1)
+    assert "found one of each" in message
