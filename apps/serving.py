@@ -13,6 +13,7 @@ from apps.serve import BEFORE, EDITED, HOST, server
 from apps.speaking import Asked, speaker_of
 from lib.core import cache
 from lib.core.errors import InputError
+from lib.handover.scopes import has_scope
 from lib.handover.vllm_server import command, refusal, started
 from lib.models.loading import dtype_on, load_tokenizer
 from lib.models.manifest import read_manifest, weights_folder
@@ -45,6 +46,8 @@ def serve(subject: Asked, port: int, backend: Backend, tell: Tell) -> None:
 def _vllm_served(subject: Asked, port: int, backend: Backend, tell: Tell) -> bool:
     """Serve with vLLM until the end; False where `auto` has to take transformers."""
     reason = refusal(subject.edit)
+    if subject.edit is not None and has_scope(subject.edit):
+        reason = f"the edit in {subject.edit} is in force near its facts alone, and vLLM does not tell prompts apart"
     if reason is None:
         try:
             _run_vllm(subject, port or _free_port(), tell)

@@ -9,7 +9,7 @@ from lib.core.tables import read
 from lib.edits.adapter import WEIGHTS
 from lib.edits.edit import Edit
 from lib.edits.scope import Scope, scope_of
-from lib.edits.store import UPDATES, load_edit
+from lib.edits.store import SCOPE, UPDATES, load_edit
 
 OF_THE_RUN = ROOT / "models" / "edit"
 """The edit of the repository's own run, whose params say for which prompts it is in force."""
@@ -25,6 +25,11 @@ def run_scope(folder: Path) -> Scope | None:
     if settings.encoder is None or not changes_weights:
         return None
     return scope_of(read(folder / "data" / "requests.parquet", Request), settings)
+
+
+def has_scope(folder: Path) -> bool:
+    """Whether the edit in `folder` is in force for some prompts alone."""
+    return (folder / SCOPE).is_file() or (folder.resolve() == OF_THE_RUN and run_scope(ROOT) is not None)
 
 
 def loaded(folder: Path) -> Edit:

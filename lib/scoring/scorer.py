@@ -147,7 +147,7 @@ class Scorer:
         def measure(batch: list[int]) -> list[tuple[list[tuple[Any, ...]], list[T]]]:
             scores, states = self._read([items[index] for index in batch])
             with_key = [position for position, index in enumerate(batch) if index in keys]
-            values = of_states([keys[batch[position]] for position in with_key], states[with_key])
+            values = of_states([keys[batch[position]] for position in with_key], states[with_key]) if with_key else []
             value_at = {position: [value] for position, value in zip(with_key, values, strict=True)}
             return [([*map(astuple, of_item)], value_at.get(position, [])) for position, of_item in enumerate(scores)]
 

@@ -20,6 +20,8 @@ from apps.speaking import Asked
 from lib.core.errors import InputError
 from lib.core.params import ROOT
 from lib.edits.adapter import CONFIG
+from lib.edits.scope import Scope
+from lib.edits.store import save_scope
 from lib.generation import vllm
 from lib.handover import vllm_server
 from tests.helpers.bundles import small_bundle
@@ -157,6 +159,15 @@ def test_where_auto_finds_that_vllm_does_not_start_it_says_so(monkeypatch: pytes
     assert lines == ["not vLLM: vLLM ended before it answered"]
     with pytest.raises(InputError, match="--backend vllm: vLLM ended"):
         serving._vllm_served(subject, 0, "vllm", lines.append)
+
+
+def test_an_edit_with_a_scope_is_not_for_vllm(monkeypatch: pytest.MonkeyPatch, adapter: Path) -> None:
+    monkeypatch.setattr(vllm, "available", lambda: True)
+    save_scope(Scope(prompts={"e0": "Ada lives in"}, encoder="hashing", threshold=0.7), adapter)
+    lines: list[str] = []
+    assert not serving._vllm_served(Asked(base=adapter, edit=adapter), 0, "auto", lines.append)
+    (line,) = lines
+    assert line.endswith("is in force near its facts alone, and vLLM does not tell prompts apart")
 
 
 def test_a_port_that_is_taken_is_named(adapter: Path) -> None:
