@@ -47,6 +47,7 @@ def main(options: argparse.Namespace) -> None:
     root, inputs = read_root(), Inputs.of(options)
     with process_group() as processes, editing(root, inputs, "score", processes, lambda steps: None) as (job, requests):
         requests = scored_on(requests, read(options.evaluation, EvaluationPrompt))
+        alone, in_scope = root.protocol.kind == "single", dict[str, tuple[int, int]]()
         before, folder = cache(partial(_before, options, requests)), job.folder / _key(root, options)
         scorer = Scorer(
             model=job.model,
@@ -60,8 +61,8 @@ def main(options: argparse.Namespace) -> None:
             folder=folder,
             unedited=before,
             scope=root.scope,
+            tell_scope=lambda counts: in_scope.update({} if alone else counts),  # of the last session
         )
-        alone = root.protocol.kind == "single"
         singles = _singles(scorer, job, root, folder) if alone else []
         after = [single.tables for single in singles] if alone else list(_after(scorer, options.edit))
         plain_texts = _plain_texts(scorer, options)
@@ -70,7 +71,7 @@ def main(options: argparse.Namespace) -> None:
         tables = ScoreTables.joined([before().tables, *after])
         tables.write(options.scores, options.generations, options.divergences)
         write(options.text_nll, TextNll, [*read(options.text_nll_before, TextNll), *plain_texts])
-        write_json(options.metrics, _summary(tables, job.model))
+        write_json(options.metrics, _summary(tables, job.model) | ({"in_scope": in_scope} if in_scope else {}))
         write_single_weights(options.single_weights, [single.change for single in singles], root.weights)
         forget(job.folder)
 

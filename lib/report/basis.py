@@ -38,6 +38,7 @@ def basis(params: Values, metrics: Mapping[str, Values], numbers: Values, versio
         *_paraphrases(params, metrics),
         *_neighbors(params, metrics),
         *_locality(metrics),
+        *_scope(params, metrics.get("score", {})),
         Basis(name="seeds", value=_seeds(params)),
         Basis(name="versions", value=", ".join(f"{name} {version}" for name, version in versions.items())),
     ]
@@ -107,6 +108,16 @@ def _locality(metrics: Mapping[str, Values]) -> Iterator[Basis]:
         yield Basis(
             name="locality prompts", value=f"{recall['locality_of_file']:,} of the file, {of_pool:,} of the pool"
         )
+
+
+def _scope(params: Values, score: Values) -> Iterator[Basis]:
+    """For which prompts the edit is in force, where not for all."""
+    settings = params.get("scope", {})
+    if settings.get("encoder") is None:
+        return
+    where = f"near its facts alone: {settings['encoder']}, cosine at least {number(settings['threshold'])}"
+    counts = [f"{inside:,} of {total:,} {kind}" for kind, (inside, total) in score.get("in_scope", {}).items()]
+    yield Basis(name="the edit is in force", value="; ".join([where, *([", ".join(counts)] if counts else [])]))
 
 
 def _seeds(params: Values) -> str:

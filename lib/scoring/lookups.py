@@ -32,8 +32,8 @@ def look_up(
         consult([texts[index] for index in part])
 
 
-def scope_in_words(prompts: Iterable[ScoredPrompt], classifier: ScopeClassifier) -> str:
-    """How many prompts of each kind are in scope: "efficacy 100 of 100, locality 43 of 1,000"."""
+def scope_counts(prompts: Iterable[ScoredPrompt], classifier: ScopeClassifier) -> dict[str, tuple[int, int]]:
+    """Of each kind of prompt how many are in scope, and how many there are."""
     counts = Counter((prompt.kind, classifier.holds(prompt.bare)) for prompt in prompts)
     kinds = dict.fromkeys(kind for kind, _ in counts)
-    return ", ".join(f"{kind} {counts[kind, True]:,} of {counts[kind, True] + counts[kind, False]:,}" for kind in kinds)
+    return {kind: (counts[kind, True], counts[kind, True] + counts[kind, False]) for kind in kinds}

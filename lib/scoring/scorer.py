@@ -1,7 +1,6 @@
 """Scores of requests' prompts under a model: a row for every (request, prompt, target), from which metrics follow."""
 
-import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import astuple, dataclass, replace
 from functools import partial
@@ -31,13 +30,12 @@ from lib.runtime.pieces import Pieces
 from lib.scoring import divergence
 from lib.scoring import texts as continuations
 from lib.scoring.implied import ImpliedBuilder
-from lib.scoring.lookups import asked_prompts, look_up, scope_in_words
+from lib.scoring.lookups import asked_prompts, look_up, scope_counts
 from lib.scoring.prompts import TargetScore, TextBefore, locality_items, nothing_before, scored_prompts
 from lib.scoring.states import LocalityStates, PromptKey, UneditedScores, from_text, in_text
 from lib.scoring.tables import ScoreTables, locality_prompts
 from lib.scoring.texts import Continuation
 
-_logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -65,6 +63,8 @@ class Scorer:
     its tables are taken again. None: the states are measured beside each edit."""
     scope: ScopeSettings | None = None
     """What the scope is made with, from the requests, of an edit that comes without one; None: it stays without."""
+    tell_scope: Callable[[Mapping[str, tuple[int, int]]], None] = lambda counts: None
+    """Takes, of an edit with a scope, by kind of prompt how many are in scope and how many there are."""
     asks: Callable[[str], bool] = lambda bare: True
     """Which prompts are measured, by what they are without template and context."""
 
@@ -91,9 +91,7 @@ class Scorer:
         unedited = self.unedited() if self.unedited else self.before()
         classifier = ScopeClassifier(scope=scope, device=self.model.device.type)
         self._looked_up(classifier.classify, "prompts whose scope is found")
-        if self.folder is not None and self.distributed.is_main:
-            words = scope_in_words(asked_prompts(self.tokenizer, self.requests), classifier)
-            _logger.info("score: prompts in scope: %s", words)
+        self.tell_scope(scope_counts(asked_prompts(self.tokenizer, self.requests), classifier))
         inside = replace(self, unedited=lambda: unedited, asks=classifier.holds)
         return unedited.tables.unchanged(self.requests, session, texts).with_rows(inside._after(edit, session, texts))
 

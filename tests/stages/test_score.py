@@ -1,5 +1,6 @@
 """Stages `baseline` and `score`: the unedited model is measured once, and its rows stand beside the edited model's."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -104,6 +105,19 @@ def test_texts_and_divergences_stand_in_the_joined_tables(run_stage: Run, tmp_pa
     divergences = read(tmp_path / "results/divergences.parquet", Divergence)
     assert len(divergences) == len(small.REQUESTS)
     assert all(row.kl > 0 for row in divergences)
+
+
+def test_an_edit_with_a_scope_leaves_other_prompts_and_says_how_many_are_inside(
+    run_stage: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_stage(baseline)
+    change_params(monkeypatch, scope={"encoder": "hashing", "threshold": 0.95})
+    run_stage(score)
+    counts = json.loads((tmp_path / "metrics/score.json").read_text())["in_scope"]
+    inside, prompts = counts["locality"]
+    divergences = read(tmp_path / "results/divergences.parquet", Divergence)
+    assert counts["efficacy"] == [len(small.REQUESTS)] * 2
+    assert sum(row.kl > 0 for row in divergences) == inside < prompts == len(divergences)
 
 
 @pytest.mark.parametrize(("stage", "killed_at"), [(baseline, "scores"), (score, "scores"), (score, "greedy texts")])

@@ -51,6 +51,15 @@ def classifier_of(scoped_requests: Sequence[Request]) -> ScopeClassifier:
     return ScopeClassifier(scope=scope_of(scoped_requests, INSIDE))
 
 
+def test_how_many_prompts_of_each_kind_are_in_scope_is_told() -> None:
+    counts: dict[str, tuple[int, int]] = {}
+    replace(scorer(), scope=INSIDE, tell_scope=counts.update).after(edit(), texts=False)
+    classifier = classifier_of(requests())
+    locality = [prompt.prompt for request in requests() for prompt in request.locality]
+    assert counts["efficacy"] == (5, 5)
+    assert counts["locality"] == (sum(map(classifier.holds, locality)), 10)
+
+
 def test_where_nothing_is_inside_the_model_is_not_asked() -> None:
     unedited = scorer().before()
     passes: list[int] = []
