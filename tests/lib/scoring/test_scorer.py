@@ -140,16 +140,6 @@ def test_scores_texts_and_divergences_are_those_of_the_edited_model() -> None:
     assert all(row.kl == 0 for row in scorer_of_all.after(Edit(updates={})).divergences)
 
 
-def test_requests_without_locality_prompts_have_no_divergences() -> None:
-    """The fault: where no prompt has a state, an empty one of no width met the head."""
-    bare = scorer(scored_requests=[replace(request, locality=()) for request in requests()])
-    unedited = bare.before()
-    assert not unedited.tables.divergences
-    after = replace(bare, unedited=lambda: unedited).after(edit())
-    assert after.scores
-    assert not after.divergences
-
-
 def test_an_edit_without_effect_has_the_rows_of_the_unedited_model() -> None:
     unedited = scorer().before()
     of_two = replace(scorer(), requests=requests()[:2])

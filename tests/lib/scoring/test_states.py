@@ -1,5 +1,6 @@
 """Hidden states after locality prompts: as text, as a file, and in the items that are scored."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from lib.models.tokens import encode
 from lib.scoring.prompts import locality_items, scored_prompts
 from lib.scoring.states import LocalityStates, from_text, in_text
 from tests.helpers.models import byte_tokenizer
-from tests.lib.scoring.test_scorer import requests, scorer
+from tests.lib.scoring.test_scorer import edit, requests, scorer
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
@@ -49,3 +50,13 @@ def test_a_prompt_that_is_joined_with_its_target_stands_in_an_item_of_its_own() 
     assert [*keys] == [of_locality[0], len(items), *of_locality[2:]]
     assert [*keys.values()] == [("Rome", 0), ("Rome", 1), ("Oslo", 0), ("Oslo", 1)]
     assert apart == prompt_items(tokenizer, [prompts[second].prompt])
+
+
+def test_requests_without_locality_prompts_have_no_divergences() -> None:
+    """The fault: where no prompt has a state, an empty one of no width met the head."""
+    bare = scorer(scored_requests=[replace(request, locality=()) for request in requests()])
+    unedited = bare.before()
+    assert not unedited.tables.divergences
+    after = replace(bare, unedited=lambda: unedited).after(edit())
+    assert after.scores
+    assert not after.divergences
