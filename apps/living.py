@@ -63,7 +63,7 @@ def add(bundle: Bundle, facts: Path, settings: Sequence[str], console: Console) 
     new, rejects = _new_facts(bundle, old, facts, console)
     requests = _asked(bundle, info, earlier, new, console)
     console.print(f"{len(requests)} facts are trained on top of {len(old)}, whose training stays as it is")
-    _train_on_top(bundle, info, requests, [*info.settings, *settings], console)
+    _train_on_top(bundle, info, earlier, requests, [*info.settings, *settings], console)
     run = bundle.workspace
     total = summed(earlier, load_edit(run / "models" / "edit"))
     written = read(run / "data" / "evaluation.parquet", EvaluationPrompt)
@@ -119,7 +119,7 @@ def merge(first: Bundle, second: Bundle, to: Path, console: Console) -> Finished
         console.print(
             f"both have {', '.join(facts.repeated)}: scored once, as {first.folder} has it; its change is added up"
         )
-    total = replace(summed(load_edit(first.folder), load_edit(second.folder)), scope=None)
+    total = summed(load_edit(first.folder), load_edit(second.folder))
     scored = together(scored_requests(first), scored_requests(second)).requests
     merged = info.model_copy(update={"made_by": "merge", "sessions": sessions})
     bundle = _sum(first, to, merged, total, scored, facts.requests)
@@ -181,15 +181,16 @@ def _asked(bundle: Bundle, info: RunInfo, earlier: Edit, new: Sequence[Request],
 
 
 def _train_on_top(
-    bundle: Bundle, info: RunInfo, requests: Sequence[Request], settings: Sequence[str], console: Console
-) -> None:
+    bundle: Bundle, info: RunInfo, earlier: Edit, requests: Sequence[Request], settings: Sequence[str],
+    console: Console,
+) -> None:  # fmt: skip
     """Run the pipeline up to stage edit on the model with the earlier edit in its weights, whose facts are held."""
     merged = bundle.workspace / "merged"
     base = present_base(bundle.base, info.preset)
     shutil.rmtree(merged, ignore_errors=True)
     merged.parent.mkdir(parents=True, exist_ok=True)
     try:
-        write_merged(stored_model(base), replace(load_edit(bundle.folder), scope=None), base, merged)
+        write_merged(stored_model(base), earlier, base, merged)
         write_edited_facts(merged, with_rephrasings(scored_requests(bundle)))
         source = {"source": "folder", "name": str(merged.resolve()), "revision": None, "wheels": None}
         named = NamedModel(name=named_of(info).name, values={**info.model, **source})

@@ -46,7 +46,7 @@ def serve(subject: Asked, port: int, backend: Backend, tell: Tell) -> None:
 def _vllm_served(subject: Asked, port: int, backend: Backend, tell: Tell) -> bool:
     """Serve with vLLM until the end; False where `auto` has to take transformers."""
     reason = refusal(subject.edit)
-    if subject.edit is not None and has_scope(subject.edit):
+    if reason is None and subject.edit is not None and has_scope(subject.edit):
         reason = f"the edit in {subject.edit} is in force near its facts alone, and vLLM does not tell prompts apart"
     if reason is None:
         try:

@@ -1,6 +1,6 @@
 """A model and, where there is one, its edit, opened to be asked: what `errata ask`, `chat` and `serve` share."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -50,22 +50,17 @@ class Speaker:
     ) -> list[str]:  # fmt: skip
         """What is written after every text, with the edit or without it; `turns` as in `prompt_of`."""
         in_force = [edited and self._scope.holds(text) for text in texts]
-        after = {True: iter(self._written(texts, in_force, True, sampling, turns, seed)),
-                 False: iter(self._written(texts, in_force, False, sampling, turns, seed))}  # fmt: skip
-        return [next(after[is_edited]) for is_edited in in_force]
+        written: dict[bool, Iterator[str]] = {}
+        for with_edit in {*in_force}:
+            of_these = [text for text, is_edited in zip(texts, in_force, strict=True) if is_edited == with_edit]
+            written[with_edit] = iter(self._written(of_these, sampling, with_edit, turns, seed))
+        return [next(written[with_edit]) for with_edit in in_force]
 
     def _written(
-        self, texts: Sequence[str], in_force: Sequence[bool], edited: bool, sampling: Sampling,
-        turns: Sequence[Turn] | None, seed: int,
-    ) -> list[str]:  # fmt: skip
-        """What is written after those of the texts for which the edit is in force, or for which it is not."""
-        queries = [
-            Prompt(text=self.prompt_of(text, edited=edited, turns=turns), seed=seed)
-            for text, is_edited in zip(texts, in_force, strict=True)
-            if is_edited == edited
-        ]
-        if not queries:
-            return []
+        self, texts: Sequence[str], sampling: Sampling, edited: bool, turns: Sequence[Turn] | None, seed: int
+    ) -> list[str]:
+        """What is written after every text, with the edit in force for all of them or for none."""
+        queries = [Prompt(text=self.prompt_of(text, edited=edited, turns=turns), seed=seed) for text in texts]
         generator = TransformersGenerator(self.model, self.tokenizer)
         with applied(self.model, self.edit) if edited and self.edit else nullcontext():
             return generator.generate("", queries, sampling)

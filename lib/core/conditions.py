@@ -147,12 +147,8 @@ CONDITIONS: tuple[Condition, ...] = (
     Condition(
         "editor", lambda run: not run.needs.weightless,
         lambda: f"the editor changes weights (any but {', '.join(editors_where(lambda needs: needs.weightless))})",
-        {"regularize.method": "none", "regularize.mode": "corrected", "regularize.keep": 40, "regularize.seed": 0},
-    ),
-    Condition(
-        "editor", lambda run: not run.needs.weightless,
-        lambda: f"the editor changes weights (any but {', '.join(editors_where(lambda needs: needs.weightless))})",
-        {"scope.encoder": None},
+        {"regularize.method": "none", "regularize.mode": "corrected", "regularize.keep": 40, "regularize.seed": 0,
+         "scope.encoder": None},
     ),
     Condition(
         "scope.encoder", lambda run: run.root.scope.encoder is not None, "scope.encoder names one",

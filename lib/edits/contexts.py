@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from lib.edits.edit import Edit
-from lib.edits.nearness import Nearness
+from lib.edits.nearness import Nearness, look_up_missing
 from lib.edits.notes import Notebook, stated
 
 
@@ -34,22 +34,22 @@ class Contexts:
 
     def retrieve(self, prompts: Sequence[str]) -> None:
         """Find the notes of all these prompts at once, in a fraction of the time that one after another takes."""
-        if missing := [prompt for prompt in dict.fromkeys(prompts) if self.notes and prompt not in self._cache]:
-            for prompt, facts in zip(missing, self._nearest(missing), strict=True):
-                self._cache[prompt] = stated(facts) if facts else ""
+        if self.notes is not None:
+            look_up_missing(self._cache, prompts, self._stated)
 
     def _retrieved(self, prompt: str) -> str:
         self.retrieve([prompt])
         return self._cache[prompt]
 
-    def _nearest(self, prompts: Sequence[str]) -> Iterator[list[str]]:
-        """Of each the notes near enough to it, the nearest last, right before it."""
+    def _stated(self, prompts: Sequence[str]) -> Iterator[str]:
+        """Of each the statement of the notes near enough to it, the nearest last, right before it."""
         notes = self.notes
         assert notes is not None
         facts = list(notes.texts.values())
         for nearness in self._nearness.of(prompts):
             nearest = np.argsort(-nearness, kind="stable")[: notes.count]
-            yield [facts[note] for note in nearest[::-1] if nearness[note] >= notes.threshold]
+            near_enough = [facts[note] for note in nearest[::-1] if nearness[note] >= notes.threshold]
+            yield stated(near_enough) if near_enough else ""
 
     @cached_property
     def _cache(self) -> dict[str, str]:

@@ -1,10 +1,10 @@
 """How near a prompt is to the texts that an edit goes by: its notes, or the prompts of its facts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,16 @@ from numpy.typing import NDArray
 from lib.core.errors import InputError
 from lib.core.texts import last_sentence
 from lib.neighbors.encoders import SentenceEncoder, Vectors, encoder
+
+T = TypeVar("T")
+
+
+def look_up_missing(
+    values: dict[str, T], prompts: Sequence[str], look_up: Callable[[Sequence[str]], Iterable[T]]
+) -> None:
+    """Add to `values`, by prompt, what `look_up` gives of those that it has not, all at once."""
+    if missing := [prompt for prompt in dict.fromkeys(prompts) if prompt not in values]:
+        values.update(zip(missing, look_up(missing), strict=True))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from lib.edits.edit import Edit
-from lib.edits.nearness import Nearness
+from lib.edits.nearness import Nearness, look_up_missing
 from lib.edits.scope import Scope
 
 
@@ -32,12 +32,13 @@ class ScopeClassifier:
 
     def classify(self, prompts: Sequence[str]) -> None:
         """Classify all these prompts at once, in a fraction of the time that one after another takes."""
-        if self.scope is None:
-            return
-        if missing := [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._is_inside]:
-            nearest = self._nearness.of(missing).max(axis=1, initial=-1.0)
-            near_enough = [bool(value >= self.scope.threshold) for value in nearest]
-            self._is_inside.update(zip(missing, near_enough, strict=True))
+        if self.scope is not None:
+            look_up_missing(self._is_inside, prompts, self._near_enough)
+
+    def _near_enough(self, prompts: Sequence[str]) -> list[bool]:
+        assert self.scope is not None
+        nearest = self._nearness.of(prompts).max(axis=1, initial=-1.0)
+        return [bool(value >= self.scope.threshold) for value in nearest]
 
     @cached_property
     def _is_inside(self) -> dict[str, bool]:

@@ -93,13 +93,12 @@ def _context(
 
 def _shared_by_editors(root: Params, inputs: Inputs, distributed: Distributed) -> SharedScratch:
     """Scratch space that runs of several editors on one model share; the fingerprint covers what decides the bytes."""
-    model = fingerprint(model=inputs.model)
 
     @contextmanager
     def folder_for(module: str, search: Mapping[str, Any]) -> Iterator[Path]:
         where = device()
         key = fingerprint(
-            model=model, dtype=str(making_dtype(root.editor)), search=search,
+            model=inputs.model, dtype=str(making_dtype(root.editor)), search=search,
             code=[code_fingerprint(module), code_fingerprint("lib.models.loading")],
             device=torch.cuda.get_device_name(where) if where.type == "cuda" else where.type,
             versions=[torch.__version__, transformers.__version__],

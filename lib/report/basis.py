@@ -117,7 +117,7 @@ def _scope(params: Values, score: Values) -> Iterator[Basis]:
         return
     where = f"near its facts alone: {settings['encoder']}, cosine at least {number(settings['threshold'])}"
     counts = [f"{inside:,} of {total:,} {kind}" for kind, (inside, total) in score.get("in_scope", {}).items()]
-    yield Basis(name="the edit is in force", value="; ".join([where, *([", ".join(counts)] if counts else [])]))
+    yield Basis(name="the edit is in force", value=f"{where}; {', '.join(counts)}" if counts else where)
 
 
 def _seeds(params: Values) -> str:

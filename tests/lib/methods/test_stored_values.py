@@ -71,13 +71,12 @@ def sharing(case: Case, folder: Path, editor: str, searched: list[dict[str, Any]
         searched.append(json.loads(json.dumps({"module": module, **search})))
         yield folder / str(searched.index(searched[-1]))
 
-    context = replace(case.context, checkpoints=None, shared_scratch=shared, reused=[])
     by_other = case_of(editor, "llama", folder.parent / editor)
     values = {"layers": case.settings.layers, "token": case.settings.token, "optimisation": case.settings.optimisation}
     return replace(
         by_other,
         settings=by_other.settings.model_copy(update=values),
-        context=replace(by_other.context, **{key: getattr(context, key) for key in ("shared_scratch", "reused")}),
+        context=replace(by_other.context, shared_scratch=shared, reused=[]),
     )
 
 
