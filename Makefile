@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 IN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
-# A process per core, one thread each; what starts engines of its own runs by itself.
-TESTS = OMP_NUM_THREADS=1 $(IN) python -m pytest -n logical --dist loadfile
+# A process per core, one thread each, the longest files first (tests/conftest.py); what starts engines runs by itself.
+TESTS = OMP_NUM_THREADS=1 $(IN) python -m pytest -n logical --dist loadfile --no-loadscope-reorder
 
 .PHONY: run check test faults setup experiments vllm-cpu clean
 

@@ -1,6 +1,7 @@
 """Fixtures of the whole suite."""
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,10 @@ settings.load_profile("errata")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that take minutes come first, so that no process is left alone with one at the end."""
-    long_files = {item.path for item in items if item.get_closest_marker("dag") or item.get_closest_marker("wheel")}
-    items.sort(key=lambda item: item.path not in long_files)
+    """Files that take minutes come first, so that no process is left alone with one at the end.
+
+    Whole pipelines and pretrained models take minutes a test, what is marked slow seconds.
+    """
+    minutes = Counter(item.path for item in items if {"dag", "wheel"} & {mark.name for mark in item.iter_markers()})
+    seconds = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: (-minutes[item.path], -seconds[item.path]))
