@@ -27,6 +27,7 @@ from lib.edits.edit import Edit
 from lib.edits.edited_facts import write_edited_facts
 from lib.edits.scope import scope_of
 from lib.edits.store import load_edit, save_edit
+from lib.experiments.overrides import PARAMS, by_file
 from lib.export.merge import check_in_weights, stored_model, write_merged
 from lib.handover.bases import NamedModel, present_base
 from lib.handover.bundle import Bundle, RunInfo, write_facts
@@ -46,12 +47,17 @@ def add(bundle: Bundle, facts: Path, settings: Sequence[str], console: Console) 
     """Train the facts of a file on top of the edit in the folder, and score all facts, old and new.
 
     Args:
-        settings: of the new facts' training, over those of the earlier edit.
+        settings: of the new facts' training, over those of the earlier edit, whose scope is that of all facts.
 
-    Raises InputError where a new fact has the prompt of an old one and another object, where no fact is new, and where
-    the earlier edit is a memory or text, which no weight can hold.
+    Raises InputError where a new fact has the prompt of an old one and another object, where no fact is new, where a
+    setting is of the scope, and where the earlier edit is a memory or text, which no weight can hold.
     """
     check_settings(settings)
+    if of_scope := [change for change in by_file(settings).get(PARAMS, ()) if change.startswith("scope.")]:
+        raise InputError(
+            f"-S {of_scope[0]}: the edit's scope is that of `errata fix`, for old and new facts alike: leave it "
+            "out, or fix all facts anew with it"
+        )
     info = bundle.info()
     if info.preset.tiny is not None:
         raise InputError(

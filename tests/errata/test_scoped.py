@@ -1,19 +1,25 @@
 """`errata` with an edit that is in force for prompts near its facts alone."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from apps import living
 from apps.speaking import opened
 from errata import Edit
 from errata.frame import NO
 from lib.core.errors import InputError
 from lib.core.params import ScopeSettings
-from lib.edits.store import load_edit
-from lib.handover.bundle import Bundle
+from lib.core.records import EvaluationPrompt, Request
+from lib.core.tables import write
+from lib.edits.edit import Edit as Updates
+from lib.edits.store import load_edit, save_edit
+from lib.handover.bundle import Bundle, RunInfo
 from tests.errata.test_without_weights import _own_cache, called  # noqa: F401 - a fixture
-from tests.helpers.bundles import small_bundle
+from tests.helpers.bundles import small_bundle, small_edit
 from tests.helpers.small import REQUESTS
 
 SCOPE = ScopeSettings(encoder="hashing", threshold=0.9)
@@ -56,3 +62,29 @@ def test_the_sum_of_two_is_in_force_near_the_facts_of_both_and_one_of_each_kind_
     everywhere = small_bundle(tmp_path / "everywhere", REQUESTS[2:])
     message = called("merge", first.folder, everywhere.folder, "--to", tmp_path / "other", code=1)
     assert "found one of each" in message
+
+
+def test_an_added_fact_is_in_scope_beside_the_earlier_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = small_bundle(tmp_path / "edit", REQUESTS[:2], scope=SCOPE)
+    more = tmp_path / "more.csv"
+    more.write_text("subject,prompt,target_new\nCy,Cy was born in,Bonn\n")
+
+    def trained(bundle: Bundle, info: RunInfo, earlier: Updates, requests: Sequence[Request], *_: Any) -> None:
+        """What the pipeline leaves of stage edit, where the earlier edit is in force for every prompt."""
+        assert earlier.scope is None
+        run = bundle.workspace
+        (run / "data").mkdir(parents=True)
+        write(run / "data" / "requests.parquet", Request, requests)
+        write(run / "data" / "evaluation.parquet", EvaluationPrompt, [])
+        model = opened(None, bundle.folder).model
+        save_edit(small_edit(model, 0.7), run / "models" / "edit", model, info.preset)
+
+    monkeypatch.setattr(living, "_train_on_top", trained)
+    message = called("add", more, "--edit", bundle.folder, "-S", "scope.encoder=null", code=1)
+    assert "the edit's scope is that of `errata fix`" in message
+    called("add", more, "--edit", bundle.folder, code=NO)
+    scope = load_edit(bundle.folder).scope
+    assert scope is not None
+    assert [*scope.prompts] == [*(request.request_id for request in REQUESTS[:2]), "line-2"]
+    (inside,) = opened(None, bundle.folder).before_and_after(["Cy was born in"], 8)
+    assert inside[0] != inside[1]
