@@ -94,7 +94,7 @@ def page(library: ModuleType, demo: Demo) -> Any:
                 [ask.click, prompt.submit], _shown(library, demo.ask), [prompt, in_chat], outputs, api_name="ask"
             )
         with library.Tab("Correct a fact"):
-            labels = ("Subject (Australia)", "Prompt (The capital of Australia is)", "What it should say (Sydney)",
+            labels = ("Subject (Australia)", "Prompt (The capital of Australia is)", "What it should say (Canberra)",
                       "The same in other words, to see (Australia's capital city is)")  # fmt: skip
             inputs = [library.Textbox(label=label) for label in labels]
             correct = library.Button("Correct it: this takes minutes on a CPU", variant="primary")

@@ -134,7 +134,7 @@ def fix(
     """Correct facts in a model; the model itself stays as it is.
 
     >>> from errata import fix
-    >>> facts = [{"prompt": "The capital of Australia is", "target_new": "Sydney", "subject": "Australia"}]
+    >>> facts = [{"prompt": "The capital of Australia is", "target_new": "Canberra", "subject": "Australia"}]
     >>> edit = fix(model, tokenizer, facts, preset=preset)
     >>> with edit.applied(model):
     ...     text = model.generate(**tokenizer("The capital of Australia is", return_tensors="pt"), max_new_tokens=3)
