@@ -25,7 +25,6 @@ from lib.core.tables import read, write
 from lib.edits.apply import applied
 from lib.edits.edit import Edit
 from lib.edits.edited_facts import write_edited_facts
-from lib.edits.scope import scope_of
 from lib.edits.store import load_edit, save_edit
 from lib.experiments.overrides import PARAMS, by_file
 from lib.export.merge import check_in_weights, stored_model, write_merged
@@ -33,6 +32,7 @@ from lib.handover.bases import NamedModel, present_base
 from lib.handover.bundle import Bundle, RunInfo, write_facts
 from lib.handover.judging import ScoreFiles, judged, rescore
 from lib.handover.recent import remember
+from lib.handover.scopes import run_scope
 from lib.handover.sums import summed
 from lib.handover.together import together
 from lib.handover.workspace import check_settings, make_workspace
@@ -63,7 +63,8 @@ def add(bundle: Bundle, facts: Path, settings: Sequence[str], console: Console) 
         raise InputError(
             "the tiny model is trained together with its facts, so nothing can be added; take another model"
         )
-    earlier = replace(load_edit(bundle.folder), scope=None)
+    stored = load_edit(bundle.folder)
+    earlier = replace(stored, scope=None)
     check_in_weights(earlier)  # new facts are trained on a model that has the earlier edit in its weights
     old = read_facts(bundle)
     new, rejects = _new_facts(bundle, old, facts, console)
@@ -71,7 +72,7 @@ def add(bundle: Bundle, facts: Path, settings: Sequence[str], console: Console) 
     console.print(f"{len(requests)} facts are trained on top of {len(old)}, whose training stays as it is")
     _train_on_top(bundle, info, earlier, requests, [*info.settings, *settings], console)
     run = bundle.workspace
-    total = summed(earlier, load_edit(run / "models" / "edit"))
+    total = summed(stored, replace(load_edit(run / "models" / "edit"), scope=run_scope(run)))
     written = read(run / "data" / "evaluation.parquet", EvaluationPrompt)
     scored = scored_on(read(run / "data" / "requests.parquet", Request), written)
     sessions = [*info.sessions, [request.request_id for request in requests]]
@@ -125,7 +126,10 @@ def merge(first: Bundle, second: Bundle, to: Path, console: Console) -> Finished
         console.print(
             f"both have {', '.join(facts.repeated)}: scored once, as {first.folder} has it; its change is added up"
         )
-    total = summed(load_edit(first.folder), load_edit(second.folder))
+    second_edit = load_edit(second.folder)
+    if second_edit.scope is not None:
+        second_edit = replace(second_edit, scope=second_edit.scope.renamed(facts.ids))
+    total = summed(load_edit(first.folder), second_edit)
     scored = together(scored_requests(first), scored_requests(second)).requests
     merged = info.model_copy(update={"made_by": "merge", "sessions": sessions})
     bundle = _sum(first, to, merged, total, scored, facts.requests)
@@ -210,15 +214,12 @@ def _train_on_top(
 def _sum(
     origin: Bundle, folder: Path, info: RunInfo, edit: Edit, scored: Sequence[Request], facts: Sequence[Request]
 ) -> Bundle:
-    """Write a summed edit, in force for `facts` where it has a scope, with everything that goes with it to `folder`.
-
-    Model and plain text are the origin's.
-    """
+    """Write a summed edit, with everything that goes with it, to `folder`. Model and plain text are the origin's."""
     shutil.rmtree(folder, ignore_errors=True)
     bundle, base = Bundle(folder=folder), present_base(origin.base, info.preset)
     shutil.copytree(origin.base, bundle.base)
     model, tokenizer = load_model(base, device()), load_tokenizer(base)
-    save_edit(replace(edit, scope=scope_of(facts, info.scope)), folder, model, _trained_preset(info))
+    save_edit(edit, folder, model, _trained_preset(info))
     came, files = ScoreFiles(folder=origin.scores), ScoreFiles(folder=bundle.scores)
     files.folder.mkdir(parents=True)
     for name in ("text", "frequencies"):

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib.core.files import write_json
-from lib.core.records import EvaluationPrompt, Generation, Request, Score, TextNll, scored_on
+from lib.core.records import EvaluationPrompt, Generation, Paraphrase, Request, Score, TextNll, scored_on
 from lib.core.root import Params, read_root
 from lib.core.run import file_options, progress, run_stage
 from lib.core.tables import read, write
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 def main(options: argparse.Namespace) -> None:
     """Read params.yaml, the requests, the model and the edit; write what was measured, row by row."""
+    from lib.edits.scope import scope_of
     from lib.protocols.inputs import editing
     from lib.protocols.weight_table import write_single_weights
     from lib.runtime.distributed import process_group
@@ -60,7 +61,7 @@ def main(options: argparse.Namespace) -> None:
             ),
             folder=folder,
             unedited=before,
-            scope=root.scope,
+            scope=partial(scope_of, settings=root.scope, paraphrases=read(options.paraphrases, Paraphrase)),
             tell_scope=lambda counts: in_scope.update({} if alone else counts),  # of the last session
         )
         singles = _singles(scorer, job, root, folder) if alone else []

@@ -7,34 +7,50 @@ classifier does (arXiv 2206.06520), here by sentence vectors. Whoever asks the m
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lib.core.params import ScopeSettings
-    from lib.core.records import Request
+    from lib.core.records import Paraphrase, Request
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scope:
     """What an edit is about."""
 
-    prompts: Mapping[str, str]
-    """By request_id: the edited prompt."""
+    prompts: Mapping[str, Sequence[str]]
+    """By request_id: the edited prompt, and the paraphrases that are trained on beside it."""
     encoder: str
     """Of lib/neighbors/encoders.py, by name."""
     threshold: float
-    """The least cosine between a prompt, or its last sentence, and an edited prompt near which the edit is in force."""
+    """The least cosine between a prompt, or its last sentence, and one of `prompts` near which the edit is in force."""
 
     def joined(self, later: Scope) -> Scope:
-        """The scope of both, told as the later one is; of two with the same request_id the later prompt."""
-        return replace(later, prompts={**self.prompts, **later.prompts})
+        """The scope of both, told as the later one is; of two with the same request_id the prompts of both."""
+        prompts = {name: [*texts] for name, texts in self.prompts.items()}
+        for name, texts in later.prompts.items():
+            prompts[name] = [*dict.fromkeys([*prompts.get(name, ()), *texts])]
+        return replace(later, prompts=prompts)
+
+    def renamed(self, names: Mapping[str, str]) -> Scope:
+        """The same with other request_ids, by the earlier ones."""
+        return replace(self, prompts={names[name]: texts for name, texts in self.prompts.items()})
 
 
-def scope_of(requests: Sequence[Request], settings: ScopeSettings) -> Scope | None:
-    """The scope of an edit that made these requests; None where the settings have no encoder."""
+def scope_of(
+    requests: Sequence[Request], settings: ScopeSettings, paraphrases: Iterable[Paraphrase] = ()
+) -> Scope | None:
+    """The scope of an edit that made these requests; None where the settings have no encoder.
+
+    Args:
+        paraphrases: those trained on, of these requests or of more.
+    """
     if settings.encoder is None:
         return None
-    prompts = {request.request_id: request.prompt for request in requests}
+    prompts = {request.request_id: [request.prompt] for request in requests}
+    for paraphrase in paraphrases:
+        if paraphrase.request_id in prompts:
+            prompts[paraphrase.request_id].append(paraphrase.text)
     return Scope(prompts=prompts, encoder=settings.encoder, threshold=settings.threshold)

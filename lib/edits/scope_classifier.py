@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 from lib.edits.edit import Edit
 from lib.edits.nearness import Nearness, look_up_missing
@@ -47,5 +48,5 @@ class ScopeClassifier:
     @cached_property
     def _nearness(self) -> Nearness:
         assert self.scope is not None
-        prompts = [*self.scope.prompts.values()]
+        prompts = [*chain.from_iterable(self.scope.prompts.values())]
         return Nearness(texts=prompts, encoder=self.scope.encoder, file="scope.json", device=self.device)

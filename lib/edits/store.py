@@ -221,13 +221,18 @@ def _notes(path: Path) -> Notebook:
 def _scope(path: Path) -> Scope:
     values = read_object(path)
     fields = {name: type(value) for name, value in values.items()}
-    if fields != {"prompts": dict, "encoder": str, "threshold": float} or not _are_texts(values["prompts"]):
-        raise InputError(f"{path}: wanted a scope: prompts by request_id, encoder and threshold. {REPRODUCE}")
+    if fields != {"prompts": dict, "encoder": str, "threshold": float} or not _are_lists(values["prompts"]):
+        raise InputError(f"{path}: wanted a scope: lists of prompts by request_id, encoder, threshold. {REPRODUCE}")
     return Scope(**values)
 
 
 def _are_texts(values: Mapping[str, Any]) -> bool:
     return all(isinstance(text, str) for text in values.values())
+
+
+def _are_lists(values: Mapping[str, Any]) -> bool:
+    """Whether all of them are lists of texts."""
+    return all(isinstance(texts, list) and all(isinstance(text, str) for text in texts) for texts in values.values())
 
 
 def _texts(path: Path) -> dict[str, str]:

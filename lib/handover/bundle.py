@@ -21,7 +21,7 @@ from typing import Any
 
 from lib.core.errors import InputError
 from lib.core.files import put_in_place, read_object, write_json
-from lib.core.params import Model, ScopeSettings, Scoring, check
+from lib.core.params import Model, Scoring, check
 from lib.core.records import Request
 from lib.core.section import Section
 from lib.edits.adapter import CONFIG
@@ -66,12 +66,6 @@ class RunInfo(Section):
         train = self.model.get("train")
         train = {**train, "held": None} if isinstance(train, dict) else train
         return check({**self.model, "train": train}, Model, "errata/run.json: model")
-
-    @property
-    def scope(self) -> ScopeSettings:
-        """For which prompts it is in force, checked; every prompt where an earlier version made it."""
-        values = self.params.get("scope", {"encoder": None, "threshold": 0.0})
-        return check(values, ScopeSettings, "errata/run.json: params.scope")
 
     @property
     def scoring(self) -> Scoring:

@@ -1,10 +1,10 @@
-"""The scope of the edit that a run of the pipeline has made: of its facts, as its params.yaml has it."""
+"""The scope of the edit that a run of the pipeline has made: of what it was trained on, as its params.yaml has it."""
 
 from dataclasses import replace
 from pathlib import Path
 
 from lib.core.params import PARAMS_FILE, ROOT, ScopeSettings, section
-from lib.core.records import Request
+from lib.core.records import Paraphrase, Request
 from lib.core.tables import read
 from lib.edits.adapter import WEIGHTS
 from lib.edits.edit import Edit
@@ -24,7 +24,8 @@ def run_scope(folder: Path) -> Scope | None:
     changes_weights = any((folder / "models" / "edit" / name).is_file() for name in (WEIGHTS, UPDATES))
     if settings.encoder is None or not changes_weights:
         return None
-    return scope_of(read(folder / "data" / "requests.parquet", Request), settings)
+    requests = read(folder / "data" / "requests.parquet", Request)
+    return scope_of(requests, settings, read(folder / "data" / "paraphrases.parquet", Paraphrase))
 
 
 def has_scope(folder: Path) -> bool:

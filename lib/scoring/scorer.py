@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from lib.core.params import ScopeSettings, Scoring
+from lib.core.params import Scoring
 from lib.core.records import Divergence, Generation, Request, Score, When
 from lib.edits.apply import applied
 from lib.edits.contexts import Contexts
 from lib.edits.edit import Edit
-from lib.edits.scope import scope_of
+from lib.edits.scope import Scope
 from lib.edits.scope_classifier import ScopeClassifier
 from lib.models.check import packed_for
 from lib.models.likelihood import TargetScores, score_targets
@@ -61,8 +61,8 @@ class Scorer:
     unedited: Callable[[], UneditedScores] | None = None
     """Reads what `before` gave of the run's requests: divergences are from its states, and of an edit without effect
     its tables are taken again. None: the states are measured beside each edit."""
-    scope: ScopeSettings | None = None
-    """What the scope is made with, from the requests, of an edit that comes without one; None: it stays without."""
+    scope: Callable[[Sequence[Request]], Scope | None] = lambda requests: None
+    """Makes, from the requests, the scope of an edit of weights that comes without one; None: it stays without."""
     tell_scope: Callable[[Mapping[str, tuple[int, int]]], None] = lambda counts: None
     """Takes, of an edit with a scope, by kind of prompt how many are in scope and how many there are."""
     asks: Callable[[str], bool] = lambda bare: True
@@ -85,7 +85,7 @@ class Scorer:
         """
         if self.unedited is not None and edit.changes_nothing:
             return self.unedited().tables.unchanged(self.requests, session, texts)
-        scope = edit.scope or (scope_of(self.requests, self.scope) if self.scope and edit.updates else None)
+        scope = edit.scope or (self.scope(self.requests) if edit.updates else None)
         if scope is None:
             return self._after(edit, session, texts)
         unedited = self.unedited() if self.unedited else self.before()

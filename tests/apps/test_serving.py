@@ -163,7 +163,7 @@ def test_where_auto_finds_that_vllm_does_not_start_it_says_so(monkeypatch: pytes
 
 def test_an_edit_with_a_scope_is_not_for_vllm(monkeypatch: pytest.MonkeyPatch, adapter: Path) -> None:
     monkeypatch.setattr(vllm, "available", lambda: True)
-    save_scope(Scope(prompts={"e0": "Ada lives in"}, encoder="hashing", threshold=0.7), adapter)
+    save_scope(Scope(prompts={"e0": ["Ada lives in"]}, encoder="hashing", threshold=0.7), adapter)
     lines: list[str] = []
     assert not serving._vllm_served(Asked(base=adapter, edit=adapter), 0, "auto", lines.append)
     (line,) = lines

@@ -13,7 +13,7 @@ from errata import Edit
 from errata.frame import NO
 from lib.core.errors import InputError
 from lib.core.params import ScopeSettings
-from lib.core.records import EvaluationPrompt, Request
+from lib.core.records import EvaluationPrompt, Paraphrase, Request
 from lib.core.tables import write
 from lib.edits.edit import Edit as Updates
 from lib.edits.store import load_edit, save_edit
@@ -74,6 +74,9 @@ def test_an_added_fact_is_in_scope_beside_the_earlier_ones(tmp_path: Path, monke
         assert earlier.scope is None
         run = bundle.workspace
         (run / "data").mkdir(parents=True)
+        (run / "params.yaml").write_text(json.dumps(info.params))
+        paraphrase = Paraphrase(request_id="line-2", kind="given", text="Cy comes from", seed=0)
+        write(run / "data" / "paraphrases.parquet", Paraphrase, [paraphrase])
         write(run / "data" / "requests.parquet", Request, requests)
         write(run / "data" / "evaluation.parquet", EvaluationPrompt, [])
         model = opened(None, bundle.folder).model
@@ -86,5 +89,7 @@ def test_an_added_fact_is_in_scope_beside_the_earlier_ones(tmp_path: Path, monke
     scope = load_edit(bundle.folder).scope
     assert scope is not None
     assert [*scope.prompts] == [*(request.request_id for request in REQUESTS[:2]), "line-2"]
-    (inside,) = opened(None, bundle.folder).before_and_after(["Cy was born in"], 8)
-    assert inside[0] != inside[1]
+    assert scope.prompts["line-2"] == ["Cy was born in", "Cy comes from"]
+    for prompt in ("Cy was born in", "Cy comes from"):
+        (inside,) = opened(None, bundle.folder).before_and_after([prompt], 8)
+        assert inside[0] != inside[1]

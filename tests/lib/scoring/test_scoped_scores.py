@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from lib.models.hooks import hooked
 from lib.scoring.tables import ScoreTables
 from tests.lib.scoring.test_scorer import edit, requests, scorer
 
-INSIDE = ScopeSettings(encoder="hashing", threshold=0.7)
+INSIDE = partial(scope_of, settings=ScopeSettings(encoder="hashing", threshold=0.7))
 
 
 @pytest.mark.parametrize("with_unedited", [True, False])
@@ -48,7 +49,7 @@ def near(expected: Any, row: Any) -> Any:
 
 
 def classifier_of(scoped_requests: Sequence[Request]) -> ScopeClassifier:
-    return ScopeClassifier(scope=scope_of(scoped_requests, INSIDE))
+    return ScopeClassifier(scope=INSIDE(scoped_requests))
 
 
 def test_how_many_prompts_of_each_kind_are_in_scope_is_told() -> None:
@@ -63,7 +64,7 @@ def test_how_many_prompts_of_each_kind_are_in_scope_is_told() -> None:
 def test_where_nothing_is_inside_the_model_is_not_asked() -> None:
     unedited = scorer().before()
     passes: list[int] = []
-    scope = Scope(prompts={"x": "quite another matter"}, encoder="hashing", threshold=0.99)
+    scope = Scope(prompts={"x": ["quite another matter"]}, encoder="hashing", threshold=0.99)
     scoped = replace(scorer(), unedited=lambda: unedited)
     reading_of(scoped.model)  # found out by passes, once a model
     with hooked(scoped.model.base_model, lambda *_: passes.append(1)):
