@@ -32,7 +32,7 @@ from lib.handover.bases import NamedModel, present_base
 from lib.handover.bundle import Bundle, RunInfo, write_facts
 from lib.handover.judging import ScoreFiles, judged, rescore
 from lib.handover.recent import remember
-from lib.handover.scopes import run_scope
+from lib.handover.scopes import with_run
 from lib.handover.sums import summed
 from lib.handover.together import together
 from lib.handover.workspace import check_settings, make_workspace
@@ -72,7 +72,9 @@ def add(bundle: Bundle, facts: Path, settings: Sequence[str], console: Console) 
     console.print(f"{len(requests)} facts are trained on top of {len(old)}, whose training stays as it is")
     _train_on_top(bundle, info, earlier, requests, [*info.settings, *settings], console)
     run = bundle.workspace
-    total = summed(stored, replace(load_edit(run / "models" / "edit"), scope=run_scope(run)))
+    total = summed(earlier, load_edit(run / "models" / "edit"))
+    if stored.scope is not None:
+        total = replace(total, scope=with_run(stored.scope, run))
     written = read(run / "data" / "evaluation.parquet", EvaluationPrompt)
     scored = scored_on(read(run / "data" / "requests.parquet", Request), written)
     sessions = [*info.sessions, [request.request_id for request in requests]]

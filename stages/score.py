@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib.core.files import write_json
-from lib.core.records import EvaluationPrompt, Generation, Paraphrase, Request, Score, TextNll, scored_on
+from lib.core.records import EvaluationPrompt, Generation, Request, Score, TextNll, scored_on
 from lib.core.root import Params, read_root
 from lib.core.run import file_options, progress, run_stage
 from lib.core.tables import read, write
@@ -61,7 +61,7 @@ def main(options: argparse.Namespace) -> None:
             ),
             folder=folder,
             unedited=before,
-            scope=partial(scope_of, settings=root.scope, paraphrases=read(options.paraphrases, Paraphrase)),
+            scope=partial(scope_of, settings=root.scope, paraphrases=job.context.paraphrases),
             tell_scope=lambda counts: in_scope.update({} if alone else counts),  # of the last session
         )
         singles = _singles(scorer, job, root, folder) if alone else []

@@ -34,13 +34,21 @@ class Scope:
             prompts[name] = [*dict.fromkeys([*prompts.get(name, ()), *texts])]
         return replace(later, prompts=prompts)
 
+    def with_facts(self, requests: Sequence[Request], paraphrases: Iterable[Paraphrase]) -> Scope:
+        """The same with these requests in it, and those paraphrases that are theirs."""
+        prompts = {request.request_id: [request.prompt] for request in requests}
+        for paraphrase in paraphrases:
+            if paraphrase.request_id in prompts:
+                prompts[paraphrase.request_id].append(paraphrase.text)
+        return self.joined(replace(self, prompts=prompts))
+
     def renamed(self, names: Mapping[str, str]) -> Scope:
         """The same with other request_ids, by the earlier ones."""
         return replace(self, prompts={names[name]: texts for name, texts in self.prompts.items()})
 
 
 def scope_of(
-    requests: Sequence[Request], settings: ScopeSettings, paraphrases: Iterable[Paraphrase] = ()
+    requests: Sequence[Request], paraphrases: Iterable[Paraphrase] = (), *, settings: ScopeSettings
 ) -> Scope | None:
     """The scope of an edit that made these requests; None where the settings have no encoder.
 
@@ -49,8 +57,5 @@ def scope_of(
     """
     if settings.encoder is None:
         return None
-    prompts = {request.request_id: [request.prompt] for request in requests}
-    for paraphrase in paraphrases:
-        if paraphrase.request_id in prompts:
-            prompts[paraphrase.request_id].append(paraphrase.text)
-    return Scope(prompts=prompts, encoder=settings.encoder, threshold=settings.threshold)
+    nothing = Scope(prompts={}, encoder=settings.encoder, threshold=settings.threshold)
+    return nothing.with_facts(requests, paraphrases)

@@ -24,8 +24,17 @@ def run_scope(folder: Path) -> Scope | None:
     changes_weights = any((folder / "models" / "edit" / name).is_file() for name in (WEIGHTS, UPDATES))
     if settings.encoder is None or not changes_weights:
         return None
-    requests = read(folder / "data" / "requests.parquet", Request)
-    return scope_of(requests, settings, read(folder / "data" / "paraphrases.parquet", Paraphrase))
+    return scope_of(*_trained(folder), settings=settings)
+
+
+def with_run(scope: Scope, folder: Path) -> Scope:
+    """`scope` with what the run in `folder` was trained on, whatever that run's params say of scopes."""
+    return scope.with_facts(*_trained(folder))
+
+
+def _trained(folder: Path) -> tuple[list[Request], list[Paraphrase]]:
+    data = folder / "data"
+    return read(data / "requests.parquet", Request), read(data / "paraphrases.parquet", Paraphrase)
 
 
 def has_scope(folder: Path) -> bool:

@@ -74,7 +74,6 @@ def test_an_added_fact_is_in_scope_beside_the_earlier_ones(tmp_path: Path, monke
         assert earlier.scope is None
         run = bundle.workspace
         (run / "data").mkdir(parents=True)
-        (run / "params.yaml").write_text(json.dumps(info.params))
         paraphrase = Paraphrase(request_id="line-2", kind="given", text="Cy comes from", seed=0)
         write(run / "data" / "paraphrases.parquet", Paraphrase, [paraphrase])
         write(run / "data" / "requests.parquet", Request, requests)

@@ -53,7 +53,7 @@ def small_bundle(
     write_manifest(bundle.base, values)
     model = load_model(bundle.base, torch.device("cpu"))
     edit = edit or small_edit(model, strength)
-    edit = replace(edit, scope=scope_of(requests, scope)) if scope else edit
+    edit = replace(edit, scope=scope_of(requests, settings=scope)) if scope else edit
     save_edit(edit, folder, model, values)
     files.folder.mkdir(parents=True)
     write(files.requests, Request, requests)

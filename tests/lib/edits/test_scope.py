@@ -28,13 +28,13 @@ def test_it_is_made_of_prompts_and_training_paraphrases_where_an_encoder_is_name
     paraphrases = [
         Paraphrase(request_id=name, kind="given", text=f"{name} lies in", seed=0) for name in ("Oslo", "Bonn")
     ]
-    made_of = scope_of(requests(2), ScopeSettings(encoder="hashing", threshold=0.6), paraphrases)
+    made_of = scope_of(requests(2), paraphrases, settings=ScopeSettings(encoder="hashing", threshold=0.6))
     assert made_of == Scope(
         prompts={"Rome": ["Rome is a part of"], "Oslo": ["Oslo is a part of", "Oslo lies in"]},
         encoder="hashing",
         threshold=0.6,
     )
-    assert scope_of(requests(2), ScopeSettings(encoder=None, threshold=0.6)) is None
+    assert scope_of(requests(2), settings=ScopeSettings(encoder=None, threshold=0.6)) is None
 
 
 def test_a_prompt_near_a_fact_is_inside_and_so_is_one_whose_last_sentence_is() -> None:
