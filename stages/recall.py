@@ -57,17 +57,19 @@ def _with_locality(
     requests: list[Request], pool: list[Fact], settings: params.Recall
 ) -> tuple[list[Request], dict[str, int]]:
     """The requests with locality prompts of the pool where the file gives none, and how many are of which."""
-    from lib.scoring.known import with_pool_locality
+    from lib.scoring.pool_locality import about_own_subject, with_pool_locality
 
     of_file = sum(len(request.locality) for request in requests)
     completed = with_pool_locality(requests, pool, settings.locality, settings.seed)
     of_pool = sum(len(request.locality) for request in completed) - of_file
+    of_subject = about_own_subject(completed)
     if of_pool:
         without = sum(not request.locality for request in requests)
         logging.getLogger(__name__).info(
-            "recall: %d known facts of the pool are locality prompts of the %d facts that give none", of_pool, without
-        )
-    return completed, {"locality_of_file": of_file, "locality_of_pool": of_pool}
+            "recall: %d known facts of the pool are locality prompts of the %d facts that give none; of all locality "
+            "prompts %d are about the subject of their own edit", of_pool, without, of_subject,
+        )  # fmt: skip
+    return completed, {"locality_of_file": of_file, "locality_of_pool": of_pool, "locality_of_subject": of_subject}
 
 
 def _check_pool(neighbors: params.Neighbors, count: int, asked_for: Sequence[Fact]) -> None:

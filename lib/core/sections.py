@@ -53,8 +53,8 @@ class Recall(Section):
     micro_batch_tokens: int = Field(ge=16, description="tokens per forward pass: bounds memory, not the result")
     locality: int = Field(
         ge=0,
-        description="own facts: known facts of the pool that a fact without locality prompts is scored on; they "
-        "are not trained on, and are a quarter of the pool at most",
+        description="own facts: known facts of the pool that a fact without locality prompts is scored on: so many "
+        "about its subject, where there are, and about others; a quarter of the pool at most, never trained on",
     )
     seed: int = Field(ge=0, description="draws the sample, and the locality prompts of own facts")
 

@@ -105,9 +105,9 @@ def _locality(metrics: Mapping[str, Values]) -> Iterator[Basis]:
     """Where locality prompts come from, where a file of one's own has given too few."""
     recall = metrics.get("recall", {})
     if of_pool := recall.get("locality_of_pool"):
-        yield Basis(
-            name="locality prompts", value=f"{recall['locality_of_file']:,} of the file, {of_pool:,} of the pool"
-        )
+        own = f"{recall['locality_of_subject']:,} of them about the subject of their own edit"
+        sources = f"{recall['locality_of_file']:,} of the file, {of_pool:,} of the pool"
+        yield Basis(name="locality prompts", value=f"{sources}; {own}")
 
 
 def _scope(params: Values, score: Values) -> Iterator[Basis]:

@@ -2,19 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
-from random import Random
 
 from lib.core.files import rounded
-from lib.core.records import Fact, LocalityPrompt, RecalledFact, Request
+from lib.core.records import Fact, RecalledFact, Request
 from lib.core.tables import write
-from lib.core.texts import normalize
 
 Pair = tuple[str, str]
 """Prompt and true object."""
-SHARE_OF_POOL = 0.25
-"""So much of the pool may become locality prompts; the rest is left to train on."""
 
 
 def statements(requests: Sequence[Request], pool: Sequence[Fact]) -> list[Pair]:
@@ -59,28 +54,3 @@ def only_known(
 def _with_known_locality(request: Request, knows: dict[Pair, bool]) -> Request:
     locality = tuple(prompt for prompt in request.locality if knows[prompt.prompt, prompt.target])
     return replace(request, locality=locality or request.locality)
-
-
-def with_pool_locality(requests: Sequence[Request], pool: Sequence[Fact], count: int, seed: int) -> list[Request]:
-    """The requests, of which those without a locality prompt have `count` facts of `pool`, drawn with `seed`.
-
-    No fact is drawn twice, nor one about what is edited: its subject, or where it names none its prompt, does not occur
-    in a prompt that any request is scored on. At most SHARE_OF_POOL of the pool is drawn. Requests that are added at
-    the end leave the draws of the others as they are, unless they are about a fact that was drawn.
-
-    Args:
-        pool: facts that the unedited model knows.
-    """
-    scored = " | ".join(f" {normalize(prompt)} " for request in requests for prompt in request.evaluation_prompts)
-    facts = Random(seed).sample(pool, len(pool))
-    unrelated = (fact for fact in facts if f" {normalize(fact.subject or fact.prompt)} " not in scored)
-    left = int(SHARE_OF_POOL * len(pool))
-    completed = []
-    for request in requests:
-        if not request.locality:
-            facts_of_pool = islice(unrelated, min(count, left))
-            locality = tuple(LocalityPrompt(prompt=fact.prompt, target=fact.target) for fact in facts_of_pool)
-            left -= len(locality)
-            request = replace(request, locality=locality)
-        completed.append(request)
-    return completed

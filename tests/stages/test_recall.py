@@ -79,7 +79,7 @@ def test_facts_of_the_pool_that_the_model_does_not_know_are_left_out(run: Any) -
     assert [fact.prompt for fact in pool] == ["P0 is", "P2 is"]
     assert metrics == {
         "requests": 6, "pool": 2, "asked": 21, "known": pytest.approx(100 * 5 / 21, abs=0.01),
-        "locality_of_file": 12, "locality_of_pool": 0,
+        "locality_of_file": 12, "locality_of_pool": 0, "locality_of_subject": 0,
     }  # fmt: skip
 
 
@@ -125,10 +125,23 @@ def test_no_locality_prompt_is_about_what_is_edited_and_most_of_the_pool_is_left
     run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool = capitals(monkeypatch, "S0", "S1", "S2", *"ABCDEFGHI")
-    requests, _, metrics = run("pool", requests=own_facts(0, 0, 0), pool=pool)
+    edits = [replace(request, relation="capital") for request in own_facts(0, 0, 0)]
+    requests, _, metrics = run("pool", requests=edits, pool=pool)
     prompts = [prompt.prompt for request in requests for prompt in request.locality]
     assert len(prompts) == metrics["locality_of_pool"] == 3  # a quarter of the twelve facts
     assert not any(prompt.startswith("S") for prompt in prompts)
+
+
+def test_known_facts_about_the_subjects_of_edits_are_asked_too_and_counted(
+    run: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    pool = capitals(monkeypatch, "S0", *"ABCDEFGHIJKLMNOPQRSTUVW")
+    requests, _, metrics = run("pool", requests=own_facts(0, 2), pool=pool)
+    prompts = [prompt.prompt for prompt in requests[0].locality]
+    assert prompts[0] == "S0's capital is"
+    assert (len(prompts), metrics["locality_of_subject"]) == (3, 1)
+    assert "of all locality prompts 1 are about the subject of their own edit" in caplog.text
 
 
 def test_requests_that_correct_nothing_the_model_knows_are_left_out_before_the_limit(run: Any) -> None:
