@@ -29,13 +29,14 @@ def main(options: argparse.Namespace) -> None:
     from lib.metrics import scores as metrics
     from lib.metrics.comparison import FACTS, edited_against_unedited
     from lib.metrics.examples import failures_first, passages
+    from lib.metrics.own_subject import own_subject
     from lib.metrics.run import measured_run
     from lib.metrics.verdict import LIMITS, verdict
 
     root = read_root()
     measure = metrics.HEADLINE[preset("datasets", root.dataset, Dataset).metric]
     scores, generations = scanned(options.scores), frame(options.generations)
-    edits = frame(options.requests, columns=["request_id", "relation", "references", *FACTS])
+    edits = frame(options.requests, columns=["request_id", "subject", "relation", "references", *FACTS])
     neighbors = frame(options.neighbors, columns=["request_id", "similarity"])
     run = measured_run(
         scores, generations, frame(options.divergences), frame(options.text_nll), edits,
@@ -52,7 +53,8 @@ def main(options: argparse.Namespace) -> None:
     }
     for name, rows in plots.items():
         write_json(options.plots / f"{name}.json", {"rows": plot_rows.in_script(rows)})
-    numbers = run.numbers | portability.sections(portability.questions(options.requests), last_texts, last_scores)
+    numbers = run.numbers | own_subject(edits, last_scores)
+    numbers |= portability.sections(portability.questions(options.requests), last_texts, last_scores)
     if root.score.judge is not None:
         numbers["judge"] = _judged(root.score.judge, options.requests, last_texts)
     examples = failures_first(edits, scores, generations, root.score.examples)

@@ -16,7 +16,7 @@ class Limits:
     exact_match: float
     """Percent of the edited prompts whose greedy text begins with the new object: less did not take."""
     unchanged: float
-    """Percent of the prompts about other subjects with the unedited model's answer: less is harm."""
+    """Percent of the locality prompts with the unedited model's answer: less is harm."""
     perplexity_ratio: float
     """Perplexity of held-out text over the unedited model's: more is harm."""
     repetition: float
@@ -27,7 +27,7 @@ LIMITS = Limits(exact_match=90.0, unchanged=80.0, perplexity_ratio=1.10, repetit
 
 HARM = {
     "perplexity_ratio": "the perplexity of held-out text",
-    "unchanged": "the answers about other subjects",
+    "unchanged": "the answers to other questions",
     "repetition": "repetition",
 }
 """What harm is judged by, in words."""
@@ -91,7 +91,7 @@ def _harm(headline: Mapping[str, Any], limits: Limits) -> list[str]:
         )
     if unchanged is not None and unchanged < limits.unchanged:
         passed.append(
-            f"only {unchanged:.1f} % of the answers about other subjects are as before (limit {limits.unchanged:g})"
+            f"only {unchanged:.1f} % of the answers to other questions are as before (limit {limits.unchanged:g})"
         )
     if rise is not None and rise > limits.repetition:
         passed.append(

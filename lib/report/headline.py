@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lib.metrics.headline import TEACHER_FORCED, Column, shown
+from lib.metrics.own_subject import OWN_SUBJECT
 from lib.metrics.verdict import verdict
 from lib.report import judge, portability
 from lib.report.wording import ABSENT, column
@@ -32,7 +33,11 @@ def terminal_lines(metrics: Metrics) -> list[str]:
     for columns, title in (
         (written, "what the edited model writes"), (TEACHER_FORCED, "teacher-forced, nothing written")
     ):  # fmt: skip
-        lines += ["", _line(title, "before", "after", "N"), *(_terminal_line(metrics, head) for head in columns)]
+        lines += [
+            "",
+            _line(title, "before", "after", "N"),
+            *(line for head in columns for line in _terminal_lines(metrics, head)),
+        ]
     for title, rows in portability.groups(metrics):
         lines += ["", _line(title, "before", "after", "N")]
         lines += [_line(label, before, after, n) for label, before, after, _, n in rows]
@@ -74,10 +79,15 @@ def markdown(rows: Mapping[str, Metrics]) -> list[str]:
     return [f"| {' | '.join(line)} |" for line in (head, rule, *body)]
 
 
-def _terminal_line(metrics: Metrics, head: Column) -> str:
+def _terminal_lines(metrics: Metrics, head: Column) -> list[str]:
+    """The line of a column; of `unchanged` another one for the prompts about the edited subjects, if there are any."""
     before = column(metrics["before"].get(head.name), None, head.unit) if head.has_before else ""
     after = column(metrics.get(head.name), metrics.get(f"{head.name}_ci95"), head.unit)
-    return _line(head.title, before, after, f"{metrics['counts'][head.name]:,}")
+    lines = [_line(head.title, before, after, f"{metrics['counts'][head.name]:,}")]
+    if head.name == "unchanged" and (own := metrics.get(OWN_SUBJECT)):
+        after = column(own["after"], own["ci95"], "percent")
+        lines.append(_line("  about the edited subjects", "", after, f"{own['n']:,}"))
+    return lines
 
 
 def _line(name: str, before: str, after: str, count: str) -> str:

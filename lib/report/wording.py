@@ -6,6 +6,8 @@ from datetime import date as Date
 from decimal import Decimal
 from typing import Any
 
+from lib.metrics.own_subject import OWN_SUBJECT
+
 ABSENT = "not measured"
 _DIGITS = {"percent": 1, "ratio": 3, "nats": 3}
 """Decimals of a number of the headline, by its unit."""
@@ -56,8 +58,12 @@ def _written(headline: Mapping[str, Any]) -> str:
 def _unchanged(headline: Mapping[str, Any]) -> str:
     share = headline["unchanged"]
     if share is None:
-        return f"whether answers about other subjects changed was {ABSENT}"
-    return f"{_share(share)} of its answers about other subjects are what they were"
+        return f"whether answers to other questions changed was {ABSENT}"
+    text = f"{_share(share)} of its answers to other questions are what they were"
+    own = headline.get(OWN_SUBJECT)
+    return (
+        text if own is None else f"{text}, {_share(own['after'])} of those about the edited subjects (N {own['n']:,})"
+    )
 
 
 def _perplexity(headline: Mapping[str, Any], text_source: str | None) -> str:

@@ -44,9 +44,9 @@ def with_pool_locality(requests: Sequence[Request], pool: Sequence[Fact], count:
     for request in requests:
         if not request.locality:
             own = list(islice(about.get(_subject(request), iter(())), min(count, left)))
-            others = list(islice(unrelated, min(count, left - len(own))))
-            left -= len(own) + len(others)
-            locality = tuple(LocalityPrompt(prompt=fact.prompt, target=fact.target) for fact in (*own, *others))
+            elsewhere = list(islice(unrelated, min(count, left - len(own))))
+            left -= len(own) + len(elsewhere)
+            locality = tuple(LocalityPrompt(prompt=fact.prompt, target=fact.target) for fact in (*own, *elsewhere))
             request = replace(request, locality=locality)
         completed.append(request)
     return completed

@@ -20,7 +20,7 @@ def test_at_every_limit_an_edit_is_safe() -> None:
     ("changed", "reason"),
     [
         ({"perplexity_ratio": 1.1001}, "perplexity of held-out text is 1.10 times what it was (limit 1.1)"),
-        ({"unchanged": 79.9}, "only 79.9 % of the answers about other subjects are as before (limit 80)"),
+        ({"unchanged": 79.9}, "only 79.9 % of the answers to other questions are as before (limit 80)"),
         ({"repetition": 15.1}, "15.1 % of the texts repeat themselves, 10.1 points more than before (limit 10 more)"),
     ],
 )

@@ -31,8 +31,16 @@ def test_the_terminal_has_the_verdict_with_its_reasons_and_a_line_a_column() -> 
 
 def test_what_could_not_be_judged_is_named() -> None:
     assert terminal_lines(numbers(unchanged=None))[:2] == [
-        "verdict: took, not known whether safe", "  - not measured: the answers about other subjects",
+        "verdict: took, not known whether safe", "  - not measured: the answers to other questions",
     ]  # fmt: skip
+
+
+def test_what_else_is_said_about_the_edited_subjects_stands_below_all_other_answers() -> None:
+    own = {"n": 3, "prompts": 5, "after": 80.0, "ci95": 20.0}
+    assert terminal_lines(numbers(unchanged_own_subject=own))[5:7] == [
+        "unchanged                                            95.0 ± 2.5       4",
+        "  about the edited subjects                         80.0 ± 20.0       3",
+    ]
 
 
 def test_a_table_has_a_cell_a_column_and_over_seeds_mean_and_spread() -> None:

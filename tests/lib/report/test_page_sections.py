@@ -119,7 +119,7 @@ def test_a_safe_run_has_a_green_banner_and_a_harmful_or_failed_one_a_red_one_wit
         assert reason in text_of(page)
     unknown = report.page(results(numbers=numbers(unchanged=None)))
     assert 'class="banner open"' in unknown
-    assert "Took, not known whether safe not measured: the answers about other subjects" in text_of(unknown)
+    assert "Took, not known whether safe not measured: the answers to other questions" in text_of(unknown)
 
 
 def test_the_headline_stands_in_its_order_with_its_n() -> None:

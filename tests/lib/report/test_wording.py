@@ -31,18 +31,26 @@ def test_the_sentence_is_what_the_model_writes_and_what_that_cost() -> None:
     text = said(verdict="took, harmed", exact_match=75.0, exact_match_paraphrases=50.0)
     assert text == (
         "Left to itself, the edited model writes 3 of 4 corrected facts, and 50.0 % of them when asked "
-        "in other words; 95.0 % of its answers about other subjects are what they were; its perplexity of held-out "
+        "in other words; 95.0 % of its answers to other questions are what they were; its perplexity of held-out "
         "text (a book, 60 texts) is 1.020 ± 2.500 times that of the unedited model; 5.0 % of its texts repeat "
         "themselves (5.0 % before)."
+    )
+
+
+def test_the_sentence_has_what_else_is_said_about_the_edited_subjects() -> None:
+    own = {"n": 3, "prompts": 5, "after": 80.0, "ci95": 20.0}
+    assert (
+        "95.0 % of its answers to other questions are what they were, 80.0 % of those about the edited subjects (N 3);"
+        in said(unchanged_own_subject=own)
     )
 
 
 def test_the_sentence_says_what_was_not_measured() -> None:
     nothing = dict.fromkeys(("exact_match", "exact_match_paraphrases", "unchanged", "perplexity_ratio", "repetition"))
     assert said(verdict="not known", **nothing) == (
-        "Whether the edited model writes the new facts was not measured; whether answers about other "
-        "subjects changed was not measured; its perplexity of held-out text was not measured; whether its texts repeat "
-        "themselves was not measured."
+        "Whether the edited model writes the new facts was not measured; whether answers to other questions changed "
+        "was not measured; its perplexity of held-out text was not measured; whether its texts repeat themselves was not "
+        "measured."
     )
     assert "writes 4 of 4 corrected facts; asked in other words: not measured" in said(
         exact_match_paraphrases=None, exact_match=100.0

@@ -1,6 +1,7 @@
 """Locality prompts that stage recall takes from the pool: about an edit's own subject, and about others."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -19,18 +20,20 @@ FRANCE = [
          target="euro"),
 ]  # fmt: skip
 ELSEWHERE = [
-    Fact(fact_id=f"town/{n}", subject=f"Town{n}", relation="mayor", prompt=f"The mayor of Town{n} is", target=f"Name{n}")
+    Fact(
+        fact_id=f"town/{n}", subject=f"Town{n}", relation="mayor", prompt=f"The mayor of Town{n} is", target=f"Name{n}"
+    )
     for n in range(24)
 ]
 
 
-def edit(request_id: str = "a", **fields: object) -> Request:
+def edit(request_id: str = "a", **fields: Any) -> Request:
     """An edit of the town hall's place."""
     request = Request(
         request_id=request_id, dataset="own", subject="France", relation=None, template=None,
         prompt="The town hall of France stands in", target_new="Lyon", target_true=None,
     )  # fmt: skip
-    return replace(request, **fields)  # type: ignore[arg-type]
+    return replace(request, **fields)
 
 
 def drawn(requests: list[Request], pool: list[Fact] = FRANCE + ELSEWHERE, count: int = 2) -> list[list[str]]:
@@ -75,7 +78,7 @@ def test_half_of_what_is_known_about_a_subject_is_left_to_train_on() -> None:
         ({"prompt": "The capital of France is"}, {"The capital of France is"}),
     ],
 )
-def test_no_fact_that_may_say_what_is_edited_is_taken(fields: dict[str, object], never: set[str]) -> None:
+def test_no_fact_that_may_say_what_is_edited_is_taken(fields: dict[str, Any], never: set[str]) -> None:
     pool = [fact for fact in FRANCE if fact.prompt in never] + ELSEWHERE
     assert of_france(drawn([edit(**fields)], pool=pool)[0]) == []
     assert of_france(drawn([edit()], pool=pool)[0])  # another edit takes it
@@ -85,13 +88,18 @@ def test_edits_of_one_subject_share_its_facts_and_none_is_taken_that_one_of_them
     first, second = drawn([edit(), edit("b", prompt="The euro came to France in", target_new="1999")])
     assert len(of_france(first)) == 2
     assert not set(first) & set(second)
-    both = drawn([edit(), edit("b", prompt="The currency of France was once", target_new="franc")])
-    assert "The currency used in France is the" not in {prompt for prompts in both for prompt in prompts}
+    sharing = drawn([edit(), edit("b", prompt="The currency of France was once", target_new="franc")])
+    assert "The currency used in France is the" not in {prompt for prompts in sharing for prompt in prompts}
 
 
 def test_an_article_makes_no_other_subject() -> None:
     pool = [replace(FRANCE[0], subject="the France of old", prompt="The main language of the France of old is")]
-    assert drawn([edit(subject="France of old", prompt="A town hall of the France of old is in")], pool=pool + ELSEWHERE)[0][0] == pool[0].prompt
+    assert (
+        drawn([edit(subject="France of old", prompt="A town hall of the France of old is in")], pool=pool + ELSEWHERE)[
+            0
+        ][0]
+        == pool[0].prompt
+    )
 
 
 def test_edits_added_at_the_end_leave_the_draws_of_others_as_they_are() -> None:
@@ -109,6 +117,9 @@ def test_an_edit_with_locality_prompts_or_without_a_subject_has_none_about_its_o
 
 
 def test_prompts_about_an_edits_own_subject_are_counted_whoever_gave_them() -> None:
-    of_file = (LocalityPrompt(prompt="France is in", target="Europe"), LocalityPrompt(prompt="Rome is in", target="Italy"))
+    of_file = (
+        LocalityPrompt(prompt="France is in", target="Europe"),
+        LocalityPrompt(prompt="Rome is in", target="Italy"),
+    )
     assert about_own_subject([edit(locality=of_file), edit("b", subject=None, locality=of_file)]) == 1
     assert about_own_subject(with_pool_locality([edit()], FRANCE + ELSEWHERE, 2, seed=0)) == 2
