@@ -49,8 +49,8 @@ def test_the_sentence_says_what_was_not_measured() -> None:
     nothing = dict.fromkeys(("exact_match", "exact_match_paraphrases", "unchanged", "perplexity_ratio", "repetition"))
     assert said(verdict="not known", **nothing) == (
         "Whether the edited model writes the new facts was not measured; whether answers to other questions changed "
-        "was not measured; its perplexity of held-out text was not measured; whether its texts repeat themselves was not "
-        "measured."
+        "was not measured; its perplexity of held-out text was not measured; whether its texts repeat themselves was "
+        "not measured."
     )
     assert "writes 4 of 4 corrected facts; asked in other words: not measured" in said(
         exact_match_paraphrases=None, exact_match=100.0
