@@ -7,6 +7,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lib.models.check import packed_for
+from lib.models.distributions import log_probabilities
 from lib.models.likelihood import hidden_states
 from lib.models.packing import Item
 from lib.models.tokens import prompt_ids
@@ -22,5 +23,4 @@ def prompt_items(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str]) -> 
 def next_token(model: PreTrainedModel, items: Sequence[Item]) -> Tensor:
     """Log-probabilities [n, v] of the token after each of prompt_items' items, float32, computed in one pass."""
     hidden = hidden_states(model, packed_for(model, items))  # [n, d]
-    log_p: Tensor = model.get_output_embeddings()(hidden).float().log_softmax(-1)
-    return log_p
+    return log_probabilities(model.get_output_embeddings(), hidden)

@@ -8,17 +8,14 @@ Unlike a comparison of two answers it sees every change of the distribution.
 """
 
 import copy
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from lib.edits.edit import Edit
+from lib.models.distributions import Head, kl_divergence, log_probabilities
 from lib.models.likelihood import HEAD_CHUNK
-
-Head = Callable[[Tensor], Tensor]
-"""Logits [n, v] of final hidden states [n, d]."""
 
 
 def head_of(model: PreTrainedModel, edit: Edit) -> Head:
@@ -39,14 +36,6 @@ def divergences(unedited: Head, unedited_states: Tensor, edited: Head, edited_st
     values: list[float] = []
     for before, after in zip(*(torch.split(states, HEAD_CHUNK) for states in (unedited_states, edited_states)),
                              strict=True):  # fmt: skip
-        values += divergence(_log_p(unedited, before), _log_p(edited, after)).tolist()
+        kl = kl_divergence(log_probabilities(unedited, before), log_probabilities(edited, after))
+        values += kl.clamp(min=0).tolist()
     return values
-
-
-def _log_p(head: Head, states: Tensor) -> Tensor:
-    return head(states).float().log_softmax(-1)
-
-
-def divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
-    """KL(p || q) [n] of log-distributions [n, v], in nats; rounding does not make it negative."""
-    return (log_p.exp() * (log_p - log_q)).sum(-1).clamp(min=0)

@@ -4,14 +4,14 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from lib.models.distributions import kl_divergence, log_probabilities
 from lib.models.likelihood import hidden_states
 from lib.models.packing import Packed
 
 
 def target_log_p(model: PreTrainedModel, packed: Packed) -> Tensor:
     """Log-probabilities of all tokens where a target token is predicted: [n, v] float32."""
-    logits: Tensor = model.get_output_embeddings()(hidden_states(model, packed)).float()
-    return logits.log_softmax(-1)
+    return log_probabilities(model.get_output_embeddings(), hidden_states(model, packed))
 
 
 def target_nll(model: PreTrainedModel, packed: Packed) -> Tensor:
@@ -26,8 +26,7 @@ def target_kl(before: Tensor, after: Tensor, packed: Packed) -> Tensor:
     Args:
         before: log-probabilities as `target_log_p` gives them, [n, v]; so `after`.
     """
-    divergence = torch.nn.functional.kl_div(after, before, log_target=True, reduction="none").sum(-1)
-    return mean_by_target(divergence, packed)
+    return mean_by_target(kl_divergence(before, after), packed)
 
 
 def mean_by_target(values: Tensor, packed: Packed) -> Tensor:

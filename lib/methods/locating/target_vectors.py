@@ -24,6 +24,7 @@ from lib.methods.locating.search_passes import first_pass
 from lib.methods.locating.search_rows import Rows, search_rows
 from lib.methods.locating.values import NOWHERE, Part, StoredValues, Values
 from lib.methods.progress import Show, silently
+from lib.models.distributions import kl_divergence, log_probabilities
 
 if TYPE_CHECKING:
     from lib.methods.locating.optimisation import Optimisation
@@ -69,7 +70,7 @@ def _optimised(model: PreTrainedModel, rows: Rows, path: str, settings: Optimisa
             final = passes.final(moved)
         nll, kl_log_p = _log_likelihood(model, passes.rows, final)
         before = kl_log_p.detach() if before is None else before
-        kl = (kl_log_p.exp() * (kl_log_p - before[active])).sum(dim=1)
+        kl = kl_divergence(kl_log_p, before[active])
         loss = nll + settings.kl * kl + settings.weight_decay * _norm(moved) / norms[active] ** 2
         losses = loss.tolist()
         if not bool(loss.isfinite().all()):
@@ -107,7 +108,7 @@ def _norm(shift: Tensor) -> Tensor:
 
 def _log_likelihood(model: PreTrainedModel, rows: Rows, final: Tensor) -> tuple[Tensor, Tensor]:
     """[n]: mean over contexts of -log p per target token; [n, v]: log p after the KL prompts, of final states."""
-    log_p = model.get_output_embeddings()(final).float().log_softmax(-1)
+    log_p = log_probabilities(model.get_output_embeddings(), final)
     k, n = len(rows.label), len(rows.kl_row)
     nll = -log_p[:k].gather(1, rows.label[:, None])[:, 0] * rows.weight
     return nll.new_zeros(n).index_add_(0, rows.owner[rows.target_row], nll), log_p[k:]

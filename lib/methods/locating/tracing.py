@@ -18,6 +18,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from lib.core.errors import InputError
 from lib.core.records import Request
 from lib.models.architecture import architecture, hidden_of, with_hidden
+from lib.models.distributions import log_probabilities
 from lib.models.hooks import hooked
 from lib.models.tokens import encode_edits, tokens_within, with_offsets
 
@@ -164,7 +165,7 @@ def _probabilities(model: PreTrainedModel, fact: _Fact, rows: int) -> Tensor:
     """p of all the object's tokens in each of `rows` passes of the same text: [rows] float32."""
     ids = torch.tensor([fact.ids], device=model.device).expand(rows, -1)
     states = model.base_model(input_ids=ids, use_cache=False).last_hidden_state[:, list(fact.predicting)]
-    log_p = model.get_output_embeddings()(states).float().log_softmax(-1)
+    log_p = log_probabilities(model.get_output_embeddings(), states)
     labels = torch.tensor(fact.labels, device=model.device).expand(rows, -1)
     p: Tensor = log_p.gather(2, labels[..., None])[..., 0].sum(1).exp().cpu()
     return p

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from lib.edits.apply import Gate
 from lib.methods.training.example import Example
 from lib.models.check import packed_for
+from lib.models.distributions import kl_divergence, log_probabilities
 from lib.models.likelihood import HEAD_CHUNK, hidden_states
 from lib.models.packing import Packed
 
@@ -65,9 +66,8 @@ def token_losses(
                 if word_parts is not None:
                     logits = logits.masked_fill(after_objects[positions, None] & word_parts, EXCLUDED)
                 log_p0 = logits.log_softmax(-1)
-            log_p = head(hidden[positions]).float().log_softmax(-1)
-            divergence = divergence.index_put((positions,), nn.functional.kl_div(log_p, log_p0, reduction="none",
-                                                                              log_target=True).sum(-1))  # fmt: skip
+            kl = kl_divergence(log_p0, log_probabilities(head, hidden[positions]))
+            divergence = divergence.index_put((positions,), kl)
     return nll, divergence
 
 

@@ -1,6 +1,5 @@
 """KL of the unedited from the edited model: against a plain computation, and the model is left as it was."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +14,7 @@ from lib.models.likelihood import hidden_states
 from lib.models.next_token import prompt_items
 from lib.models.packing import pack
 from lib.scoring import divergence as divergence_module
-from lib.scoring.divergence import divergence, divergences, head_of
+from lib.scoring.divergence import divergences, head_of
 from tests.helpers.models import byte_tokenizer, tiny_model
 
 PROMPTS = ("The capital of France is", "A", "Rome lies in", "The mother tongue of Ada is", "Rome lies in")
@@ -72,12 +71,6 @@ def test_it_is_the_sum_over_the_vocabulary_of_p_times_the_log_ratio(family: str,
     model = tiny_model(family)
     edit = edit_of(model, family, low_rank)
     check_against_plain(model, edit)
-
-
-def test_half_and_half_against_a_quarter_is_a_known_number() -> None:
-    p, q = torch.tensor([[0.5, 0.5]]).log(), torch.tensor([[0.25, 0.75]]).log()
-    assert divergence(p, q).item() == pytest.approx(0.5 * math.log(2) + 0.5 * math.log(2 / 3), abs=1e-6)
-    assert divergence(q, p).item() == pytest.approx(0.25 * math.log(0.5) + 0.75 * math.log(1.5), abs=1e-6)
 
 
 @families
