@@ -45,7 +45,7 @@ KINDS = ("single", "together", "mass")
 def measured(options: argparse.Namespace) -> dict[str, Any]:
     """In a process of its own: seconds and peak memory of one editor's preparation, or of editing by one protocol."""
     prepared = {name: options.prepared / name for name in ("statistics", "hypernet")}
-    inputs = Inputs(**{**_paths(options.root), "model": options.model, **prepared})
+    inputs = Inputs(**{**paths_under(options.root), "model": options.model, **prepared})
     root = read_root().model_copy(update={"editor": options.editor, "model": options.preset})
     with editing(root, inputs, "bench", Distributed(), lambda steps: None) as (job, requests):
         edited = requests[: options.requests]
@@ -57,7 +57,7 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
     return {"seconds": seconds, "edits": len(edited), "shared": shared, **peak_memory_mib()}
 
 
-def _paths(root: Path) -> dict[str, Path]:
+def paths_under(root: Path) -> dict[str, Path]:
     """The paths under `root` of what editing reads, as dvc.yaml has them."""
     words = YAML(typ="safe").load(params.ROOT / "dvc.yaml")["stages"]["edit"]["cmd"].split()
     return {name: root / words[words.index(f"--{name}") + 1] for name in INPUTS}
@@ -153,7 +153,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", help=argparse.SUPPRESS)
     parser.add_argument("--prepared", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    options.model = options.model or _paths(options.root)["model"]
+    options.model = options.model or paths_under(options.root)["model"]
     if options.editor:
         print(json.dumps(measured(options)))
         return

@@ -56,14 +56,17 @@ def reading_of(model: PreTrainedModel) -> Reading:
     return reading
 
 
-def packed_for(model: nn.Module, items: Sequence[Item]) -> Packed:
+def packed_for(model: nn.Module, items: Sequence[Item], *, share: bool = False) -> Packed:
     """`items` packed as `model` has to read them, on its device.
+
+    Args:
+        share: what prompts begin with in common is read once, where the model obeys a mask (beginnings.py).
 
     Raises InputError where an item has more tokens than the model positions, or a token that its embedding lacks.
     """
     reading = reading_of(model)
     _check_positions(model, reading, max((item.pair_length for item in items), default=0))
-    return _placed(model, reading, pack(items, isolated=reading.rows == "isolated"))
+    return _placed(model, reading, pack(items, isolated=reading.rows == "isolated", share=share))
 
 
 def filled_for(model: nn.Module, texts: Sequence[Sequence[int]], length: int, filler: int) -> Packed:

@@ -15,13 +15,16 @@ Shapes: b rows, t tokens a row, d hidden size, v vocabulary, n predicted target 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-ROW_TOKENS = (32, 48, 64, 96, 128)
-"""Rows are as long as the longest item or one of these, whatever leaves the least to compute."""
+from lib.models.beginnings import Beginning, common_beginnings
+from lib.models.items import ROW_TOKENS
+from lib.models.items import Item as Item
+
 _TOKEN_COST = 3072
 """A token's share of a row's cost in units of what attention adds to it for a token of the row: 6 x hidden size 512."""
 
@@ -32,24 +35,6 @@ class HasLength(Protocol):
     @property
     def length(self) -> int:
         """Tokens that it takes in a row."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Item:
-    """A prompt and the targets to be scored after it, as token ids. The prompt has at least one token."""
-
-    prompt: tuple[int, ...]
-    targets: tuple[tuple[int, ...], ...]
-
-    @property
-    def length(self) -> int:
-        """Tokens that the item takes in a row."""
-        return len(self.prompt) + sum(len(target) - 1 for target in self.targets)
-
-    @property
-    def pair_length(self) -> int:
-        """Tokens that are read of the prompt with the longest of its targets, whose last one is only predicted."""
-        return len(self.prompt) + max(map(len, self.targets)) - 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,45 +107,66 @@ def _additive(visible: Tensor, dtype: torch.dtype) -> Tensor:
     return mask.masked_fill_(~visible, torch.finfo(dtype).min)[:, None]
 
 
-def pack(items: Sequence[Item], *, isolated: bool = False) -> Packed:
+def pack(items: Sequence[Item], *, isolated: bool = False, share: bool = False) -> Packed:
     """Pack `items` into rows, longest first into the fullest row with room; isolated: a row a target, in their order.
 
     The number of tokens is about the sum of the items' lengths; the order of the targets is that of `items`.
+
+    Args:
+        share: items whose prompts begin alike, and that have one target each, take that beginning once (beginnings.py).
     """
     if not items:
         raise ValueError("pack: wanted at least one item, found none")
     if isolated:
         return _pack_isolated(items)
-    origins, b, t = _shortest([item.length for item in items])
+    groups = common_beginnings(items) if share else [Beginning.of_one(items, index) for index in range(len(items))]
+    stretches = [_stretch(items, group) for group in groups]
+    origins, b, t = _shortest([len(stretch.ids) for stretch in stretches])
     grid = torch.zeros(4, b, t, dtype=torch.long)  # ids, positions, item, branch
     grid[2] = -1
-    query: list[int] = []
-    label: list[int] = []
-    owner: list[int] = []
-    target_count = 0
-    for index, (item, (row, column)) in enumerate(zip(items, origins, strict=True)):
-        start, p = row * t + column, len(item.prompt)
-        ids, positions, branches = list(item.prompt), list(range(p)), [0] * p
-        for branch, target in enumerate(item.targets, start=1):
-            first = len(ids)
-            ids += target[:-1]
-            positions += range(p, p + len(target) - 1)
-            branches += [branch] * (len(target) - 1)
-            query += [start + p - 1, *range(start + first, start + len(ids))]
-            label += target
-            owner += [target_count] * len(target)
-            target_count += 1
-        filled = torch.tensor([ids, positions, [index] * len(ids), branches])
-        grid[:, row, column : column + len(ids)] = filled
+    queries: list[list[int]] = [[] for _ in items]
+    for index, (group, stretch, (row, column)) in enumerate(zip(groups, stretches, origins, strict=True)):
+        length, start = len(stretch.ids), row * t + column
+        filled = torch.tensor([stretch.ids, stretch.positions, [index] * length, stretch.branches])
+        grid[:, row, column : column + length] = filled
+        for number, offsets in zip(group.of_targets(items), stretch.queries, strict=True):
+            queries[number] += [start + offset for offset in offsets]
+    targets = [target for item in items for target in item.targets]
     return Packed(
         input_ids=grid[0],
         position_ids=grid[1],
         item=grid[2],
         branch=grid[3],
-        query=torch.tensor(query),
-        label=torch.tensor(label),
-        owner=torch.tensor(owner),
+        query=torch.tensor([*chain.from_iterable(queries)]),
+        label=torch.tensor([*chain.from_iterable(targets)]),
+        owner=torch.tensor([number for number, target in enumerate(targets) for _ in target]),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Stretch:
+    """The tokens of one stretch of a row, and where in it target tokens are predicted."""
+
+    ids: list[int]
+    positions: list[int]
+    branches: list[int]
+    queries: list[list[int]]
+    """Of each target: offsets in the stretch."""
+
+
+def _stretch(items: Sequence[Item], group: Beginning) -> _Stretch:
+    """What the items of a group begin with, then the rest of each with its target, or the targets of the only one."""
+    p = group.shared
+    ids = [*items[group.indices[0]].prompt[:p]]
+    positions, branches, queries = [*range(p)], [0] * p, []
+    pairs = ((items[index].prompt, target) for index in group.indices for target in items[index].targets)
+    for branch, (prompt, target) in enumerate(pairs, start=1):
+        first, tokens = len(ids), [*prompt[p:], *target[:-1]]
+        ids += tokens
+        positions += range(p, p + len(tokens))
+        branches += [branch] * len(tokens)
+        queries.append([p - 1, *range(first, len(ids))][-len(target) :])
+    return _Stretch(ids=ids, positions=positions, branches=branches, queries=queries)
 
 
 def _pack_isolated(items: Sequence[Item]) -> Packed:

@@ -70,7 +70,7 @@ def _parts(batch: Share, micro_batch_tokens: int) -> Iterator[Share]:
 
 def _loss(model: nn.Module, adapters: Sequence[Adapter], part: Share, batch: Share, objective: Objective) -> Tensor:
     """The sum of every adapter's own loss: the gradient of each is that of its own."""
-    packings = [packed_for(model, [example.item for example in share]) for share in part.values()]
+    packings = [packed_for(model, [example.item for example in share], share=True) for share in part.values()]
     together, gate, rows = side_by_side(packings), Gate(), [len(packed.item) for packed in packings]
     with applied_by_row(model, [adapters[index].factors() for index in part], rows, adapters[0].scale, gate):
         if any(holds(examples) for examples in batch.values()):

@@ -59,7 +59,7 @@ def held_plan(
     after = continuations(model, tokenizer, requests, held.after_tokens, context.train.seed,
                           lambda texts, total: context.show(texts, "continuations", total))  # fmt: skip
     examples = stored(form_examples(tokenizer, trained, after), context)
-    held_data = _held_data(tokenizer, requests, context, held, chats)
+    held_data = kept_data(tokenizer, requests, context, held, chats)
     ordinary = held_data.items(tokenizer, held.moment_texts, held.text_tokens, context.train.seed)
     directions, drift = stored_directions(
         context, model.device, lambda: _directions(model, tokenizer, requests, context, held, trained, ordinary)
@@ -135,7 +135,7 @@ def _keywords(
     return keywords(requests, context.encoder, str(model.device), count)
 
 
-def _held_data(
+def kept_data(
     tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], context: Context, held: Held,
     chats: Sequence[Item],
 ) -> Kept:  # fmt: skip

@@ -95,7 +95,7 @@ def _references(
     references = []
     for is_earlier, gates in ((False, [gate, earlier]), (True, [gate])):
         part = [example for example, flag in zip(examples, of_earlier, strict=True) if flag == is_earlier]
-        packed_part = packed_for(model, [example.item for example in part or examples[:1]])
+        packed_part = packed_for(model, [example.item for example in part or examples[:1]], share=True)
         held_part = held_tokens(part or examples[:1]).to(held.device) & bool(part)
         references.append(_reference(model, packed_part, held_part, held & (by_token == is_earlier), gates))
     return references

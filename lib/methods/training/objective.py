@@ -60,7 +60,7 @@ class Objective:
         """
         if self.masking is not None:
             return self.masking.loss(model, share, batch, self.text)
-        packed = packed_for(model, [example.item for example in share])
+        packed = packed_for(model, [example.item for example in share], share=True)
         if gate is None or not holds(batch):  # of the whole batch: all processes take the same passes
             return self.weigh(token_nll(model, packed), packed, share, batch)
         nll, divergence = token_losses(model, packed, share, gate, self.word_parts, self.earlier)
