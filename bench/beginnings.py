@@ -48,11 +48,11 @@ def main() -> None:
         tokens: dict[bool, list[int]] = {False: [], True: []}
         adapted = job.model.get_submodule(next(iter(target_modules(job.model, job.context.lora)))).weight
         for items in steps:
-            found = {share: _read(job.model, items, share, adapted) for share in (False, True)}
-            for share, (_, count, took) in found.items():
+            readings = {share: _read(job.model, items, share, adapted) for share in (False, True)}
+            for share, (_, count, took) in readings.items():
                 tokens[share].append(count)
                 seconds[share].append(took)
-            assert torch.allclose(found[True][0], found[False][0], atol=TOLERANCE), "the likelihoods differ"
+            assert torch.allclose(readings[True][0], readings[False][0], atol=TOLERANCE), "the likelihoods differ"
         forget(job.folder)
     for share, name in ((False, "each prompt by itself"), (True, "beginnings shared")):
         print(f"{name}: {statistics.mean(tokens[share]):,.0f} tokens, {statistics.median(seconds[share]):.2f} s a step")
