@@ -32,8 +32,8 @@ def test_every_target_token_is_as_likely_as_without_sharing_and_has_the_same_gra
         assert torch.equal(plain.owner, shared.owner)
         expected, nll = token_nll(model, plain), token_nll(model, shared)
         assert torch.allclose(nll, expected, atol=2e-3, rtol=1e-4)
-        gradient, theirs = (torch.autograd.grad(values.mean(), weight)[0] for values in (nll, expected))
-        assert torch.allclose(gradient, theirs, atol=1e-3, rtol=1e-3)
+        gradient, gradient_unshared = (torch.autograd.grad(values.mean(), weight)[0] for values in (nll, expected))
+        assert torch.allclose(gradient, gradient_unshared, atol=1e-3, rtol=1e-3)
 
     weight.requires_grad_(True)
     try:

@@ -17,10 +17,10 @@ def test_half_and_half_against_a_quarter_is_a_known_number() -> None:
 def test_it_is_torchs_own_value_and_gradient_in_every_bit() -> None:
     torch.manual_seed(0)
     p, q = torch.randn(5, 7).log_softmax(-1), torch.randn(5, 7).requires_grad_()
-    theirs = torch.nn.functional.kl_div(q.log_softmax(-1), p, reduction="none", log_target=True).sum(-1)
-    ours = kl_divergence(p, q.log_softmax(-1))
-    assert torch.equal(ours, theirs)
-    assert torch.equal(*(torch.autograd.grad(value.sum(), q)[0] for value in (ours, theirs)))
+    torch_kl = torch.nn.functional.kl_div(q.log_softmax(-1), p, reduction="none", log_target=True).sum(-1)
+    kl = kl_divergence(p, q.log_softmax(-1))
+    assert torch.equal(kl, torch_kl)
+    assert torch.equal(*(torch.autograd.grad(value.sum(), q)[0] for value in (kl, torch_kl)))
 
 
 def test_log_probabilities_are_float32_and_sum_to_one_whatever_the_heads_dtype() -> None:
