@@ -4,7 +4,7 @@ An item is a prompt with one or more targets. It takes one stretch of a row: the
 target's tokens but the last. Every target attends to the prompt and to itself, not to its sister targets; items that
 share a row do not see each other; positions start anew in every item and continue after the prompt in every target.
 So the result is that of one forward pass a pair, at a fraction of the tokens: no padding to speak of, no prompt twice,
-and logits only where a target token is predicted.
+and logits only where a target token is predicted. Training has what many prompts begin with read once, too.
 
 That holds for models that obey a mask and position ids. For others (a state or a convolution that runs along the row,
 ALiBi counted by row) items are packed isolated: one pair of prompt and target a row from its first column, padded
