@@ -4,11 +4,12 @@ English names take none, so that an English text must have the name as it is. Wh
 script and by words that English sentences have.
 """
 
+import re
 import unicodedata
 
 import regex
 
-from lib.core.texts import contains
+from lib.core.texts import contains, normalize
 from lib.core.words import words
 
 FUNCTION_WORDS = frozenset(
@@ -30,6 +31,9 @@ _ENDINGS_ADDED = regex.compile(
     r"\p{Tamil}\p{Telugu}\p{Kannada}\p{Malayalam}\p{Ethiopic}]"
 )
 """Letters of scripts in which names take endings."""
+_PLURAL = re.compile(r"(?<=[^\W\d_]{3})(ie)s\b|(?<=[^\W\d_]{4})(?<![sui])s\b")
+_CASE = re.compile(r"(?<=[\u0370-\u03ff\u0400-\u04ff]{4})[аеиоуыэюяёіїєйьмхαειουωσςηνάέήίόύώ]{1,3}\b")
+"""Endings of words of four letters, or five, and more: what comes before them is the same in another number or case."""
 
 
 def mentions(text: str, name: str, beside: str = "") -> bool:
@@ -81,3 +85,8 @@ def _is_inflected(name: str, word: str) -> bool:
     return (dropped == 0 and stem >= _SHORTEST and added <= _ADDED) or (
         stem >= _STEM and dropped <= _DROPPED and added <= _ENDING + (stem > _LONG_STEM) * _DROPPED
     )
+
+
+def comparable(text: str) -> str:
+    """The words of a text without their endings: equal for texts that differ in number or case alone."""
+    return _CASE.sub("", _PLURAL.sub(lambda ending: "y" if ending[1] else "", normalize(text)))

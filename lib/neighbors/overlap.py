@@ -8,7 +8,6 @@ without the endings of English plurals (nations, cities) and of cases in Cyrilli
 found in both of its forms; those of other alphabets (Finnish, Polish) are compared as they are.
 """
 
-import re
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,14 +16,11 @@ from typing import Literal, get_args
 import numpy as np
 import polars as pl
 
+from lib.core.inflection import comparable
 from lib.core.records import Fact, Request
 from lib.core.tables import RowNumbers, Streamed, read
-from lib.core.texts import normalize
 
 OverlapReason = Literal["triple", "prompt", "contradiction"]
-_PLURAL = re.compile(r"(?<=[^\W\d_]{3})(ie)s\b|(?<=[^\W\d_]{4})(?<![sui])s\b")
-_CASE = re.compile(r"(?<=[\u0370-\u03ff\u0400-\u04ff]{4})[аеиоуыэюяёіїєйьмхαειουωσςηνάέήίόύώ]{1,3}\b")
-"""Endings of words of four letters, or five, and more: what comes before them is the same in another number or case."""
 _TRIPLE = {"subject": pl.String, "relation": pl.String, "target": pl.String}
 
 
@@ -116,11 +112,6 @@ def _rows(facts: pl.DataFrame) -> pl.DataFrame:
         "prompt": [comparable(prompt) for prompt in facts["prompt"]],
     }
     return pl.DataFrame(columns, {**_TRIPLE, "prompt": pl.String}).with_row_index("row")
-
-
-def comparable(text: str) -> str:
-    """The words of a text without their endings: equal for texts that differ in number or case alone."""
-    return _CASE.sub("", _PLURAL.sub(lambda ending: "y" if ending[1] else "", normalize(text)))
 
 
 def _name(text: str | None) -> str | None:

@@ -10,10 +10,9 @@ from itertools import islice
 from math import ceil
 from random import Random
 
-from lib.core.inflection import FUNCTION_WORDS
+from lib.core.inflection import FUNCTION_WORDS, comparable
 from lib.core.records import Fact, LocalityPrompt, Request
 from lib.core.texts import contains, normalize, words
-from lib.neighbors.overlap import comparable
 
 SHARE_OF_POOL = 0.25
 """So much of the pool may become locality prompts; the rest is left to train on."""

@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib.core import tables
+from lib.core.inflection import comparable
 from lib.core.records import Fact, LocalityPrompt, Request
 from lib.core.tables import write
 from lib.core.texts import contains, normalize
 from lib.data import world
 from lib.neighbors.encoders import encoder
-from lib.neighbors.overlap import comparable, usable_facts, without_overlap
+from lib.neighbors.overlap import usable_facts, without_overlap
 from tests.helpers.pools import at_random, kept, pool_of, similar
 
 SPELLINGS = ("a", "A", "a,", "b", "ß", "SS", "\N{LATIN SMALL LIGATURE FI}", "fi", "é", "e\N{COMBINING ACUTE ACCENT}")
