@@ -25,11 +25,10 @@ PASSAGES = 6
 def main(options: argparse.Namespace) -> None:
     """Read the tables of stage score; write metrics, the details behind them and the rows of the plots."""
     from lib.core.tables import frame, scanned
-    from lib.metrics import consistency, plot_rows, portability, retention
+    from lib.metrics import consistency, plot_rows, retention
     from lib.metrics import scores as metrics
     from lib.metrics.comparison import FACTS, edited_against_unedited
     from lib.metrics.examples import failures_first, passages
-    from lib.metrics.own_subject import own_subject
     from lib.metrics.run import measured_run
     from lib.metrics.verdict import LIMITS, verdict
 
@@ -53,10 +52,7 @@ def main(options: argparse.Namespace) -> None:
     }
     for name, rows in plots.items():
         write_json(options.plots / f"{name}.json", {"rows": plot_rows.in_script(rows)})
-    numbers = run.numbers | own_subject(edits, last_scores)
-    numbers |= portability.sections(portability.questions(options.requests), last_texts, last_scores)
-    if root.score.judge is not None:
-        numbers["judge"] = _judged(root.score.judge, options.requests, last_texts)
+    numbers = run.numbers | _sections(root.score.judge, options.requests, edits, last_scores, last_texts)
     examples = failures_first(edits, scores, generations, root.score.examples)
     tables = {
         "numbers": numbers,
@@ -69,6 +65,18 @@ def main(options: argparse.Namespace) -> None:
     }
     write_json(options.results, {**run.details, **tables})
     write_json(options.metrics, numbers)
+
+
+def _sections(
+    judge: str | None, requests: Path, edits: pl.DataFrame, scores: pl.LazyFrame, generations: pl.DataFrame
+) -> dict[str, Any]:
+    """The parts of metrics/evaluate.json that not every run has; `scores` and `generations` are of the last session."""
+    from lib.metrics import portability
+    from lib.metrics.own_subject import own_subject
+
+    implied = portability.sections(portability.questions(requests), generations, scores)
+    judged = {} if judge is None else {"judge": _judged(judge, requests, generations)}
+    return own_subject(edits, scores) | implied | judged
 
 
 def _judged(name: str, requests: Path, generations: pl.DataFrame) -> dict[str, Any]:

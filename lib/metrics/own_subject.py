@@ -32,6 +32,8 @@ def own_subject(edits: pl.DataFrame, scores: pl.LazyFrame) -> dict[str, Any]:
     subjects = dict(edits.select("request_id", "subject").iter_rows())
     is_own = [contains(prompt, subjects[request_id] or "") for request_id, _, prompt in prompts.iter_rows()]
     own = prompts.filter(pl.Series(is_own, dtype=pl.Boolean)).select("request_id", "prompt_index")
+    if own.is_empty():  # as of CounterFact: the measures of its prompts are not computed once more
+        return {}
     measured = per_prompt(scores.filter(pl.col("kind") == "locality")).filter(pl.col("unchanged").is_not_null())
     rows = measured.join(own.lazy(), on=["request_id", "prompt_index"], how="inner").collect()
     if rows.is_empty():

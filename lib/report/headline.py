@@ -36,7 +36,7 @@ def terminal_lines(metrics: Metrics) -> list[str]:
         lines += [
             "",
             _line(title, "before", "after", "N"),
-            *(line for head in columns for line in _terminal_lines(metrics, head)),
+            *(line for head in columns for line in _column_lines(metrics, head)),
         ]
     for title, rows in portability.groups(metrics):
         lines += ["", _line(title, "before", "after", "N")]
@@ -79,7 +79,7 @@ def markdown(rows: Mapping[str, Metrics]) -> list[str]:
     return [f"| {' | '.join(line)} |" for line in (head, rule, *body)]
 
 
-def _terminal_lines(metrics: Metrics, head: Column) -> list[str]:
+def _column_lines(metrics: Metrics, head: Column) -> list[str]:
     """The line of a column; of `unchanged` another one for the prompts about the edited subjects, if there are any."""
     before = column(metrics["before"].get(head.name), None, head.unit) if head.has_before else ""
     after = column(metrics.get(head.name), metrics.get(f"{head.name}_ci95"), head.unit)

@@ -94,12 +94,8 @@ def test_edits_of_one_subject_share_its_facts_and_none_is_taken_that_one_of_them
 
 def test_an_article_makes_no_other_subject() -> None:
     pool = [replace(FRANCE[0], subject="the France of old", prompt="The main language of the France of old is")]
-    assert (
-        drawn([edit(subject="France of old", prompt="A town hall of the France of old is in")], pool=pool + ELSEWHERE)[
-            0
-        ][0]
-        == pool[0].prompt
-    )
+    request = edit(subject="France of old", prompt="A town hall of the France of old is in")
+    assert drawn([request], pool=pool + ELSEWHERE)[0][0] == pool[0].prompt
 
 
 def test_edits_added_at_the_end_leave_the_draws_of_others_as_they_are() -> None:
