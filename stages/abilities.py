@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Mapping
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from lib.core import params
 from lib.core.files import write_json
-from lib.core.records import Ability, Fact, Request, Text
+from lib.core.records import Ability, Fact, Paraphrase, Request, Text
 from lib.core.root import read_root
 from lib.core.run import file_options, run_stage
 from lib.core.tables import read, write
@@ -32,14 +33,15 @@ def main(options: argparse.Namespace) -> None:
 
     if wants_shards():
         relaunch("stages.abilities", sys.argv[1:])
-    settings = read_root("abilities").abilities
+    root = read_root("abilities")
+    settings = root.abilities
     with process_group() as processes:
         measurer, left_out = _measurer(options, settings, processes)
         tokenizer = loading.load_tokenizer(options.model)
         model = loading.load_model(options.model, device(), processes)
         with shared_scratch("abilities", _key(options, settings, measurer), processes) as folder:
             before = measurer.remembered(folder, lambda: (model, tokenizer))
-        after = dict(_after(measurer, model, tokenizer, options))
+        after = dict(_after(measurer, model, tokenizer, root.scope, options))
         if processes.is_main:
             _write(options, measurer, before, after, left_out)
 
@@ -113,27 +115,39 @@ def _key(options: argparse.Namespace, settings: params.Abilities, measurer: Meas
 
 
 def _after(
-    measurer: Measurer, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, options: argparse.Namespace
-) -> Iterator[tuple[int, Measured]]:
+    measurer: Measurer, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, scope: params.ScopeSettings,
+    options: argparse.Namespace,
+) -> Iterator[tuple[int, Measured]]:  # fmt: skip
     """Every session of a sequential run, by its number of edits; else the whole run as session 0; none for `single`.
 
     Of a sequential run the last session alone where abilities.checkpoints is false.
     """
-    from lib.edits.apply import applied
+    from lib.edits.scope import scope_of
     from lib.edits.store import load_edit, sessions, was_dropped
 
     if was_dropped(options.edit):
         return
-    stored = sessions(options.edit, len(read(options.requests, Request)))
+    requests, paraphrases = read(options.requests, Request), read(options.paraphrases, Paraphrase)
+    stored = sessions(options.edit, len(requests))
     for session, folder in stored if measurer.settings.checkpoints else stored[-1:]:
-        with applied(model, load_edit(folder)):
-            yield session, measurer.run(model, tokenizer, "after", session)
+        scoped = load_edit(folder).scoped(partial(scope_of, requests[: session or None], paraphrases, settings=scope))
+        yield session, measurer.run(model, tokenizer, "after", session, scoped)
 
 
 def parser() -> argparse.ArgumentParser:
     """The stage's options."""
     return file_options(
-        __doc__, "requests", "pool", "text", "model", "edit", "abilities", "results", "figures", "metrics"
+        __doc__,
+        "requests",
+        "pool",
+        "text",
+        "paraphrases",
+        "model",
+        "edit",
+        "abilities",
+        "results",
+        "figures",
+        "metrics",
     )
 
 

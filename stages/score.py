@@ -66,12 +66,13 @@ def main(options: argparse.Namespace) -> None:
         )
         singles = _singles(scorer, job, root, folder) if alone else []
         after = [single.tables for single in singles] if alone else list(_after(scorer, options.edit))
-        plain_texts = _plain_texts(scorer, options)
+        texts_before = read(options.text_nll_before, TextNll)
+        texts_after = _plain_texts(scorer, texts_before, options)
         if not processes.is_main:
             return
         tables = ScoreTables.joined([before().tables, *after])
         tables.write(options.scores, options.generations, options.divergences)
-        write(options.text_nll, TextNll, [*read(options.text_nll_before, TextNll), *plain_texts])
+        write(options.text_nll, TextNll, [*texts_before, *texts_after])
         write_json(options.metrics, _summary(tables, job.model) | ({"in_scope": in_scope} if in_scope else {}))
         write_single_weights(options.single_weights, [single.change for single in singles], root.weights)
         forget(job.folder)
@@ -137,20 +138,28 @@ def _after(scorer: Scorer, folder: Path) -> Iterator[ScoreTables]:
     yield scorer.after(load_edit(last_folder), last_number)
 
 
-def _plain_texts(scorer: Scorer, options: argparse.Namespace) -> list[TextNll]:
-    """How well the edited model predicts held-out text, after the last session; nothing where no edit is kept."""
+def _plain_texts(scorer: Scorer, before: Sequence[TextNll], options: argparse.Namespace) -> list[TextNll]:
+    """How well the edited model predicts held-out text, after the last session; nothing where no edit is kept.
+
+    A text that is out of the edit's scope has the unedited model's row.
+    """
     from lib.edits.apply import applied
+    from lib.edits.scope_classifier import ScopeClassifier
     from lib.edits.store import load_edit, sessions, was_dropped
     from lib.scoring.plain_text import plain_text_rows
 
     if was_dropped(options.edit):
         return []
     _, last = sessions(options.edit, len(scorer.requests))[-1]
-    with applied(scorer.model, load_edit(last)):
-        return plain_text_rows(
+    edit = scorer.scoped(load_edit(last))
+    classifier = ScopeClassifier.of(edit, scorer.model.device.type)
+    with applied(scorer.model, edit):
+        rows = plain_text_rows(
             scorer.model, scorer.tokenizer, options.text, scorer.settings.plain_texts,
-            scorer.settings.micro_batch_tokens, "after", scorer.progress,
+            scorer.settings.micro_batch_tokens, "after", scorer.progress, classifier.holds,
         )  # fmt: skip
+    by_index = {row.index: row for row in rows}
+    return [by_index.get(row.index, replace(row, when="after")) for row in before]
 
 
 def parser() -> argparse.ArgumentParser:

@@ -24,4 +24,7 @@ def figures(before: Measured, after: Measured | None) -> dict[str, Any]:
 
 def _pair(before: Figure, after: Figure | None) -> dict[str, float | None]:
     entry = {"before": rounded(before.value), "before_ci95": rounded(before.ci95)}
-    return entry | ({"after": rounded(after.value), "after_ci95": rounded(after.ci95)} if after else {})
+    if after is None:
+        return entry
+    scoped = {} if after.in_scope is None else {"in_scope": after.in_scope}
+    return entry | {"after": rounded(after.value), "after_ci95": rounded(after.ci95)} | scoped

@@ -165,6 +165,10 @@ class MemoryModel(LM):  # type: ignore[misc]  # lm_eval is untyped
         """Tokens that the model takes at most."""
         return int(self.model.config.max_position_embeddings)
 
+    def was_truncated(self, prompt: str) -> bool:
+        """Whether the prompt was too long for the model."""
+        return prompt in self.truncated
+
     def loglikelihood(self, requests: Sequence[Instance]) -> list[tuple[float, bool]]:
         """(log p of the continuation in nats, whether it is the greedy one); a context is computed once for all."""
         positions: dict[str, list[int]] = {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lib.abilities import answers, harness
+from lib.abilities.edited_model import EditedModel
 from lib.abilities.pool_tasks import CHOICES
 from lib.core.files import read_json, write_json
 from lib.core.params import Abilities
@@ -23,6 +24,8 @@ from lib.core.records import Ability, Fact, When
 from lib.core.run import progress
 from lib.core.tables import read, write
 from lib.core.texts import normalize
+from lib.edits.edit import Edit
+from lib.edits.in_force import EditInForce
 from lib.models.perplexity import text_scores
 from lib.models.sharding import join_uneven
 from lib.runtime.distributed import SINGLE_PROCESS, Distributed
@@ -57,6 +60,8 @@ class Figure:
     """Examples whose prompt was too long for the model."""
     source: str
     """The file, or the hub's dataset and revision, that the examples are from."""
+    in_scope: int | None = None
+    """Examples whose prompt is in the edit's scope; None for an edit without one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,19 +85,24 @@ class Measurer:
     distributed: Distributed = SINGLE_PROCESS
     """All do the same, which the first one tells: they are several only where the model is spread over them."""
 
-    def run(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, when: When, session: int = 0) -> Measured:
-        """Everything on this model, as it is now."""
+    def run(
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, when: When, session: int = 0,
+        edit: Edit | None = None,
+    ) -> Measured:  # fmt: skip
+        """Everything on this model, with the edit as who asks the model has it: in its scope alone."""
+        in_force = EditInForce.of(model, edit or Edit(updates={}), model.device.type)
         with join_uneven(model):
-            return self._run(model, tokenizer, when, session)
+            return self._run(tokenizer, in_force, when, session)
 
-    def _run(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, when: When, session: int) -> Measured:
-        perplexity = self._perplexity(model, tokenizer, when, session) if self.texts else None
+    def _run(self, tokenizer: PreTrainedTokenizerBase, in_force: EditInForce, when: When, session: int) -> Measured:
+        perplexity = self._perplexity(tokenizer, in_force, when, session) if self.texts else None
         rows, figures = ([*perplexity[0]], [perplexity[1]]) if perplexity else ([], [])
         results: dict[str, Any] = {}
         if self.tasks.tasks:
-            memory = harness.MemoryModel(
-                model, tokenizer, self.settings.micro_batch_tokens, show_progress=self.distributed.is_main
-            )
+            memory = EditedModel(
+                in_force.model, tokenizer, self.settings.micro_batch_tokens, show_progress=self.distributed.is_main,
+                in_force=in_force,
+            )  # fmt: skip
             results = harness.run(self.tasks, memory)
             for name, samples in results.pop("samples").items():
                 rows += [
@@ -117,14 +127,15 @@ class Measurer:
         return Measured(rows=read(table, Ability), figures=figures, harness=stored["harness"])
 
     def _perplexity(
-        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, when: When, session: int
+        self, tokenizer: PreTrainedTokenizerBase, in_force: EditInForce, when: When, session: int
     ) -> tuple[list[Ability], Figure]:
         indices = harness.drawn(len(self.texts), self.settings.limit, f"{self.settings.seed}/{PERPLEXITY}")
         texts = [self.texts[index] for index in indices]
-        scores = text_scores(
-            model, tokenizer, texts, self.settings.text_tokens, self.settings.micro_batch_tokens,
-            lambda batches: (
-                progress(batches, "abilities: texts", size=len) if self.distributed.is_main else batches
+        scores = in_force.answers(
+            texts,
+            lambda part: text_scores(
+                in_force.model, tokenizer, [texts[index] for index in part], self.settings.text_tokens,
+                self.settings.micro_batch_tokens, self._shown,
             ),
         )  # fmt: skip
         scored = [(index, score) for index, score in zip(indices, scores, strict=True) if score is not None]
@@ -157,12 +168,14 @@ class Measurer:
             chance=None,
             truncated=sum(row.truncated for row in rows),
             source="text.parquet",
+            in_scope=in_force.in_scope([self.texts[index] for index, _ in scored]),
         )
         return rows, figure
 
-    def _figures(
-        self, name: str, samples: Sequence[Any], results: dict[str, Any], memory: harness.MemoryModel
-    ) -> list[Figure]:
+    def _shown(self, batches: Sequence[list[int]]) -> Iterable[list[int]]:
+        return progress(batches, "abilities: texts", size=len) if self.distributed.is_main else batches
+
+    def _figures(self, name: str, samples: Sequence[Any], results: dict[str, Any], memory: EditedModel) -> list[Figure]:
         task, collected = self.tasks.tasks[name], []
         about = task.config.metadata or {}
         unit = str(about.get("unit", "harness"))
@@ -187,8 +200,9 @@ class Measurer:
                         of=len(task.eval_docs),
                         unit=unit,
                         chance=about.get("chance"),
-                        truncated=sum(_prompt(sample) in memory.truncated for sample in used),
+                        truncated=sum(memory.was_truncated(_prompt(sample)) for sample in used),
                         source=str(first["doc"].get("source", "pool.parquet" if unit == "percent" else "harness")),
+                        in_scope=memory.in_force.in_scope([_prompt(sample) for sample in used]),
                     )
                 )
         return collected
@@ -223,7 +237,7 @@ def _rows(task: str, sample: Mapping[str, Any], memory: harness.MemoryModel, whe
             answer=_answer(sample),
             value=float(sample[metric]) if isinstance(sample[metric], int | float) else None,
             parts=_numbers(sample[metric]),
-            truncated=_prompt(sample) in memory.truncated,
+            truncated=memory.was_truncated(_prompt(sample)),
         )
         for metric in sample["metrics"]
     ]

@@ -7,7 +7,7 @@ is a context, text put before every prompt of a request; notes, texts that are r
 memory beside a module (memory.py).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -42,6 +42,10 @@ class Edit:
     def changes_nothing(self) -> bool:
         """Whether the model with it is the unedited one."""
         return not (self.updates or self.contexts or self.memories or self.notes)
+
+    def scoped(self, make: Callable[[], Scope | None]) -> "Edit":
+        """The same with its own scope, else the one that `make` gives; one that changes no weight is as it was."""
+        return replace(self, scope=self.scope or (make() if self.updates else None))
 
 
 def compose(first: Edit, second: Edit) -> Edit:

@@ -38,7 +38,7 @@ def basis(params: Values, metrics: Mapping[str, Values], numbers: Values, versio
         *_paraphrases(params, metrics),
         *_neighbors(params, metrics),
         *_locality(metrics),
-        *_scope(params, metrics.get("score", {})),
+        *_scope(params, metrics),
         Basis(name="seeds", value=_seeds(params)),
         Basis(name="versions", value=", ".join(f"{name} {version}" for name, version in versions.items())),
     ]
@@ -110,13 +110,16 @@ def _locality(metrics: Mapping[str, Values]) -> Iterator[Basis]:
         yield Basis(name="locality prompts", value=f"{sources}; {own}")
 
 
-def _scope(params: Values, score: Values) -> Iterator[Basis]:
-    """For which prompts the edit is in force, where not for all."""
+def _scope(params: Values, metrics: Mapping[str, Values]) -> Iterator[Basis]:
+    """For which prompts the edit is in force, where not for all; the tasks' prompts are among them."""
     settings = params.get("scope", {})
     if settings.get("encoder") is None:
         return
     where = f"near its facts alone: {settings['encoder']}, cosine at least {number(settings['threshold'])}"
-    counts = [f"{inside:,} of {total:,} {kind}" for kind, (inside, total) in score.get("in_scope", {}).items()]
+    pairs = dict(metrics.get("score", {}).get("in_scope", {}))
+    tasks = metrics.get("abilities", {}).get("tasks", {})
+    pairs |= {name: (task["in_scope"], task["n"]) for name, task in tasks.items() if "in_scope" in task}
+    counts = [f"{inside:,} of {total:,} {kind}" for kind, (inside, total) in pairs.items()]
     yield Basis(name="the edit is in force", value=f"{where}; {', '.join(counts)}" if counts else where)
 
 

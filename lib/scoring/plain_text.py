@@ -15,21 +15,26 @@ from lib.models.perplexity import text_scores
 def plain_text_rows(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Path, settings: PlainTexts,
     micro_batch_tokens: int, when: When, progress: Callable[[Sequence[list[int]], str], Iterable[list[int]]],
+    asks: Callable[[str], bool] = lambda text: True,
 ) -> list[TextNll]:  # fmt: skip
     """One row for every held-out text of the file, of at most settings.limit drawn with settings.seed.
 
-    A text of a single token, of which nothing is predicted, has no row. `progress` passes on the batches of the work
-    that its second argument names.
+    A text of a single token, of which nothing is predicted, has no row.
+
+    Args:
+        progress: passes on the batches of the work that its second argument names.
+        asks: which of the texts are read.
     """
     heldout = [text.text for text in read(texts, Text) if text.split == "heldout"]
     if settings.limit is not None and settings.limit < len(heldout):
         heldout = Random(f"{settings.seed}/heldout").sample(heldout, settings.limit)
+    indices = [index for index, text in enumerate(heldout) if asks(text)]
     scores = text_scores(
-        model, tokenizer, heldout, settings.tokens, micro_batch_tokens,
+        model, tokenizer, [heldout[index] for index in indices], settings.tokens, micro_batch_tokens,
         lambda batches: progress(batches, f"held-out texts {when}"),
     )  # fmt: skip
     return [
         TextNll(when=when, index=index, nll=score.nll, tokens=score.predicted)
-        for index, score in enumerate(scores)
+        for index, score in zip(indices, scores, strict=True)
         if score is not None
     ]

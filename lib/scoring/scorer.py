@@ -85,15 +85,18 @@ class Scorer:
         """
         if self.unedited is not None and edit.changes_nothing:
             return self.unedited().tables.unchanged(self.requests, session, texts)
-        scope = edit.scope or (self.scope(self.requests) if edit.updates else None)
-        if scope is None:
+        classifier = ScopeClassifier.of(self.scoped(edit), self.model.device.type)
+        if classifier.scope is None:
             return self._after(edit, session, texts)
         unedited = self.unedited() if self.unedited else self.before()
-        classifier = ScopeClassifier(scope=scope, device=self.model.device.type)
         self._looked_up(classifier.classify, "prompts whose scope is found")
         self.tell_scope(scope_counts(asked_prompts(self.tokenizer, self.requests), classifier))
         inside = replace(self, unedited=lambda: unedited, asks=classifier.holds)
         return unedited.tables.unchanged(self.requests, session, texts).with_rows(inside._after(edit, session, texts))
+
+    def scoped(self, edit: Edit) -> Edit:
+        """The edit with the scope that it has here."""
+        return edit.scoped(lambda: self.scope(self.requests))
 
     def _after(self, edit: Edit, session: int, texts: bool) -> ScoreTables:
         """That of the prompts that are asked, with the edit in force."""

@@ -1,6 +1,7 @@
 """Stage `abilities` on a tiny random model, for tests: what the stages before it leave, and a run."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig
 
 from lib.core import params
 from lib.core.files import write_json
-from lib.core.records import Fact, Request, Text
+from lib.core.records import Fact, Paraphrase, Request, Text
 from lib.core.tables import write
 from lib.edits.edit import Edit
 from lib.edits.store import save_edit
@@ -21,6 +22,8 @@ from tests.helpers.models import VOCABULARY, byte_tokenizer
 from tests.helpers.stages import change_params, run_main
 
 EDITED = "model.layers.1.mlp.down_proj"
+EVERYWHERE = {"encoder": None, "threshold": 0.7}
+"""The scope of an edit that is in force for every prompt."""
 
 
 def write_inputs(folder: Path) -> None:
@@ -34,19 +37,19 @@ def write_inputs(folder: Path) -> None:
     write(folder / "pool.parquet", Fact, facts)
     texts = [Text(text=f"The road to town {n} is long.", split="heldout" if n < 6 else "train") for n in range(9)]
     write(folder / "text.parquet", Text, texts)
-    request = Request(
-        request_id="1",
-        dataset="own",
-        subject=None,
-        relation=None,
-        prompt="A is",
-        template=None,
-        target_new="b",
-        target_true=None,
-    )
-    write(folder / "requests.parquet", Request, [request] * 3)
+    write_request(folder, "A is")
+    write(folder / "paraphrases.parquet", Paraphrase, [])
     _write_model(folder / "base")
     write_edit(folder / "edit", 0.5)
+
+
+def write_request(folder: Path, prompt: str) -> None:
+    """Three times the request whose edit this is."""
+    request = Request(
+        request_id="1", dataset="own", subject=None, relation=None, prompt=prompt, template=None, target_new="b",
+        target_true=None,
+    )  # fmt: skip
+    write(folder / "requests.parquet", Request, [request] * 3)
 
 
 def _write_model(folder: Path) -> None:
@@ -77,13 +80,16 @@ def write_edit(folder: Path, size: float) -> None:
     save_edit(edit, folder, None, params.preset("models", "tiny", params.Model))
 
 
-def run_tasks(project: Path, monkeypatch: pytest.MonkeyPatch, tasks: list[str], **changes: Any) -> dict[str, Any]:
+def run_tasks(
+    project: Path, monkeypatch: pytest.MonkeyPatch, tasks: list[str], *, scope: Mapping[str, Any] = EVERYWHERE,
+    **changes: Any,
+) -> dict[str, Any]:  # fmt: skip
     """Run the stage with these settings; what it writes to results/abilities.json."""
     settings = {"mode": "corrected", "limit": None, "seed": 0, "folder": None, "text_tokens": 20,
             "micro_batch_tokens": 8192, "checkpoints": True}  # fmt: skip
-    change_params(monkeypatch, abilities={"tasks": tasks} | settings | changes)
+    change_params(monkeypatch, abilities={"tasks": tasks} | settings | changes, scope=scope)
     monkeypatch.setenv("DVC_ROOT", str(project))
-    files = {name: f"{name}.parquet" for name in ("requests", "pool", "text", "abilities")}
+    files = {name: f"{name}.parquet" for name in ("requests", "pool", "text", "paraphrases", "abilities")}
     files |= {"model": "base", "edit": "edit", "results": "results", "metrics": "metrics.json",
                "figures": "figures.json"}  # fmt: skip
     run_main(abilities, {name: project / path for name, path in files.items()})

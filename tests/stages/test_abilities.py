@@ -14,9 +14,9 @@ import pytest
 
 from lib.abilities.measure import Measurer
 from lib.core.files import write_json
-from lib.core.records import Ability, Fact
+from lib.core.records import Ability, Fact, Paraphrase
 from lib.core.tables import read, write
-from tests.helpers.ability_stage import run_tasks, write_edit, write_inputs
+from tests.helpers.ability_stage import run_tasks, write_edit, write_inputs, write_request
 
 EMBEDDED = ["perplexity", "pool_recall", "world_yes_no", "world_four_choice"]
 Run = Callable[..., dict[str, Any]]
@@ -100,6 +100,31 @@ def test_every_checkpoint_is_a_session_and_the_end_is_the_number_of_edits(run: R
     assert len(set(values)) == 3
     assert run(["perplexity"], checkpoints=False) == figures | {"sessions": {}}
     assert {row.session for row in read(project / "abilities.parquet", Ability) if row.when == "after"} == {3}
+
+
+def test_an_edit_with_a_scope_is_in_force_for_the_prompts_and_texts_near_its_facts_alone(
+    run: Run, project: Path
+) -> None:
+    write_request(project, "The road to town 5 is long.")
+    paraphrase = Paraphrase(request_id="1", kind="given", text="The city of S11 is", seed=0)
+    write(project / "paraphrases.parquet", Paraphrase, [paraphrase])
+    everywhere = run(EMBEDDED)
+    before, edited = _values(project, "before"), _values(project, "after")
+    figures = run(EMBEDDED, scope={"encoder": "hashing", "threshold": 0.99})
+    after = _values(project, "after")
+    inside = {("perplexity", 5), ("pool_recall", 11), ("world_four_choice", 11)}
+    assert after == {key: edited[key] if key in inside else before[key] for key in after}
+    assert [key for key in inside if before[key] == edited[key]] == [("pool_recall", 11)]  # a guess, wrong either way
+    counts = {name: task["in_scope"] for name, task in figures["tasks"].items()}
+    assert counts == {"perplexity": 1, "pool_recall": 1, "world_four_choice": 1, "world_yes_no": 0}
+    assert not any("in_scope" in task for task in everywhere["tasks"].values())
+
+
+def _values(project: Path, when: str) -> dict[tuple[str, int], Any]:
+    """By task and example what was measured of it, but for rounding, since other prompts share the passes."""
+    rows = [row for row in read(project / "abilities.parquet", Ability) if row.when == when]
+    numbers = {(row.task, row.index): (row.answer, row.value, row.parts) for row in rows}
+    return {key: pytest.approx(value) if isinstance(value, float) else value for key, value in numbers.items()}
 
 
 def test_figures_before_the_edit_are_found_again_and_the_rest_is_the_same(

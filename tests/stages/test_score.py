@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from lib.core.records import Divergence, Generation, Score, TextNll
+from lib.core.records import Divergence, Generation, Score, Text, TextNll
 from lib.core.root import read_root
 from lib.core.tables import read, write
 from lib.edits.edit import Edit
@@ -110,6 +110,8 @@ def test_texts_and_divergences_stand_in_the_joined_tables(run_stage: Run, tmp_pa
 def test_an_edit_with_a_scope_leaves_other_prompts_and_says_how_many_are_inside(
     run_stage: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    heldout = [Text(text=text, split="heldout") for text in (small.REQUESTS[0].prompt, "It rained on Tuesday.")]
+    write(tmp_path / "data/text.parquet", Text, heldout)
     run_stage(baseline)
     change_params(monkeypatch, scope={"encoder": "hashing", "threshold": 0.95})
     run_stage(score)
@@ -118,6 +120,9 @@ def test_an_edit_with_a_scope_leaves_other_prompts_and_says_how_many_are_inside(
     divergences = read(tmp_path / "results/divergences.parquet", Divergence)
     assert counts["efficacy"] == [len(small.REQUESTS)] * 2
     assert sum(row.kl > 0 for row in divergences) == inside < prompts == len(divergences)
+    texts = read(tmp_path / "results/text_nll.parquet", TextNll)
+    before, after = ([row for row in texts if row.when == when] for when in ("before", "after"))
+    assert [replace(row, when="before") == earlier for row, earlier in zip(after, before, strict=True)] == [False, True]
 
 
 @pytest.mark.parametrize(("stage", "killed_at"), [(baseline, "scores"), (score, "scores"), (score, "greedy texts")])

@@ -158,6 +158,7 @@ def test_what_the_numbers_rest_on_names_backend_encoder_text_and_where_there_was
         "recall": {"pool": 30, "locality_of_file": 3, "locality_of_pool": 44, "locality_of_subject": 5},
         "paraphrase": {"kept": 40, "shortfall": 0, "backend": "transformers"},
         "neighbors": {"neighbors": 70, "shortfall": 10, "encoder": "minilm"},
+        "abilities": {"mode": "corrected", "tasks": {"pool_recall": ABILITY | {"in_scope": 3}}},
     }  # fmt: skip
     page = text_of(report.page(results(params=params, metrics=metrics)))
     for line in (
@@ -168,7 +169,8 @@ def test_what_the_numbers_rest_on_names_backend_encoder_text_and_where_there_was
         "training neighbors 70 facts, of 80 asked for, similar, by encoder minilm",
         "pool of unedited facts 30 facts",
         "locality prompts 3 of the file, 44 of the pool; 5 of them about the subject of their own edit",
-        "the edit is in force near its facts alone: minilm, cosine at least 0.7; 9 of 9 efficacy, 43 of 1,000 locality",
+        "the edit is in force near its facts alone: minilm, cosine at least 0.7; 9 of 9 efficacy, 43 of 1,000 "
+        "locality, 3 of 50 pool_recall",
         "seeds 3 everywhere versions python 3.11",
         "Fewer than asked for: held-out text (60 texts, of 100 asked for); second moments",
         "its perplexity of held-out text (embedded English prose, 60 texts) is",
