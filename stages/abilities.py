@@ -59,13 +59,16 @@ def _write(
         write_json(options.results / f"after-{session}.json", measured.harness)
     indices = {name: list(drawn_indices) for name, drawn_indices in measurer.tasks.indices.items()}
     write_json(options.results / "indices.json", indices)
-    tasks = figures(before, list(after.values())[-1] if after else None)
+    tasks = figures(before.figures, list(after.values())[-1].figures if after else ())
     write_json(
         options.figures,
         {
             "mode": measurer.settings.mode,
             "tasks": tasks,
-            "sessions": {str(session): figures(before, measured) for session, measured in list(after.items())[:-1]},
+            "sessions": {
+                str(session): figures(before.figures, measured.figures)
+                for session, measured in list(after.items())[:-1]
+            },
             "not_measured": dict(left_out) | ({} if after else {"after": "protocol.kind=single keeps no edit"}),
         },
     )
@@ -78,7 +81,8 @@ def _measurer(
 ) -> tuple[Measurer, dict[str, str]]:
     """What measures, and why what was asked for is not measured."""
     from lib.abilities import harness, tasks
-    from lib.abilities.measure import OF_THE_POOL, PERPLEXITY, Measurer, unfit
+    from lib.abilities.measure import OF_THE_POOL, Measurer, unfit
+    from lib.abilities.perplexity import PERPLEXITY
 
     pool = read(options.pool, Fact)
     texts = [text.text for text in read(options.text, Text) if text.split == "heldout"]

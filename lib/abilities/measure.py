@@ -1,13 +1,8 @@
-"""General abilities of one model: the harness's tasks and perplexity, as rows, as figures, and as the harness reports.
-
-A figure's interval is 95 %: 1.96 standard errors, of the mean (std with ddof 0 / sqrt N) where the metric is a mean,
-else of the metric over resamples of the examples (bootstrap).
-"""
+"""General abilities of one model: tasks of the harness and perplexity, as rows, as figures, as the harness has them."""
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lib.abilities import answers, harness
+from lib.abilities import harness
 from lib.abilities.edited_model import EditedModel
+from lib.abilities.figures import Z95, Figure, standard_error
+from lib.abilities.perplexity import perplexity
 from lib.abilities.pool_tasks import CHOICES
 from lib.core.files import read_json, write_json
 from lib.core.params import Abilities
@@ -26,42 +23,13 @@ from lib.core.tables import read, write
 from lib.core.texts import normalize
 from lib.edits.edit import Edit
 from lib.edits.in_force import EditInForce
-from lib.models.perplexity import text_scores
 from lib.models.sharding import join_uneven
 from lib.runtime.distributed import SINGLE_PROCESS, Distributed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-PERPLEXITY = "perplexity"
 OF_THE_POOL = ("pool_recall", "world_yes_no", "world_four_choice")
-RESAMPLES = 200
-_Z95 = 1.96
-
-
-@dataclass(frozen=True, kw_only=True)
-class Figure:
-    """One metric of one task."""
-
-    task: str
-    metric: str
-    value: float
-    ci95: float
-    """Half the width of the interval."""
-    n: int
-    """Examples that were used."""
-    of: int
-    """Examples that the task has."""
-    unit: str
-    """percent; perplexity; or harness, which is whatever the harness's own task reports."""
-    chance: float | None
-    """What guessing gives, where that is known."""
-    truncated: int
-    """Examples whose prompt was too long for the model."""
-    source: str
-    """The file, or the hub's dataset and revision, that the examples are from."""
-    in_scope: int | None = None
-    """Examples whose prompt is in the edit's scope; None for an edit without one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +63,10 @@ class Measurer:
             return self._run(tokenizer, in_force, when, session)
 
     def _run(self, tokenizer: PreTrainedTokenizerBase, in_force: EditInForce, when: When, session: int) -> Measured:
-        perplexity = self._perplexity(tokenizer, in_force, when, session) if self.texts else None
-        rows, figures = ([*perplexity[0]], [perplexity[1]]) if perplexity else ([], [])
+        rows, figures = list[Ability](), list[Figure]()
+        if self.texts:
+            rows, figure = perplexity(self.texts, tokenizer, in_force, self.settings, when, session, self._shown)
+            figures = [figure]
         results: dict[str, Any] = {}
         if self.tasks.tasks:
             memory = EditedModel(
@@ -126,52 +96,6 @@ class Measurer:
         figures = [Figure(**values) for values in stored["figures"]]
         return Measured(rows=read(table, Ability), figures=figures, harness=stored["harness"])
 
-    def _perplexity(
-        self, tokenizer: PreTrainedTokenizerBase, in_force: EditInForce, when: When, session: int
-    ) -> tuple[list[Ability], Figure]:
-        indices = harness.drawn(len(self.texts), self.settings.limit, f"{self.settings.seed}/{PERPLEXITY}")
-        texts = [self.texts[index] for index in indices]
-        scores = in_force.answers(
-            texts,
-            lambda part: text_scores(
-                in_force.model, tokenizer, [texts[index] for index in part], self.settings.text_tokens,
-                self.settings.micro_batch_tokens, self._shown,
-            ),
-        )  # fmt: skip
-        scored = [(index, score) for index, score in zip(indices, scores, strict=True) if score is not None]
-        published = self.settings.mode == "published"
-        formula = answers.published_perplexity if published else answers.perplexity
-        parts = [(text_score.nll, float(text_score.predicted), float(text_score.tokens)) for _, text_score in scored]
-        rows = [
-            Ability(
-                task=PERPLEXITY,
-                session=session,
-                when=when,
-                index=index,
-                metric=PERPLEXITY,
-                gold="",
-                answer="",
-                value=formula([part]),
-                parts=part,
-                truncated=text_score.tokens == self.settings.text_tokens,
-            )
-            for (index, text_score), part in zip(scored, parts, strict=True)
-        ]
-        figure = Figure(
-            task=PERPLEXITY,
-            metric=PERPLEXITY,
-            value=formula(parts),
-            ci95=_Z95 * standard_error(formula, parts, self.settings.seed),
-            n=len(parts),
-            of=len(self.texts),
-            unit=PERPLEXITY,
-            chance=None,
-            truncated=sum(row.truncated for row in rows),
-            source="text.parquet",
-            in_scope=in_force.in_scope([self.texts[index] for index, _ in scored]),
-        )
-        return rows, figure
-
     def _shown(self, batches: Sequence[list[int]]) -> Iterable[list[int]]:
         return progress(batches, "abilities: texts", size=len) if self.distributed.is_main else batches
 
@@ -195,7 +119,7 @@ class Measurer:
                         task=self.tasks.ours(name),
                         metric=_named(metric, label),
                         value=scale * results["results"][name][f"{metric},{label}"],
-                        ci95=scale * _Z95 * error,
+                        ci95=scale * Z95 * error,
                         n=len(used),
                         of=len(task.eval_docs),
                         unit=unit,
@@ -206,15 +130,6 @@ class Measurer:
                     )
                 )
         return collected
-
-
-def standard_error(aggregate: Callable[[Any], float], values: Sequence[Any], seed: int) -> float:
-    """That of the mean where `aggregate` is called mean, else the deviation of `aggregate` over resamples."""
-    if aggregate.__name__.strip("_") == "mean":
-        return float(np.std(values)) / math.sqrt(len(values))
-    random = np.random.default_rng(seed)
-    draws = [[values[index] for index in random.integers(0, len(values), len(values))] for _ in range(RESAMPLES)]
-    return float(np.std([aggregate(resample) for resample in draws]))
 
 
 def unfit(pool: Sequence[Fact]) -> str | None:

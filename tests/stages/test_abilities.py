@@ -133,9 +133,9 @@ def test_figures_before_the_edit_are_found_again_and_the_rest_is_the_same(
     times: list[str] = []
     measure = Measurer.run
 
-    def counted(self: Measurer, model: Any, tokenizer: Any, when: Any, session: int = 0) -> Any:
+    def counted(self: Measurer, model: Any, tokenizer: Any, when: Any, *rest: Any) -> Any:
         times.append(when)
-        return measure(self, model, tokenizer, when, session)
+        return measure(self, model, tokenizer, when, *rest)
 
     monkeypatch.setattr(Measurer, "run", counted)
     first, rows = run(EMBEDDED), (project / "abilities.parquet").read_bytes()

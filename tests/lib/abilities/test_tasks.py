@@ -8,7 +8,8 @@ import pytest
 
 from lib.abilities import answers as ability_metrics
 from lib.abilities import harness, pool_tasks, tasks
-from lib.abilities.measure import standard_error, unfit
+from lib.abilities.figures import standard_error
+from lib.abilities.measure import unfit
 from lib.core.records import Fact
 from lib.core.texts import normalize
 
