@@ -185,7 +185,7 @@ class Regularize(Section):
 
 
 class ScopeSettings(Section):
-    """For which prompts the edit is in force: stage `score`, and whoever asks the edited model."""
+    """For which prompts the edit is in force: stages `score` and `abilities`, and whoever asks the edited model."""
 
     encoder: str | None = Field(
         description="hashing, minilm, or a sentence-transformers model by folder or hub name: the edit is in force for "
