@@ -20,9 +20,10 @@ from bench.rome_speed import loaded
 from bench.side_by_side import Benchmark, Measurement, compare, timed
 from lib.data import prose
 from lib.edits.apply import shape_of
-from lib.methods.locating.places import Complete, padded
+from lib.methods.locating.places import padded
 from lib.methods.locating.second_moments import second_moments
 from lib.models.architecture import architecture
+from lib.models.hooks import Complete
 from lib.models.tokens import text_ids
 
 _DEPTH_SHARES = (0.1, 0.3)

@@ -18,7 +18,7 @@ from lib.core.errors import InputError
 from lib.core.records import Request
 from lib.core.texts import fill
 from lib.models.architecture import architecture, hidden_of
-from lib.models.hooks import hooked
+from lib.models.hooks import Complete, hooked
 from lib.models.tokens import tokens_within, with_offsets
 
 Side = Literal["input", "output"]
@@ -87,10 +87,6 @@ def states(
                 stack.enter_context(reading(model.get_submodule(part[0]), part, keep))
             model.base_model(input_ids=ids, attention_mask=mask, use_cache=False)
     return {part: torch.cat(pieces) for part, pieces in collected.items()}
-
-
-class Complete(Exception):  # noqa: N818 - ends a forward pass that has nothing more to give
-    """All that is wanted of a forward pass is read."""
 
 
 def reading(

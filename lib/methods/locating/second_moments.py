@@ -9,20 +9,19 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lib.core.errors import InputError
 from lib.core.files import newest_sound
 from lib.core.records import Text
-from lib.methods.locating.places import Complete, padded
+from lib.methods.locating.places import padded
+from lib.models.hooks import inputs_read
 from lib.models.tokens import text_ids
 from lib.runtime.checkpoints import load_checkpoint, save_checkpoint
 from lib.runtime.tensors import open_tensors, save_tensors
@@ -97,30 +96,14 @@ def _batches(texts: Sequence[list[int]], tokens: int) -> Iterator[list[list[int]
 def _add(sums: dict[str, Tensor], model: PreTrainedModel, batch: Sequence[list[int]], paths: Sequence[str]) -> None:
     """Add k k^T of each module's inputs k at all tokens of the batch to its float64 sum [d_in, d_in]."""
     ids, mask = padded(batch, model.device)
-    remaining = {*paths}
 
     def add(path: str, inputs: Tensor) -> None:
         keys = inputs[mask.bool()].float()
         product = keys.T @ keys
         sums[path] = sums[path].add_(product) if path in sums else product.double()
-        remaining.discard(path)
-        if not remaining:
-            raise Complete
 
-    with suppress(Complete), ExitStack() as stack:
-        for path in paths:
-            stack.enter_context(_inputs_into(model.get_submodule(path), partial(add, path)))
+    with inputs_read(model, paths, add):
         model.base_model(input_ids=ids, attention_mask=mask, use_cache=False)
-
-
-@contextmanager
-def _inputs_into(module: nn.Module, read: Callable[[Tensor], None]) -> Iterator[None]:
-    """Within it, `read` gets what goes into the module in every pass."""
-    handle = module.register_forward_pre_hook(lambda module, inputs: read(inputs[0]))
-    try:
-        yield
-    finally:
-        handle.remove()
 
 
 def save_moment(folder: Path, path: str, second_moment: SecondMoment) -> None:
