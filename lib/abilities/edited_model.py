@@ -24,15 +24,15 @@ class EditedModel(MemoryModel):
 
     def loglikelihood(self, requests: Sequence[Instance]) -> list[tuple[float, bool]]:
         """As the model in memory, prompt by prompt edited or not."""
-        return self._answered(requests, super().loglikelihood, self.noted)
+        return self._answered(requests, self._with_notes(requests), super().loglikelihood)
 
     def loglikelihood_rolling(self, requests: Sequence[Instance]) -> list[float]:
         """As the model in memory, text by text edited or not; without notes, which are no part of a text."""
-        return self._answered(requests, super().loglikelihood_rolling, lambda text: text)
+        return self._answered(requests, requests, super().loglikelihood_rolling)
 
     def generate_until(self, requests: Sequence[Instance]) -> list[str]:
         """As the model in memory, prompt by prompt edited or not."""
-        return self._answered(requests, super().generate_until, self.noted)
+        return self._answered(requests, self._with_notes(requests), super().generate_until)
 
     def noted(self, prompt: str) -> str:
         """The prompt as the model reads it: after the notes that are near it."""
@@ -46,15 +46,18 @@ class EditedModel(MemoryModel):
     def _contexts(self) -> Contexts:
         return Contexts.of(self.in_force.edit, self.in_force.classifier.device)
 
+    def _with_notes(self, requests: Sequence[Instance]) -> list[Instance]:
+        self._contexts.retrieve([_prompt(request) for request in requests])
+        return [replace(request, arguments=(self.noted(_prompt(request)), *request.args[1:])) for request in requests]
+
     def _answered(
-        self, requests: Sequence[Instance], answer: Callable[[Sequence[Instance]], Sequence[T]],
-        read: Callable[[str], str],
+        self, requests: Sequence[Instance], as_read: Sequence[Instance],
+        answer: Callable[[Sequence[Instance]], Sequence[T]],
     ) -> list[T]:  # fmt: skip
-        """The answers in the order of the requests; `read` makes of a prompt what the model reads."""
-        prompts = [str(request.args[0]) for request in requests]
-        self._contexts.retrieve(prompts)
-        as_read = [
-            replace(request, arguments=(read(prompt), *request.args[1:]))
-            for request, prompt in zip(requests, prompts, strict=True)
-        ]
+        """The answers in the order of the requests; `as_read` are the same as the model reads them."""
+        prompts = [_prompt(request) for request in requests]
         return self.in_force.answers(prompts, lambda indices: answer([as_read[index] for index in indices]))
+
+
+def _prompt(request: Instance) -> str:
+    return str(request.args[0])
