@@ -140,19 +140,8 @@ def _after(
 
 def parser() -> argparse.ArgumentParser:
     """The stage's options."""
-    return file_options(
-        __doc__,
-        "requests",
-        "pool",
-        "text",
-        "paraphrases",
-        "model",
-        "edit",
-        "abilities",
-        "results",
-        "figures",
-        "metrics",
-    )
+    inputs = ("requests", "pool", "text", "paraphrases", "model", "edit")
+    return file_options(__doc__, *inputs, "abilities", "results", "figures", "metrics")
 
 
 if __name__ == "__main__":

@@ -156,7 +156,7 @@ def _plain_texts(scorer: Scorer, before: Sequence[TextNll], options: argparse.Na
     with applied(scorer.model, edit):
         rows = plain_text_rows(
             scorer.model, scorer.tokenizer, options.text, scorer.settings.plain_texts,
-            scorer.settings.micro_batch_tokens, "after", scorer.progress, classifier.holds,
+            scorer.settings.micro_batch_tokens, "after", scorer.progress, classifier.hold,
         )  # fmt: skip
     by_index = {row.index: row for row in rows}
     return [by_index.get(row.index, replace(row, when="after")) for row in before]

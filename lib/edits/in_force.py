@@ -32,10 +32,9 @@ class EditInForce:
         Args:
             answer: the answers of the model, as it is when it is called, to the prompts of these indices.
         """
-        self.classifier.classify(prompts)
         sides: dict[bool, list[int]] = {True: [], False: []}
-        for index, prompt in enumerate(prompts):
-            sides[self.classifier.holds(prompt)].append(index)
+        for index, is_inside in enumerate(self.classifier.hold(prompts)):
+            sides[is_inside].append(index)
         by_index: dict[int, T] = {}
         if inside := sides[True]:
             with applied(self.model, self.edit):
@@ -46,4 +45,4 @@ class EditInForce:
 
     def in_scope(self, prompts: Sequence[str]) -> int | None:
         """How many of the prompts it is in force for; None where it is for every prompt."""
-        return None if self.classifier.scope is None else sum(map(self.classifier.holds, prompts))
+        return None if self.classifier.scope is None else sum(self.classifier.hold(prompts))

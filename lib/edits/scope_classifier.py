@@ -26,10 +26,12 @@ class ScopeClassifier:
 
     def holds(self, prompt: str) -> bool:
         """Whether the edit is in force for this prompt, as it is asked: without a template, without earlier turns."""
-        if self.scope is None:
-            return True
-        self.classify([prompt])
-        return self._is_inside[prompt]
+        return self.hold([prompt])[0]
+
+    def hold(self, prompts: Sequence[str]) -> list[bool]:
+        """The same of each of these prompts, looked up together."""
+        self.classify(prompts)
+        return [self.scope is None or self._is_inside[prompt] for prompt in prompts]
 
     def classify(self, prompts: Sequence[str]) -> None:
         """Classify all these prompts at once, in a fraction of the time that one after another takes."""

@@ -15,7 +15,7 @@ from lib.models.perplexity import text_scores
 def plain_text_rows(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Path, settings: PlainTexts,
     micro_batch_tokens: int, when: When, progress: Callable[[Sequence[list[int]], str], Iterable[list[int]]],
-    asks: Callable[[str], bool] = lambda text: True,
+    asks: Callable[[Sequence[str]], Sequence[bool]] = lambda texts: [True] * len(texts),
 ) -> list[TextNll]:  # fmt: skip
     """One row for every held-out text of the file, of at most settings.limit drawn with settings.seed.
 
@@ -23,12 +23,12 @@ def plain_text_rows(
 
     Args:
         progress: passes on the batches of the work that its second argument names.
-        asks: which of the texts are read.
+        asks: which of these texts are read.
     """
     heldout = [text.text for text in read(texts, Text) if text.split == "heldout"]
     if settings.limit is not None and settings.limit < len(heldout):
         heldout = Random(f"{settings.seed}/heldout").sample(heldout, settings.limit)
-    indices = [index for index, text in enumerate(heldout) if asks(text)]
+    indices = [index for index, is_read in enumerate(asks(heldout)) if is_read]
     scores = text_scores(
         model, tokenizer, [heldout[index] for index in indices], settings.tokens, micro_batch_tokens,
         lambda batches: progress(batches, f"held-out texts {when}"),
