@@ -34,7 +34,7 @@ from lib.report.headline import cells, table_columns, table_title, verdicts
 
 EVALUATE = "metrics/evaluate.json"
 DETAILS = "results/evaluate.json"
-USAGE = "metrics/usage/edit.json"
+USAGE = "metrics/usage/{stage}.json"
 TEXT_COLUMNS = tuple(
     Column(name=name, title=name, unit="percent", kind="generation", measure=name, has_before=True)
     for name in ("fluency", "consistency")
@@ -185,8 +185,9 @@ def _add(
     for row, by_seed in plans.items():
         runs = {seed: metrics for seed, planned in by_seed.items() if (metrics := results[planned.name])}
         values = next(iter(by_seed.values())).values
-        single = values[PARAMS]["protocol"]["kind"] == "single"  # stage `score` makes and drops one edit after another
-        usages = [usage for seed in runs if not single and (usage := _usage(workspace, by_seed[seed].name))]
+        is_single = values[PARAMS]["protocol"]["kind"] == "single"  # such edits are made and dropped in stage `score`
+        stage = "score" if is_single else "edit"
+        usages = [usage for seed in runs if (usage := _usage(workspace, by_seed[seed].name, stage))]
         changed = ", changed" if workspace.uncommitted_code(values) else ""
         if runs:
             commit, command = workspace.commit[:_SHORT] + changed, _command(options, row)
@@ -195,10 +196,10 @@ def _add(
     renew(options.csv, leaderboard.merged(leaderboard.read(options.csv), entries))
 
 
-def _usage(workspace: Workspace, name: str) -> dict[str, float]:
-    """Seconds and memory of this run's stage edit; nothing where it left none."""
+def _usage(workspace: Workspace, name: str, stage: str) -> dict[str, float]:
+    """Seconds and memory of this stage of a run; nothing where it left none."""
     try:
-        content = outputs.content(workspace, name, USAGE)
+        content = outputs.content(workspace, name, USAGE.format(stage=stage))
     except FileNotFoundError:
         return {}
     return {} if content is None else dict(json.loads(content))

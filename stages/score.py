@@ -21,6 +21,7 @@ from lib.core.records import EvaluationPrompt, Generation, Request, Score, TextN
 from lib.core.root import Params, read_root
 from lib.core.run import file_options, progress, run_stage
 from lib.core.tables import read, write
+from lib.core.usage import EDITING
 from lib.protocols.files import INPUTS, Inputs
 
 if TYPE_CHECKING:
@@ -33,8 +34,11 @@ if TYPE_CHECKING:
     from lib.scoring.tables import ScoreTables
 
 
-def main(options: argparse.Namespace) -> None:
-    """Read params.yaml, the requests, the model and the edit; write what was measured, row by row."""
+def main(options: argparse.Namespace) -> dict[str, float]:
+    """Read params.yaml, the requests, the model and the edit; write what was measured, row by row.
+
+    Returns the seconds that making single edits took.
+    """
     from lib.edits.scope import scope_of
     from lib.protocols.inputs import editing
     from lib.protocols.weight_table import write_single_weights
@@ -69,13 +73,14 @@ def main(options: argparse.Namespace) -> None:
         texts_before = read(options.text_nll_before, TextNll)
         texts_after = _plain_texts(scorer, texts_before, options)
         if not processes.is_main:
-            return
+            return {}
         tables = ScoreTables.joined([before().tables, *after])
         tables.write(options.scores, options.generations, options.divergences)
         write(options.text_nll, TextNll, [*texts_before, *texts_after])
         write_json(options.metrics, _summary(tables, job.model) | ({"in_scope": in_scope} if in_scope else {}))
         write_single_weights(options.single_weights, [single.change for single in singles], root.weights)
         forget(job.folder)
+        return {EDITING: round(sum(single.seconds for single in singles), 1)} if alone else {}
 
 
 def _before(options: argparse.Namespace, requests: Sequence[Request]) -> UneditedScores:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 REUSED = "reused_seconds"
 """Of work that was not done again, since an earlier run had stored what came of it: what it had taken."""
+EDITING = "editing_seconds"
+"""Of a stage that makes single edits and scores each: what making them took, a killed run's that it found, too."""
 _STATUS = Path("/proc/self/status")
 """Where Linux tells a process what it uses; its peak there begins with the program, that of getrusage before it."""
 
@@ -22,12 +24,14 @@ def peak_memory_mib() -> dict[str, int]:
 
 
 def in_words(name: str, usage: Mapping[str, float]) -> str:
-    """A sentence on what `name` has used: its `seconds`, those that it `reused`, and what `peak_memory_mib` gives."""
+    """A sentence on what `name` has used: its `seconds`, those of REUSED and EDITING, and of `peak_memory_mib`."""
     parts = [f"{usage['seconds']:.1f} seconds", f"at most {usage['peak_memory_mib']:,} MiB of memory"]
     if "peak_gpu_memory_mib" in usage:
         parts.append(f"{usage['peak_gpu_memory_mib']:,} MiB of GPU memory")
     if REUSED in usage:
         parts.insert(1, f"{usage[REUSED]:.1f} seconds of an earlier run's work that it found stored")
+    if EDITING in usage:
+        parts.insert(1, f"{usage[EDITING]:.1f} seconds to make the edits")
     return f"{name} took {', '.join(parts[:-1])} and {parts[-1]}"
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from statistics import mean
 from typing import Any
 
-from lib.core.usage import REUSED
+from lib.core.usage import EDITING, REUSED
 from lib.report.board_columns import of_abilities, of_retention
 from lib.report.headline import over_seeds, verdicts
 from lib.report.leaderboard import FIGURES, BoardFigure, Entry
@@ -29,15 +29,15 @@ def entry(
         row: its name in the table.
         values: of params.yaml.
         runs: by seed the values of metrics/evaluate.json, at least of one.
-        usages: of each run of which they are there, the seconds and peak memory of stage edit, and the seconds of
-            an earlier run's work that it reused, which the edit takes alone; not taken for single edits, which are
-            made in stage score, between their scores.
+        usages: of each run of which they are there, what the stage that made the edits has used: stage edit, with
+            the seconds of an earlier run's work that it reused, which the edit takes alone; of single edits stage
+            score, with the seconds that they took between their scores.
         abilities: of every run the values of results/abilities.json; none of rows that run no tasks.
         commit: of the code that measured it.
         command: what runs it again.
     """
     metrics = [*runs.values()]
-    usages = usages if values["protocol"]["kind"] != "single" else ()
+    seconds = [usage.get(EDITING, usage["seconds"] + usage.get(REUSED, 0)) for usage in usages]
     tasks = [of_abilities(run, edited=values["editor"] != "none") for run in abilities] or [{}] * len(metrics)
     measured = [{**run, **of_retention(run), **of_tasks} for run, of_tasks in zip(metrics, tasks, strict=True)]
     figures = {head.name: BoardFigure(value=figure[0], spread=figure[1])
@@ -52,7 +52,7 @@ def entry(
         seeds=tuple(runs),
         verdict=verdicts(metrics),
         figures=figures,
-        seconds=_as_shown(mean(usage["seconds"] + usage.get(REUSED, 0) for usage in usages)) if usages else None,
+        seconds=_as_shown(mean(seconds)) if seconds else None,
         memory_gib=max(usage["peak_memory_mib"] for usage in usages) / _MIB_PER_GIB if usages else None,
         commit=commit,
         command=command,

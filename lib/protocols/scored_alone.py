@@ -1,9 +1,10 @@
 """Single edits, each scored on its own prompts, measured and dropped; their rows survive a kill, the edits do not."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lib.core.files import check_hashes, newest_sound, read_json, replacing_folder, write_hashes, write_json
 from lib.core.records import Divergence, Generation, Score
@@ -19,7 +20,8 @@ from lib.scoring.scorer import Scorer
 from lib.scoring.tables import ScoreTables
 
 _TABLES = {"scores": Score, "generations": Generation, "divergences": Divergence}
-_CHANGE = "change.json"
+_FIGURES = "figures.json"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +31,8 @@ class SingleEdit:
     tables: ScoreTables
     change: Mapping[str, Any] | None
     """Its `request_id` and the figures of all weights that it changes; None where none was measured, or changed."""
+    seconds: float
+    """That making it took; of edits that share forward passes the first one has the seconds of all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,12 +75,12 @@ class ScoredAlone:
         if self.scorer.distributed.is_main:
             edits = progress(edits, "score: single edits", total=len(indices))
         results = {}
-        for index, (_, edit) in zip(indices, edits, strict=True):
-            results[index] = self._scored(index, edit)
+        for index, ((_, edit), seconds) in zip(indices, _timed(edits), strict=True):
+            results[index] = self._scored(index, edit, seconds)
             self._store(index, results[index])
         return results
 
-    def _scored(self, index: int, edit: Edit) -> SingleEdit:
+    def _scored(self, index: int, edit: Edit, seconds: float) -> SingleEdit:
         request = self.scorer.requests[index]
         scorer = replace(
             self.scorer,
@@ -89,14 +93,14 @@ class ScoredAlone:
         change = None
         if edit.updates and (self.measured is None or index < self.measured):
             change = {"request_id": request.request_id, **figures(self.measure.of(edit).total)}
-        return SingleEdit(tables=scorer.after(edit), change=change)
+        return SingleEdit(tables=scorer.after(edit), change=change, seconds=seconds)
 
     def _store(self, index: int, result: SingleEdit) -> None:
         if self.scorer.distributed.sharded and not self.scorer.distributed.is_main:
             return
         with replacing_folder(self._folder_of(index)) as unfinished:
             result.tables.write(*(unfinished / f"{name}.parquet" for name in _TABLES))
-            write_json(unfinished / _CHANGE, {"change": result.change})
+            write_json(unfinished / _FIGURES, {"change": result.change, "seconds": result.seconds})
             write_hashes(unfinished)
 
     def _stored(self, index: int) -> SingleEdit | None:
@@ -112,4 +116,12 @@ def _sound(folder: Path) -> SingleEdit:
     """Raises InputError or FileNotFoundError where a file of it is another than was written."""
     check_hashes(folder)
     tables: Any = {name: read(folder / f"{name}.parquet", kind) for name, kind in _TABLES.items()}
-    return SingleEdit(tables=ScoreTables(**tables), change=read_json(folder / _CHANGE)["change"])
+    return SingleEdit(tables=ScoreTables(**tables), **read_json(folder / _FIGURES))
+
+
+def _timed(items: Iterable[T]) -> Iterator[tuple[T, float]]:
+    """Every item with the seconds until it was there."""
+    began = time.perf_counter()
+    for item in items:
+        yield item, time.perf_counter() - began
+        began = time.perf_counter()

@@ -19,9 +19,11 @@ def small(values: Mapping[str, Any]) -> dict[str, Any]:
     return {**values, **SMALL, "para": values["para"] | {"backend": "transformers"}}
 
 
-def run_main(stage: ModuleType, paths: Mapping[str, Path]) -> None:
-    """The stage's main function, with these paths as its options."""
-    stage.main(stage.parser().parse_args([f"--{name}={path}" for name, path in paths.items()]))
+def run_main(stage: ModuleType, paths: Mapping[str, Path]) -> Mapping[str, float] | None:
+    """The stage's main function, with these paths as its options; what it returns."""
+    options = stage.parser().parse_args([f"--{name}={path}" for name, path in paths.items()])
+    usage: Mapping[str, float] | None = stage.main(options)
+    return usage
 
 
 def change_params(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from lib.core.files import read_json, write_json
 from lib.core.records import Score
 from lib.core.root import read_root
 from lib.core.tables import read
@@ -45,7 +46,8 @@ def run_single(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         change_params(monkeypatch, editor="ft", protocol=protocol, score=texts, weights=weights)
         run_main(edit, edited)
         run_main(baseline, unedited | before | {"metrics": tmp_path / "metrics.json"})
-        run_main(score, scored | {"metrics": tmp_path / "metrics.json"})
+        usage = run_main(score, scored | {"metrics": tmp_path / "metrics.json"})
+        write_json(tmp_path / "usage.json", usage or {})
         with (tmp_path / "single_weights.csv").open(newline="") as stream:
             return list(csv.DictReader(stream))
 
@@ -74,6 +76,7 @@ def test_so_many_edits_as_are_asked_for_are_measured(run_single: Run, tmp_path: 
 def test_a_run_that_was_killed_makes_the_other_edits_and_leaves_the_same_tables(
     run_single: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(scored_alone, "_timed", lambda edits: ((edit, 1.5) for edit in edits))
     uninterrupted = run_single()
     scores = read(tmp_path / "scores.parquet", Score)
     store = scored_alone.ScoredAlone._store
@@ -95,4 +98,5 @@ def test_a_run_that_was_killed_makes_the_other_edits_and_leaves_the_same_tables(
     monkeypatch.setattr(scored_alone.ScoredAlone, "_store", counted)
     assert run_single() == uninterrupted
     assert scored == [2, 3]
+    assert read_json(tmp_path / "usage.json")["editing_seconds"] == 6.0  # of all four, two found, two made again
     assert read(tmp_path / "scores.parquet", Score) == scores

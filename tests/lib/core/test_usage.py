@@ -72,6 +72,13 @@ def test_memory_of_a_gpu_is_said_where_there_is_one() -> None:
     )
 
 
+def test_what_making_edits_took_is_told_where_a_stage_scores_them_too() -> None:
+    usage = {"seconds": 61.25, "peak_memory_mib": 1234, "editing_seconds": 40.12}
+    assert in_words("score", usage) == (
+        "score took 61.2 seconds, 40.1 seconds to make the edits and at most 1,234 MiB of memory"
+    )
+
+
 def test_what_was_found_stored_is_told_beside_the_seconds() -> None:
     usage = {"seconds": 61.25, "peak_memory_mib": 1234, "reused_seconds": 850.3}
     assert in_words("edit", usage) == (

@@ -27,12 +27,12 @@ def test_what_an_earlier_run_had_searched_counts_among_the_seconds_of_the_edit()
     assert board.entry("MEMIT", VALUES, {0: numbers()}, usages, commit="0123abc", command="again").seconds == 12.0
 
 
-def test_single_edits_have_no_seconds_of_a_stage_that_does_not_make_them() -> None:
-    """The fault: rows of single edits said six seconds, the time that stage edit takes to do nothing."""
+def test_single_edits_have_the_seconds_that_making_them_took_without_those_of_their_scores() -> None:
+    """The fault: rows of single edits said six seconds, the time that stage edit takes to do nothing; then nothing."""
     single = VALUES | {"protocol": {"kind": "single"}}
-    usages = [{"seconds": 6.0, "peak_memory_mib": 512}]
+    usages = [{"seconds": 96.0, "editing_seconds": 24.0, "peak_memory_mib": 512}]
     entry = board.entry("MEMIT", single, {0: numbers()}, usages, commit="0123abc", command="again")
-    assert (entry.protocol, entry.seconds, entry.memory_gib) == ("single", None, None)
+    assert (entry.protocol, entry.seconds, entry.seconds_per_edit, entry.memory_gib) == ("single", 24.0, 6.0, 0.5)
 
 
 def test_what_a_run_has_not_measured_is_no_figure() -> None:
