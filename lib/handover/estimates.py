@@ -1,8 +1,9 @@
 """How long a run will take, and how much memory it needs, before it begins.
 
 Memory follows from the model's shapes (lib/experiments/sizing.py). Seconds are those of the last run of the same model
-on this machine, where there was one; else a measured run, scaled by the weights of the matrices that a token passes
-and by how fast this machine multiplies: good to a factor of two or three, which is said.
+on this machine, where there was one, as far as a stage's work grows with the facts; else a measured run, scaled by the
+weights of the matrices that a token passes and by how fast this machine multiplies: good to a factor of two or three,
+which is said.
 """
 
 import os
@@ -88,22 +89,26 @@ def stage_seconds(
         settings: what differs from the repository's; only runs with the same settings are taken.
     """
     factor = _factor(shape, where) if shape else None
-    training = max(_LEAST_TRAINING, facts / _MEASURED_FACTS)
     seconds = {}
-    for name, (fixed, each) in _MEASURED.items():
-        value = fixed * (training if name == "edit" else 1.0) + each * facts
+    for name in _MEASURED:
         if name not in _WITH_MODEL:
-            seconds[name] = value
+            seconds[name] = _measured(name, facts)
         elif factor is not None:
-            seconds[name] = value * factor
+            seconds[name] = _measured(name, facts) * factor
     if earlier := _timings().get(_key(model, where, settings)):
-        scale = max(1.0, facts / earlier["facts"])
-        for name, value in earlier["seconds"].items():
-            seconds[name] = value * (scale if name in _WITH_MODEL else 1.0)
-        return seconds, f"from the last run here, of {earlier['facts']} facts"
+        before = earlier["facts"]
+        for name in _MEASURED.keys() & earlier["seconds"].keys():  # the file may be of a version with other stages
+            seconds[name] = earlier["seconds"][name] * _measured(name, facts) / _measured(name, before)
+        return seconds, f"from the last run here, of {before} {'fact' if before == 1 else 'facts'}"
     if settings:
         return seconds, f"as without {', '.join(settings)}: these settings have not run here, and can change it much"
     return seconds, "the first run of this model here: scaled from another machine's, good to a factor of three"
+
+
+def _measured(name: str, facts: int) -> float:
+    """Seconds of a stage with so many facts, where _MEASURED was measured."""
+    fixed, each = _MEASURED[name]
+    return fixed * (max(_LEAST_TRAINING, facts / _MEASURED_FACTS) if name == "edit" else 1.0) + each * facts
 
 
 def keep_timings(

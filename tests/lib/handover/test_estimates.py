@@ -47,6 +47,19 @@ def test_settings_that_have_not_run_are_named() -> None:
     assert source == "as without editor=rome, seed=1: these settings have not run here, and can change it much"
 
 
+def test_a_stage_takes_longer_for_more_facts_by_what_its_share_of_them_is() -> None:
+    """The fault: after the README's one fact, thirty were said to take 14 hours; they took 22 minutes."""
+    keep_timings("smollm2-135m", 1, {"knowledge": 400.0, "edit": 720.0, "score": 178.0, "report": 5.0}, CPU, [])
+    seconds, source = stage_seconds("smollm2-135m", 30, None, CPU, [])
+    assert seconds["knowledge"] == 400.0  # of the pool, not of the facts
+    assert seconds["report"] == 5.0
+    assert seconds["edit"] == 1800.0  # of half of the steps and fewer edits in each
+    assert 178.0 < seconds["score"] < 400.0
+    assert source == "from the last run here, of 1 fact"
+    keep_timings("smollm2-135m", 30, {"score": seconds["score"]}, CPU, [])
+    assert stage_seconds("smollm2-135m", 1, None, CPU, [])[0]["score"] == pytest.approx(178.0)
+
+
 def test_training_takes_time_in_proportion_to_the_facts_but_for_a_few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(estimates, "_factor", lambda shape, where: 1.0)  # not how fast this machine happens to be
     shape = shape_of_model(tiny_model("llama").config, params.Lora(r=2, alpha=2, targets=["down_proj"]))
