@@ -39,6 +39,11 @@ class Rows:
         """[b, t]: 1 where a row has a token, 0 where it is padded."""
         return (torch.arange(self.ids.shape[1], device=self.ids.device) < self.length[:, None]).long()
 
+    @property
+    def tail(self) -> int:
+        """The most tokens of a row from the one on whose state is shifted."""
+        return int((self.length - self.position).max())
+
     def of(self, requests: Tensor) -> tuple["Rows", Tensor]:
         """The rows of the requests that are true in `requests` [n], and their numbers among all [rows left]."""
         numbers = requests[self.owner].nonzero()[:, 0]

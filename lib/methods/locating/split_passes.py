@@ -54,7 +54,7 @@ class Split:
     def of(self, requests: Tensor) -> "Split":
         """Narrow to the requests that are true in [n]."""
         rows, numbers = self.rows.of(requests)
-        q, p = int((rows.length - rows.position).max()), int(rows.position.max())
+        q, p = rows.tail, int(rows.position.max())
         before = {
             layer: (keys[numbers, :, :p], values[numbers, :, :p]) for layer, (keys, values) in self.before.items()
         }
@@ -114,7 +114,7 @@ class Recorder(Cache):  # type: ignore[misc]  # transformers is not typed here
     def split(self, module: nn.Module, rows: Rows) -> Split:
         """The passes that go on from the record."""
         assert self._entering is not None, "`through` comes first"
-        columns = _columns(rows, int((rows.length - rows.position).max()))
+        columns = _columns(rows, rows.tail)
         at = columns[:, :, None].expand(-1, -1, self._entering.shape[2])
         p = int(rows.position.max())
         return Split(

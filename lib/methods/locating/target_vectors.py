@@ -37,13 +37,16 @@ def target_values(
 ) -> Values:  # fmt: skip
     """Optimise the output of the module at `path` for every request; `contexts` begin with the bare prompt.
 
-    `parts` are modules whose inputs or outputs are wanted as well (`Values.states`); `show` is told of every group of
-    requests that share passes; groups that are `stored` are not searched again. The model's parameters get no
-    gradients. Raises InputError naming a request that cannot be placed (`places.place`); NotFiniteError where a loss is
-    not finite.
+    `parts` are modules whose inputs or outputs are wanted as well (`Values.states`). Requests with about as many tokens
+    from the shift on share passes, whose rows are padded to the longest of them; `show` is told of every such group;
+    groups that are `stored` are not searched again. The model's parameters get no gradients. Raises InputError naming a
+    request that cannot be placed (`places.place`); NotFiniteError where a loss is not finite.
     """
-    a_request = max(1, settings.tokens // (32 * (len(contexts) + 1)))
-    groups = [requests[start : start + a_request] for start in range(0, len(requests), a_request)]
+    a_group = max(1, settings.tokens // (32 * (len(contexts) + 1)))
+    tails = [search_rows(tokenizer, [request], token, contexts[:1], model.device).tail for request in requests]
+    order = sorted(range(len(requests)), key=tails.__getitem__)
+    in_order = [requests[number] for number in order]
+    groups = [in_order[start : start + a_group] for start in range(0, len(requests), a_group)]
     rows = [search_rows(tokenizer, group, token, contexts, model.device) for group in groups]
 
     def values_of(index: int) -> Values:
@@ -51,7 +54,7 @@ def target_values(
 
     values = [values_of(index) for index in show(range(len(rows)), "groups of target vectors", None)]
     as_placed = all(rows_of_group.as_placed for rows_of_group in rows)
-    return Values.joined(values, parts if as_placed else ())
+    return Values.joined(values, parts if as_placed else ()).back_from(order)
 
 
 def _optimised(model: PreTrainedModel, rows: Rows, path: str, settings: Optimisation, parts: Sequence[Part]) -> Values:

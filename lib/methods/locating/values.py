@@ -59,6 +59,17 @@ class Values:
             states={part: torch.cat([group.states[part] for group in groups]) for part in parts},
         )
 
+    def back_from(self, order: Sequence[int]) -> Values:
+        """Those of requests that came in this order, by their own numbers: entry i is of request order[i]."""
+        at = torch.tensor(order).argsort().to(self.initial.device)
+        n = len(order)
+        return Values(
+            initial=self.initial[at],
+            shift=self.shift[at],
+            loss=[self.loss[number] for number in at.tolist()],
+            states={part: rows.view(n, -1, rows.shape[1])[at].flatten(0, 1) for part, rows in self.states.items()},
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class StoredValues:

@@ -11,6 +11,7 @@ from lib.core.records import Request
 from lib.methods.locating import search_passes, target_vectors
 from lib.methods.locating.optimisation import Optimisation
 from lib.methods.locating.places import Token, place, states
+from lib.methods.locating.search_rows import search_rows
 from lib.methods.locating.target_vectors import target_values
 from lib.methods.locating.values import Values
 from lib.models.architecture import architecture
@@ -135,6 +136,34 @@ def test_the_model_is_as_before_where_a_pass_fails(monkeypatch: pytest.MonkeyPat
         search(model, arch.mlp_of(1))
     blocks = [model.get_submodule(arch.block(layer)) for layer in range(2)]
     assert not any("forward" in vars(block) or block._forward_hooks for block in blocks)
+
+
+def test_requests_with_as_many_tokens_from_the_shift_on_share_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows are padded to the longest of their group: in the requests' order CounterFact's were half padding."""
+    groups: list[set[int]] = []
+
+    def recorded(tokenizer: Any, requests: Any, *others: Any) -> Any:
+        rows = search_rows(tokenizer, requests, *others)
+        if len(rows.kl_row) > 1:
+            groups.append({int(tail) for tail in (rows.length - rows.position) if tail > 1})
+        return rows
+
+    monkeypatch.setattr(target_vectors, "search_rows", recorded)
+    model = tiny_model("neox")
+    arch = architecture(model)
+    part: Any = (arch.mlp_out_of(1), "input")
+    mixed = [REQUESTS[number] for number in (1, 2, 0)]  # tails of 14, 6 and 8 tokens
+    settings = SETTINGS.model_copy(update={"tokens": 256})  # two requests a group
+    found = target_values(model, byte_tokenizer(), mixed, arch.block(0), "subject_last", CONTEXTS, settings, [part])
+    assert groups == [{6, 8}]
+    alone = [
+        target_values(model, byte_tokenizer(), [request], arch.block(0), "subject_last", CONTEXTS, settings, [part])
+        for request in mixed
+    ]
+    expected = Values.joined(alone, [part])
+    torch.testing.assert_close(found.target, expected.target, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(found.states[part], expected.states[part], atol=1e-5, rtol=1e-5)
+    assert found.loss == [pytest.approx(trace, abs=1e-5) for trace in expected.loss]
 
 
 def test_the_search_tells_of_every_group_of_requests_that_share_passes() -> None:
