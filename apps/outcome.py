@@ -11,10 +11,14 @@ from lib.core.records import Reject
 from lib.handover.bundle import Bundle, RunInfo
 from lib.handover.judging import ScoreFiles, examples_of
 from lib.metrics.examples import AnswerExample
-from lib.metrics.verdict import verdict
+from lib.metrics.verdict import harms_elsewhere, verdict
 from lib.report.headline import terminal_lines
 
 _TOLD = 5
+_SCOPED = (
+    "the same command with -S scope.encoder=minilm and another folder: in force near its facts alone, and trained "
+    "already (docs/methods/scope.md)"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,8 +74,16 @@ def tell(outcome: FinishedEdit, console: Console) -> None:
     ask = f'errata ask "{outcome.examples[0].prompt}" --edit {folder}{fact}' if outcome.examples else ""
     kind = "adapter" if bundle.is_adapter else "edit"
     lines = {kind: folder, "page": page, "card": bundle.card, "try it": ask, "serve it": f"errata serve {folder}{fact}"}
+    if could_be_scoped(outcome):
+        lines["less harm"] = _SCOPED
     for name, value in lines.items():
         console.print(f"{name:<9} {value}", markup=False, highlight=False, soft_wrap=True)
+
+
+def could_be_scoped(outcome: FinishedEdit) -> bool:
+    """Whether the same edit in force near its facts alone would leave alone what it has harmed."""
+    made_anew = outcome.info.made_by == "fix" and outcome.bundle.is_adapter and not outcome.bundle.is_scoped
+    return made_anew and harms_elsewhere(outcome.info.headline)
 
 
 def texts_table(examples: Sequence[AnswerExample], title: str) -> Table:

@@ -67,6 +67,14 @@ def verdict(headline: Mapping[str, Any], limits: Limits = LIMITS) -> Verdict:
     return Verdict(took=took, harmed=harmed, reasons=(*failed, *harm), unmeasured=unmeasured)
 
 
+def harms_elsewhere(headline: Mapping[str, Any], limits: Limits = LIMITS) -> bool:
+    """Whether text that no edit is about got worse than a limit allows: what an edit in scope leaves as it was."""
+    ratio, unchanged = headline.get("perplexity_ratio"), headline.get("unchanged")
+    return (ratio is not None and ratio > limits.perplexity_ratio) or (
+        unchanged is not None and unchanged < limits.unchanged
+    )
+
+
 def repetition_rise(headline: Mapping[str, Any]) -> float | None:
     """Percentage points of greedy texts that repeat themselves beyond the unedited model's; None: not measured."""
     after, before = headline.get("repetition"), headline.get("before", {}).get("repetition")

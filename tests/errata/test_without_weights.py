@@ -1,6 +1,7 @@
 """`errata` with edits that change no weight: what works with a memory or notes, and what refuses them by name."""
 
 import json
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -148,10 +149,24 @@ def test_an_edit_in_context_is_verified_and_asked_by_the_fact_that_is_named(tmp_
     assert "--fact" not in told(plain)
 
 
-def told(bundle: Bundle) -> str:
+def told(bundle: Bundle, **headline: float) -> str:
     console = Console(record=True, width=400, file=StringIO())
-    outcome.tell(outcome.outcome_of(bundle), console)
+    finished = outcome.outcome_of(bundle)
+    info = finished.info.model_copy(update={"headline": {**finished.info.headline, **headline}})
+    outcome.tell(replace(finished, info=info), console)
     return console.export_text()
+
+
+def test_an_edit_that_harms_elsewhere_is_told_of_the_scope_that_would_leave_it(tmp_path: Path) -> None:
+    bundle = small_bundle(tmp_path / "lora", REQUESTS)
+    harmless = {"unchanged": 80.0, "perplexity_ratio": 1.1}
+    assert "scope.encoder" not in told(bundle, **harmless)
+    assert "-S scope.encoder=minilm" in told(bundle, **harmless | {"unchanged": 79.9})
+    assert "-S scope.encoder=minilm" in told(bundle, **harmless | {"perplexity_ratio": 1.2})
+    notes = small_bundle(tmp_path / "notes", REQUESTS[:2], edit=NOTES)
+    assert "scope.encoder" not in told(notes, unchanged=10.0)
+    (bundle.folder / "scope.json").write_text("{}")
+    assert "scope.encoder" not in told(bundle, unchanged=10.0)
 
 
 def test_the_card_of_an_edit_that_peft_cannot_load_does_not_say_that_it_does(tmp_path: Path) -> None:
