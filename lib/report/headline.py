@@ -45,8 +45,8 @@ def terminal_lines(metrics: Metrics) -> list[str]:
         lines += ["", _line(f"judged by {metrics['judge']['model']}", "exact match", "judged yes", "N")]
         lines += [_line(label, match, yes, n) for label, yes, match, *_, n in judge_rows]
     edits = f"{metrics['n']:,} {'edit' if metrics['n'] == 1 else 'edits'}"
-    units = "percent but for perplexity ratio and KL (nats), ± 95 % intervals; N are edits, of the ratio texts"
-    return [*lines, "", f"{edits}; {units}"]
+    units = "percent but for perplexity ratio and KL (nats), ± 95 % intervals"
+    return [*lines, "", f"{edits}; {units}", "N are edits, of the ratio texts"]
 
 
 def table_columns(runs: Sequence[Metrics]) -> tuple[Column, ...]:

@@ -25,7 +25,8 @@ def test_the_terminal_has_the_verdict_with_its_reasons_and_a_line_a_column() -> 
         "teacher-forced locality                    5.0     not measured       4",
         "paper's score                              5.0       95.0 ± 2.5       4",
         "",
-        "4 edits; percent but for perplexity ratio and KL (nats), ± 95 % intervals; N are edits, of the ratio texts",
+        "4 edits; percent but for perplexity ratio and KL (nats), ± 95 % intervals",
+        "N are edits, of the ratio texts",
     ]
 
 
