@@ -142,8 +142,8 @@ def test_requests_with_as_many_tokens_from_the_shift_on_share_passes(monkeypatch
     """Rows are padded to the longest of their group: in the requests' order CounterFact's were half padding."""
     groups: list[set[int]] = []
 
-    def recorded(tokenizer: Any, requests: Any, *others: Any) -> Any:
-        rows = search_rows(tokenizer, requests, *others)
+    def recorded(tokenizer: Any, requests: Any, *placing: Any) -> Any:
+        rows = search_rows(tokenizer, requests, *placing)
         if len(rows.kl_row) > 1:
             groups.append({int(tail) for tail in (rows.length - rows.position) if tail > 1})
         return rows
@@ -154,16 +154,16 @@ def test_requests_with_as_many_tokens_from_the_shift_on_share_passes(monkeypatch
     part: Any = (arch.mlp_out_of(1), "input")
     mixed = [REQUESTS[number] for number in (1, 2, 0)]  # tails of 14, 6 and 8 tokens
     settings = SETTINGS.model_copy(update={"tokens": 256})  # two requests a group
-    found = target_values(model, byte_tokenizer(), mixed, arch.block(0), "subject_last", CONTEXTS, settings, [part])
+    values = target_values(model, byte_tokenizer(), mixed, arch.block(0), "subject_last", CONTEXTS, settings, [part])
     assert groups == [{6, 8}]
     alone = [
         target_values(model, byte_tokenizer(), [request], arch.block(0), "subject_last", CONTEXTS, settings, [part])
         for request in mixed
     ]
     expected = Values.joined(alone, [part])
-    torch.testing.assert_close(found.target, expected.target, atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(found.states[part], expected.states[part], atol=1e-5, rtol=1e-5)
-    assert found.loss == [pytest.approx(trace, abs=1e-5) for trace in expected.loss]
+    torch.testing.assert_close(values.target, expected.target, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(values.states[part], expected.states[part], atol=1e-5, rtol=1e-5)
+    assert values.loss == [pytest.approx(trace, abs=1e-5) for trace in expected.loss]
 
 
 def test_the_search_tells_of_every_group_of_requests_that_share_passes() -> None:
