@@ -21,7 +21,7 @@ from tests.helpers.repositories import PYTHON_FIRST, commit, git
 
 README, OWN_FACTS = (ROOT / name for name in ("README.md", "docs/own-facts.md"))
 COMMANDS = ("make", "errata", "dvc", "python", "printf")
-NO_COMMANDS = ("What is the retail price of", "subject,prompt,target_new", "dvc.yaml          the map", "from pathlib")
+NO_COMMANDS = ("Who makes the Heron 24?", "subject,prompt,target_new", "dvc.yaml          the map", "from pathlib")
 """How the other blocks begin: a model's answers, files, the tree, Python."""
 LEFT_OUT = {
     "make setup && source .venv/bin/activate": "CI begins with it; the environment is the one that tests run in",

@@ -21,7 +21,7 @@ from lib.core.records import LocalityPrompt, Request
 from lib.core.texts import fill
 from lib.data import world
 from lib.data.dataset import Loaded
-from lib.data.visible import is_visible
+from lib.data.visible import is_control, is_visible
 from lib.datasets.own import load
 from tests.helpers.datasets import dataset_preset
 
@@ -40,11 +40,16 @@ FACTS = Facts(
 NO_POOL = Own(path="unused.csv", pool="none")
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples" / "own_facts.csv"
 
-texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).map(str.strip).filter(is_visible)
+
+def says_something(text: str) -> bool:
+    return is_visible(text) and not is_control(text)
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).map(str.strip).filter(says_something)
 items = (
     st.text(st.characters(exclude_categories=["Cs"], exclude_characters="|>"), min_size=1)
     .map(str.strip)
-    .filter(is_visible)
+    .filter(says_something)
 )
 
 
