@@ -35,10 +35,7 @@ if TYPE_CHECKING:
 
 
 def main(options: argparse.Namespace) -> dict[str, float]:
-    """Read params.yaml, the requests, the model and the edit; write what was measured, row by row.
-
-    Returns the seconds that making single edits took.
-    """
+    """Read params.yaml, requests, model and edit; write what was measured; return what making single edits took."""
     from lib.edits.scope import scope_of
     from lib.protocols.inputs import editing
     from lib.protocols.weight_table import write_single_weights
@@ -75,8 +72,7 @@ def main(options: argparse.Namespace) -> dict[str, float]:
         if not processes.is_main:
             return {}
         tables = ScoreTables.joined([before().tables, *after])
-        tables.write(options.scores, options.generations, options.divergences)
-        write(options.text_nll, TextNll, [*texts_before, *texts_after])
+        _write_rows(options, tables, [*texts_before, *texts_after])
         write_json(options.metrics, _summary(tables, job.model) | ({"in_scope": in_scope} if in_scope else {}))
         write_single_weights(options.single_weights, [single.change for single in singles], root.weights)
         forget(job.folder)
@@ -93,6 +89,11 @@ def _before(options: argparse.Namespace, requests: Sequence[Request]) -> Unedite
         tables=ScoreTables(scores=scores, generations=generations),
         states=LocalityStates.read(options.states_before, requests),
     )
+
+
+def _write_rows(options: argparse.Namespace, tables: ScoreTables, texts: Sequence[TextNll]) -> None:
+    tables.write(options.scores, options.generations, options.divergences)
+    write(options.text_nll, TextNll, texts)
 
 
 def _summary(tables: ScoreTables, model: PreTrainedModel) -> dict[str, Any]:

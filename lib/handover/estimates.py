@@ -97,8 +97,9 @@ def stage_seconds(
             seconds[name] = _measured(name, facts) * factor
     if earlier := _timings().get(_key(model, where, settings)):
         before = earlier["facts"]
-        for name in _MEASURED.keys() & earlier["seconds"].keys():  # the file may be of a version with other stages
-            seconds[name] = earlier["seconds"][name] * _measured(name, facts) / _measured(name, before)
+        for name, value in earlier["seconds"].items():
+            if name in _MEASURED:  # the file may be of a version with other stages
+                seconds[name] = value * _measured(name, facts) / _measured(name, before)
         return seconds, f"from the last run here, of {before} {'fact' if before == 1 else 'facts'}"
     if settings:
         return seconds, f"as without {', '.join(settings)}: these settings have not run here, and can change it much"
