@@ -27,6 +27,11 @@ class Contexts:
         """Those of an edit."""
         return cls(texts=edit.contexts, notes=edit.notes, device=device)
 
+    @property
+    def are_none(self) -> bool:
+        """Whether nothing goes before any prompt."""
+        return not self.texts and self.notes is None
+
     def __call__(self, request_id: str, prompt: str) -> str:
         """The text before this prompt of this request; empty where there is none."""
         text = self.texts.get(request_id, "")

@@ -22,3 +22,10 @@ class Item:
     def pair_length(self) -> int:
         """Tokens that are read of the prompt with the longest of its targets, whose last one is only predicted."""
         return len(self.prompt) + max(map(len, self.targets)) - 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Length:
+    """What takes so many tokens in a row, for batches of something other than items."""
+
+    length: int

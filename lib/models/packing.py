@@ -4,7 +4,7 @@ An item is a prompt with one or more targets. It takes one stretch of a row: the
 target's tokens but the last. Every target attends to the prompt and to itself, not to its sister targets; items that
 share a row do not see each other; positions start anew in every item and continue after the prompt in every target.
 So the result is that of one forward pass a pair, at a fraction of the tokens: no padding to speak of, no prompt twice,
-and logits only where a target token is predicted. Training has what many prompts begin with read once, too.
+and logits only where a target token is predicted. What many prompts begin with is read once where that is asked for.
 
 That holds for models that obey a mask and position ids. For others (a state or a convolution that runs along the row,
 ALiBi counted by row) items are packed isolated: one pair of prompt and target a row from its first column, padded
@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from lib.models.beginnings import Beginning, common_beginnings
-from lib.models.items import ROW_TOKENS
+from lib.models.items import ROW_TOKENS, Length
 from lib.models.items import Item as Item
 
 _TOKEN_COST = 3072
@@ -113,7 +113,7 @@ def pack(items: Sequence[Item], *, isolated: bool = False, share: bool = False) 
     The number of tokens is about the sum of the items' lengths; the order of the targets is that of `items`.
 
     Args:
-        share: items whose prompts begin alike, and that have one target each, take that beginning once (beginnings.py).
+        share: items whose prompts begin alike take that beginning once (beginnings.py).
     """
     if not items:
         raise ValueError("pack: wanted at least one item, found none")
@@ -278,3 +278,14 @@ def batches(items: Sequence[HasLength], tokens: int, order: Iterable[int] | None
         cut[-1].append(index)
         room -= items[index].length
     return cut
+
+
+def batches_by_beginning(items: Sequence[Item], tokens: int) -> list[list[int]]:
+    """The same, longest first, of what is packed with `share`: a beginning that items share counts once, in one batch.
+
+    Items that share one and take more than `tokens` together get a batch of their own.
+    """
+    groups = common_beginnings(items)
+    lengths = [Length(length=group.length(items)) for group in groups]
+    cut = batches(lengths, tokens, sorted(range(len(groups)), key=lambda number: -lengths[number].length))
+    return [[index for number in numbers for index in groups[number].indices] for numbers in cut]

@@ -19,9 +19,9 @@ from lib.edits.contexts import Contexts
 from lib.edits.edit import Edit
 from lib.edits.scope import Scope
 from lib.edits.scope_classifier import ScopeClassifier
-from lib.models.check import packed_for
+from lib.models.check import packed_for, reading_of
 from lib.models.likelihood import TargetScores, score_targets
-from lib.models.packing import Item, batches
+from lib.models.packing import Item, batches, batches_by_beginning
 from lib.models.sharding import join_uneven
 from lib.models.templates import chat_prompt, has_template
 from lib.models.tokens import encode
@@ -31,7 +31,7 @@ from lib.scoring import divergence
 from lib.scoring import texts as continuations
 from lib.scoring.implied import ImpliedBuilder
 from lib.scoring.lookups import asked_prompts, look_up, scope_counts
-from lib.scoring.prompts import TargetScore, TextBefore, locality_items, nothing_before, scored_prompts
+from lib.scoring.prompts import TargetScore, TextBefore, locality_items, scored_prompts
 from lib.scoring.states import LocalityStates, PromptKey, UneditedScores, from_text, in_text
 from lib.scoring.tables import ScoreTables, locality_prompts
 from lib.scoring.texts import Continuation
@@ -71,11 +71,11 @@ class Scorer:
     def before(self) -> UneditedScores:
         """One row a prompt and target of the unedited model, in the order of the requests, and one a text."""
         scores, states = self._measured_before()
-        generations = self._texts("before", 0, nothing_before)
+        generations = self._texts("before", 0, Contexts())
         return UneditedScores(tables=ScoreTables(scores=scores, generations=generations), states=states)
 
     def _measured_before(self) -> tuple[list[Score], LocalityStates]:
-        scores, texts = self._measured("before", 0, nothing_before, lambda _, states: in_text(states))
+        scores, texts = self._measured("before", 0, Contexts(), lambda _, states: in_text(states))
         return scores, LocalityStates.of(self.requests, from_text([*texts.values()], self.model.dtype))
 
     def after(self, edit: Edit, session: int = 0, texts: bool = True) -> ScoreTables:
@@ -129,7 +129,7 @@ class Scorer:
         look_up(asked_prompts(self.tokenizer, self.requests), consult, lambda parts: self.progress(parts, name))
 
     def _measured(
-        self, when: When, session: int, contexts: TextBefore,
+        self, when: When, session: int, contexts: Contexts,
         of_states: Callable[[Sequence[PromptKey], Tensor], Sequence[T]],
     ) -> tuple[list[Score], dict[PromptKey, T]]:  # fmt: skip
         """The rows of all prompts, and what `of_states` gives of the final hidden states after the locality prompts."""
@@ -143,17 +143,16 @@ class Scorer:
         )
         keys, apart = locality_items(self.tokenizer, prompts, items)
         items = [*items, *apart]
-        order = sorted(range(len(items)), key=lambda index: -items[index].length)
+        share = not contexts.are_none and reading_of(self.model).rows == "shared"
 
         def measure(batch: list[int]) -> list[tuple[list[tuple[Any, ...]], list[T]]]:
-            scores, states = self._read([items[index] for index in batch])
+            scores, states = self._read([items[index] for index in batch], share)
             with_key = [position for position, index in enumerate(batch) if index in keys]
             values = of_states([keys[batch[position]] for position in with_key], states[with_key]) if with_key else []
             value_at = {position: [value] for position, value in zip(with_key, values, strict=True)}
             return [([*map(astuple, of_item)], value_at.get(position, [])) for position, of_item in enumerate(scores)]
 
-        work = batches(items, self.settings.micro_batch_tokens, order)
-        measured = self._distribute(work, measure, f"scores {when}", session)
+        measured = self._distribute(self._batches(items, share), measure, f"scores {when}", session)
         rows = [
             row
             for prompt, (of_prompt, _) in zip(prompts, measured[: len(prompts)], strict=True)
@@ -161,9 +160,19 @@ class Scorer:
         ]
         return rows, {key: value for index, key in keys.items() for value in measured[index][1]}
 
-    def _read(self, items: Sequence[Item]) -> tuple[list[list[TargetScore]], Tensor]:
-        """The scores of each item's targets, and the final hidden state after each item's prompt [items, d]."""
-        scores = score_targets(self.model, packed_for(self.model, items))
+    def _batches(self, items: Sequence[Item], share: bool) -> list[list[int]]:
+        """Indices of the items in forward passes, longest first."""
+        tokens = self.settings.micro_batch_tokens
+        if share:
+            return batches_by_beginning(items, tokens)
+        return batches(items, tokens, sorted(range(len(items)), key=lambda index: -items[index].length))
+
+    def _read(self, items: Sequence[Item], share: bool) -> tuple[list[list[TargetScore]], Tensor]:
+        """The scores of each item's targets, and the final hidden state after each item's prompt [items, d].
+
+        With `share`, what prompts begin with in common is read once.
+        """
+        scores = score_targets(self.model, packed_for(self.model, items, share=share))
         firsts = list(accumulate((len(item.targets) for item in items[:-1]), initial=0))
         return [*scores_by_item(items, scores)], scores.states[firsts]
 

@@ -14,13 +14,9 @@ from torch import Tensor, nn
 
 from lib.methods.training.example import Example
 from lib.models.check import filled_for, packed_for
+from lib.models.items import Length
 from lib.models.likelihood import token_nll
 from lib.models.packing import Item, batches
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Length:
-    length: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +48,7 @@ class PublishedMasking:
     def cut(self, share: Sequence[Example], batch: Sequence[Example], tokens: int) -> list[list[int]]:
         """Indices of `share` in forward passes of at most `tokens` tokens."""
         length = _row_length(batch)
-        return batches([_Length(length=self._length(example, length)) for example in share], tokens)
+        return batches([Length(length=self._length(example, length)) for example in share], tokens)
 
     def _sum(self, model: nn.Module, examples: Sequence[Example], length: int) -> Tensor:
         """-log p of all trained tokens of these facts, or of these texts."""

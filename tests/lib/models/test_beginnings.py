@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from lib.models.beginnings import LEAST, LONGEST, Beginning, common_beginnings
 from lib.models.likelihood import token_nll
-from lib.models.packing import Item, pack
+from lib.models.packing import Item, batches_by_beginning, pack
 from tests.helpers.models import CONFIGS, VOCABULARY, tiny_model
 
 TEMPLATES = [tuple(range(1, 1 + LEAST + extra)) for extra in (0, 4)] + [(7,) * (LEAST - 1), ()]
@@ -48,8 +48,9 @@ def test_every_item_is_in_one_group_whose_prompts_begin_alike(items: list[Item])
     assert sorted(index for group in groups for index in group.indices) == list(range(len(items)))
     for group in groups:
         assert len({items[index].prompt[: group.shared] for index in group.indices}) == 1
+        alone = sum(items[index].length for index in group.indices)
         assert len(group.indices) == 1 or (group.shared >= LEAST and group.length(items) <= LONGEST)
-        assert len(group.indices) == 1 or all(len(items[index].targets) == 1 for index in group.indices)
+        assert len(group.indices) == 1 or group.length(items) < alone
     packed = pack(items, share=True)
     assert int((packed.item >= 0).sum()) == sum(group.length(items) for group in groups)
 
@@ -68,9 +69,30 @@ def test_a_group_is_no_longer_than_a_row() -> None:
     assert max(group.length(questions) for group in groups) <= LONGEST
 
 
+def test_a_beginning_of_most_tokens_is_shared_however_long_it_is() -> None:
+    demonstrations = tuple(range(1, 50)) * 10
+    questions = [Item(prompt=(*demonstrations, 50 + n), targets=((50,), (51, 52))) for n in range(14)]
+    [group] = common_beginnings(questions)
+    assert (group.shared, group.length(questions)) == (490, 490 + 14 * (1 + 2))
+    assert batches_by_beginning(questions, 64) == [[*range(14)]]
+
+
 def test_prompts_that_are_the_beginning_itself_and_items_of_two_targets() -> None:
     same = [Item(prompt=TEMPLATES[0], targets=((50, 51),)), Item(prompt=TEMPLATES[0], targets=((52,),))]
     pair = Item(prompt=TEMPLATES[0], targets=((50,), (51,)))
-    assert common_beginnings([same[0], pair, same[1]]) == [
-        Beginning(indices=(1,), shared=LEAST), Beginning(indices=(0, 2), shared=LEAST)
-    ]  # fmt: skip
+    assert common_beginnings([same[0], pair, same[1]]) == [Beginning(indices=(0, 1, 2), shared=LEAST)]
+
+
+def test_what_two_targets_would_repeat_is_not_shared() -> None:
+    rest = tuple(range(30, 30 + LEAST + 4))
+    pairs = [Item(prompt=(*TEMPLATES[0], *rest, n), targets=((50,), (51,))) for n in range(2)]
+    assert [group.indices for group in common_beginnings(pairs)] == [(0, 1)]  # they share the rest, too
+    unlike = [Item(prompt=(*TEMPLATES[0], n, *rest), targets=((50,), (51,))) for n in range(2)]
+    assert [group.indices for group in common_beginnings(unlike)] == [(0,), (1,)]
+
+
+def test_batches_keep_what_shares_a_beginning_together_longest_first() -> None:
+    questions = [Item(prompt=(*TEMPLATES[0], 40 + n, 1), targets=((50,),)) for n in range(3)]
+    long = Item(prompt=tuple(range(60, 90)), targets=((50,),))
+    assert batches_by_beginning([questions[0], long, *questions[1:]], 30) == [[1], [0, 2, 3]]
+    assert batches_by_beginning([questions[0], long, *questions[1:]], 60) == [[1, 0, 2, 3]]
