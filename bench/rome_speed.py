@@ -25,8 +25,8 @@ from lib.methods.locating.contexts import rome_contexts
 from lib.methods.locating.optimisation import Optimisation
 from lib.methods.locating.rank_one import Prepared, edit_each, layer_of
 from lib.models.architecture import architecture
-from lib.models.loading import quiet_transformers
 from lib.models.manifest import MANIFEST, weights_folder
+from lib.runtime.quiet import quiet_transformers
 
 OPTIMISATION = Optimisation(steps=20, lr=0.5, weight_decay=0.5, kl=0.0625, clamp=4.0, stop=0.05, tokens=8192)
 """ROME's own settings."""

@@ -19,7 +19,7 @@ FLOORS = (
     {"stages", "apps"},
     {"errata"},
 )
-SIDEWAYS = {("neighbors", "data")}
+SIDEWAYS = {("neighbors", "data"), ("neighbors", "runtime")}
 """Arrows on one floor that are allowed: (importer, imported)."""
 FLOOR = {package: number for number, floor in enumerate(FLOORS) for package in floor}
 

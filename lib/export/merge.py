@@ -22,8 +22,9 @@ from lib.core.presets import public_name
 from lib.edits.apply import check_fits, own_orientation, tied
 from lib.edits.edit import Edit
 from lib.edits.updates import Vector
-from lib.models.loading import quiet_transformers, read_model
+from lib.models.loading import read_model
 from lib.models.manifest import HUB_FILES, read_manifest, weights_folder
+from lib.runtime.quiet import quiet_transformers
 from lib.runtime.tensors import saving
 
 if TYPE_CHECKING:

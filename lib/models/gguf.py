@@ -21,7 +21,8 @@ from transformers.integrations.gguf import read_gguf_metadata
 
 from lib.core.errors import InputError
 from lib.core.files import replacing_folder
-from lib.models.loading import check_whole, quiet_transformers
+from lib.models.loading import check_whole
+from lib.runtime.quiet import quiet_transformers
 from lib.runtime.tensors import saving
 
 _MAGIC = b"GGUF"

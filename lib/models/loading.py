@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import torch
-import transformers
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from lib.core.errors import InputError, reading
@@ -20,6 +19,7 @@ from lib.models.manifest import MANIFEST, check_files, read_manifest, weights_fo
 from lib.models.reading import Reading, record
 from lib.models.sharding import sharded
 from lib.runtime.distributed import SINGLE_PROCESS, Distributed
+from lib.runtime.quiet import quiet_transformers
 from lib.runtime.threads import use_threads
 
 if TYPE_CHECKING:
@@ -188,15 +188,3 @@ def check_split(model: PreTrainedModel) -> None:
             f"{type(model).__name__}: its logits differ from output_embedding(decoder(x)) by {difference:.3g}; "
             "the model scales or caps them, which is not supported"
         )
-
-
-class quiet_transformers:  # noqa: N801 - reads as the statement it is
-    """Within it, transformers shows no progress bars of its own; restored on exit."""
-
-    def __enter__(self) -> None:
-        self._shown = transformers.utils.logging.is_progress_bar_enabled()
-        transformers.utils.logging.disable_progress_bar()
-
-    def __exit__(self, *_: object) -> None:
-        if self._shown:
-            transformers.utils.logging.enable_progress_bar()

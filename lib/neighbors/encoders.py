@@ -78,7 +78,10 @@ def _loaded(folder: str, device: str) -> Any:
     """The SentenceTransformer in a folder; it stays loaded, since every session of a run asks for it."""
     from sentence_transformers import SentenceTransformer
 
-    return SentenceTransformer(folder, device=device, local_files_only=True)
+    from lib.runtime.quiet import quiet_transformers
+
+    with quiet_transformers():
+        return SentenceTransformer(folder, device=device, local_files_only=True)
 
 
 class HashingEncoder:

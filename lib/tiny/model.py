@@ -17,8 +17,8 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from lib.core.files import put_in_place
 from lib.core.params import Tiny
 from lib.models.likelihood import token_nll
-from lib.models.loading import quiet_transformers
 from lib.models.packing import Item, pack
+from lib.runtime.quiet import quiet_transformers
 from lib.runtime.tensors import saving
 from lib.runtime.threads import use_threads
 from lib.tiny.corpus import Corpus, TrainingText

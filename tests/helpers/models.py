@@ -18,7 +18,7 @@ from transformers import (
     Qwen3Config,
 )
 
-from lib.models.loading import quiet_transformers
+from lib.runtime.quiet import quiet_transformers
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 VOCABULARY = 260

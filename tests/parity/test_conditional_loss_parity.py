@@ -13,8 +13,8 @@ from lib.methods.training.example import Example
 from lib.methods.training.masking import PublishedMasking
 from lib.methods.training.pairs import unmasked
 from lib.models.likelihood import token_nll
-from lib.models.loading import quiet_transformers
 from lib.models.packing import Item, pack
+from lib.runtime.quiet import quiet_transformers
 from tests.helpers.updates import low_rank
 
 GOLDEN = Path(__file__).parent.parent / "golden"

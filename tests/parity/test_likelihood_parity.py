@@ -12,8 +12,9 @@ from lib.core import params
 from lib.core.records import Request, Score
 from lib.datasets import counterfact
 from lib.edits.edit import Edit
-from lib.models.loading import check_split, quiet_transformers
+from lib.models.loading import check_split
 from lib.runtime.distributed import Distributed
+from lib.runtime.quiet import quiet_transformers
 from lib.scoring.scorer import Scorer
 from tests.helpers.datasets import dataset_preset
 from tests.parity.reference import memit_updates
