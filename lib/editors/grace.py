@@ -26,11 +26,11 @@ from lib.methods.context import Context
 from lib.methods.contract import Needs
 from lib.methods.fine_tuning.loop import finite
 from lib.methods.locating.places import Place, known_layers, states
+from lib.methods.locating.search_passes import first_pass
+from lib.methods.locating.search_rows import answer_rows
 from lib.models.architecture import architecture
-from lib.models.check import packed_for
-from lib.models.hooks import hooked
-from lib.models.likelihood import token_nll
-from lib.models.packing import Item, batches, side_by_side
+from lib.models.distributions import log_probabilities
+from lib.models.packing import Item, batches
 from lib.models.tokens import encode_edits
 
 NEEDS = Needs(edit_each=True, seeded=True, weightless=True)
@@ -113,10 +113,7 @@ def _entries(
     keys, outputs = before[path, "input"].clone(), before[path, "output"].clone()
     if settings.start == "cold":
         outputs = torch.stack([_uniform(request, context.train.seed, outputs[0]) for request in requests])
-    values = outputs.clone()
-    for batch in batches(items, tokens):
-        rows = torch.tensor(batch, device=values.device)
-        values[rows] = _searched(model, [items[index] for index in batch], path, outputs[rows], settings, context)
+    values = _searched(model, items, path, outputs, settings, context)
     labels = torch.tensor([seed_of("grace", identity(request.target_new)) for request in requests])
     lengths = torch.linalg.vector_norm(keys, dim=1) if settings.scale == "relative" else torch.ones_like(keys[:, 0])
     memory = Memory(keys=keys, values=values, radii=settings.radius * lengths, labels=labels.to(keys.device))
@@ -132,27 +129,36 @@ def _uniform(request: Request, seed: int, like: Tensor) -> Tensor:
 def _searched(
     model: PreTrainedModel, items: Sequence[Item], path: str, start: Tensor, settings: Settings, context: Context
 ) -> Tensor:
-    """Values [n, d_out] that make the new objects likely where they stand at the last tokens of the prompts.
+    """Values [n, d_out] that make the new objects likely where they stand at the last tokens of the prompts."""
+    cut = batches(items, context.train.micro_batch_tokens)
+    values = start.clone()
+    for number in context.progress(range(len(cut) * settings.steps)):
+        batch, step = divmod(number, settings.steps)
+        if step == 0:
+            search = _Search(model, [items[index] for index in cut[batch]], path, start[cut[batch]], settings.lr)
+        search.step()
+        if step == settings.steps - 1:
+            values[cut[batch]] = search.values.detach()
+    return values
 
-    Every item has a row, or as many as its packing takes, of which the first has the prompt.
-    """
-    packings = [packed_for(model, [item]) for item in items]
-    packed = side_by_side(packings)
-    lengths = torch.tensor([len(packing.item) for packing in packings], device=model.device)
-    rows = lengths.cumsum(0) - lengths
-    ends = torch.tensor([len(item.prompt) - 1 for item in items], device=model.device)
-    counts = torch.tensor([len(item.targets[0]) for item in items], device=model.device)
-    values = start.clone().requires_grad_()
-    optimizer = torch.optim.Adam([values], lr=settings.lr)
 
-    def say(module: torch.nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        return output.detach().index_put((rows, ends), values.to(output.dtype))
+class _Search:
+    """Adam on the values of some requests, each pass of which computes what they can change and nothing else."""
 
-    with hooked(model.get_submodule(path), say), torch.enable_grad():
-        for _ in context.progress(range(settings.steps)):
-            nll = token_nll(model, packed)
-            loss = (nll / counts[packed.owner]).sum()
+    def __init__(self, model: PreTrainedModel, items: Sequence[Item], path: str, start: Tensor, lr: float) -> None:
+        first = first_pass(model, answer_rows(items, model.device), path, [])
+        self._head, self._initial = model.get_output_embeddings(), first.initial
+        with torch.no_grad():
+            self._passes = first.checked(first.passes.final(torch.zeros_like(first.initial)))
+        self.values = start.float().requires_grad_()  # [n, d_out]
+        self._optimizer = torch.optim.Adam([self.values], lr=lr)
+
+    def step(self) -> None:
+        """One step down the mean -log p of each object's tokens. Raises NotFiniteError where that is not finite."""
+        with torch.enable_grad():
+            rows, final = self._passes.rows, self._passes.final(self.values - self._initial)
+            log_p = log_probabilities(self._head, final)[torch.arange(len(rows.label)), rows.label]
+            loss = -(log_p * rows.weight).sum()
             finite(loss.item())
-            (values.grad,) = torch.autograd.grad(loss, [values])
-            optimizer.step()
-    return values.detach()
+            (self.values.grad,) = torch.autograd.grad(loss, [self.values])
+        self._optimizer.step()

@@ -1,4 +1,4 @@
-"""The token rows of a value search: each request's contexts with its target, and its prompt of the KL term.
+"""The token rows of a value search: each request's contexts with its target, and its prompt of a KL term.
 
 Shapes: b rows, t tokens a row, n requests, k target tokens over all rows.
 """
@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerBase
 from lib.core.records import Request
 from lib.core.texts import fill
 from lib.methods.locating.places import Token, located, padded, place
+from lib.models.packing import Item
 from lib.models.tokens import encode
 
 _ESSENCE = "{} is a"
@@ -30,7 +31,7 @@ class Rows:
     target_position: Tensor  # [k]
     label: Tensor  # [k]
     weight: Tensor  # [k]
-    kl_row: Tensor  # [n]
+    kl_row: Tensor  # [n], or [0] without KL prompts
     as_placed: bool
     """Whether every context's tokens up to its position are those of the prompt tokenized without a target."""
 
@@ -60,7 +61,7 @@ class Rows:
             target_position=self.target_position[targets],
             label=self.label[targets],
             weight=self.weight[targets],
-            kl_row=row_number[self.kl_row[requests]],
+            kl_row=row_number[self.kl_row[requests]] if len(self.kl_row) else self.kl_row,
             as_placed=self.as_placed,
         )
         return rows, numbers
@@ -93,8 +94,23 @@ def search_rows(
             *_context_rows(tokenizer, request, token, contexts, owner), _kl_row(tokenizer, request, token, owner),
         )
     ]  # fmt: skip
+    return _side_by_side(rows, len(contexts), device)
+
+
+def answer_rows(items: Sequence[Item], device: torch.device) -> Rows:
+    """A row an item, its prompt with its one target; shifted is the prompt's last token. There are no KL prompts."""
+    rows = [
+        _Row(ids=(*item.prompt, *item.targets[0][:-1]), position=len(item.prompt) - 1, owner=owner,
+             target=item.targets[0])
+        for owner, item in enumerate(items)
+    ]  # fmt: skip
+    return _side_by_side(rows, 1, device)
+
+
+def _side_by_side(rows: Sequence[_Row], contexts: int, device: torch.device) -> Rows:
+    """All rows, where each request's target comes in so many contexts."""
     targets = [
-        (number, len(row.ids) - len(row.target) + k, label, 1 / (len(contexts) * len(row.target)))
+        (number, len(row.ids) - len(row.target) + k, label, 1 / (contexts * len(row.target)))
         for number, row in enumerate(rows)
         for k, label in enumerate(row.target)
     ]
@@ -109,7 +125,9 @@ def search_rows(
         target_position=torch.tensor(target_position, device=device),
         label=torch.tensor(labels, device=device),
         weight=torch.tensor(weights, device=device),
-        kl_row=torch.tensor([number for number, row in enumerate(rows) if not row.target], device=device),
+        kl_row=torch.tensor(
+            [number for number, row in enumerate(rows) if not row.target], dtype=torch.long, device=device
+        ),
         as_placed=all(row.is_as_placed for row in rows),
     )
 

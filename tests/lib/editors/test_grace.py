@@ -9,9 +9,11 @@ import torch
 from lib.editors import grace
 from lib.edits.apply import applied
 from lib.edits.edit import compose
+from lib.methods.locating import search_passes
+from lib.models.architecture import architecture
 from lib.models.tokens import encode_edits
 from tests.helpers.baselines import REQUESTS, context, nll, same, settings
-from tests.helpers.models import byte_tokenizer, tiny_model
+from tests.helpers.models import CONFIGS, byte_tokenizer, tiny_model
 
 SHORT = {"layer": 1, "radius": 0.05, "scale": "relative", "steps": 12, "lr": 0.3}
 
@@ -39,6 +41,35 @@ def test_the_key_is_what_enters_the_module_at_the_end_of_the_prompt(family: str,
     with applied(model, edit):
         edited = model(unrelated).logits
     assert torch.equal(edited, model(unrelated).logits)
+
+
+@pytest.mark.parametrize("projection", ["up", "down"])
+@pytest.mark.parametrize("family", CONFIGS)
+def test_the_search_computes_the_blocks_below_the_memory_once(
+    family: str, projection: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fault: each of 40 steps read the whole model, of whose 30 blocks the last four can change: 20 s a step of
+    400 edits."""
+    model, tokenizer = tiny_model(family), byte_tokenizer()
+    below = model.get_submodule(architecture(model).mlp_of(0))
+    calls: list[int] = []
+    handle = below.register_forward_hook(lambda _, inputs, output: calls.append(inputs[0].shape[1]))
+    edit = grace.edit(model, tokenizer, REQUESTS, how(projection=projection), context())
+    handle.remove()
+    assert len(calls) == 2  # the keys, and the first pass of the search
+    monkeypatch.setattr(search_passes, "cannot_split", lambda model: "not in this test")
+    assert same(edit, grace.edit(model, tokenizer, REQUESTS, how(projection=projection), context()), tolerance=1e-4)
+
+
+def test_how_far_a_search_is_counts_the_steps_of_all_its_batches() -> None:
+    model, tokenizer, lengths = tiny_model("llama"), byte_tokenizer(), []
+
+    def progress(steps: Any) -> Any:
+        lengths.append(len(steps))
+        return steps
+
+    grace.edit(model, tokenizer, REQUESTS, how(), replace(context(micro_batch_tokens=8), progress=progress))
+    assert lengths == [len(REQUESTS) * 12]
 
 
 def test_values_do_not_depend_on_the_requests_beside_them() -> None:
