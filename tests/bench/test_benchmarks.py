@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from bench import edit_speed, score_speed, side_by_side, statistics_speed, text_speed
+from bench import edit_speed, grace_speed, score_speed, side_by_side, statistics_speed, text_speed
 from bench.random_model import write_model
 from bench.shapes import SHAPES
 from lib.core.params import Model, preset
@@ -36,6 +36,14 @@ def test_training_finds_the_same_losses_as_the_trainer_and_a_loop_by_hand(shape:
     packed, trainer = edit_speed.errata(options), edit_speed.trainer(options)
     assert packed.values == pytest.approx(trainer.values, abs=1e-4)
     assert packed.values == pytest.approx(edit_speed.handwritten(options).values, abs=1e-4)
+
+
+@pytest.mark.slow
+def test_grace_finds_the_values_of_the_releases_loop() -> None:
+    options = argparse.Namespace(model=GOLDEN / "models" / "llama", edits=3)
+    shared, loop = grace_speed.errata(options), grace_speed.published(options)
+    assert len(shared.values) == 3
+    assert shared.values == pytest.approx(loop.values, rel=1e-3)
 
 
 @pytest.mark.slow
