@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from importlib import import_module
 
 from lib.core import params
 from lib.core.files import write_json
@@ -21,6 +22,7 @@ def main(options: argparse.Namespace) -> None:
 
     shards = wants_shards()
     if not launched():
+        _check_editor_preset(read_root("editor").editor)
         _make(options)
     if shards:
         relaunch("stages.base", sys.argv[1:])
@@ -30,6 +32,14 @@ def main(options: argparse.Namespace) -> None:
             requests, pool = read(options.requests, Request), read(options.pool, Fact)
             check_texts(model, loading.load_tokenizer(options.model), requests, pool)
             write_json(options.metrics, {"parameters": sum(parameter.numel() for parameter in model.parameters())})
+
+
+def _check_editor_preset(editor: str) -> None:
+    """Raise InputError where the editor's preset is wrong: at once, not after the base model is trained.
+
+    Imported by name, since no output of this stage depends on an editor, as DVC would be told of an import.
+    """
+    import_module("lib.editors").check_preset(editor)
 
 
 def _make(options: argparse.Namespace) -> None:

@@ -3,7 +3,6 @@
 import argparse
 import logging
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Any
 
 from lib import datasets
@@ -20,7 +19,6 @@ from lib.data.sources import Source
 def main(options: argparse.Namespace) -> None:
     """Read params.yaml and the dataset's files; write what was read, and the rows that could not be used."""
     root = read_root(*Params.model_fields)
-    _check_editor_preset(root.editor)
     for line in root.score.left_out:
         logging.getLogger(__name__).warning(line)
     facts, own = root.facts, params.with_pool(root.own, params.preset("models", root.model, params.Model))
@@ -54,14 +52,6 @@ def main(options: argparse.Namespace) -> None:
 def _described(file: Source, notes: Sequence[str]) -> dict[str, Any]:
     """What sources.json says of a file: its name, its hash, its size, and what was ignored in it or taken otherwise."""
     return {"file": file.path.name, "sha256": file.sha256, "bytes": file.size, "notes": list(notes)}
-
-
-def _check_editor_preset(editor: str) -> None:
-    """Raise InputError where the editor's preset is wrong: at once, not after the base model is trained.
-
-    Imported by name, since no output of this stage depends on an editor, as DVC would be told of an import.
-    """
-    import_module("lib.editors").check_preset(editor)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -60,6 +60,18 @@ def run(project: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_it_loads_no_library_of_models(project: Path) -> None:
+    """The fault: to look at the editor's preset it loaded torch, transformers and peft, eight of its nine seconds."""
+    options = [part for name, file in OUTPUTS.items() for part in (f"--{name}", f"out/{file}")]
+    script = (
+        f"import runpy, sys; sys.argv = ['stages.facts', *{options!r}, '--usage', 'out/usage.json']\n"
+        "try: runpy.run_module('stages.facts', run_name='__main__')\n"
+        "finally: print({*sys.modules} & {'torch', 'transformers', 'peft', 'sklearn'})"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=project, capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[-2] == "set()"
+
+
 def test_the_embedded_world_becomes_tables_whose_rows_are_counted_and_a_second_run_writes_the_same_bytes(
     project: Path,
 ) -> None:
