@@ -52,7 +52,7 @@ def _run_measured(main: Main, options: argparse.Namespace) -> None:
     if is_first():
         usage = {"seconds": round(time.perf_counter() - began, 1), **peak_memory_mib(), **figures}
         write_json(options.usage, usage)
-        logging.getLogger(__name__).info(in_words(options.usage.stem, usage))
+        logging.getLogger(__name__).info(in_words(Path(sys.argv[0]).stem, usage))
 
 
 def file_options(description: str | None, *names: str) -> argparse.ArgumentParser:
