@@ -115,20 +115,6 @@ def test_the_first_stage_refuses_a_wrong_setting_before_it_reads_or_writes(
     assert not list(tmp_path.iterdir())
 
 
-def test_the_first_stage_refuses_a_wrong_preset_of_the_editor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read = params.read_params
-    editor = params.PRESETS / "editors" / f"{read()['editor']}.yaml"
-    monkeypatch.setattr(
-        params,
-        "read_params",
-        lambda path=params.PARAMS_FILE: read(path) | ({"weight_dekay": 1} if path == editor else {}),
-    )
-    names = ("requests", "pool", "text", "rejects", "sources", "metrics")
-    with pytest.raises(InputError, match=r"weight_dekay: unknown key\. Did you mean 'weight_decay'"):
-        run_main(facts, {name: tmp_path / name for name in names})
-    assert not list(tmp_path.iterdir())
-
-
 def test_the_table_of_the_documentation_is_current() -> None:
     text = params_table.FILE.read_text(encoding="utf-8")
     assert params_table.document(text) == text, "run python -m lib.core.params_table"

@@ -27,9 +27,11 @@ run_stage(main, file_options("a stage"))
 
 
 def test_a_stage_writes_and_says_its_seconds_and_its_peak_memory(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", STAGE, f"--usage={tmp_path / 'usage/edit.json'}"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    usage = json.loads((tmp_path / "usage/edit.json").read_text())
+    (tmp_path / "edit.py").write_text(STAGE)
+    command = [sys.executable, str(tmp_path / "edit.py"), f"--usage={tmp_path / 'usage/usage.json'}"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    usage = json.loads((tmp_path / "usage/usage.json").read_text())
     assert {*usage} == {"seconds", "peak_memory_mib"}
     assert 0.3 <= usage["seconds"] < 30
     assert 300 <= usage["peak_memory_mib"] < 600, "of the stage, not of the process that started it"
