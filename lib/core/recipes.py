@@ -45,6 +45,8 @@ _BESIDE = ("prompts", "chat_prompts", "earlier")
 """Counts of the objective held that are of a step with batch_size edits."""
 _DRIFT = 1.5
 """Power of `crowd` that the weight of the drift is divided by."""
+_FEW = 30
+"""Fewer edits than these pay more for drift."""
 
 
 class Held(Section):
@@ -118,9 +120,11 @@ class Held(Section):
 
         A subject brings its directions to the adapter, whose drift adds up over subjects; all edits about it share
         them, and need the more room in them the more they are. Beyond `together` subjects the sum would outweigh every
-        edit's own loss: the weight falls.
+        edit's own loss: the weight falls. Fewer than _FEW edits have the larger shares of a step's loss, and learn
+        what they need at a larger weight: one that is to a single edit what `drift` is to each of _FEW.
         """
-        return self.drift * math.pow(subjects / edits, self.drift_sharing) * math.pow(self.crowd(subjects), -_DRIFT)
+        shared = math.pow(subjects / edits, self.drift_sharing)
+        return self.drift * shared * math.pow(self.crowd(subjects), -_DRIFT) * max(1.0, _FEW / edits)
 
     def crowd(self, subjects: int) -> float:
         """How many times `together` so many subjects are, at least 1."""

@@ -89,8 +89,10 @@ def test_an_edit_that_is_handed_over_names_no_recipe_but_has_it() -> None:
 
 @pytest.mark.parametrize(
     ("edits", "subjects", "weight"),
-    [(1, 1, 1000.0), (30, 30, 1000.0), (100, 100, 1000.0), (400, 400, 125.0), (8, 4, 250.0), (40, 10, 62.5)],
-)
-def test_edits_about_one_subject_and_crowded_ones_pay_less_for_drift(edits: int, subjects: int, weight: float) -> None:
+    [(30, 30, 1000.0), (100, 100, 1000.0), (400, 400, 125.0), (40, 10, 62.5), (1, 1, 30000.0), (10, 10, 3000.0),
+     (15, 5, 1000 * 2 / 9)],
+)  # fmt: skip
+def test_what_edits_pay_for_drift(edits: int, subjects: int, weight: float) -> None:
+    """Less where they share subjects, and where they are crowded; more where they are few."""
     recipe = RECIPE.model_copy(update={"drift": 1000.0, "drift_sharing": 2.0, "together": 100})
     assert recipe.drift_weight(edits, subjects) == pytest.approx(weight)
