@@ -109,7 +109,7 @@ class Held(Section):
     drift: float = Field(
         ge=0,
         description="weight, in the loss of a step, of the adapter's drift (what it adds to ordinary inputs' outputs), "
-        "where every edit has a subject of its own",
+        "of thirty edits and more with a subject each; fewer pay 30 / edits times as much",
     )
     drift_sharing: float = Field(
         ge=0, description="edits that share subjects pay less for drift: subjects / edits to this power"
