@@ -6,13 +6,12 @@ Both begin at what the module says (`start: warm`), and must find values of the 
 """
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from bench.rome_speed import loaded, requests
+from bench.rome_speed import edits_parser, loaded, requests
 from bench.side_by_side import Benchmark, Measurement, compare, timed
 from lib.core.params import Lora, Train, section
 from lib.editors import grace
@@ -79,11 +78,11 @@ def _context() -> Context:
 
 def main() -> None:
     """Parse options and compare."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, default=Path("models/base"))
-    parser.add_argument("--edits", type=int, default=20)
     sides = {"errata": errata, "published": published}
-    compare(Benchmark(title="GRACE's values, float32", unit="request", tolerance=5e-2, sides=sides), parser)
+    compare(
+        Benchmark(title="GRACE's values, float32", unit="request", tolerance=5e-2, sides=sides),
+        edits_parser(__doc__, 20),
+    )
 
 
 if __name__ == "__main__":

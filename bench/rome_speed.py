@@ -125,11 +125,17 @@ def _set_up(model: Any, tokenizer: Any, how: rome.Settings) -> tuple[int, list[s
     return layer, contexts, keys.T @ keys / len(keys)
 
 
+def edits_parser(description: str | None, edits: int) -> argparse.ArgumentParser:
+    """The options of a benchmark on `requests`: the model's folder, and how many edits of it, by default so many."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, default=Path("models/base"))
+    parser.add_argument("--edits", type=int, default=edits)
+    return parser
+
+
 def main() -> None:
     """Parse options and compare."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, default=Path("models/base"))
-    parser.add_argument("--edits", type=int, default=6)
+    parser = edits_parser(__doc__, 6)
     parser.add_argument("--together", action="store_true", help="ours shares passes over all edits")
     sides = {"errata": errata, "published": published}
     compare(Benchmark(title="ROME, float32", unit="edit", tolerance=2e-3, sides=sides), parser)

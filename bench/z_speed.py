@@ -6,10 +6,9 @@ Contexts are drawn before the clock starts, on both sides. The sides must report
 """
 
 import argparse
-from pathlib import Path
 
 from bench.published_search import published_loop
-from bench.rome_speed import OPTIMISATION, loaded, requests
+from bench.rome_speed import OPTIMISATION, edits_parser, loaded, requests
 from bench.side_by_side import Benchmark, Measurement, compare, timed
 from lib.methods.locating.contexts import memit_contexts
 from lib.methods.locating.target_vectors import target_values
@@ -50,11 +49,10 @@ def published(options: argparse.Namespace) -> Measurement:
 
 def main() -> None:
     """Parse options and compare."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, default=Path("models/base"))
-    parser.add_argument("--edits", type=int, default=6)
     sides = {"errata": errata, "published": published}
-    compare(Benchmark(title="MEMIT's z, float32", unit="request", tolerance=5e-3, sides=sides), parser)
+    compare(
+        Benchmark(title="MEMIT's z, float32", unit="request", tolerance=5e-3, sides=sides), edits_parser(__doc__, 6)
+    )
 
 
 if __name__ == "__main__":

@@ -22,7 +22,6 @@ def main(options: argparse.Namespace) -> None:
 
     shards = wants_shards()
     if not launched():
-        _check_editor_preset(read_root("editor").editor)
         _make(options)
     if shards:
         relaunch("stages.base", sys.argv[1:])
@@ -50,6 +49,7 @@ def _make(options: argparse.Namespace) -> None:
     from lib.tiny import model as tiny
 
     root = read_root("seed")
+    _check_editor_preset(root.editor)
     preset = params.preset("models", root.model, params.Model)
     requests, pool = read(options.requests, Request), read(options.pool, Fact)
     options.model.mkdir(parents=True, exist_ok=True)
