@@ -8,6 +8,7 @@ plain text and chat answers are held to the unedited model (lib/methods/training
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -25,7 +26,7 @@ from lib.methods.training.loop import train
 from lib.methods.training.objective import Objective
 from lib.methods.training.plan import Plan, Settings, objective_of, schedule_of
 from lib.methods.training.published import published_pairs, published_plan
-from lib.models.packing import Item
+from lib.methods.training.unedited import Unedited
 from lib.models.precision import computing_in, training_dtype
 
 NEEDS = Needs(
@@ -48,21 +49,21 @@ def edit(
 
 def prepare(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, settings: Settings, context: Context
-) -> Sequence[Item]:  # fmt: skip
-    """The unedited model's chat answers, which every edit of a run holds; none with the published objective."""
-    return held_chats(model, tokenizer, context)
+) -> Unedited:  # fmt: skip
+    """What the edits of a run share, the unedited model's chat answers first; nothing with the published objective."""
+    return Unedited(chats=held_chats(model, tokenizer, context))
 
 
 def _edit(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], settings: Settings,
-    context: Context, objective: Objective,
+    context: Context, objective: Objective, shared: Unedited | None = None,
 ) -> Edit:  # fmt: skip
-    """`edit`, with what it minimises."""
+    """`edit`, with what it minimises, and what it shares with other edits that are each made alone."""
     if context.held is None:
         plan = published_plan(model, tokenizer, requests, settings, context)
     else:
-        chats = context.prepared or held_chats(model, tokenizer, context)
-        plan = held_plan(model, tokenizer, requests, settings, context, context.held, chats)
+        unedited: Unedited = context.prepared or prepare(model, tokenizer, settings, context)
+        plan = held_plan(model, tokenizer, requests, settings, context, context.held, unedited.chats, shared)
     _tell(plan, len(requests), context)
     adapter = new_adapter(model, context.lora, context.train.seed, plan.directions)
     left_out = coverage(model, adapter.a)
@@ -117,16 +118,28 @@ def edit_each(
         raise InputError("train.text: single edits are trained without plain text; set it to 0, or protocol.kind=mass")
     objective = objective_of(context, settings, model, tokenizer)
     if _in_turn(context):
-        return [
-            _edit(model, tokenizer, [request], settings, own_context, objective)
-            for request, own_context in zip(requests, _own_contexts(requests, context), strict=True)
-        ]
+        return _edit_in_turn(model, tokenizer, requests, settings, context, objective)
     examples = [published_pairs(model, tokenizer, [request], context.of([request])) for request in requests]
     adapters: list[Adapter] = [new_adapter(model, context.lora, context.train.seed) for _ in requests]
     train_each(model, adapters, examples, schedule_of(settings, context), objective, context.progress)
     return [
         Edit(updates=adapter.updates(), info={"editor": "lora", "objective": "published", "pairs": len(own)})
         for adapter, own in zip(adapters, examples, strict=True)
+    ]
+
+
+def _edit_in_turn(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], settings: Settings,
+    context: Context, objective: Objective,
+) -> list[Edit]:  # fmt: skip
+    """One edit after another; what they hold is read of the unedited model once, but by processes that share it."""
+    shared: Unedited = context.prepared or prepare(model, tokenizer, settings, context)
+    context = replace(context, prepared=shared)
+    if not context.distributed.sharded:
+        objective = replace(objective, states=shared.states)
+    return [
+        _edit(model, tokenizer, [request], settings, own_context, objective, shared)
+        for request, own_context in zip(requests, _own_contexts(requests, context), strict=True)
     ]
 
 

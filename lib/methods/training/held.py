@@ -21,7 +21,8 @@ from lib.methods.training.plan import Plan, Settings, schedule_of, stored
 from lib.methods.training.questions import QUESTIONS
 from lib.methods.training.sentences import sentences
 from lib.methods.training.stored_directions import stored_directions
-from lib.methods.training.whitening import input_moments, whitening
+from lib.methods.training.unedited import Unedited
+from lib.methods.training.whitening import InputMoment, input_moments, whitening
 from lib.models.packing import Item
 
 FORMS_LOCATED = 8
@@ -38,13 +39,14 @@ CROWDED = (
 
 def held_plan(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], settings: Settings,
-    context: Context, recipe: Held, chats: Sequence[Item],
+    context: Context, recipe: Held, chats: Sequence[Item], shared: Unedited | None = None,
 ) -> Plan:  # fmt: skip
     """The forms of the edits to learn, and what every step holds beside them.
 
     Args:
         recipe: of the model's preset.
         chats: the unedited model's answers to general questions (`held_chats`).
+        shared: with edits that are each made alone on the unedited model.
 
     Raises InputError where there is no plain text, or a setting belongs to the published objective.
     """
@@ -60,10 +62,14 @@ def held_plan(
                           lambda texts, total: context.show(texts, "continuations", total))  # fmt: skip
     examples = stored(form_examples(tokenizer, trained, after), context)
     held_data = kept_data(tokenizer, requests, context, held, chats)
-    ordinary = held_data.items(tokenizer, held.moment_texts, held.text_tokens, context.train.seed)
-    directions, drift = stored_directions(
-        context, model.device, lambda: _directions(model, tokenizer, requests, context, held, trained, ordinary)
-    )
+    own = held_data.prompt_items(tokenizer, context.train.seed)
+    general = held_data.general_items(tokenizer, held, context.train.seed)
+
+    def find() -> tuple[dict[str, Tensor], Drift]:
+        moments = _moments(model, own, general, context, shared)
+        return _directions(model, tokenizer, requests, context, held, trained, moments)
+
+    directions, drift = stored_directions(context, model.device, find)
     return Plan(
         examples=examples,
         schedule=FormSchedule(
@@ -102,17 +108,33 @@ def _forms(
     return trained
 
 
+def _moments(
+    model: PreTrainedModel, own: Sequence[Item], general: Sequence[Item], context: Context, shared: Unedited | None
+) -> Mapping[str, InputMoment]:
+    """Of the adapted modules' inputs, by path: at the edits' `own` prompts and in `general`, what all edits hold."""
+    paths, tokens = list(target_modules(model, context.lora)), context.train.micro_batch_tokens
+    inputs = f"inputs of {', '.join(context.lora.targets)}"
+    _tell(context, "%s at %d ordinary texts, and at the subjects", inputs, len(own) + len(general))
+
+    def read(items: Sequence[Item]) -> Mapping[str, InputMoment]:
+        show = context.show
+        return input_moments(model, items, paths, tokens, lambda batches: show(batches, f"{inputs} at texts", None))
+
+    if shared is None:
+        return read([*own, *general])
+    moments = shared.moments(lambda: read(general))
+    if not own:
+        return moments
+    own_moments = read(own)
+    return {path: moment.plus(own_moments[path]) for path, moment in moments.items()}
+
+
 def _directions(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], context: Context,
-    held: Held, trained: Sequence[Form], ordinary: Sequence[Item],
+    held: Held, trained: Sequence[Form], moments: Mapping[str, InputMoment],
 ) -> tuple[dict[str, Tensor], Drift]:  # fmt: skip
     """A of the adapter's modules, by path, and what their drift depends on."""
     inputs, tokens = f"inputs of {', '.join(context.lora.targets)}", context.train.micro_batch_tokens
-    _tell(context, "%s at %d ordinary texts, and at the subjects", inputs, len(ordinary))
-    paths = list(target_modules(model, context.lora))
-    moments = input_moments(
-        model, ordinary, paths, tokens, lambda batches: context.show(batches, f"{inputs} at texts", None)
-    )
     located = located_tokens(tokenizer, of_each(trained, FORMS_LOCATED))
     bases = whitening(moments, held.ridge)
     narrowest = min(matrix.shape[1] for matrix in bases.values())

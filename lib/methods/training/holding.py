@@ -4,8 +4,9 @@ With p0 the unedited model and p the one being trained, both over the whole voca
 
     KL(p0 || p) = sum over v of p0(v) (log p0(v) - log p(v))                                          nats
 
-The unedited model's side is computed in the same pass over the same tokens, the adapter's gate closed. "Learning
-without Forgetting" (arXiv 1606.09282) holds a network to its own earlier answers in this way.
+The unedited model's side is computed in a pass over the same tokens, the adapter's gate closed; edits that are each
+made alone read it once (unedited.py). "Learning without Forgetting" (arXiv 1606.09282) holds a network to its own
+earlier answers in this way.
 
 In a sequential run the edits of the batches before stand behind a gate of their own: with both gates closed p0 is the
 unedited model's. The objects of those edits are held to the model that has them: the adapter's gate alone is closed.
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 
 from lib.edits.apply import Gate
 from lib.methods.training.example import Example
+from lib.methods.training.unedited import HeldStates
 from lib.models.check import packed_for
 from lib.models.distributions import kl_divergence, log_probabilities
 from lib.models.likelihood import HEAD_CHUNK, hidden_states
@@ -34,7 +36,7 @@ EXCLUDED = -1e4
 
 def token_losses(
     model: nn.Module, packed: Packed, examples: Sequence[Example], gate: Gate, word_parts: Tensor | None = None,
-    earlier: Gate | None = None,
+    earlier: Gate | None = None, states: HeldStates | None = None,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """-log p of every trained token and KL(p0 || p) at every held one, each [n] float32 and 0 at the others' places.
 
@@ -44,9 +46,10 @@ def token_losses(
         word_parts: [v] bool on the model's device, the tokens that would go on with a word; None = p0 is taken as it is
             everywhere.
         earlier: of edits that the model has; p0 is without them, but for the examples that hold their objects.
+        states: p0's, which steps share where the model has no edits.
     """
     held = held_tokens(examples).to(packed.label.device)
-    references = _references(model, packed, examples, held, gate, earlier)
+    references = _references(model, packed, examples, held, gate, earlier, states)
     hidden = hidden_states(model, packed)
     head: nn.Module = model.get_output_embeddings()  # type: ignore[operator]
     nll = hidden.new_zeros(len(held), dtype=torch.float32)
@@ -58,11 +61,11 @@ def token_losses(
         losses = nn.functional.cross_entropy(head(hidden[positions]).float(), packed.label[positions], reduction="none")
         nll = nll.index_put((positions,), losses)
     for reference in references:
-        for positions, states in zip(
+        for positions, unedited in zip(
             torch.split(reference.positions, HEAD_CHUNK), torch.split(reference.states, HEAD_CHUNK), strict=True
         ):
             with _closed(reference.gates), torch.no_grad():
-                logits = head(states).float()  # [chunk, v]
+                logits = head(unedited).float()  # [chunk, v]
                 if word_parts is not None:
                     logits = logits.masked_fill(after_objects[positions, None] & word_parts, EXCLUDED)
                 log_p0 = logits.log_softmax(-1)
@@ -83,9 +86,15 @@ class _Reference:
 
 
 def _references(
-    model: nn.Module, packed: Packed, examples: Sequence[Example], held: Tensor, gate: Gate, earlier: Gate | None
-) -> list[_Reference]:
-    """The held tokens with the states of the model that they are held to; every process makes as many passes."""
+    model: nn.Module, packed: Packed, examples: Sequence[Example], held: Tensor, gate: Gate, earlier: Gate | None,
+    states: HeldStates | None,
+) -> list[_Reference]:  # fmt: skip
+    """The held tokens with the states of the model that they are held to.
+
+    Without `states` every process makes as many passes.
+    """
+    if states is not None:
+        return [_shared_reference(model, examples, held, gate, states)]
     if earlier is None:
         return [_reference(model, packed, held, held, [gate])]
     of_earlier = [example.group == "earlier" for example in examples]
@@ -106,6 +115,19 @@ def _reference(model: nn.Module, packed: Packed, held: Tensor, positions: Tensor
     with _closed(gates), torch.no_grad():
         states = hidden_states(model, packed)[held]
     return _Reference(positions=positions.nonzero()[:, 0], states=states, gates=gates)
+
+
+def _shared_reference(
+    model: nn.Module, examples: Sequence[Example], held: Tensor, gate: Gate, states: HeldStates
+) -> _Reference:
+    """Of all held tokens, of which the model reads those that no step has held before."""
+
+    def read(unread: Sequence[Example]) -> Tensor:
+        packed = packed_for(model, [example.item for example in unread], share=True)
+        return hidden_states(model, packed)[held_tokens(unread).to(held.device)]
+
+    with _closed([gate]), torch.no_grad():
+        return _Reference(positions=held.nonzero()[:, 0], states=states.of(examples, read), gates=[gate])
 
 
 @contextmanager

@@ -40,17 +40,17 @@ class Kept:
     earlier: Sequence[Item] = ()
     """Objects of edits that the model has, after prompts that ask for them."""
 
-    def items(self, tokenizer: PreTrainedTokenizerBase, texts: int, text_tokens: int, seed: int) -> list[Item]:
-        """What may be held as one list: some of the prompts, all chat answers, and `texts` pieces of plain text."""
+    def prompt_items(self, tokenizer: PreTrainedTokenizerBase, seed: int) -> list[Item]:
+        """Some of the prompts that may be held: those of the edits' own."""
         prompts = [*self.prompts, *self.chat_prompts]
         prompts = Random(f"{seed}/moment prompts").sample(prompts, min(MOMENT_PROMPTS, len(prompts)))
-        pieces = Random(f"{seed}/moments").sample(self.texts, min(texts, len(self.texts)))
-        ids = [prompt_ids(tokenizer, text)[:text_tokens] for text in pieces]
-        return [
-            *(_last_token(prompt_ids(tokenizer, prompt), tokenizer) for prompt in prompts),
-            *(_all_tokens(piece) for piece in ids if len(piece) > 1),
-            *self.chats,
-        ]
+        return [_last_token(prompt_ids(tokenizer, prompt), tokenizer) for prompt in prompts]
+
+    def general_items(self, tokenizer: PreTrainedTokenizerBase, held: Held, seed: int) -> list[Item]:
+        """Pieces of plain text and all chat answers: the same whatever the edits are."""
+        pieces = Random(f"{seed}/moments").sample(self.texts, min(held.moment_texts, len(self.texts)))
+        ids = [prompt_ids(tokenizer, text)[: held.text_tokens] for text in pieces]
+        return [*(_all_tokens(piece) for piece in ids if len(piece) > 1), *self.chats]
 
     def per_step(self, tokenizer: PreTrainedTokenizerBase, held: Held, seed: int) -> Callable[[int], list[Example]]:
         """The examples that a step holds: of each kind as many as `held` says, fewer where there are not as many.

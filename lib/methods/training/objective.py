@@ -26,6 +26,7 @@ from lib.edits.apply import Gate
 from lib.methods.training.example import Example, Group
 from lib.methods.training.holding import token_losses
 from lib.methods.training.masking import PublishedMasking
+from lib.methods.training.unedited import HeldStates
 from lib.models.check import packed_for
 from lib.models.likelihood import score_targets, token_nll
 from lib.models.packing import Packed, batches
@@ -50,6 +51,8 @@ class Objective:
     """[v] bool: the tokens that would make an object's last word longer (holding.py)."""
     earlier: Gate | None = None
     """Of the edits that a sequential run has made before, which all but their own group is held without."""
+    states: HeldStates | None = None
+    """Of the unedited model, which the steps share where the model has no edits; None: each step reads its own."""
 
     def loss(
         self, model: nn.Module, share: Sequence[Example], batch: Sequence[Example], gate: Gate | None = None
@@ -63,7 +66,7 @@ class Objective:
         packed = packed_for(model, [example.item for example in share], share=True)
         if gate is None or not holds(batch):  # of the whole batch: all processes take the same passes
             return self.weigh(token_nll(model, packed), packed, share, batch)
-        nll, divergence = token_losses(model, packed, share, gate, self.word_parts, self.earlier)
+        nll, divergence = token_losses(model, packed, share, gate, self.word_parts, self.earlier, self.states)
         return self.weigh(nll, packed, share, batch) + self.weigh_held(divergence, share, batch)
 
     def cut(self, share: Sequence[Example], batch: Sequence[Example], tokens: int) -> list[list[int]]:

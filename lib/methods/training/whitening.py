@@ -40,6 +40,16 @@ class InputMoment:
     """[d_in, d_in]: the sum of x x^T over all tokens, per token that is no text's first."""
     scale: float
     """Mean diagonal of the same without the first tokens."""
+    tokens: int
+    """How many those are."""
+
+    def plus(self, other: "InputMoment") -> "InputMoment":
+        """The moment over the texts of both."""
+        tokens = self.tokens + other.tokens
+        own, others = self.tokens / tokens, other.tokens / tokens
+        return InputMoment(
+            every=own * self.every + others * other.every, scale=own * self.scale + others * other.scale, tokens=tokens
+        )
 
 
 def input_moments(
@@ -73,7 +83,9 @@ def input_moments(
 
     read_inputs(model, items, paths, micro_batch_tokens, add_to_sums, show)
     return {
-        path: InputMoment(every=total / later_tokens, scale=squares[path] / later_tokens / len(total))
+        path: InputMoment(
+            every=total / later_tokens, scale=squares[path] / later_tokens / len(total), tokens=later_tokens
+        )
         for path, total in sums.items()
     }
 

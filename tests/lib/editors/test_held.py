@@ -1,13 +1,15 @@
 """The objective `held` on a tiny model: it learns the edits, and tells how far it is."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from transformers import PreTrainedModel
 
 from lib.core.params import Held, Lora, Model, preset
 from lib.core.records import Fact, Paraphrase
@@ -112,6 +114,26 @@ def test_crowded_subjects_are_trained_at_a_lower_rate_unless_one_is_set(own_rate
     of_run = replace(of_run, train=of_run.train.model_copy(update={"lr": recipe.lr}))
     plan = held_plan(tiny_model("llama"), byte_tokenizer(), REQUESTS, SETTINGS, of_run, recipe, ())
     assert plan.schedule.lr == pytest.approx(rate)
+
+
+@contextmanager
+def tokens_read(model: PreTrainedModel) -> Iterator[list[int]]:
+    """How many tokens the model reads meanwhile, pass by pass, padding among them."""
+    passes: list[int] = []
+    handle = model.get_input_embeddings().register_forward_pre_hook(lambda _, ids: passes.append(ids[0].numel()))
+    yield passes
+    handle.remove()
+
+
+def test_edits_each_alone_are_those_of_one_at_a_time_for_fewer_tokens() -> None:
+    model, tokenizer, of_run = tiny_model("llama"), byte_tokenizer(), short_context()
+    with tokens_read(model) as one_at_a_time:
+        expected = [lora.edit(model, tokenizer, [request], SETTINGS, of_run.of([request])) for request in REQUESTS]
+    with tokens_read(model) as each:
+        edits = lora.edit_each(model, tokenizer, REQUESTS, SETTINGS, of_run)
+    for edit, alone in zip(edits, expected, strict=True):
+        torch.testing.assert_close(matrices(edit), matrices(alone), atol=1e-3, rtol=1e-2)
+    assert sum(each) < 0.7 * sum(one_at_a_time)
 
 
 def test_a_batch_holds_what_the_batches_before_it_have_learned() -> None:

@@ -16,6 +16,7 @@ from lib.methods.training.example import Example
 from lib.methods.training.holding import held_tokens, token_losses
 from lib.methods.training.loop import Schedule, train
 from lib.methods.training.objective import Objective
+from lib.methods.training.unedited import HeldStates
 from lib.models.likelihood import token_nll
 from lib.models.packing import Item, pack
 from lib.runtime.distributed import SINGLE_PROCESS
@@ -118,6 +119,17 @@ def test_an_adapter_that_changes_nothing_diverges_nowhere(family: str) -> None:
         learned = token_nll(model, packed)[~held_tokens(EXAMPLES)]
     assert divergence.abs().max() < 1e-6
     torch.testing.assert_close(nll[~held_tokens(EXAMPLES)], learned)
+
+
+def test_states_that_steps_share_give_the_same_losses(family: str) -> None:
+    model = tiny_model(family)
+    adapter = changed(adapter_of(model, family))
+    packed, states = pack([example.item for example in EXAMPLES]), HeldStates()
+    with adapter.attached(model), torch.no_grad():
+        expected = token_losses(model, packed, EXAMPLES, adapter.gate)
+        for _ in range(2):
+            torch.testing.assert_close(token_losses(model, packed, EXAMPLES, adapter.gate, states=states), expected)
+    assert float(expected[1].max()) > 0.01
 
 
 def test_each_group_weighs_as_one_mean(family: str) -> None:
