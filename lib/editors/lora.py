@@ -26,7 +26,7 @@ from lib.methods.training.loop import train
 from lib.methods.training.objective import Objective
 from lib.methods.training.plan import Plan, Settings, objective_of, schedule_of
 from lib.methods.training.published import published_pairs, published_plan
-from lib.methods.training.unedited import Unedited
+from lib.methods.training.unedited import HeldStates, Unedited
 from lib.models.precision import computing_in, training_dtype
 
 NEEDS = Needs(
@@ -64,6 +64,8 @@ def _edit(
     else:
         unedited: Unedited = context.prepared or prepare(model, tokenizer, settings, context)
         plan = held_plan(model, tokenizer, requests, settings, context, context.held, unedited.chats, shared)
+    if shared is not None and not context.distributed.sharded:
+        objective = replace(objective, states=HeldStates(general=shared.states))
     _tell(plan, len(requests), context)
     adapter = new_adapter(model, context.lora, context.train.seed, plan.directions)
     left_out = coverage(model, adapter.a)
@@ -132,11 +134,9 @@ def _edit_in_turn(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request], settings: Settings,
     context: Context, objective: Objective,
 ) -> list[Edit]:  # fmt: skip
-    """One edit after another; what they hold is read of the unedited model once, but by processes that share it."""
+    """One edit after another; what they hold is read of the unedited model once (where one process has all of it)."""
     shared: Unedited = context.prepared or prepare(model, tokenizer, settings, context)
     context = replace(context, prepared=shared)
-    if not context.distributed.sharded:
-        objective = replace(objective, states=shared.states)
     return [
         _edit(model, tokenizer, [request], settings, own_context, objective, shared)
         for request, own_context in zip(requests, _own_contexts(requests, context), strict=True)

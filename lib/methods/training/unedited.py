@@ -4,48 +4,53 @@ The plain text and the chat answers that a step holds are the same for all of th
 of the KL (holding.py) wherever two steps hold the same tokens.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from lib.methods.training.example import Example
+from lib.methods.training.example import Example, Group
 from lib.methods.training.whitening import InputMoment
 from lib.models.packing import Item
 
-HELD_TOKENS = 50_000
-"""Held tokens whose states are remembered: 115 MB in float32 of a model with 576 hidden values."""
+_GENERAL: tuple[Group, ...] = ("texts", "chats")
+_Key = tuple[Item, int]
+"""An item, and how many of its tokens are held."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class HeldStates:
-    """The unedited model's last hidden states at held tokens, of as many tokens as were asked for last."""
+    """The unedited model's last hidden states at the tokens that the steps of one edit hold."""
 
-    def __init__(self, tokens: int = HELD_TOKENS) -> None:
-        self._states: OrderedDict[tuple[Item, int], Tensor] = OrderedDict()
-        self._room = tokens
+    general: dict[_Key, Tensor] = field(default_factory=dict)
+    """Of texts and chat answers, which all edits share: [held tokens, d]."""
+    own: dict[_Key, Tensor] = field(default_factory=dict)
+    """Of the edit's own forms and prompts."""
 
     def of(self, examples: Sequence[Example], read: Callable[[Sequence[Example]], Tensor]) -> Tensor:
         """The states at the held tokens of `examples`, in their order: [k, d].
 
+        What all edits share is read by itself, so that its bytes do not depend on the edit that a run begins with.
+
         Args:
-            read: gives them for some examples: it is asked once at most, for those that are not remembered.
+            read: gives them for some examples, which no step has held before.
         """
-        keys = [(example.item, example.held_tokens) for example in examples]
-        unread = {key: example for key, example in zip(keys, examples, strict=True) if key not in self._states}
+        unread = {_key(example): example for example in examples if _key(example) not in self._of(example)}
+        for key, example in [*unread.items()]:
+            if example.group in _GENERAL:
+                self.general[key] = read([unread.pop(key)])
         if unread:
-            lengths = [tokens for _, tokens in unread]
-            parts = torch.split(read([*unread.values()]), lengths)
-            self._states |= {key: part.clone() for key, part in zip(unread, parts, strict=True)}
-            self._room -= sum(lengths)
-        for key in keys:
-            self._states.move_to_end(key)
-        states = torch.cat([self._states[key] for key in keys])
-        while self._room < 0 and self._states:
-            (_, tokens), _ = self._states.popitem(last=False)
-            self._room += tokens
-        return states
+            parts = torch.split(read([*unread.values()]), [tokens for _, tokens in unread])
+            self.own.update(zip(unread, parts, strict=True))
+        return torch.cat([self._of(example)[_key(example)] for example in examples])
+
+    def _of(self, example: Example) -> dict[_Key, Tensor]:
+        return self.general if example.group in _GENERAL else self.own
+
+
+def _key(example: Example) -> _Key:
+    return example.item, example.held_tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +59,8 @@ class Unedited:
 
     chats: Sequence[Item] = ()
     """Its answers to general questions, where the objective holds any."""
-    states: HeldStates = field(default_factory=HeldStates)
+    states: dict[_Key, Tensor] = field(default_factory=dict)
+    """Its last hidden states at the held tokens of texts and chat answers, as far as an edit has read them."""
     _moments: dict[str, InputMoment] = field(default_factory=dict)
 
     def moments(self, read: Callable[[], Mapping[str, InputMoment]]) -> Mapping[str, InputMoment]:

@@ -1,6 +1,8 @@
 """What edits made each alone share: the unedited model's states and moments, each read once."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -19,14 +21,14 @@ def held(*prompt: int, tokens: int = 2) -> Example:
 
 
 class Reader:
-    """Gives every held token a state that tells its example's prompt and its number, and counts what it reads."""
+    """Gives every held token a state that tells its example's prompt and its number, and counts them by pass."""
 
     def __init__(self) -> None:
-        self.tokens_read = 0
+        self.passes: list[int] = []
 
     def __call__(self, examples: Sequence[Example]) -> torch.Tensor:
         rows = [[example.item.prompt[0], number] for example in examples for number in range(example.held_tokens)]
-        self.tokens_read += len(rows)
+        self.passes.append(len(rows))
         return torch.tensor(rows)
 
 
@@ -40,7 +42,7 @@ def test_states_come_in_order_and_each_is_read_once() -> None:
     first, second, third = held(1), held(2, tokens=3), held(3)
     assert states.of([first, second, first], reader).tolist() == expected(first, second, first)
     assert states.of([third, second], reader).tolist() == expected(third, second)
-    assert reader.tokens_read == 2 + 3 + 2
+    assert reader.passes == [2 + 3, 2]
 
 
 def test_an_item_of_which_more_tokens_are_held_is_another() -> None:
@@ -50,18 +52,15 @@ def test_an_item_of_which_more_tokens_are_held_is_another() -> None:
     assert states.of(examples, reader).tolist() == expected(*examples)
 
 
-def test_there_is_room_for_so_many_tokens() -> None:
-    """What was asked for longest ago goes first; what is asked for now is given, whatever the room."""
-    states, reader = HeldStates(tokens=4), Reader()
-    first, second, third = held(1), held(2), held(3)
-    states.of([first, second], reader)
-    states.of([first], reader)
-    states.of([third], reader)  # second goes
-    assert reader.tokens_read == 6
-    states.of([first, third], reader)
-    assert reader.tokens_read == 6
-    assert states.of([first, second, third], reader).tolist() == expected(first, second, third)
-    assert reader.tokens_read == 8
+def test_edits_share_what_is_general_and_nothing_else() -> None:
+    """A text is read by itself, whatever the edit has beside it."""
+    reader, texts_and_chats = Reader(), dict[Any, torch.Tensor]()
+    text, prompt = replace(held(1), group="texts"), replace(held(2), group="prompts")
+    for reads in ([2, 2], [2]):
+        states = HeldStates(general=texts_and_chats)
+        before = len(reader.passes)
+        assert states.of([prompt, text], reader).tolist() == expected(prompt, text)
+        assert reader.passes[before:] == reads
 
 
 def test_moments_are_read_once_and_add_up() -> None:
