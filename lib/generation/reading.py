@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transformers import DynamicCache, PreTrainedModel
 
 from lib.generation.engine import EncodedPrompt
-from lib.models.tokens import common
+from lib.models.items import common
 
 READ_TOKENS = {"cpu": 96, "cuda": 1024}
 """Of a pass that reads prompts, by kind of device."""

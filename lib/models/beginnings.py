@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from lib.models.items import ROW_TOKENS, Item
+from lib.models.items import ROW_TOKENS, Item, common
 
 LEAST = 16
 """Tokens of a beginning that is worth sharing: with it a group's items come to stand in one stretch of a row."""
@@ -52,7 +52,7 @@ class Beginning:
 
     def with_item(self, items: Sequence[Item], index: int) -> Beginning:
         """The same with another item, and what all of them share: as much as its last item does with that one."""
-        length = _alike(items[self.indices[-1]].prompt, items[index].prompt)
+        length = common(items[self.indices[-1]].prompt, items[index].prompt)
         return Beginning(indices=(*self.indices, index), shared=min(self.shared, length))
 
     def of_targets(self, items: Sequence[Item]) -> Iterator[int]:
@@ -74,9 +74,3 @@ def common_beginnings(items: Sequence[Item]) -> list[Beginning]:
         else:
             groups.append(Beginning.of_one(items, index))
     return groups
-
-
-def _alike(first: Sequence[int], second: Sequence[int]) -> int:
-    """How many tokens the two begin with."""
-    shorter = min(len(first), len(second))
-    return next((n for n in range(shorter) if first[n] != second[n]), shorter)

@@ -1,5 +1,6 @@
 """What is packed into rows (packing.py): a prompt as token ids, with the targets after it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 ROW_TOKENS = (32, 48, 64, 96, 128)
@@ -29,3 +30,9 @@ class Length:
     """What takes so many tokens in a row, for batches of something other than items."""
 
     length: int
+
+
+def common(first: Sequence[int], second: Sequence[int]) -> int:
+    """How many tokens the two begin with alike."""
+    shorter = min(len(first), len(second))
+    return next((n for n in range(shorter) if first[n] != second[n]), shorter)

@@ -15,7 +15,7 @@ from lib.core.joins import Separator
 from lib.core.records import Request
 from lib.core.texts import continues_word, join
 from lib.models.control import apart, has_control, rendered_like
-from lib.models.packing import Item
+from lib.models.items import Item, common
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -128,13 +128,3 @@ def _appended(tokenizer: PreTrainedTokenizerBase) -> int:
     ids, bare = list(tokenizer("a").input_ids), list(tokenizer("a", add_special_tokens=False).input_ids)
     behind = (len(ids) - start - len(bare) for start in range(len(ids) - len(bare), -1, -1))
     return next((count for count in behind if ids[len(ids) - count - len(bare) : len(ids) - count] == bare), 0)
-
-
-def common(first: Sequence[int], second: Sequence[int]) -> int:
-    """Length of the common beginning."""
-    count = 0
-    for a, b in zip(first, second, strict=False):
-        if a != b:
-            break
-        count += 1
-    return count

@@ -43,12 +43,14 @@ class InputMoment:
     tokens: int
     """How many those are."""
 
-    def plus(self, other: "InputMoment") -> "InputMoment":
+    def plus(self, more: "InputMoment") -> "InputMoment":
         """The moment over the texts of both."""
-        tokens = self.tokens + other.tokens
-        own, others = self.tokens / tokens, other.tokens / tokens
+        tokens = self.tokens + more.tokens
+        share = more.tokens / tokens
         return InputMoment(
-            every=own * self.every + others * other.every, scale=own * self.scale + others * other.scale, tokens=tokens
+            every=torch.lerp(self.every, more.every, share),
+            scale=(1 - share) * self.scale + share * more.scale,
+            tokens=tokens,
         )
 
 

@@ -80,9 +80,9 @@ def test_moments_are_read_once_and_add_up() -> None:
     unedited = Unedited()
     assert unedited.moments(read) is unedited.moments(read)
     assert reads == 1
-    own, whole = input_moments(model, items[15:], paths, 64), input_moments(model, items, paths, 64)
+    own, expected_moments = input_moments(model, items[15:], paths, 64), input_moments(model, items, paths, 64)
     for path, moment in unedited.moments(read).items():
         total = moment.plus(own[path])
-        torch.testing.assert_close(total.every, whole[path].every, atol=1e-5, rtol=1e-4)
-        assert total.scale == pytest.approx(whole[path].scale, rel=1e-4)
-        assert total.tokens == whole[path].tokens
+        torch.testing.assert_close(total.every, expected_moments[path].every, atol=1e-5, rtol=1e-4)
+        assert total.scale == pytest.approx(expected_moments[path].scale, rel=1e-4)
+        assert total.tokens == expected_moments[path].tokens
