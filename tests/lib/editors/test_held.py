@@ -136,6 +136,14 @@ def test_edits_each_alone_are_those_of_one_at_a_time_for_fewer_tokens() -> None:
     assert sum(each) < 0.7 * sum(one_at_a_time)
 
 
+def test_an_edit_made_alone_has_the_same_bytes_whichever_was_made_first() -> None:
+    """A run that was killed begins with another edit."""
+    model, tokenizer, of_run = tiny_model("llama"), byte_tokenizer(), short_context()
+    second = lora.edit_each(model, tokenizer, REQUESTS, SETTINGS, of_run)[1]
+    (resumed,) = lora.edit_each(model, tokenizer, REQUESTS[1:], SETTINGS, of_run)
+    assert all(torch.equal(matrix, matrices(resumed)[path]) for path, matrix in matrices(second).items())
+
+
 def test_a_batch_holds_what_the_batches_before_it_have_learned() -> None:
     """Of the edit before, the batch that holds it takes less than half of what the one that does not takes."""
     model, tokenizer = tiny_model("llama"), byte_tokenizer()
