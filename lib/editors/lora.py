@@ -64,8 +64,8 @@ def _edit(
     else:
         unedited: Unedited = context.prepared or prepare(model, tokenizer, settings, context)
         plan = held_plan(model, tokenizer, requests, settings, context, context.held, unedited.chats, shared)
-    if shared is not None and not context.distributed.sharded:
-        objective = replace(objective, states=HeldStates(general=shared.states))
+        if shared is not None and not context.distributed.sharded:
+            objective = replace(objective, states=HeldStates(general=shared.states))
     _tell(plan, len(requests), context)
     adapter = new_adapter(model, context.lora, context.train.seed, plan.directions)
     left_out = coverage(model, adapter.a)
